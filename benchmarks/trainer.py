@@ -1,0 +1,154 @@
+"""Images per second of train() beside the reference tutorial's loop, in turns in one process."""
+
+import argparse
+import platform
+import statistics
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+import torchvision
+from PIL import Image
+from torch import Tensor, nn
+from torch.utils.data import DataLoader, Dataset
+
+from objectives.data import LabelledImages, ResidentData
+from objectives.device import keep_freed_memory, pick_device, set_threads
+from objectives.hyperparameters import SGD, Hyperparameters
+from objectives.training import Run, train
+
+LEARNING_RATE = 1e-3
+CLASSES = 10
+
+
+@dataclass(frozen=True)
+class Case:
+    """One row of the table."""
+
+    batch_size: int
+    normalization: str
+
+    def __str__(self) -> str:
+        return f"batch {self.batch_size:3}, normalization {self.normalization:5}"
+
+
+class TutorialImages(Dataset[tuple[Tensor, int]]):
+    """What the tutorial's dset.MNIST(transform=ToTensor()) does for each image, each time."""
+
+    def __init__(self, data: LabelledImages) -> None:
+        self.images = data.images.cpu().squeeze(1).numpy()  # (N, 28, 28) uint8
+        self.labels = data.labels.tolist()
+        self.transform = torchvision.transforms.ToTensor()
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def __getitem__(self, index: int) -> tuple[Tensor, int]:
+        return self.transform(Image.fromarray(self.images[index])), self.labels[index]
+
+
+class TutorialCNN(nn.Module):
+    """The tutorial's network, with its `view(batch_size, -1)`: it needs full batches."""
+
+    def __init__(self, case: Case) -> None:
+        super().__init__()
+        self.batch_size = case.batch_size
+        batch = case.normalization == "batch"
+        layers = [
+            *(nn.Conv2d(1, 16, 3, padding=1), *[nn.BatchNorm2d(16)] * batch, nn.ReLU()),
+            *(nn.Conv2d(16, 32, 3, padding=1), *[nn.BatchNorm2d(32)] * batch, nn.ReLU(), nn.MaxPool2d(2, 2)),
+            *(nn.Conv2d(32, 64, 3, padding=1), *[nn.BatchNorm2d(64)] * batch, nn.ReLU(), nn.MaxPool2d(2, 2)),
+        ]
+        self.layer = nn.Sequential(*layers)
+        self.fc_layer = nn.Sequential(
+            nn.Linear(64 * 7 * 7, 100), *[nn.BatchNorm1d(100)] * batch, nn.ReLU(), nn.Linear(100, CLASSES)
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = self.fc_layer(self.layer(x).view(self.batch_size, -1))
+        return out
+
+
+def tutorial(data: LabelledImages, case: Case) -> Iterator[float]:
+    """Images per second of each epoch of the tutorial's loop, as it stands there: two loader workers, started each
+    epoch; drop_last, so that only images of full batches are trained on, and counted; a host sync only at the end.
+    """
+    device = data.images.device
+    loader = DataLoader(TutorialImages(data), batch_size=case.batch_size, shuffle=True, num_workers=2, drop_last=True)
+    model = TutorialCNN(case).to(device)
+    loss_func = nn.CrossEntropyLoss()
+    optimizer = torch.optim.SGD(model.parameters(), lr=LEARNING_RATE)
+    while True:
+        started = time.perf_counter()
+        for image, label in loader:
+            x = image.to(device)
+            y_ = label.to(device)
+            optimizer.zero_grad()
+            loss = loss_func(model(x), y_)
+            torch.autograd.backward(loss)
+            optimizer.step()
+        loss.item()
+        yield len(loader) * case.batch_size / (time.perf_counter() - started)
+
+
+def ours(data: LabelledImages, case: Case, epochs: int) -> Iterator[float]:
+    """Images per second of the training part of each epoch of train()."""
+    validation = LabelledImages(data.images[:100], data.labels[:100])
+    moments = torch.zeros(1, device=data.images.device)
+    resident = ResidentData(data, validation, tuple("0123456789"), moments, moments + 1)
+    options = Hyperparameters(SGD(LEARNING_RATE), normalization=case.normalization, batch_size=case.batch_size)
+    for measurement in train(Run(options, resident, epochs, seed=0)):
+        yield measurement.images_per_second
+
+
+def measure(data: LabelledImages, cases: list[Case], repeats: int) -> dict[Case, list[tuple[float, float]]]:
+    """(tutorial, train()) of each case in each round, after one round that warms up."""
+    pairs = {case: zip(tutorial(data, case), ours(data, case, repeats + 1), strict=False) for case in cases}
+    rounds = [{case: next(pair) for case, pair in pairs.items()} for _ in range(repeats + 1)]
+    return {case: [found[case] for found in rounds[1:]] for case in cases}
+
+
+def spread(values: list[float], digits: int) -> str:
+    """Median and range."""
+    return f"{statistics.median(values):.{digits}f} ({min(values):.{digits}f}..{max(values):.{digits}f})"
+
+
+def cpu_model() -> str:
+    """As the system names it."""
+    lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor()
+
+
+def main() -> None:
+    """Prints the machine and a row for each case."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--device", default="cpu", help="as the command line of hypersearch takes it")
+    parser.add_argument("--threads", type=int, help="default: every core")
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument(
+        "--keep-freed-memory", action="store_true", help="objectives.device.keep_freed_memory, for both loops"
+    )
+    parser.add_argument("--quick", action="store_true", help="512 images, 2 repeats")
+    arguments = parser.parse_args()
+    device, threads = pick_device(arguments.device), set_threads(arguments.threads)
+    kept = arguments.keep_freed_memory and keep_freed_memory()
+    count, repeats = (512, 2) if arguments.quick else (4000, arguments.repeats)
+    random = np.random.default_rng(0)
+    images = torch.from_numpy(random.integers(0, 256, (count, 1, 28, 28), dtype=np.uint8)).to(device)
+    data = LabelledImages(images, torch.from_numpy(random.integers(0, CLASSES, count)).to(device))
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else cpu_model()
+    print(f"{device} ({name}), torch {torch.__version__}, {threads} threads, freed memory kept: {kept}")
+    print(f"{count} images of 28 x 28, {repeats} repeats: images/s as median (min..max)")
+    cases = [Case(batch_size, normalization) for batch_size in (256, 64) for normalization in ("none", "batch")]
+    for case, found in measure(data, cases, repeats).items():
+        theirs, own = ([pair[side] for pair in found] for side in (0, 1))
+        ratios = [own / theirs for theirs, own in found]
+        print(f"{case}: tutorial {spread(theirs, 0)}, train() {spread(own, 0)}, ratio {spread(ratios, 2)}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,67 @@
+"""The one network: the reference tutorial's CNN, for any image size and any number of classes."""
+
+from dataclasses import dataclass
+
+from torch import Tensor, nn
+
+from models.initializers import initialize
+from models.normalizations import HIDDEN_NORMALIZATIONS, NORMALIZATIONS
+
+
+@dataclass(frozen=True)
+class CNNConfig:
+    """What a CNN is built from: the shape of its images, its widths and its techniques."""
+
+    in_channels: int
+    image_size: tuple[int, int]  # (height, width)
+    classes: int
+    channels: tuple[int, ...] = (16, 32, 64)  # of each convolution
+    hidden_units: int = 100
+    normalization: str = "none"  # a key of NORMALIZATIONS
+    initializer: str = "default"  # a key of INITIALIZERS
+    dropout: float = 0.0  # probability
+
+
+class CNN(nn.Module):
+    """Convolution blocks, a hidden layer and an output layer (the reference tutorial's network).
+
+    A block is conv 3x3, normalization, ReLU, Dropout2d and, in all but the first, a pool of 2 over each side longer
+    than 1. Weights are drawn from torch's global generator. Names of parameters do not depend on dropout.
+    """
+
+    def __init__(self, config: CNNConfig) -> None:
+        super().__init__()
+        self.blocks = nn.Sequential()
+        inputs, (height, width) = config.in_channels, config.image_size
+        for channels in config.channels:
+            block = nn.Sequential(
+                nn.Conv2d(inputs, channels, 3, padding=1),
+                NORMALIZATIONS[config.normalization](channels),
+                nn.ReLU(),
+            )
+            if config.dropout > 0:
+                block.append(nn.Dropout2d(config.dropout))
+            if len(self.blocks) > 0:
+                pool = (min(2, height), min(2, width))
+                block.append(nn.MaxPool2d(pool))
+                height, width = height // pool[0], width // pool[1]
+            self.blocks.append(block)
+            inputs = channels
+        self.hidden = nn.Sequential(
+            nn.Flatten(),
+            nn.Linear(inputs * height * width, config.hidden_units),
+            HIDDEN_NORMALIZATIONS[config.normalization](config.hidden_units),
+            nn.ReLU(),
+        )
+        if config.dropout > 0:
+            self.hidden.append(nn.Dropout(config.dropout))
+        self.output = nn.Linear(config.hidden_units, config.classes)
+        initialize(self, config.initializer)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Logits (B, classes) of float images (B, C, H, W), in any memory format.
+
+        Raises ValueError in training with batch normalization and a batch of one: it has no deviation.
+        """
+        logits: Tensor = self.output(self.hidden(self.blocks(images)))
+        return logits

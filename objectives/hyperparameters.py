@@ -1,0 +1,114 @@
+"""What to train: frozen and complete. A parameter that is not active cannot exist in it."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+
+@dataclass(frozen=True)
+class SGD:
+    """Stochastic gradient descent; `weight_decay` is L2, coupled into the gradient."""
+
+    name: ClassVar[str] = "sgd"
+    learning_rate: float
+    momentum: float = 0.0
+    weight_decay: float = 0.0
+
+
+@dataclass(frozen=True)
+class Adagrad:
+    """Adagrad; `weight_decay` is L2, coupled into the gradient."""
+
+    name: ClassVar[str] = "adagrad"
+    learning_rate: float
+    weight_decay: float = 0.0
+
+
+@dataclass(frozen=True)
+class RMSprop:
+    """RMSprop; `weight_decay` is L2, coupled into the gradient."""
+
+    name: ClassVar[str] = "rmsprop"
+    learning_rate: float
+    weight_decay: float = 0.0
+
+
+@dataclass(frozen=True)
+class Adam:
+    """Adam; `weight_decay` is L2, coupled into the gradient."""
+
+    name: ClassVar[str] = "adam"
+    learning_rate: float
+    weight_decay: float = 0.0
+
+
+@dataclass(frozen=True)
+class AdamW:
+    """Adam with decoupled `weight_decay`: weights shrink by learning_rate * weight_decay a step."""
+
+    name: ClassVar[str] = "adamw"
+    learning_rate: float
+    weight_decay: float = 0.0
+
+
+Optimizer = SGD | Adagrad | RMSprop | Adam | AdamW
+
+
+@dataclass(frozen=True)
+class Constant:
+    """The learning rate stays."""
+
+    name: ClassVar[str] = "constant"
+
+
+@dataclass(frozen=True)
+class Step:
+    """Every `period` (a share of the run's epochs) the learning rate is multiplied by `factor`."""
+
+    name: ClassVar[str] = "step"
+    period: float
+    factor: float
+
+
+@dataclass(frozen=True)
+class Exponential:
+    """A constant ratio between epochs, so that the last epoch's rate is `final_ratio` of the first's."""
+
+    name: ClassVar[str] = "exponential"
+    final_ratio: float
+
+
+@dataclass(frozen=True)
+class Cosine:
+    """Half a cosine from the learning rate to zero, per optimizer step over the planned total."""
+
+    name: ClassVar[str] = "cosine"
+
+
+Scheduler = Constant | Step | Exponential | Cosine
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """Random transforms of training images; `strength` in (0, 1] scales each (see objectives/augmentation.py)."""
+
+    operations: tuple[str, ...]
+    strength: float
+
+
+@dataclass(frozen=True)
+class Hyperparameters:
+    """One configuration of every technique. A strength of 0.0, `None` or "none" means: without it.
+
+    >>> Hyperparameters(optimizer=Adam(learning_rate=1e-3)).dropout
+    0.0
+    """
+
+    optimizer: Optimizer
+    scheduler: Scheduler = Constant()
+    l1: float = 0.0
+    dropout: float = 0.0
+    augmentation: Augmentation | None = None
+    initializer: str = "default"
+    input_normalization: str = "none"
+    normalization: str = "none"
+    batch_size: int = 64

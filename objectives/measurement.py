@@ -1,0 +1,51 @@
+"""What one epoch of a trial gave; no torch."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """The metrics of one epoch. Losses are cross-entropy without penalties, in nats an image.
+
+    `train_loss` and `train_accuracy` are means over the epoch's batches as they were trained on (dropout and
+    augmentation active, weights changing). `train_eval_loss` is measured after the last epoch as validation is, on as
+    many images of the training split as validation has; before that it is `None`.
+    """
+
+    epoch: int  # 1-based
+    train_loss: float
+    train_accuracy: float
+    validation_loss: float
+    validation_accuracy: float
+    validation_balanced_accuracy: float
+    validation_macro_f1: float
+    learning_rate: float  # of the epoch's last optimizer step
+    near_zero_share: float  # of conv and linear weights: |w| < NEAR_ZERO
+    seconds: float  # wall time of the epoch, evaluation included
+    images_per_second: float  # training alone
+    train_eval_loss: float | None = None
+
+    @property
+    def generalization_gap(self) -> float | None:
+        """Validation loss minus training loss, both without dropout and augmentation; `None` before the last epoch."""
+        return None if self.train_eval_loss is None else self.validation_loss - self.train_eval_loss
+
+    def metric(self, name: str) -> float:
+        """The validation metric called `name` in a spec (see names.METRIC_DIRECTIONS)."""
+        return {
+            "accuracy": self.validation_accuracy,
+            "balanced_accuracy": self.validation_balanced_accuracy,
+            "macro_f1": self.validation_macro_f1,
+            "loss": self.validation_loss,
+        }[name]
+
+
+NEAR_ZERO = 1e-3  # a weight this small moves no logit: He's deviation of the widest layer here (fan-in 3136) is 0.025
+
+
+class Diverged(Exception):
+    """A loss that is not finite ended the training."""
+
+    def __init__(self, epoch: int) -> None:
+        super().__init__(f"the loss is not finite in epoch {epoch}")
+        self.epoch = epoch

@@ -1,0 +1,22 @@
+"""Names and facts of optimizers, schedulers, augmentations, metrics and data sets; no torch."""
+
+from typing import Literal
+
+OPTIMIZERS = ("sgd", "adagrad", "rmsprop", "adam", "adamw")
+SCHEDULERS = ("constant", "step", "exponential", "cosine")
+AUGMENTATIONS = ("shift", "rotate")
+INPUT_NORMALIZATIONS = ("none", "standard", "minmax")
+DECAY_SCOPES = ("weights", "all")
+PRECISIONS = ("float32",)
+
+# The validation metrics a study may be led by, and which way each is better.
+METRIC_DIRECTIONS: dict[str, Literal["maximize", "minimize"]] = {
+    "accuracy": "maximize",
+    "balanced_accuracy": "maximize",
+    "macro_f1": "maximize",
+    "loss": "minimize",
+}
+
+# Data sets by name; a folder of images is named IMAGES_PREFIX + its path.
+DATASETS = ("mnist-5k", "mnist", "fashion-mnist", "cifar10", "synthetic")
+IMAGES_PREFIX = "images:"

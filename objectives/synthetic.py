@@ -1,0 +1,82 @@
+"""Closed-form learning curves with the protocol of train(), in microseconds and without torch: for tests and load."""
+
+import math
+import random
+from collections.abc import Iterator
+
+from objectives.hyperparameters import Hyperparameters
+from objectives.measurement import Diverged, Measurement
+from objectives.schedulers import Plan, learning_rate_factor
+
+CHANCE = 0.1
+IMAGES = 4000
+DIVERGES_ABOVE = 1e3  # learning rate
+
+BEST_ACCURACY = 0.99
+BEST_LEARNING_RATE = {"sgd": 0.1, "adagrad": 0.02, "rmsprop": 1e-3, "adam": 2e-3, "adamw": 2e-3}
+SHORTFALL = {"sgd": 0.002, "adagrad": 0.01, "rmsprop": 0.006, "adam": 0.003, "adamw": 0.0}
+
+
+def synthetic_curve(hyperparameters: Hyperparameters, epochs: int, seed: int) -> Iterator[Measurement]:
+    """Yields a made-up Measurement for each of `epochs`, a function of its arguments alone.
+
+    Accuracy rises to an asymptote that falls smoothly with the distance of each technique from a made-up best; the seed
+    adds noise. Raises Diverged(1) for a learning rate above 1e3.
+    """
+    if hyperparameters.optimizer.learning_rate > DIVERGES_ABOVE:
+        raise Diverged(1)
+    noise = random.Random(f"{seed}:{hyperparameters}")
+    asymptote = _asymptote(hyperparameters) + noise.gauss(0.0, 0.002)
+    steps = math.ceil(IMAGES / hyperparameters.batch_size)
+    for epoch in range(1, epochs + 1):
+        accuracy = _clamped(_after(epoch * steps, asymptote) + noise.gauss(0.0, 0.003))
+        train_accuracy = _clamped(_after(epoch * steps, asymptote + _overfitting(hyperparameters)))
+        last_factor = learning_rate_factor(hyperparameters.scheduler, epoch * steps - 1, Plan(epochs, steps))
+        yield Measurement(
+            epoch=epoch,
+            train_loss=_loss(train_accuracy),
+            train_accuracy=train_accuracy,
+            validation_loss=_loss(accuracy),
+            validation_accuracy=accuracy,
+            validation_balanced_accuracy=accuracy,
+            validation_macro_f1=accuracy,
+            learning_rate=hyperparameters.optimizer.learning_rate * last_factor,
+            near_zero_share=1 - math.exp(-hyperparameters.l1 / 1e-3),
+            seconds=1e-3,
+            images_per_second=IMAGES / 1e-3,
+            train_eval_loss=_loss(train_accuracy) if epoch == epochs else None,
+        )
+
+
+def _asymptote(hyperparameters: Hyperparameters) -> float:
+    # Each technique takes its share from the best accuracy, down to chance.
+    options = hyperparameters.optimizer
+    shortfall = (
+        SHORTFALL[options.name]
+        + (math.log10(options.learning_rate / BEST_LEARNING_RATE[options.name]) / 1.5) ** 2
+        + (math.log10(1 + options.weight_decay / 1e-2)) ** 2
+        + (math.log10(1 + hyperparameters.l1 / 1e-3)) ** 2
+        + 0.1 * (hyperparameters.dropout - 0.2) ** 2
+        + (0.004 if hyperparameters.augmentation is None else 0.0)
+        + (0.0 if hyperparameters.normalization == "batch" else 0.003)
+    )
+    return CHANCE + (BEST_ACCURACY - CHANCE) * math.exp(-shortfall)
+
+
+def _overfitting(hyperparameters: Hyperparameters) -> float:
+    # How far training accuracy ends above validation accuracy: less with dropout and augmentation.
+    return 0.02 * (1 - hyperparameters.dropout) * (0.5 if hyperparameters.augmentation is not None else 1.0)
+
+
+def _after(steps: int, asymptote: float) -> float:
+    # From chance to the asymptote, two thirds of the way in the first 100 optimizer steps.
+    return CHANCE + (asymptote - CHANCE) * (1 - math.exp(-steps / 100))
+
+
+def _clamped(accuracy: float) -> float:
+    return min(max(accuracy, 0.0), 1.0)
+
+
+def _loss(accuracy: float) -> float:
+    # The cross-entropy of a model that gives the right class this probability; at most 3.9.
+    return -math.log(0.02 + 0.98 * accuracy)

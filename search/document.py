@@ -1,0 +1,212 @@
+"""A TOML document read key by key; what is wrong is noted, each fault one line, and reading goes on."""
+
+import json
+import math
+import re
+import tomllib
+from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
+from pathlib import Path
+
+from search.space import Limits
+
+Toml = str | int | float | bool | list["Toml"] | dict[str, "Toml"]  # what a spec may hold: TOML without dates
+Document = dict[str, Toml]
+
+_DURATION = re.compile(r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s)?")
+
+
+class SpecError(Exception):
+    """A spec that cannot be used; each fault is one line: file, key, value, mend."""
+
+    def __init__(self, source: str, faults: Sequence[str]) -> None:
+        super().__init__("\n".join(f"{source}: {fault}" for fault in faults))
+        self.faults = tuple(faults)
+
+
+def load_document(path: Path) -> Document:
+    """Reads a TOML file.
+
+    Raises:
+        SpecError: the file is not there, not readable or no TOML.
+    """
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise SpecError(str(path), ["no such file: 'hypersearch spec init FILE' writes one to start from"]) from None
+    except OSError as error:
+        raise SpecError(str(path), [f"cannot be read: {error.strerror}"]) from None
+    except UnicodeDecodeError:
+        raise SpecError(str(path), ["is no text in UTF-8: save it as such"]) from None
+    except tomllib.TOMLDecodeError as error:
+        raise SpecError(str(path), [f"is no TOML: {error}".replace("\n", " ")]) from None
+
+
+def unknown(name: str, known: Sequence[str]) -> str:
+    nearest = get_close_matches(name, known, n=1)
+    return f"unknown key; did you mean {nearest[0]!r}?" if nearest else f"unknown key; known are {', '.join(known)}"
+
+
+def one_of(value: str, known: Sequence[str]) -> str:
+    nearest = get_close_matches(value, known, n=1)
+    return f"did you mean {nearest[0]!r}?" if nearest else f"use one of {', '.join(known)}"
+
+
+class Table:
+    """One table of a document, read key by key; what is wrong is noted, and reading goes on with a stand-in."""
+
+    def __init__(self, content: Mapping[str, Toml], prefix: str, faults: list[str]) -> None:
+        self.content = content
+        self.faults = faults
+        self._prefix = prefix
+        self._seen: set[str] = set()
+
+    def key(self, name: str) -> str:
+        return f"{self._prefix}{name}"
+
+    def fault(self, name: str, value: Toml, mend: str) -> None:
+        shown = json.dumps(value, default=str, ensure_ascii=False)
+        shown = shown if len(shown) <= 80 else f"{shown[:77]}..."
+        self.faults.append(f"{self.key(name)} = {shown}: {mend}")
+
+    def refuse_the_rest(self) -> None:
+        """Every key that nobody asked for is unknown."""
+        for name in self.content.keys() - self._seen:
+            self.fault(name, self.content[name], unknown(name, sorted(self._seen)))
+
+    def _take(self, name: str) -> Toml | None:
+        self._seen.add(name)
+        return self.content.get(name)
+
+    def table(self, name: str) -> "Table":
+        value = self._take(name)
+        if value is not None and not isinstance(value, dict):
+            self.fault(name, value, f"must be a table, [{name}]")
+        return Table(value if isinstance(value, dict) else {}, f"{self.key(name)}.", self.faults)
+
+    def tables(self, name: str) -> list["Table"]:
+        value = self._take(name) or []
+        if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
+            self.fault(name, value, f"must be tables, each headed [[{name}]]")
+            return []
+        return [
+            Table(item, f"{self.key(name)}[{index}].", self.faults)
+            for index, item in enumerate(value)
+            if isinstance(item, dict)
+        ]
+
+    def method(self, name: str, default: str, known: Sequence[str]) -> tuple[str, "Table"]:
+        """A name alone, or a table of a name and options."""
+        value = self._take(name)
+        table = Table(value if isinstance(value, dict) else {}, f"{self.key(name)}.", self.faults)
+        if value is None or isinstance(value, str):
+            return (default if value is None else self._known(name, value, known, default)), table
+        if isinstance(value, dict):
+            return table.option("name", default, known), table
+        self.fault(name, value, f"must be a name, or a table with a name: {', '.join(known)}")
+        return default, table
+
+    def _known(self, name: str, value: str, known: Sequence[str], default: str) -> str:
+        if value in known:
+            return value
+        self.fault(name, value, one_of(value, known))
+        return default
+
+    def string(self, name: str, default: str) -> str:
+        value = self._take(name)
+        if value is None or isinstance(value, str):
+            return default if value is None else value
+        self.fault(name, value, "must be a string")
+        return default
+
+    def option(self, name: str, default: str, known: Sequence[str]) -> str:
+        value = self._take(name)
+        if value is None:
+            return default
+        if not isinstance(value, str):
+            self.fault(name, value, f"use one of {', '.join(known)}")
+            return default
+        return self._known(name, value, known, default)
+
+    def boolean(self, name: str) -> bool:
+        value = self._take(name)
+        if value is not None and not isinstance(value, bool):
+            self.fault(name, value, "must be true or false")
+        return value is True
+
+    def integer(self, name: str, default: int, *, low: int, high: int | None = None) -> int:
+        value = self.optional_integer(name, low=low, high=high)
+        return default if value is None else value
+
+    def optional_integer(self, name: str, *, low: int, high: int | None = None) -> int | None:
+        value = self._take(name)
+        if value is None:
+            return None
+        if isinstance(value, bool) or not isinstance(value, int):
+            self.fault(name, value, "must be a whole number")
+            return None
+        if value < low or (high is not None and value > high):
+            self.fault(name, value, f"must be {low} or more" if high is None else f"must be from {low} to {high}")
+            return None
+        return value
+
+    def integers(self, name: str, default: tuple[int, ...], *, low: int) -> tuple[int, ...]:
+        value = self._take(name)
+        if value is None:
+            return default
+        if isinstance(value, list) and value:
+            whole = tuple(
+                item for item in value if isinstance(item, int) and not isinstance(item, bool) and item >= low
+            )
+            if len(whole) == len(value):
+                return whole
+        self.fault(name, value, f"must be a list of whole numbers of {low} or more")
+        return default
+
+    def number(self, name: str, default: float, limits: Limits) -> float:
+        value = self.optional_number(name)
+        if value is None:
+            return default
+        if not limits.hold(value):
+            self.fault(name, value, f"must be {limits}")
+            return default
+        return value
+
+    def required_number(self, name: str) -> float | None:
+        if name not in self.content:
+            self._seen.add(name)
+            self.faults.append(f"{self._prefix.rstrip('.')} has no {name}: a range needs low and high")
+            return None
+        return self.optional_number(name)
+
+    def optional_number(self, name: str) -> float | None:
+        value = self._take(name)
+        if value is None:
+            return None
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            self.fault(name, value, "must be a number")
+            return None
+        if not math.isfinite(value):
+            self.fault(name, value, "give a finite number")
+            return None
+        return value
+
+    def duration(self, name: str) -> float | None:
+        """Seconds, or hours, minutes and seconds as in "1h30m"."""
+        value = self._take(name)
+        if value is None:
+            return None
+        seconds = parse_duration(value) if isinstance(value, str) else self.optional_number(name)
+        if seconds is None or seconds <= 0:
+            self.fault(name, value, 'write it like "30m", "2h" or "1h30m"')
+            return None
+        return seconds
+
+
+def parse_duration(text: str) -> float | None:
+    """Seconds of "90s", "30m", "1h30m"; `None` where it is no duration."""
+    match = _DURATION.fullmatch(text.strip())
+    if match is None or not any(match.groups()):
+        return None
+    hours, minutes, seconds = (float(group or 0) for group in match.groups())
+    return hours * 3600 + minutes * 60 + seconds

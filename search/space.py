@@ -1,0 +1,282 @@
+"""The conditional search space as data: which parameters there are, what each may hold, and when it exists."""
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Literal
+
+from models.names import INITIALIZERS, NORMALIZATIONS
+from objectives import hyperparameters as hp
+from objectives.names import AUGMENTATIONS, INPUT_NORMALIZATIONS, OPTIMIZERS, SCHEDULERS
+
+Value = str | int | float | bool
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One of some values; one value alone pins the parameter. `optional`: or off."""
+
+    options: tuple[Value, ...]
+    optional: bool = False
+
+
+@dataclass(frozen=True)
+class Range:
+    """A number from `low` to `high`, both included; `optional`: or off."""
+
+    low: float
+    high: float
+    log: bool = False
+    optional: bool = False
+
+
+@dataclass(frozen=True)
+class Off:
+    """Pinned off: the technique does not take part."""
+
+
+Domain = Choice | Range | Off
+
+
+@dataclass(frozen=True)
+class Limits:
+    """The values that a number may take at all: an interval, its ends open where `<` would stand."""
+
+    low: float = -math.inf
+    high: float = math.inf
+    low_open: bool = False
+    high_open: bool = False
+
+    def hold(self, value: float) -> bool:
+        """Whether the value lies inside."""
+        above = value > self.low if self.low_open else value >= self.low
+        return above and (value < self.high if self.high_open else value <= self.high)
+
+    def __str__(self) -> str:
+        text = f"{self.low:g} {'<' if self.low_open else '<='} value"
+        return text if math.isinf(self.high) else f"{text} {'<' if self.high_open else '<='} {self.high:g}"
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One name of the space: the technique it belongs to, the values it may take, and the parent that it needs.
+
+    `off` is what `false` in a spec stands for: the technique's neutral option, or 0.0 for a strength that is then not
+    there; `None` where there is no such thing.
+    """
+
+    name: str
+    technique: str
+    kind: Literal["choice", "float", "int"]
+    default: Domain
+    limits: Limits = Limits()
+    options: tuple[str, ...] = ()
+    off: str | float | None = None
+    parent: tuple[str, str] | None = None  # (name, value); the value "*" is any but the parent's neutral one
+
+    @property
+    def switch(self) -> str:
+        """The name under which Optuna holds whether an optional strength is on."""
+        return f"{self.name}.on"
+
+
+_STRENGTH = Limits(low=0.0)
+_POSITIVE = Limits(low=0.0, low_open=True)
+_SHARE = Limits(low=0.0, high=1.0, low_open=True)
+_BELOW_ONE = Limits(low=0.0, high=1.0, high_open=True)
+
+# Every combination, its parts in the order in which they are applied.
+AUGMENTATION_NAMES = (
+    "none",
+    *("+".join(parts) for count in range(1, len(AUGMENTATIONS) + 1) for parts in combinations(AUGMENTATIONS, count)),
+)
+
+
+def _of_optimizer(name: str, learning_rate: Range, weight_decay: Range) -> Iterator[Parameter]:
+    parent = ("optimizer", name)
+    yield Parameter(f"{name}.learning_rate", "optimizer", "float", learning_rate, _POSITIVE, parent=parent)
+    if name == "sgd":
+        yield Parameter("sgd.momentum", "optimizer", "float", Range(0.0, 0.99), _BELOW_ONE, parent=parent)
+    yield Parameter(f"{name}.weight_decay", "weight_decay", "float", weight_decay, _STRENGTH, off=0.0, parent=parent)
+
+
+def _parameters() -> Iterator[Parameter]:
+    """In the order in which they are sampled: a parent before its children."""
+    yield Parameter("optimizer", "optimizer", "choice", Choice(OPTIMIZERS), options=OPTIMIZERS)
+    # Coupled decay is divided by the gradient's size in the adaptive optimizers, decoupled decay is not: other scales.
+    coupled = Range(1e-6, 1e-3, log=True, optional=True)
+    yield from _of_optimizer("sgd", Range(1e-3, 1.0, log=True), Range(1e-6, 1e-2, log=True, optional=True))
+    yield from _of_optimizer("adagrad", Range(1e-3, 1e-1, log=True), coupled)
+    yield from _of_optimizer("rmsprop", Range(1e-4, 1e-2, log=True), coupled)
+    yield from _of_optimizer("adam", Range(1e-4, 1e-2, log=True), coupled)
+    yield from _of_optimizer("adamw", Range(1e-4, 1e-2, log=True), Range(1e-3, 1.0, log=True, optional=True))
+    yield Parameter("batch_size", "batch_size", "int", Choice((32, 64, 128)), Limits(low=8))
+    yield Parameter("scheduler", "scheduler", "choice", Choice(SCHEDULERS), options=SCHEDULERS, off="constant")
+    yield Parameter("step.period", "scheduler", "float", Range(0.2, 0.5), _SHARE, parent=("scheduler", "step"))
+    yield Parameter("step.factor", "scheduler", "float", Range(0.1, 0.7), _SHARE, parent=("scheduler", "step"))
+    yield Parameter(
+        "exponential.final_ratio",
+        "scheduler",
+        "float",
+        Range(0.01, 0.5, log=True),
+        _SHARE,
+        parent=("scheduler", "exponential"),
+    )
+    yield Parameter("l1", "l1", "float", Range(1e-7, 1e-3, log=True, optional=True), _STRENGTH, off=0.0)
+    yield Parameter("dropout", "dropout", "float", Range(0.05, 0.6, optional=True), _BELOW_ONE, off=0.0)
+    yield Parameter(
+        "augmentation",
+        "augmentation",
+        "choice",
+        Choice(("none", "shift", "rotate", "shift+rotate")),
+        options=AUGMENTATION_NAMES,
+        off="none",
+    )
+    yield Parameter(
+        "augmentation.strength", "augmentation", "float", Range(0.1, 1.0), _SHARE, parent=("augmentation", "*")
+    )
+    yield Parameter(
+        "initializer",
+        "initializer",
+        "choice",
+        Choice(("default", "xavier_normal", "he_normal", "orthogonal")),
+        options=INITIALIZERS,
+        off="default",
+    )
+    yield Parameter(
+        "input_normalization",
+        "input_normalization",
+        "choice",
+        Choice(INPUT_NORMALIZATIONS),
+        options=INPUT_NORMALIZATIONS,
+        off="none",
+    )
+    yield Parameter(
+        "normalization",
+        "normalization",
+        "choice",
+        Choice(("none", "batch", "layer", "group")),
+        options=NORMALIZATIONS,
+        off="none",
+    )
+
+
+PARAMETERS: dict[str, Parameter] = {parameter.name: parameter for parameter in _parameters()}
+TECHNIQUES: tuple[str, ...] = tuple(dict.fromkeys(parameter.technique for parameter in PARAMETERS.values()))
+SWITCHES: dict[str, Parameter] = {parameter.switch: parameter for parameter in PARAMETERS.values()}
+
+Suggest = Callable[[str, Choice | Range], Value]
+
+
+@dataclass(frozen=True)
+class SearchSpace:
+    """What each parameter of a study may hold, by name, complete.
+
+    >>> space = SearchSpace.default()
+    >>> values = space.suggest(lambda name, domain: domain.options[0] if isinstance(domain, Choice) else domain.low)
+    >>> values["optimizer"], "adam.learning_rate" in values
+    ('sgd', False)
+    """
+
+    domains: tuple[tuple[str, Domain], ...]
+
+    @classmethod
+    def default(cls, changes: Mapping[str, Domain] | None = None) -> "SearchSpace":
+        """The default space with some of its domains replaced."""
+        changes = changes or {}
+        return cls(tuple((name, changes.get(name, parameter.default)) for name, parameter in PARAMETERS.items()))
+
+    def suggest(self, suggest: Suggest) -> dict[str, Value]:
+        """One configuration: asks `suggest` for each parameter that is active, switches included, and for no other."""
+        values: dict[str, Value] = {}
+        for name, domain in self.domains:
+            parameter = PARAMETERS[name]
+            if isinstance(domain, Off) or not is_active(parameter, values):
+                continue
+            if domain.optional:
+                values[parameter.switch] = suggest(parameter.switch, Choice((True, False)))
+                if not values[parameter.switch]:
+                    continue
+            values[name] = suggest(name, domain)
+        return values
+
+    def domain(self, name: str) -> Domain:
+        """What the parameter may hold."""
+        return dict(self.domains)[name]
+
+    @property
+    def searched(self) -> tuple[str, ...]:
+        """The parameters with more than one possible value (or that may also be off)."""
+        return tuple(name for name, domain in self.domains if _is_searched(domain))
+
+
+def _is_searched(domain: Domain) -> bool:
+    match domain:
+        case Choice(options, optional):
+            return optional or len(options) > 1
+        case Range(low, high, _, optional):
+            return optional or low < high
+        case _:
+            return False
+
+
+def is_active(parameter: Parameter, values: Mapping[str, Value]) -> bool:
+    """Whether the parameter exists beside these values: its parent holds the value that brings it."""
+    if parameter.parent is None:
+        return True
+    name, needed = parameter.parent
+    if name not in values:
+        return False
+    return values[name] != PARAMETERS[name].off if needed == "*" else values[name] == needed
+
+
+def without_switches(values: Mapping[str, Value]) -> dict[str, Value]:
+    """The active parameters under their names in the spec: a strength that is off is not there."""
+    return {name: value for name, value in values.items() if name not in SWITCHES}
+
+
+def to_hyperparameters(values: Mapping[str, Value]) -> hp.Hyperparameters:
+    """The frozen configuration that a trial's values (with switches or without) stand for."""
+
+    def number(name: str) -> float:
+        return float(values.get(name, 0.0))
+
+    def option(name: str) -> str:
+        return str(values.get(name, PARAMETERS[name].off))
+
+    augmentation = option("augmentation")
+    return hp.Hyperparameters(
+        optimizer=_optimizer(str(values["optimizer"]), number),
+        scheduler=_scheduler(option("scheduler"), number),
+        l1=number("l1"),
+        dropout=number("dropout"),
+        augmentation=None
+        if augmentation == "none"
+        else hp.Augmentation(tuple(augmentation.split("+")), number("augmentation.strength")),
+        initializer=option("initializer"),
+        input_normalization=option("input_normalization"),
+        normalization=option("normalization"),
+        batch_size=int(values["batch_size"]),
+    )
+
+
+def _optimizer(name: str, number: Callable[[str], float]) -> hp.Optimizer:
+    learning_rate, weight_decay = number(f"{name}.learning_rate"), number(f"{name}.weight_decay")
+    if name == "sgd":
+        return hp.SGD(learning_rate, number("sgd.momentum"), weight_decay)
+    kinds: dict[str, type[hp.Adagrad | hp.RMSprop | hp.Adam | hp.AdamW]]
+    kinds = {"adagrad": hp.Adagrad, "rmsprop": hp.RMSprop, "adam": hp.Adam, "adamw": hp.AdamW}
+    return kinds[name](learning_rate, weight_decay)
+
+
+def _scheduler(name: str, number: Callable[[str], float]) -> hp.Scheduler:
+    match name:
+        case "step":
+            return hp.Step(number("step.period"), number("step.factor"))
+        case "exponential":
+            return hp.Exponential(number("exponential.final_ratio"))
+        case "cosine":
+            return hp.Cosine()
+        case _:
+            return hp.Constant()

@@ -1,0 +1,175 @@
+"""The [space] and [[trial]] tables of a spec: from TOML to domains, and back."""
+
+import math
+from collections.abc import Mapping
+
+from search.document import Table, Toml, one_of, unknown
+from search.space import PARAMETERS, Choice, Domain, Off, Parameter, Range, SearchSpace, Value, is_active
+
+_RANGE_KEYS = {"low", "high", "log", "optional"}
+
+Trial = tuple[tuple[str, Value], ...]  # values of a configuration to run first, by parameter; False is off
+
+
+def domain_to_toml(domain: Domain) -> Toml:
+    match domain:
+        case Off():
+            return False
+        case Choice((value,), False):
+            return value
+        case Choice(options, optional):
+            return [*([False] if optional else []), *options]
+        case Range(low, high, log, optional):
+            return {"low": low, "high": high, "log": log, "optional": optional}
+
+
+def flatten_space(table: Mapping[str, Toml], prefix: str = "") -> dict[str, Toml]:
+    """`sgd.momentum = 0.9` written without quotation marks is a table in a table: gives it its dotted name."""
+    flat: dict[str, Toml] = {}
+    for key, value in table.items():
+        name = f"{prefix}{key}"
+        branches = any(known.startswith(f"{name}.") for known in PARAMETERS)
+        if isinstance(value, dict) and branches and not _RANGE_KEYS & value.keys():
+            flat |= flatten_space(value, f"{name}.")
+        else:
+            flat[name] = value
+    return flat
+
+
+def read_space(table: "Table") -> SearchSpace:
+    given = flatten_space(table.content)
+    changes: dict[str, Domain] = {}
+    if "weight_decay" in given:  # the technique as a whole, for every optimizer
+        value = given.pop("weight_decay")
+        if value is not False:
+            table.fault(
+                "weight_decay", value, "only false goes here: ranges differ by optimizer, as 'sgd.weight_decay'"
+            )
+        changes |= {name: Off() for name in PARAMETERS if name.endswith(".weight_decay")}
+    for name, value in given.items():
+        if name in PARAMETERS:
+            changes[name] = _read_domain(table, PARAMETERS[name], value)
+        else:
+            table.fault(name, value, unknown(name, tuple(PARAMETERS)))
+    return SearchSpace.default(changes)
+
+
+def _read_domain(table: "Table", parameter: Parameter, value: Toml) -> Domain:
+    if value is False:
+        return _read_off(table, parameter)
+    if isinstance(value, dict):
+        return _read_range(table, parameter, value)
+    values = value if isinstance(value, list) else [value]
+    optional = False in [item for item in values if isinstance(item, bool)]
+    if optional and (parameter.off is None or parameter.kind == "choice"):
+        table.fault(parameter.name, value, _no_off(parameter))
+    options = [_read_option(table, parameter, item) for item in values if item is not False]
+    if not options:
+        table.fault(parameter.name, value, "name at least one value")
+        return parameter.default
+    if len(set(options)) < len(options):
+        table.fault(parameter.name, value, "a value stands there twice: leave one out")
+    return Choice(tuple(options), optional)
+
+
+def _no_off(parameter: Parameter) -> str:
+    if parameter.kind == "choice" and parameter.off is not None:
+        return f"false goes alone: in a list name {parameter.off!r}"
+    return "cannot be off: give a value, a list or a range"
+
+
+def _read_off(table: "Table", parameter: Parameter) -> Domain:
+    if parameter.off is None:
+        table.fault(parameter.name, False, _no_off(parameter))
+    return Choice((str(parameter.off),)) if parameter.kind == "choice" else Off()
+
+
+def _read_option(table: "Table", parameter: Parameter, value: Toml) -> Value:
+    if parameter.kind == "choice":
+        name = _canonical(value) if parameter.name == "augmentation" and isinstance(value, str) else value
+        if not isinstance(name, str) or name not in parameter.options:
+            table.fault(parameter.name, value, one_of(str(value), parameter.options))
+        return str(name)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        table.fault(parameter.name, value, "give a number")
+        return 0.0
+    return _read_number(table, parameter, value)
+
+
+def _canonical(augmentation: str) -> str:
+    parts = augmentation.split("+")
+    matching = [name for name in PARAMETERS["augmentation"].options if sorted(name.split("+")) == sorted(parts)]
+    return matching[0] if matching else augmentation
+
+
+def _read_number(table: "Table", parameter: Parameter, value: float) -> float:
+    if not math.isfinite(value):
+        table.fault(parameter.name, value, "give a finite number")
+    elif parameter.kind == "int" and value != int(value):
+        table.fault(parameter.name, value, "give a whole number")
+    elif not parameter.limits.hold(value):
+        table.fault(parameter.name, value, f"must be {parameter.limits}")
+    else:
+        return int(value) if parameter.kind == "int" else float(value)
+    return 0.0
+
+
+def _read_range(table: "Table", parameter: Parameter, value: dict[str, Toml]) -> Domain:
+    if parameter.kind == "choice":
+        table.fault(parameter.name, value, f"is no number: give a list of {', '.join(parameter.options)}")
+        return parameter.default
+    entry = Table(value, f"{table.key(parameter.name)}.", table.faults)
+    low, high = entry.required_number("low"), entry.required_number("high")
+    log, optional = entry.boolean("log"), entry.boolean("optional")
+    entry.refuse_the_rest()
+    if low is None or high is None:
+        return parameter.default
+    if optional and parameter.off is None:
+        entry.fault("optional", optional, _no_off(parameter))
+    if low > high:
+        table.fault(parameter.name, value, "low is above high: swap them")
+    elif log and low <= 0:
+        table.fault(parameter.name, value, "log needs low above 0")
+    else:
+        return Range(_read_number(table, parameter, low), _read_number(table, parameter, high), log, optional)
+    return parameter.default
+
+
+def read_trial(table: "Table", space: SearchSpace) -> Trial:
+    """A configuration to run first: values of the space; what it does not name is the sampler's."""
+    fixed: dict[str, Value] = {}
+    for name, value in flatten_space(table.content).items():
+        if name not in PARAMETERS:
+            table.fault(name, value, unknown(name, tuple(PARAMETERS)))
+            continue
+        parameter, domain = PARAMETERS[name], space.domain(name)
+        chosen = False if value is False else _read_option(table, parameter, value)
+        if value is False and parameter.kind == "choice" and parameter.off is not None:
+            chosen = parameter.off
+        fixed[name] = chosen
+        if not _holds(domain, chosen):
+            table.fault(name, value, "is not in the [space] of this study: name one of its values")
+    for name, value in fixed.items():
+        parent = PARAMETERS[name].parent
+        if parent is not None and not is_active(PARAMETERS[name], _pinned(space) | fixed):
+            needed = "one that is not none" if parent[1] == "*" else repr(parent[1])
+            table.fault(name, value, f"exists only under {parent[0]} = {needed}: name that beside it")
+    return tuple(fixed.items())
+
+
+def _pinned(space: SearchSpace) -> dict[str, Value]:
+    return {
+        name: domain.options[0]
+        for name, domain in space.domains
+        if isinstance(domain, Choice) and len(domain.options) == 1 and not domain.optional
+    }
+
+
+def _holds(domain: Domain, value: Value) -> bool:
+    match domain:
+        case Off():
+            return value is False
+        case Choice(options, optional):
+            return optional if value is False else value in options
+        case Range(low, high, _, optional):
+            return optional if value is False else low <= float(value) <= high

@@ -1,0 +1,68 @@
+"""What can go wrong between a worker and the database; each text is one line for the user."""
+
+
+class StorageURLError(Exception):
+    """The storage URL itself is wrong."""
+
+    @classmethod
+    def unreadable(cls, url: str) -> "StorageURLError":
+        return cls(f"storage URL {url!r} cannot be read: write it like sqlite:///hypersearch.db")
+
+    @classmethod
+    def unsupported(cls, backend: str) -> "StorageURLError":
+        return cls(f"storage {backend!r} is not supported by this version: use a SQLite file, sqlite:///hypersearch.db")
+
+    @classmethod
+    def in_memory(cls) -> "StorageURLError":
+        return cls(
+            "storage 'sqlite://' lives in memory and ends with the command: name a file, sqlite:///hypersearch.db"
+        )
+
+
+class StorageUnavailable(Exception):
+    """The database is not reachable, or not usable as it is."""
+
+    @classmethod
+    def no_file(cls, path: str) -> "StorageUnavailable":
+        return cls(f"no database at {path}: 'hypersearch run' creates one, or name another with --storage")
+
+    @classmethod
+    def no_folder(cls, folder: str) -> "StorageUnavailable":
+        return cls(f"the folder {folder} of the database does not exist: create it, or name another with --storage")
+
+    @classmethod
+    def broken(cls, url: str, reason: str) -> "StorageUnavailable":
+        return cls(f"storage {url} cannot be used: {reason}")
+
+    @classmethod
+    def foreign(cls, path: str) -> "StorageUnavailable":
+        return cls(f"{path} is not a database of hypersearch or Optuna: name another with --storage")
+
+    @classmethod
+    def newer(cls, found: str) -> "StorageUnavailable":
+        return cls(f"the database has schema {found}, newer than this program: pip install -U hypersearch")
+
+
+class StudyNotFound(Exception):
+    """No study of that name has a spec in this storage."""
+
+    def __init__(self, name: str, known: tuple[str, ...]) -> None:
+        from difflib import get_close_matches
+
+        nearest = get_close_matches(name, known, n=1)
+        mend = f"did you mean {nearest[0]!r}?" if nearest else "'hypersearch list' shows what there is"
+        super().__init__(f"study {name!r} is not in this storage: {mend}")
+
+
+class ForeignStudy(Exception):
+    """A study of that name was made by plain Optuna and has no spec."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"study {name!r} was made by plain Optuna and has no spec: choose another name with --study")
+
+
+class LeaseLost(Exception):
+    """A write of a trial was refused: this worker does not hold the trial (any more)."""
+
+    def __init__(self, trial_id: int) -> None:
+        super().__init__(f"trial with id {trial_id} is not held by this worker: its write is refused")

@@ -1,0 +1,94 @@
+"""The Optuna storage that samplers and pruners of a worker see: every write of a trial carries the worker's lease."""
+
+from collections.abc import Container, Sequence
+
+from optuna.distributions import BaseDistribution
+from optuna.storages import BaseStorage
+from optuna.study import StudyDirection
+from optuna.trial import FrozenTrial, TrialState
+
+from storage.errors import LeaseLost
+from storage.leases import Lease, TrialLeases
+
+
+class LeasedStorage(BaseStorage):
+    """Reads pass through; a write of the trial that is held is fenced; every other write is refused.
+
+    It wraps Optuna's cached storage rather than overriding RDBStorage, whose private methods that cache calls. A new
+    abstract method of Optuna's then fails here at once instead of passing unfenced.
+    """
+
+    def __init__(self, optunas: BaseStorage, leases: TrialLeases, held: Lease) -> None:
+        self._optunas = optunas
+        self._leases = leases
+        self._held = held
+
+    def _check(self, trial_id: int) -> None:
+        if trial_id != self._held.trial_id:
+            raise LeaseLost(trial_id)
+
+    def set_trial_param(
+        self, trial_id: int, param_name: str, param_value_internal: float, distribution: BaseDistribution
+    ) -> None:
+        self._check(trial_id)
+        with self._leases.fenced(self._held):
+            self._optunas.set_trial_param(trial_id, param_name, param_value_internal, distribution)
+
+    def set_trial_state_values(self, trial_id: int, state: TrialState, values: Sequence[float] | None = None) -> bool:
+        raise LeaseLost(trial_id)  # TrialLeases.finish ends a trial, with its lease
+
+    def set_trial_intermediate_value(self, trial_id: int, step: int, intermediate_value: float) -> None:
+        self._check(trial_id)
+        with self._leases.fenced(self._held):
+            self._optunas.set_trial_intermediate_value(trial_id, step, intermediate_value)
+
+    def set_trial_user_attr(self, trial_id: int, key: str, value: object) -> None:
+        self._check(trial_id)
+        with self._leases.fenced(self._held):
+            self._optunas.set_trial_user_attr(trial_id, key, value)
+
+    def set_trial_system_attr(self, trial_id: int, key: str, value: object) -> None:
+        self._check(trial_id)
+        with self._leases.fenced(self._held):
+            self._optunas.set_trial_system_attr(trial_id, key, value)  # type: ignore[arg-type]
+
+    def create_new_trial(self, study_id: int, template_trial: FrozenTrial | None = None) -> int:
+        raise LeaseLost(-1)  # TrialLeases.acquire creates trials, within the budget
+
+    def create_new_study(self, directions: Sequence[StudyDirection], study_name: str | None = None) -> int:
+        raise LeaseLost(-1)
+
+    def delete_study(self, study_id: int) -> None:
+        raise LeaseLost(-1)
+
+    def set_study_user_attr(self, study_id: int, key: str, value: object) -> None:
+        raise LeaseLost(-1)
+
+    def set_study_system_attr(self, study_id: int, key: str, value: object) -> None:
+        raise LeaseLost(-1)
+
+    def get_study_id_from_name(self, study_name: str) -> int:
+        return self._optunas.get_study_id_from_name(study_name)
+
+    def get_study_name_from_id(self, study_id: int) -> str:
+        return self._optunas.get_study_name_from_id(study_id)
+
+    def get_study_directions(self, study_id: int) -> list[StudyDirection]:
+        return self._optunas.get_study_directions(study_id)
+
+    def get_study_user_attrs(self, study_id: int) -> dict[str, object]:
+        return self._optunas.get_study_user_attrs(study_id)
+
+    def get_study_system_attrs(self, study_id: int) -> dict[str, object]:
+        return self._optunas.get_study_system_attrs(study_id)
+
+    def get_all_studies(self) -> "list[FrozenStudy]":
+        return self._optunas.get_all_studies()
+
+    def get_trial(self, trial_id: int) -> FrozenTrial:
+        return self._optunas.get_trial(trial_id)
+
+    def get_all_trials(
+        self, study_id: int, deepcopy: bool = True, states: Container[TrialState] | None = None
+    ) -> list[FrozenTrial]:
+        return self._optunas.get_all_trials(study_id, deepcopy, states)

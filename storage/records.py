@@ -1,0 +1,196 @@
+"""Every reading query of ours, each described; frozen records come back. No Optuna is loaded."""
+
+import json
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import Literal
+
+from sqlalchemy import Connection, func, select
+
+from storage.engine import Database, now_ms
+from storage.schema import attempt, epoch, lease, optuna_params, optuna_studies, optuna_trials, optuna_values
+from storage.studies import StoredStudy, count_trials, select_studies
+
+ParameterValue = str | int | float | bool | None
+TrialState = Literal["complete", "pruned", "failed", "running"]
+_STATES: dict[str, TrialState] = {
+    "COMPLETE": "complete",
+    "PRUNED": "pruned",
+    "FAIL": "failed",
+    "RUNNING": "running",
+    "WAITING": "running",  # enqueued by plain Optuna: not ours, shown as not finished
+}
+
+
+@dataclass(frozen=True)
+class StudyRecord:
+    """A study and how many of its trials are in which state."""
+
+    stored: StoredStudy
+    complete: int
+    pruned: int
+    failed: int
+
+    @property
+    def finished(self) -> int:
+        """Complete and pruned trials: what the budget counts."""
+        return self.complete + self.pruned
+
+
+@dataclass(frozen=True)
+class EpochRecord:
+    """The recorded metrics of one epoch; see objectives.Measurement."""
+
+    epoch: int
+    train_loss: float
+    train_accuracy: float
+    validation_loss: float
+    validation_accuracy: float
+    validation_balanced_accuracy: float
+    validation_macro_f1: float
+    learning_rate: float
+    near_zero_share: float
+    seconds: float
+    images_per_second: float
+    train_eval_loss: float | None
+
+
+@dataclass(frozen=True)
+class TrialRecord:
+    """A trial with its parameters as Optuna recorded them (switches included) and its epochs, the last one last."""
+
+    number: int
+    state: TrialState
+    value: float | None
+    parameters: dict[str, ParameterValue]
+    epochs: tuple[EpochRecord, ...]
+    attempts: int
+    device: str | None
+    threads: int | None
+    reason: str | None
+    started_ms: int | None
+    ended_ms: int | None
+
+    @property
+    def validation_loss(self) -> float | None:
+        """Of the last epoch; `None` before the first."""
+        return self.epochs[-1].validation_loss if self.epochs else None
+
+
+@dataclass(frozen=True)
+class RunningTrial:
+    """A trial that a worker holds now; `worker` is `None` where it waits to be taken up again."""
+
+    number: int
+    worker: str | None
+    host: str
+    device: str
+    epoch: int  # the last one recorded; 0 before the first
+    seconds_since_sign_of_life: float
+
+
+def read_studies(database: Database) -> list[StudyRecord]:
+    """Every study that has a spec, in the order of creation."""
+    with database.transactions.read() as connection:
+        rows = connection.execute(select_studies().order_by(optuna_studies.c.study_id)).all()
+        return [_study_record(connection, StoredStudy.from_row(row)) for row in rows]
+
+
+def read_study(database: Database, stored: StoredStudy) -> StudyRecord:
+    """The study's counts as they are now."""
+    with database.transactions.read() as connection:
+        return _study_record(connection, stored)
+
+
+def _study_record(connection: Connection, stored: StoredStudy) -> StudyRecord:
+    counts = count_trials(connection, stored.study_id)
+    return StudyRecord(stored, counts.get("COMPLETE", 0), counts.get("PRUNED", 0), counts.get("FAIL", 0))
+
+
+def read_running(database: Database, study_id: int) -> list[RunningTrial]:
+    """The trials that are held or wait to be taken up again, by number."""
+    last_epoch = (
+        select(func.coalesce(func.max(epoch.c.epoch), 0))
+        .where(epoch.c.trial_id == lease.c.trial_id, epoch.c.attempt == lease.c.attempt)
+        .scalar_subquery()
+    )
+    query = (
+        select(
+            optuna_trials.c.number,
+            lease.c.owner,
+            lease.c.host,
+            attempt.c.device,
+            last_epoch.label("epoch"),
+            (now_ms() - lease.c.beat_ms).label("silence_ms"),
+        )
+        .join(optuna_trials, optuna_trials.c.trial_id == lease.c.trial_id)
+        .join(attempt, (attempt.c.trial_id == lease.c.trial_id) & (attempt.c.attempt == lease.c.attempt))
+        .where(optuna_trials.c.study_id == study_id)
+        .order_by(optuna_trials.c.number)
+    )
+    with database.transactions.read() as connection:
+        return [
+            RunningTrial(row.number, row.owner, row.host, row.device, row.epoch, row.silence_ms / 1000)
+            for row in connection.execute(query)
+        ]
+
+
+def read_trials(database: Database, study_id: int) -> list[TrialRecord]:
+    """Every trial of the study by number, with parameters, epochs and the last attempt: four queries in one view."""
+    of_study = optuna_trials.c.study_id == study_id
+    with database.transactions.read() as connection:
+        values = {
+            row.trial_id: row.value
+            for row in connection.execute(
+                select(optuna_values.c.trial_id, optuna_values.c.value).join(
+                    optuna_trials, (optuna_trials.c.trial_id == optuna_values.c.trial_id) & of_study
+                )
+            )
+        }
+        parameters: dict[int, dict[str, ParameterValue]] = defaultdict(dict)
+        for row in connection.execute(
+            select(optuna_params)
+            .join(optuna_trials, (optuna_trials.c.trial_id == optuna_params.c.trial_id) & of_study)
+            .order_by(optuna_params.c.param_id)
+        ):
+            parameters[row.trial_id][row.param_name] = external_value(row.param_value, row.distribution_json)
+        epochs: dict[int, list[EpochRecord]] = defaultdict(list)
+        columns = [epoch.c[name] for name in EpochRecord.__dataclass_fields__]
+        for row in connection.execute(
+            select(epoch.c.trial_id, *columns)
+            .join(optuna_trials, (optuna_trials.c.trial_id == epoch.c.trial_id) & of_study)
+            .order_by(epoch.c.trial_id, epoch.c.epoch)
+        ):
+            epochs[row.trial_id].append(EpochRecord(*row[1:]))
+        rows = connection.execute(
+            select(optuna_trials, attempt)
+            .outerjoin(attempt, attempt.c.trial_id == optuna_trials.c.trial_id)
+            .where(of_study)
+            .order_by(optuna_trials.c.number, attempt.c.attempt)
+        ).all()
+    last_attempts = {row.number: row for row in rows}  # the last row of a trial is its last attempt
+    return [
+        TrialRecord(
+            number=row.number,
+            state=_STATES[row.state],
+            value=values.get(row.trial_id),
+            parameters=parameters[row.trial_id],
+            epochs=tuple(epochs[row.trial_id]),
+            attempts=row.attempt or 0,
+            device=row.device,
+            threads=row.threads,
+            reason=row.reason,
+            started_ms=row.started_ms,
+            ended_ms=row.ended_ms,
+        )
+        for row in last_attempts.values()
+    ]
+
+
+def external_value(internal: float, distribution_json: str) -> ParameterValue:
+    """A parameter's value from Optuna's internal representation: `BaseDistribution.to_external_repr` without Optuna."""
+    distribution = json.loads(distribution_json)
+    if distribution["name"] == "CategoricalDistribution":
+        choice: ParameterValue = distribution["attributes"]["choices"][int(internal)]
+        return choice
+    return int(internal) if distribution["name"] == "IntDistribution" else internal

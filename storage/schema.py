@@ -1,0 +1,130 @@
+"""The tables that are ours, beside Optuna's; never a change to Optuna's. Times are UTC milliseconds of the database."""
+
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    Column,
+    Float,
+    ForeignKey,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+)
+from sqlalchemy.dialects import mysql
+
+HEAD = "0001"  # the newest revision in migrations/versions
+VERSION_TABLE = "hypersearch_version"  # Optuna owns alembic_version
+LONG_TEXT = Text().with_variant(mysql.LONGTEXT(), "mysql", "mariadb")  # MySQL's TEXT ends at 64 KB
+
+metadata = MetaData()
+
+# Optuna's tables, as far as our queries and foreign keys name them; Optuna creates them, never we.
+optuna_studies = Table(
+    "studies", metadata, Column("study_id", Integer, primary_key=True), Column("study_name", String(512))
+)
+optuna_trials = Table(
+    "trials",
+    metadata,
+    Column("trial_id", Integer, primary_key=True),
+    Column("study_id", Integer),
+    Column("number", Integer),
+    Column("state", String(8)),
+)
+optuna_params = Table(
+    "trial_params",
+    metadata,
+    Column("param_id", Integer, primary_key=True),
+    Column("trial_id", Integer),
+    Column("param_name", String(512)),
+    Column("param_value", Float(53)),
+    Column("distribution_json", Text),
+)
+optuna_values = Table(
+    "trial_values",
+    metadata,
+    Column("trial_value_id", Integer, primary_key=True),
+    Column("trial_id", Integer),
+    Column("value", Float(53)),
+)
+
+
+def _of_study() -> Column[int]:
+    return Column("study_id", Integer, ForeignKey("studies.study_id", ondelete="CASCADE"), primary_key=True)
+
+
+def _of_trial() -> Column[int]:
+    return Column("trial_id", Integer, ForeignKey("trials.trial_id", ondelete="CASCADE"), primary_key=True)
+
+
+# One row a study: its definition, fixed at creation, and its budget and state, which may change.
+study = Table(
+    "hypersearch_study",
+    metadata,
+    _of_study(),
+    Column("uid", String(32), nullable=False, unique=True),  # ids of deleted studies are used again, uids are not
+    Column("definition", LONG_TEXT, nullable=False),  # canonical JSON
+    Column("definition_hash", String(64), nullable=False),  # SHA-256 of the definition
+    Column("trials", Integer, nullable=False),  # the budget: finished trials that the study ends with
+    Column("timeout_seconds", Float(53)),
+    Column("target", Float(53)),
+    Column("state", String(16), nullable=False),
+    Column("end_reason", String(255)),
+    Column("created_ms", BigInteger, nullable=False),
+    Column("started_ms", BigInteger),  # the first trial's start
+    Column("ended_ms", BigInteger),
+    CheckConstraint("trials >= 1", name="hypersearch_study_trials"),
+)
+
+# One row a trial that somebody works on or that waits to be taken up again (then `owner` is NULL).
+lease = Table(
+    "hypersearch_lease",
+    metadata,
+    _of_trial(),
+    Column("attempt", Integer, nullable=False),  # the fencing number: grows with every owner
+    Column("owner", String(32)),
+    Column("host", String(255), nullable=False),
+    Column("pid", Integer, nullable=False),
+    Column(
+        "process_started", Float(53), nullable=False
+    ),  # seconds since 1970: tells a process from a later one of its pid
+    Column("beat_ms", BigInteger, nullable=False),
+)
+
+# One row each time that a worker took a trial up.
+attempt = Table(
+    "hypersearch_attempt",
+    metadata,
+    _of_trial(),
+    Column("attempt", Integer, primary_key=True),
+    Column("owner", String(32), nullable=False),
+    Column("host", String(255), nullable=False),
+    Column("device", String(64), nullable=False),
+    Column("threads", Integer, nullable=False),
+    Column("started_ms", BigInteger, nullable=False),
+    Column("ended_ms", BigInteger),
+    Column("outcome", String(16)),  # complete, pruned, failed, handed_back, lost
+    Column("reason", LONG_TEXT),  # why it was pruned or failed
+)
+
+# One row an epoch of a trial; see objectives.measurement for the meaning of each metric.
+epoch = Table(
+    "hypersearch_epoch",
+    metadata,
+    _of_trial(),
+    Column("epoch", Integer, primary_key=True),  # 1-based
+    Column("attempt", Integer, nullable=False),
+    Column("train_loss", Float(53), nullable=False),
+    Column("train_accuracy", Float(53), nullable=False),
+    Column("validation_loss", Float(53), nullable=False),
+    Column("validation_accuracy", Float(53), nullable=False),
+    Column("validation_balanced_accuracy", Float(53), nullable=False),
+    Column("validation_macro_f1", Float(53), nullable=False),
+    Column("learning_rate", Float(53), nullable=False),
+    Column("near_zero_share", Float(53), nullable=False),
+    Column("seconds", Float(53), nullable=False),
+    Column("images_per_second", Float(53), nullable=False),
+    Column("train_eval_loss", Float(53)),
+)
+OURS = (study, lease, attempt, epoch)

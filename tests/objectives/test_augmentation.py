@@ -1,0 +1,130 @@
+"""Augmentation is drawn for each image, within its documented bounds, without shear."""
+
+import math
+
+import pytest
+import torch
+from torch import Tensor
+
+from objectives import names
+from objectives.augmentation import AFFINES, augment, rotations, warp
+from objectives.hyperparameters import Augmentation
+
+COMBINATIONS = [("shift",), ("rotate",), ("shift", "rotate"), ("rotate", "shift")]
+
+
+def generator(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def dots(count: int, height: int, width: int, row: int, column: int) -> Tensor:
+    """Black images with one white pixel."""
+    images = torch.zeros(count, 1, height, width)
+    images[:, :, row, column] = 1.0
+    return images
+
+
+def centres(images: Tensor) -> Tensor:
+    """The centre of brightness of each image (B, C, H, W), as (x, y) pixels from the middle: (B, 2)."""
+    height, width = images.shape[-2:]
+    share = images.sum(1) / images.sum((1, 2, 3)).view(-1, 1, 1)
+    x = (share.sum(1) * (torch.arange(width) - (width - 1) / 2)).sum(1)
+    y = (share.sum(2) * (torch.arange(height) - (height - 1) / 2)).sum(1)
+    return torch.stack([x, y], dim=1)
+
+
+def test_every_name_is_implemented_and_nothing_else() -> None:
+    assert tuple(AFFINES) == names.AUGMENTATIONS
+
+
+@pytest.mark.parametrize("operations", COMBINATIONS)
+@pytest.mark.parametrize("shape", [(6, 1, 28, 28), (6, 3, 12, 20)])
+def test_shape_type_and_range_stay_and_images_of_a_batch_differ(
+    operations: tuple[str, ...], shape: tuple[int, ...]
+) -> None:
+    image = torch.rand(shape[1:], generator=generator())
+    found = augment(image.expand(shape), Augmentation(operations, 0.5), generator())
+    assert found.shape == torch.Size(shape)
+    assert found.dtype == torch.float32
+    assert 0 <= found.min() <= found.max() <= 1
+    assert len({tuple(picture.flatten().tolist()) for picture in found}) == len(found)
+
+
+@pytest.mark.parametrize("operations", COMBINATIONS)
+def test_a_vanishing_strength_changes_nothing(operations: tuple[str, ...]) -> None:
+    images = torch.rand((4, 3, 9, 14), generator=generator())
+    found = augment(images, Augmentation(operations, 1e-7), generator())
+    torch.testing.assert_close(found, images, rtol=0, atol=1e-4)
+
+
+@pytest.mark.parametrize("operations", COMBINATIONS)
+def test_the_generator_alone_decides(operations: tuple[str, ...]) -> None:
+    images = torch.rand((4, 1, 9, 9), generator=generator())
+    state = torch.get_rng_state()
+    first, again, other = (augment(images, Augmentation(operations, 1.0), generator(seed)) for seed in (1, 1, 2))
+    assert torch.equal(first, again)
+    assert not torch.equal(first, other)
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+@pytest.mark.parametrize("strength", [0.25, 1.0])
+def test_shift_is_uniform_up_to_a_quarter_of_each_side_at_strength_1(strength: float) -> None:
+    height, width = 21, 41
+    found = augment(dots(4000, height, width, 10, 20), Augmentation(("shift",), strength), generator())
+    moved = centres(found)
+    limits = strength * 0.25 * torch.tensor([width, height])
+    assert (moved.abs() <= limits + 1e-3).all()
+    torch.testing.assert_close(moved.abs().amax(0), limits, rtol=0.01, atol=0)
+    # Of a uniform distribution: mean 0, deviation limit / sqrt(3); both axes on their own.
+    torch.testing.assert_close(moved.std(0), limits / math.sqrt(3), rtol=0.05, atol=0)
+    assert (moved.mean(0).abs() < 0.05 * limits).all()
+    assert abs(float(torch.corrcoef(moved.T)[0, 1])) < 0.06
+
+
+@pytest.mark.parametrize("strength", [0.25, 1.0])
+def test_rotate_is_uniform_up_to_45_degrees_at_strength_1(strength: float) -> None:
+    found = centres(augment(dots(4000, 41, 41, 20, 36), Augmentation(("rotate",), strength), generator()))
+    degrees = torch.rad2deg(torch.atan2(-found[:, 1], found[:, 0]))
+    assert float(degrees.abs().max()) == pytest.approx(45 * strength, rel=0.02)
+    assert float(degrees.std()) == pytest.approx(45 * strength / math.sqrt(3), rel=0.05)
+    assert abs(float(degrees.mean())) < 2.5 * strength
+
+
+def test_what_comes_in_from_outside_is_black() -> None:
+    found = augment(torch.ones(200, 1, 8, 8), Augmentation(("shift",), 1.0), generator())
+    assert float(found.amin()) == 0.0
+    assert (found.mean((1, 2, 3)) >= 0.75**2 - 0.05).all()
+
+
+@pytest.mark.parametrize("turns", [1, 2, 3])
+@pytest.mark.parametrize("size", [7, 8])
+def test_a_rotation_by_right_angles_turns_the_picture(turns: int, size: int) -> None:
+    images = torch.rand((2, 3, size, size), generator=generator())
+    found = warp(images, rotations(torch.full((2,), turns * math.pi / 2)))
+    torch.testing.assert_close(found, torch.rot90(images, turns, (2, 3)), rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize(("height", "width"), [(21, 61), (61, 21)])
+def test_a_rotation_keeps_distances_in_a_picture_that_is_not_square(height: int, width: int) -> None:
+    found = warp(dots(1, height, width, height // 2, width // 2 + 8), rotations(torch.tensor([math.radians(30)])))
+    expected = torch.tensor([[8 * math.cos(math.radians(30)), -8 * math.sin(math.radians(30))]])
+    torch.testing.assert_close(centres(found), expected, rtol=0, atol=0.1)
+
+
+def test_operations_act_in_their_order() -> None:
+    """Shifted first, the dot is turned about the middle of the picture; shifted last, it goes the way of the shift."""
+    image = dots(1, 41, 41, 20, 20)
+    shift = torch.eye(3).unsqueeze(0)
+    shift[0, 0, 2] = -10.0  # 10 pixels to the right
+    turn = rotations(torch.tensor([math.pi / 2]))  # counter-clockwise
+    torch.testing.assert_close(centres(warp(image, shift @ turn)), torch.tensor([[0.0, -10.0]]), rtol=0, atol=1e-3)
+    torch.testing.assert_close(centres(warp(image, turn @ shift)), torch.tensor([[10.0, 0.0]]), rtol=0, atol=1e-3)
+
+
+def test_augment_composes_as_its_operations_stand() -> None:
+    def drawn(operations: tuple[str, ...]) -> Tensor:
+        return centres(augment(dots(500, 41, 41, 20, 20), Augmentation(operations, 1.0), generator()))
+
+    # The dot is in the middle: turned about it before the shift it stays, so x is uniform up to a quarter.
+    assert float(drawn(("rotate", "shift")).abs().max()) <= 41 / 4
+    assert float(drawn(("shift", "rotate")).abs().max()) > 41 / 4

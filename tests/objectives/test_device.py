@@ -1,0 +1,135 @@
+"""Devices, threads and where randomness comes from."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+import torch
+from torch import nn
+
+from objectives.device import GlobalRandom, derived_seed, generator, pick_device, set_threads
+from objectives.errors import DeviceError
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture
+def machine(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    """A machine without any accelerator."""
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+    return monkeypatch
+
+
+def with_gpus(machine: pytest.MonkeyPatch, count: int) -> None:
+    machine.setattr(torch.cuda, "is_available", lambda: True)
+    machine.setattr(torch.cuda, "device_count", lambda: count)
+
+
+def test_auto_is_the_best_that_is_there(machine: pytest.MonkeyPatch) -> None:
+    assert pick_device("auto") == torch.device("cpu")
+    machine.setattr(torch.backends.mps, "is_available", lambda: True)
+    assert pick_device("auto") == torch.device("mps")
+    with_gpus(machine, 1)
+    assert pick_device("auto") == torch.device("cuda")
+
+
+@pytest.mark.parametrize("name", ["cpu", "cuda", "cuda:0", "cuda:1", "mps"])
+def test_a_device_that_is_there_is_picked_by_name(machine: pytest.MonkeyPatch, name: str) -> None:
+    with_gpus(machine, 2)
+    machine.setattr(torch.backends.mps, "is_available", lambda: True)
+    assert pick_device(name) == torch.device(name)
+
+
+@pytest.mark.parametrize("name", ["gpu", "CUDA", "cuda:", "cuda:x", "cuda:-1", "cpu:0", "mps:1", "", "meta"])
+def test_an_unknown_device_is_one_line_with_the_choices(machine: pytest.MonkeyPatch, name: str) -> None:
+    with_gpus(machine, 2)
+    with pytest.raises(DeviceError) as raised:
+        pick_device(name)
+    assert str(raised.value) == f'device "{name}" is unknown: choose auto, cpu, cuda, cuda:1 (any number) or mps'
+
+
+@pytest.mark.parametrize(("name", "count"), [("cuda", 0), ("cuda:0", 0), ("cuda:2", 2)])
+def test_an_absent_gpu_is_one_line_with_the_mend(machine: pytest.MonkeyPatch, name: str, count: int) -> None:
+    with_gpus(machine, count)
+    with pytest.raises(DeviceError) as raised:
+        pick_device(name)
+    assert str(raised.value) == f'device "{name}": PyTorch finds {count} CUDA devices here; choose cpu or auto'
+
+
+def test_an_absent_apple_gpu_is_one_line_with_the_mend(machine: pytest.MonkeyPatch) -> None:
+    with pytest.raises(DeviceError) as raised:
+        pick_device("mps")
+    assert str(raised.value) == 'device "mps": PyTorch finds no Apple GPU here; choose cpu or auto'
+
+
+def test_threads_are_set_and_none_means_every_core_this_process_may_use() -> None:
+    before = torch.get_num_threads()
+    try:
+        assert (set_threads(3), torch.get_num_threads()) == (3, 3)
+        assert set_threads(None) == torch.get_num_threads() == len(os.sched_getaffinity(0))
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_no_threads_is_one_line_with_the_mend() -> None:
+    with pytest.raises(DeviceError) as raised:
+        set_threads(0)
+    assert str(raised.value) == "threads 0: give 1 or more"
+
+
+def test_freed_memory_is_kept_for_the_next_batch() -> None:
+    """In a process of its own: this one goes on without."""
+    code = """
+import psutil, torch
+from objectives.device import keep_freed_memory
+def kept_bytes():
+    before = psutil.Process().memory_info().rss
+    torch.ones(2**26)
+    return psutil.Process().memory_info().rss - before
+print(kept_bytes() > 2**27, keep_freed_memory(), kept_bytes() > 2**27)
+"""
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout == "False True True\n"
+
+
+def test_float32_products_keep_their_precision() -> None:
+    assert torch.get_float32_matmul_precision() == "highest"
+
+
+def test_seeds_of_purposes_are_fixed_and_apart() -> None:
+    """Fixed for ever: a recorded trial is repeated by them."""
+    assert derived_seed(0, "shuffle") == 1254658822573317293
+    found = {derived_seed(seed, purpose) for seed in range(100) for purpose in ("shuffle", "augmentation", "torch")}
+    assert len(found) == 300
+    assert all(0 <= seed < 2**63 for seed in found)
+
+
+def test_a_generator_repeats_by_seed_and_purpose() -> None:
+    first, again, other = (torch.rand(3, generator=generator(1, name, CPU)) for name in ("a", "a", "b"))
+    assert torch.equal(first, again)
+    assert not torch.equal(first, other)
+
+
+def test_a_private_stretch_goes_on_where_it_stopped_and_leaves_no_trace() -> None:
+    expected = torch.rand(6, generator=torch.Generator().manual_seed(5))
+    before = torch.get_rng_state()
+    private = GlobalRandom(5, CPU)
+    with private.active():
+        first = torch.rand(2)
+    torch.rand(3)
+    callers = torch.get_rng_state()
+    with private.active():
+        second = torch.rand(4)
+    assert torch.equal(torch.cat([first, second]), expected)
+    assert torch.equal(torch.get_rng_state(), callers)
+    torch.set_rng_state(before)
+
+
+def test_an_error_inside_gives_the_generator_back() -> None:
+    before = torch.get_rng_state()
+    with pytest.raises(ValueError, match="probability"), GlobalRandom(5, CPU).active():
+        nn.functional.dropout(torch.rand(2), p=2.0)
+    assert torch.equal(torch.get_rng_state(), before)

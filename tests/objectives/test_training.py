@@ -1,0 +1,398 @@
+"""Training is the plain loop, for every technique; it is repeatable bit for bit and disturbs nobody's randomness."""
+
+import itertools
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import astuple, replace
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.optim import lr_scheduler
+
+from models.cnn import CNN, CNNConfig
+from models.names import INITIALIZERS, NORMALIZATIONS
+from objectives import names, training
+from objectives.data import LabelledImages, ResidentData
+from objectives.device import GlobalRandom, derived_seed
+from objectives.evaluation import Evaluation
+from objectives.hyperparameters import (
+    SGD,
+    Adagrad,
+    Adam,
+    AdamW,
+    Augmentation,
+    Constant,
+    Cosine,
+    Exponential,
+    Hyperparameters,
+    RMSprop,
+    Scheduler,
+    Step,
+)
+from objectives.measurement import Diverged, Measurement
+from objectives.training import Run, train
+
+CLASSES = 4
+PLAIN = Hyperparameters(SGD(0.05, momentum=0.9), batch_size=16)
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> Iterator[None]:
+    """Tiny images do not gain by more, and threads that wait for each other lose much on a busy machine."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+def easy_images(count: int, channels: int, seed: int) -> LabelledImages:
+    """Noise (12, 12), with a bright quarter that tells the class."""
+    random = torch.Generator().manual_seed(seed)
+    labels = torch.arange(count) % CLASSES
+    images = torch.randint(0, 100, (count, channels, 12, 12), dtype=torch.uint8, generator=random)
+    for image, label in zip(images, labels.tolist(), strict=True):
+        row, column = divmod(label, 2)
+        image[:, row * 6 : row * 6 + 6, column * 6 : column * 6 + 6] += 120
+    return LabelledImages(images, labels)
+
+
+def tiny_data(count: int = 64, channels: int = 1) -> ResidentData:
+    images = easy_images(count, channels, seed=0)
+    pixels = images.images / 255
+    return ResidentData(
+        images,
+        easy_images(32, channels, seed=1),
+        tuple("abcd"),
+        pixels.mean((0, 2, 3)),
+        pixels.std((0, 2, 3), correction=0),
+    )
+
+
+def tiny_run(hyperparameters: Hyperparameters = PLAIN, *, epochs: int = 2, count: int = 64, channels: int = 1) -> Run:
+    return Run(hyperparameters, tiny_data(count, channels), epochs, seed=0, channels=(4, 12), hidden_units=8)
+
+
+def scores(measurements: list[Measurement]) -> list[Measurement]:
+    """Without what the clock says."""
+    return [replace(measurement, seconds=0.0, images_per_second=0.0) for measurement in measurements]
+
+
+OPTIMIZERS = [SGD(0.1), SGD(0.1, 0.9, 1e-3), *(kind(0.01, 1e-3) for kind in (Adagrad, RMSprop, Adam, AdamW))]
+SCHEDULERS: list[Scheduler] = [Constant(), Step(0.5, 0.1), Exponential(0.2), Cosine()]
+AUGMENTATIONS = [("shift",), ("rotate",), ("shift", "rotate")]
+OPTIONS = [
+    *(replace(PLAIN, optimizer=optimizer) for optimizer in OPTIMIZERS),
+    *(replace(PLAIN, scheduler=scheduler) for scheduler in SCHEDULERS),
+    *(replace(PLAIN, augmentation=Augmentation(operations, 0.5)) for operations in AUGMENTATIONS),
+    *(replace(PLAIN, initializer=name) for name in INITIALIZERS),
+    *(replace(PLAIN, normalization=name) for name in NORMALIZATIONS),
+    *(replace(PLAIN, input_normalization=name) for name in names.INPUT_NORMALIZATIONS),
+    replace(PLAIN, l1=1e-3),
+    replace(PLAIN, dropout=0.3),
+    Hyperparameters(
+        AdamW(0.01, 1e-3), Cosine(), 1e-4, 0.3, Augmentation(("shift", "rotate"), 0.5), "orthogonal", "minmax", "batch"
+    ),
+]
+
+
+def test_the_options_that_are_tried_are_all_there_are() -> None:
+    assert {options.optimizer.name for options in OPTIONS} == set(names.OPTIMIZERS)
+    assert {options.scheduler.name for options in OPTIONS} == set(names.SCHEDULERS)
+    assert set(itertools.chain(*AUGMENTATIONS)) == set(names.AUGMENTATIONS)
+
+
+@pytest.mark.parametrize("decay_scope", names.DECAY_SCOPES)
+@pytest.mark.parametrize("channels", [1, 3], ids=["grey", "colour"])
+@pytest.mark.parametrize("options", OPTIONS, ids=repr)
+def test_every_option_trains(options: Hyperparameters, channels: int, decay_scope: str) -> None:
+    found = list(train(replace(tiny_run(options, channels=channels), decay_scope=decay_scope)))
+    assert [measurement.epoch for measurement in found] == [1, 2]
+    assert all(math.isfinite(value) for measurement in found for value in astuple(measurement) if value is not None)
+
+
+def test_every_option_makes_a_difference() -> None:
+    found = {options: tuple(scores(list(train(tiny_run(options))))) for options in OPTIONS}
+    assert len(set(found.values())) == len(found) == len(OPTIONS) - 3  # PLAIN is four of them
+
+
+@pytest.mark.parametrize(
+    "options", [replace(PLAIN, l1=1e-3), replace(PLAIN, optimizer=SGD(0.1, weight_decay=1e-3))], ids=["l1", "l2"]
+)
+def test_the_decay_scope_makes_a_difference(options: Hyperparameters) -> None:
+    first, other = (scores(list(train(replace(tiny_run(options), decay_scope=scope)))) for scope in names.DECAY_SCOPES)
+    assert first != other
+
+
+@pytest.mark.parametrize("options", [PLAIN, replace(PLAIN, normalization="batch")], ids=["plain", "batch"])
+def test_an_easy_data_set_is_learnt(options: Hyperparameters) -> None:
+    last = list(train(tiny_run(options, epochs=15)))[-1]
+    assert last.validation_loss < 0.1 * math.log(CLASSES)
+    assert last.train_loss < 0.1 * math.log(CLASSES)
+    assert (last.validation_accuracy, last.train_accuracy) == (1.0, 1.0)
+
+
+def plain_loop(run: Run, scheduled: Callable[[torch.optim.Optimizer], lr_scheduler.LRScheduler]) -> list[float]:
+    """The training losses of the tutorial's loop, written out with torch's own parts."""
+    options, (images, labels) = run.hyperparameters, astuple(run.data.train)
+    shuffle = torch.Generator().manual_seed(derived_seed(run.seed, "shuffle"))
+    with GlobalRandom(derived_seed(run.seed, "torch"), torch.device("cpu")).active():
+        model = CNN(CNNConfig(1, (12, 12), CLASSES, run.channels, run.hidden_units, options.normalization))
+    weights = [parameter for parameter in model.parameters() if parameter.dim() > 1]
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
+    scheduler = scheduled(optimizer)
+    cuts = list(range(options.batch_size, len(labels), options.batch_size))
+    losses = []
+    for _ in range(run.epochs):
+        total = 0.0
+        for chosen in torch.randperm(len(labels), generator=shuffle).tensor_split(cuts):
+            optimizer.zero_grad()
+            loss = nn.functional.cross_entropy(model(images[chosen] / 255), labels[chosen])
+            l2 = torch.stack([weight.square().sum() for weight in weights]).sum()
+            l1 = torch.stack([weight.abs().sum() for weight in weights]).sum()
+            torch.autograd.backward(loss + options.optimizer.weight_decay / 2 * l2 + options.l1 * l1)
+            optimizer.step()
+            total += loss.item() * len(chosen)
+        scheduler.step()
+        losses.append(total / len(labels))
+    return losses
+
+
+@pytest.mark.parametrize("normalization", ["none", "batch", "layer"])
+def test_training_is_the_plain_loop(normalization: str) -> None:
+    """With both penalties, a schedule and an odd last batch."""
+    options = replace(
+        PLAIN,
+        optimizer=SGD(0.1, momentum=0.9, weight_decay=0.01),
+        scheduler=Step(0.5, 0.1),
+        l1=1e-3,
+        normalization=normalization,
+    )
+    run = tiny_run(options, epochs=4, count=72)
+    expected = plain_loop(run, lambda optimizer: lr_scheduler.StepLR(optimizer, step_size=2, gamma=0.1))
+    assert [measurement.train_loss for measurement in train(run)] == pytest.approx(expected, rel=1e-3)
+
+
+# --- batches
+
+
+@pytest.fixture
+def shown(monkeypatch: pytest.MonkeyPatch) -> list[list[float]]:
+    """The batches that a network was shown in training: the first pixel of each image, in 0..255."""
+    batches: list[list[float]] = []
+    forward = CNN.forward
+
+    def spy(model: CNN, images: Tensor) -> Tensor:
+        if model.training:
+            batches.append((images[:, 0, 0, 0] * 255).tolist())
+        return forward(model, images)
+
+    monkeypatch.setattr(CNN, "forward", spy)
+    return batches
+
+
+def numbered_run(count: int, batch_size: int, epochs: int = 1, normalization: str = "batch") -> Run:
+    """A run on images whose first pixel is their number."""
+    options = replace(PLAIN, batch_size=batch_size, normalization=normalization)
+    run = tiny_run(options, epochs=epochs, count=count)
+    run.data.train.images[:, 0, 0, 0] = torch.arange(count)
+    return run
+
+
+@pytest.mark.parametrize(
+    ("count", "batch_size", "sizes"),
+    [
+        (64, 16, [16, 16, 16, 16]),
+        (70, 32, [32, 32, 6]),
+        (65, 32, [32, 33]),  # a last batch of one joins the one before
+        (33, 32, [33]),
+        (32, 32, [32]),
+        (20, 64, [20]),
+    ],
+)
+def test_every_image_is_shown_once_an_epoch(
+    shown: list[list[float]], count: int, batch_size: int, sizes: list[int]
+) -> None:
+    measurements = list(train(numbered_run(count, batch_size, epochs=2)))
+    assert [len(batch) for batch in shown] == sizes * 2
+    epochs = [list(itertools.chain(*part)) for part in (shown[: len(sizes)], shown[len(sizes) :])]
+    assert [sorted(map(round, epoch)) for epoch in epochs] == [list(range(count))] * 2
+    assert epochs[0] != epochs[1] != sorted(epochs[1])
+    assert len(measurements) == 2
+
+
+@pytest.mark.parametrize("normalization", sorted(set(NORMALIZATIONS) - {"batch"}))
+def test_micro_batches_take_the_step_of_the_whole_batch(
+    shown: list[list[float]], monkeypatch: pytest.MonkeyPatch, normalization: str
+) -> None:
+    run = numbered_run(72, 50, epochs=3, normalization=normalization)
+    whole = list(train(run))
+    assert [len(batch) for batch in shown] == [50, 22] * 3
+    shown.clear()
+    monkeypatch.setitem(training.IMAGES_AT_ONCE, "cpu", 16)
+    parts = list(train(run))
+    assert [len(batch) for batch in shown] == [13, 13, 13, 11, 11, 11] * 3
+    for one, other in zip(whole, parts, strict=True):
+        losses = [one.train_loss, one.validation_loss]
+        assert [other.train_loss, other.validation_loss] == pytest.approx(losses, rel=1e-4)
+        assert one.train_accuracy == other.train_accuracy
+
+
+def test_a_batch_with_statistics_is_never_divided(shown: list[list[float]], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(training.IMAGES_AT_ONCE, "cpu", 16)
+    list(train(numbered_run(72, 50, normalization="batch")))
+    assert [len(batch) for batch in shown] == [50, 22]
+
+
+# --- what is measured
+
+
+def without_learning(options: Hyperparameters, count: int = 70) -> list[Measurement]:
+    """Of a run whose learning rate is zero, and which is validated on its training split."""
+    run = tiny_run(options, count=count)
+    return list(train(replace(run, data=replace(run.data, validation=run.data.train))))
+
+
+@pytest.mark.parametrize("normalization", ["none", "layer"])
+def test_the_training_loss_is_the_mean_over_images_without_penalties(normalization: str) -> None:
+    """At rate zero training and validation see one model, whatever the penalties and however odd the last batch."""
+    options = replace(
+        PLAIN,
+        optimizer=SGD(0.0, weight_decay=9.0),
+        l1=9.0,
+        normalization=normalization,
+        input_normalization="standard",
+        batch_size=32,
+    )
+    for measurement in without_learning(options):
+        assert measurement.train_loss == pytest.approx(measurement.validation_loss, rel=1e-5)
+        assert measurement.train_accuracy == measurement.validation_accuracy
+
+
+def test_the_last_epoch_measures_training_images_as_validation_does() -> None:
+    """Without dropout and augmentation, and neither before the last epoch."""
+    options = replace(PLAIN, dropout=0.5, augmentation=Augmentation(("shift", "rotate"), 1.0), normalization="batch")
+    first, last = without_learning(options)
+    assert (first.train_eval_loss, first.generalization_gap) == (None, None)
+    assert last.train_eval_loss == pytest.approx(last.validation_loss, rel=1e-5)
+    assert last.train_loss != pytest.approx(last.validation_loss, rel=1e-2)
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_the_training_images_that_are_evaluated_are_as_many_as_validation_and_the_same_for_every_trial(
+    seed: int,
+) -> None:
+    run = replace(tiny_run(replace(PLAIN, optimizer=SGD(0.0)), epochs=1), seed=seed)
+    run.data.train.labels[:] = torch.arange(64) % 2  # so that the loss depends on which are taken
+    chosen = torch.randperm(64, generator=torch.Generator().manual_seed(training.TRAIN_SAMPLE_SEED))[:32]
+    sample = LabelledImages(run.data.train.images[chosen], run.data.train.labels[chosen])
+    on_sample = next(train(replace(run, data=replace(run.data, validation=sample))))
+    assert next(train(run)).train_eval_loss == pytest.approx(on_sample.validation_loss, rel=1e-6)
+
+
+def test_the_learning_rate_is_that_of_the_last_step_and_the_first_step_has_all_of_it() -> None:
+    cosine = replace(PLAIN, scheduler=Cosine(), optimizer=SGD(0.2))
+    found = [measurement.learning_rate for measurement in train(tiny_run(cosine))]
+    assert found == [pytest.approx(0.1 * (1 + math.cos(math.pi * step / 8))) for step in (3, 7)]
+    one_step = tiny_run(replace(cosine, batch_size=64), epochs=1)
+    assert [measurement.learning_rate for measurement in train(one_step)] == [0.2]
+
+
+def test_validation_scores_are_those_of_the_evaluation(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = Evaluation(1.5, torch.tensor([[2, 1], [0, 1]]))
+    monkeypatch.setattr(training, "evaluate", lambda *_: found)
+    measurement = next(train(tiny_run()))
+    assert [measurement.metric(name) for name in names.METRIC_DIRECTIONS] == [
+        found.accuracy,
+        found.balanced_accuracy,
+        found.macro_f1,
+        found.loss,
+    ]
+
+
+def test_seconds_are_the_clocks_and_images_per_second_are_of_training_alone() -> None:
+    ticks = iter(itertools.accumulate(itertools.cycle([10.0, 4.0, 1.0])))
+    found = list(train(tiny_run(), clock=lambda: next(ticks)))
+    assert [measurement.seconds for measurement in found] == [5.0, 5.0]
+    assert [measurement.images_per_second for measurement in found] == [16.0, 16.0]
+
+
+def test_l1_brings_weights_near_zero() -> None:
+    options = replace(PLAIN, optimizer=SGD(0.05))
+    plain, sparse = (list(train(tiny_run(replace(options, l1=l1), epochs=40)))[-1] for l1 in (0.0, 0.01))
+    assert plain.near_zero_share < 0.1
+    assert sparse.near_zero_share > 0.4
+
+
+@pytest.mark.parametrize("optimizer", [SGD(1e6), Adam(1e6)], ids=["sgd", "adam"])
+def test_a_loss_that_is_not_finite_ends_the_run(optimizer: SGD | Adam) -> None:
+    """At the default widths: in a narrower network all units may die first, and the loss stays finite."""
+    run = Run(Hyperparameters(optimizer, batch_size=8), tiny_data(), epochs=2, seed=0)
+    with pytest.raises(Diverged) as raised:
+        list(train(run))
+    assert raised.value.epoch == 1
+
+
+def test_a_validation_loss_that_is_not_finite_ends_the_run() -> None:
+    """The training loss of an epoch of one step is that of the initial weights: finite."""
+    with pytest.raises(Diverged):
+        next(train(tiny_run(replace(PLAIN, optimizer=SGD(1e30), batch_size=64), epochs=2)))
+
+
+def test_the_data_is_left_as_it_was() -> None:
+    run = tiny_run(replace(PLAIN, augmentation=Augmentation(("shift",), 1.0), input_normalization="standard"))
+    before = run.data.train.images.clone()
+    list(train(run))
+    assert torch.equal(run.data.train.images, before)
+    assert run.data.train.images.dtype == torch.uint8
+
+
+# --- randomness
+
+RANDOM = replace(  # draws from every source there is
+    PLAIN, dropout=0.3, augmentation=Augmentation(("shift", "rotate"), 0.5), initializer="he_normal"
+)
+
+
+def test_the_same_run_gives_the_same_measurements_bit_for_bit() -> None:
+    first = scores(list(train(tiny_run(RANDOM, epochs=3))))
+    assert scores(list(train(tiny_run(RANDOM, epochs=3)))) == first
+    assert scores(list(train(replace(tiny_run(RANDOM, epochs=3), seed=1)))) != first
+
+
+def test_draws_of_others_change_nothing_and_others_see_no_draws() -> None:
+    undisturbed = scores(list(train(tiny_run(RANDOM, epochs=3))))
+    torch.manual_seed(123)
+    disturbed = []
+    running = train(tiny_run(RANDOM, epochs=3))
+    for _ in range(3):
+        torch.rand(7)
+        before = torch.get_rng_state()
+        disturbed.append(next(running))
+        assert torch.equal(torch.get_rng_state(), before)
+    assert scores(disturbed) == undisturbed
+
+
+def test_two_runs_in_turns_are_as_each_alone() -> None:
+    runs = [tiny_run(RANDOM, epochs=3), replace(tiny_run(RANDOM, epochs=3), seed=1)]
+    alone = [scores(list(train(run))) for run in runs]
+    in_turns = list(zip(*(train(run) for run in runs), strict=True))
+    assert [scores(list(run)) for run in zip(*in_turns, strict=True)] == alone
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [replace(PLAIN, dropout=0.3), replace(PLAIN, initializer="he_normal"), replace(PLAIN, l1=1e-3)],
+    ids=["dropout", "initializer", "l1"],
+)
+@pytest.mark.parametrize("augmentation", [None, Augmentation(("shift",), 0.5)], ids=["plain", "augmented"])
+def test_a_technique_changes_neither_the_order_nor_the_augmentation_of_the_images(
+    shown: list[list[float]], changed: Hyperparameters, augmentation: Augmentation | None
+) -> None:
+    """Each purpose has a generator of its own, so that trials differ by their techniques alone."""
+    run = numbered_run(64, 16, normalization="none")
+    list(train(replace(run, hyperparameters=replace(PLAIN, augmentation=augmentation))))
+    before = list(shown)
+    shown.clear()
+    list(train(replace(run, hyperparameters=replace(changed, augmentation=augmentation))))
+    assert shown == before
