@@ -78,18 +78,14 @@ def draw(space: SearchSpace, study: Study, trial: FrozenTrial, fixed: Mapping[st
 
     def suggest(name: str, domain: Choice | Range) -> Value:
         found = distributions[name] = distribution(name, domain)
-        value: Value
         if name in SWITCHES and SWITCHES[name].name in fixed:
             return fixed[SWITCHES[name].name] is not False
         if name in fixed:
             return fixed[name]
         if found.single():
-            value = domain.options[0] if isinstance(domain, Choice) else domain.low
-            return int(value) if isinstance(found, IntDistribution) else value
-        if name in drawn and found._contains(found.to_internal_repr(drawn[name])):
-            value = drawn[name]
-        else:
-            value = study.sampler.sample_independent(study, trial, name, found)
+            only: Value = domain.options[0] if isinstance(domain, Choice) else found.to_external_repr(domain.low)
+            return only
+        value: Value = drawn[name] if name in drawn else study.sampler.sample_independent(study, trial, name, found)
         return value
 
     return Configuration(space.suggest(suggest), distributions)

@@ -247,7 +247,7 @@ def _revision(engine: Engine) -> str | None:
             if tables and "studies" not in tables:
                 raise StorageUnavailable.foreign(engine.url.database or "")
             return None
-        found = connection.scalar(text(f"SELECT version_num FROM {schema.VERSION_TABLE}"))
+        found: str | None = connection.scalar(text(f"SELECT version_num FROM {schema.VERSION_TABLE}"))
     if found is not None and found > schema.HEAD:
         raise StorageUnavailable.newer(found)
     return found

@@ -82,7 +82,7 @@ class LeasedStorage(BaseStorage):
     def get_study_system_attrs(self, study_id: int) -> dict[str, object]:
         return self._optunas.get_study_system_attrs(study_id)
 
-    def get_all_studies(self) -> "list[FrozenStudy]":
+    def get_all_studies(self):  # type: ignore[no-untyped-def]
         return self._optunas.get_all_studies()
 
     def get_trial(self, trial_id: int) -> FrozenTrial:

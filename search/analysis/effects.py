@@ -1,0 +1,89 @@
+"""What each technique and value did, as observed in one study: not causal, the sampler favours what looked good."""
+
+import math
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from statistics import median
+
+from search.space import PARAMETERS, TECHNIQUES, Off, Parameter, Range, SearchSpace, Value
+from storage.records import ParameterValue, TrialRecord
+
+EDGE_SHARE = 0.05  # of a range, on its own scale: nearer to an end than this is "at the edge"
+
+
+@dataclass(frozen=True)
+class Effect:
+    """One value of a technique: how many trials had it, and how good the complete ones of them were."""
+
+    technique: str
+    value: str
+    finished: int
+    complete: int
+    best: float | None  # of the complete ones
+    median: float | None
+
+
+def observed_effects(trials: Sequence[TrialRecord], space: SearchSpace, direction: str) -> list[Effect]:
+    """By technique and value, in the order of the space; techniques that the study does not vary are left out.
+
+    Only trials that ran all epochs are compared: the value of a pruned one is of another epoch.
+    """
+    groups: dict[tuple[str, str], list[TrialRecord]] = defaultdict(list)
+    for trial in trials:
+        if trial.state in ("complete", "pruned"):
+            for technique in TECHNIQUES:
+                groups[technique, technique_value(technique, trial.parameters)].append(trial)
+    varied = {technique for technique in TECHNIQUES if len({value for name, value in groups if name == technique}) > 1}
+    best_of = max if direction == "maximize" else min
+    effects = []
+    for technique, value in sorted(groups, key=lambda key: (TECHNIQUES.index(key[0]), key[1])):
+        if technique not in varied:
+            continue
+        group = groups[technique, value]
+        values = [trial.value for trial in group if trial.state == "complete" and trial.value is not None]
+        effects.append(
+            Effect(
+                technique,
+                value,
+                finished=len(group),
+                complete=len(values),
+                best=best_of(values) if values else None,
+                median=median(values) if values else None,
+            )
+        )
+    return effects
+
+
+def technique_value(technique: str, values: Mapping[str, ParameterValue]) -> str:
+    """The option of a technique in a configuration; "on" or "off" for one that is a strength alone."""
+    parameter = PARAMETERS.get(technique)
+    if parameter is not None and parameter.kind != "float":
+        return str(values.get(technique, parameter.off))
+    active = any(PARAMETERS[name].technique == technique for name in values if name in PARAMETERS)
+    return "on" if active else "off"
+
+
+def at_the_edge(values: Mapping[str, Value], space: SearchSpace) -> list[tuple[str, Value, float]]:
+    """Parameters of a configuration that lie at an end of their range: (name, value, that end)."""
+    found = []
+    for name, value in values.items():
+        domain = space.domain(name) if name in PARAMETERS else Off()
+        if not isinstance(domain, Range) or domain.low == domain.high:
+            continue
+        share = _position(float(value), domain)
+        for end, distance in ((domain.low, share), (domain.high, 1 - share)):
+            if distance < EDGE_SHARE and _can_go_beyond(PARAMETERS[name], domain, end):
+                found.append((name, value, end))
+    return found
+
+
+def _position(value: float, domain: Range) -> float:
+    if domain.log:
+        return math.log(value / domain.low) / math.log(domain.high / domain.low)
+    return (value - domain.low) / (domain.high - domain.low)
+
+
+def _can_go_beyond(parameter: Parameter, domain: Range, end: float) -> bool:
+    limit = parameter.limits.low if end == domain.low else parameter.limits.high
+    return end != limit

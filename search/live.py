@@ -1,0 +1,170 @@
+"""What the terminal shows while a study works: a live view, or one plain line a finished trial."""
+
+import time
+from collections.abc import Callable, Iterable
+from typing import Protocol
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+from rich.text import Text
+
+from search.space import PARAMETERS, Value
+from search.worker import EpochFinished, Event, TrialFinished, TrialStarted, Waiting
+
+KEY_PARAMETERS = 5  # shown of a running trial
+
+
+class View(Protocol):
+    """Shows the events of a worker."""
+
+    def show(self, event: Event) -> None: ...
+    def __enter__(self) -> "View": ...
+    def __exit__(self, *_: object) -> None: ...
+
+
+class Tally:
+    """What has happened so far: counted from events, starting where the study stood."""
+
+    def __init__(self, finished: int, budget: int, best: float | None, maximize: bool, clock: Callable[[], float]):
+        self.finished = finished
+        self.budget = budget
+        self.best = best
+        self.best_number: int | None = None
+        self._maximize = maximize
+        self._clock = clock
+        self._started = clock()
+        self._finished_before = finished
+
+    def add(self, event: TrialFinished) -> None:
+        """Counts a finished trial."""
+        if event.outcome in ("complete", "pruned"):
+            self.finished += 1
+        if event.outcome == "complete" and event.value is not None:
+            better = self.best is None or (event.value > self.best if self._maximize else event.value < self.best)
+            if better:
+                self.best, self.best_number = event.value, event.number
+
+    def seconds_to_go(self) -> float | None:
+        """By this worker's pace so far; unknown before its first trial."""
+        done = self.finished - self._finished_before
+        if done == 0:
+            return None
+        return (self._clock() - self._started) / done * max(0, self.budget - self.finished)
+
+
+class PlainView:
+    """One line a finished trial, for logs."""
+
+    def __init__(self, tally: Tally, console: Console) -> None:
+        self._tally = tally
+        self._console = console
+
+    def __enter__(self) -> "PlainView":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def show(self, event: Event) -> None:
+        """Prints the line of a finished trial."""
+        if isinstance(event, TrialFinished):
+            self._tally.add(event)
+            self._console.print(line(event, self._tally), markup=False, highlight=False, soft_wrap=True)
+
+
+class LiveView:
+    """Progress with time to go, the running trial and the incumbent, drawn over and over."""
+
+    def __init__(self, tally: Tally, console: Console) -> None:
+        self._tally = tally
+        self._progress = Progress(
+            TextColumn("trials"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.description}"), console=console
+        )
+        self._task = self._progress.add_task("", total=tally.budget, completed=tally.finished)
+        self._running = Text("")
+        self._best = Text(_best(tally))
+        self._parameters = ""
+        self._live = Live(Group(self._progress, self._running, self._best), console=console, refresh_per_second=4)
+
+    def __enter__(self) -> "LiveView":
+        self._live.__enter__()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._live.__exit__(None, None, None)
+
+    def show(self, event: Event) -> None:
+        """Redraws what the event changes."""
+        match event:
+            case TrialStarted(number, _, parameters):
+                self._parameters = brief(parameters)
+                self._running.plain = f"trial {number}: {self._parameters}"
+            case EpochFinished(number, measurement, value):
+                self._running.plain = (
+                    f"trial {number}: epoch {measurement.epoch}, {value:.4f}, "
+                    f"{measurement.images_per_second:,.0f} images/s; {self._parameters}"
+                )
+            case TrialFinished():
+                self._tally.add(event)
+                self._best.plain = _best(self._tally)
+                togo = self._tally.seconds_to_go()
+                self._progress.update(
+                    self._task,
+                    completed=self._tally.finished,
+                    description="" if togo is None else f"{duration(togo)} to go",
+                )
+            case Waiting():
+                self._running.plain = "waiting: other workers hold the last trials"
+
+
+def choose_view(tally: Tally, console: Console, quiet: bool) -> View:
+    """The live view on a terminal, plain lines elsewhere, nothing if quiet."""
+    if quiet:
+        return PlainView(tally, Console(quiet=True))
+    return LiveView(tally, console) if console.is_terminal else PlainView(tally, console)
+
+
+def new_tally(finished: int, budget: int, best: float | None, maximize: bool) -> Tally:
+    """A tally on the process's monotonic clock."""
+    return Tally(finished, budget, best, maximize, time.monotonic)
+
+
+def line(event: TrialFinished, tally: Tally) -> str:
+    """One line for a finished trial."""
+    value = "-" if event.value is None else f"{event.value:.4f}"
+    reason = "" if event.reason is None else f" ({event.reason})"
+    best = "" if tally.best is None else f", best {tally.best:.4f}"
+    togo = tally.seconds_to_go()
+    left = "" if togo is None or tally.finished >= tally.budget else f", {duration(togo)} to go"
+    return (
+        f"trial {event.number} {event.outcome}{reason} {value} after {event.epochs} epochs: "
+        f"{brief(event.parameters)} [{tally.finished}/{tally.budget}{best}{left}]"
+    )
+
+
+def brief(parameters: dict[str, Value]) -> str:
+    """The key hyperparameters of a configuration: what differs from its technique's neutral value, the first few."""
+    names = [name for name, value in parameters.items() if value != PARAMETERS[name].off]
+    return ", ".join(f"{name} {shown(parameters[name])}" for name in names[:KEY_PARAMETERS])
+
+
+def shown(value: Value | None) -> str:
+    """A value for a person: numbers with three significant digits."""
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
+
+
+def duration(seconds: float) -> str:
+    """Hours, minutes and seconds, the two largest that are not zero."""
+    minutes, second = divmod(round(seconds), 60)
+    hours, minute = divmod(minutes, 60)
+    parts: Iterable[tuple[int, str]] = ((hours, "h"), (minute, "m"), (second, "s"))
+    present = [f"{count}{unit}" for count, unit in parts if count]
+    return "".join(present[:2]) or "0s"
+
+
+def _best(tally: Tally) -> str:
+    if tally.best is None:
+        return "incumbent: none yet"
+    which = "" if tally.best_number is None else f"trial {tally.best_number}, "
+    return f"incumbent: {which}{tally.best:.4f}"

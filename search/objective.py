@@ -1,0 +1,76 @@
+"""From a spec to the function that trains one trial, on this machine."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from objectives.hyperparameters import Hyperparameters
+from objectives.measurement import Measurement
+from search.spec import StudySpec
+
+Train = Callable[[Hyperparameters, int], Iterator[Measurement]]
+
+
+@dataclass(frozen=True)
+class Machine:
+    """How to work on this machine: never part of a study."""
+
+    data_root: Path
+    cache_root: Path
+    device: str = "auto"
+    threads: int | None = None  # None: all cores
+
+
+@dataclass(frozen=True)
+class Objective:
+    """What trains a trial from (hyperparameters, seed), and where."""
+
+    train: Train
+    device: str
+    threads: int
+
+
+def build_objective(
+    spec: StudySpec, machine: Machine, on_progress: Callable[[int, int], None] | None = None
+) -> Objective:
+    """Loads the data and readies the device; `on_progress(done, total)` counts images where they must be decoded.
+
+    Raises:
+        DataError, DataUnavailable: the data cannot be used, or is not to be had.
+        DeviceError: the device is not there.
+    """
+    if spec.data.dataset == "synthetic":
+        return _synthetic(spec)
+    from objectives import data, device, training
+
+    chosen = device.pick_device(machine.device)
+    threads = device.set_threads(machine.threads)
+    device.keep_freed_memory()
+    dataset = data.open_dataset(
+        spec.data, data_root=machine.data_root, cache_root=machine.cache_root, on_progress=on_progress
+    )
+    resident = data.hold(dataset, chosen)
+
+    def train(hyperparameters: Hyperparameters, seed: int) -> Iterator[Measurement]:
+        return training.train(
+            training.Run(
+                hyperparameters,
+                resident,
+                epochs=spec.training.epochs,
+                seed=seed,
+                channels=spec.model.channels,
+                hidden_units=spec.model.hidden_units,
+                decay_scope=spec.training.decay_scope,
+            )
+        )
+
+    return Objective(train, str(chosen), threads)
+
+
+def _synthetic(spec: StudySpec) -> Objective:
+    from objectives.synthetic import synthetic_curve
+
+    def train(hyperparameters: Hyperparameters, seed: int) -> Iterator[Measurement]:
+        return synthetic_curve(hyperparameters, spec.training.epochs, seed)
+
+    return Objective(train, "none", 1)

@@ -1,0 +1,182 @@
+"""Creates, joins and extends studies: what the command line asks for against what the storage holds."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from objectives.names import IMAGES_PREFIX
+from search.document import Document, SpecError, Toml
+from search.space_document import flatten_space
+from search.spec import BUDGET_KEYS, DEFAULT_STUDY, StudySpec, parse_definition, parse_spec
+from storage.engine import Database
+from storage.errors import StudyNotFound
+from storage.studies import Budget, StoredStudy, create_study, find_study, raise_budget
+
+if TYPE_CHECKING:
+    from optuna.storages import BaseStorage
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a user asks to run: a document (a SPEC file's, or none), and what the options change in it."""
+
+    document: Document | None
+    changes: Document
+    source: str  # what errors call it
+
+
+@dataclass(frozen=True)
+class JoinedStudy:
+    """A study that is in the storage, with its spec and what the user should know."""
+
+    stored: StoredStudy
+    spec: StudySpec
+    notices: tuple[str, ...] = ()
+
+
+def join(database: Database, optunas: "BaseStorage", request: Request) -> JoinedStudy:
+    """Creates the study if it is not there; else checks that it is the one asked for, and raises its budget if asked.
+
+    Raises:
+        SpecError: the request is not valid, or differs from the stored definition, or would lower the budget.
+        ForeignStudy: plain Optuna has a study of that name.
+    """
+    name = _study_name(request)
+    try:
+        return _join_stored(database, find_study(database, name), request)
+    except StudyNotFound:
+        spec = parse_spec(merge(request.document or {}, {"study": {"name": name}}, request.changes), request.source)
+    _insert(database, optunas, spec)
+    # Where another process was first, this one joins its study.
+    return _join_stored(database, find_study(database, name), replace(request, document=spec.to_document()))
+
+
+def stored_spec(stored: StoredStudy) -> StudySpec:
+    """The spec of a study in the storage, with its budget as it is now."""
+    return parse_definition(stored.definition, stored.name, stored.budget)
+
+
+def merge(*documents: Mapping[str, Toml]) -> Document:
+    """Documents laid over one another, tables key by key; names of the space in their dotted form."""
+    merged: Document = {}
+    for document in documents:
+        for key, value in document.items():
+            under = merged.get(key)
+            if isinstance(value, dict) and key == "space":
+                value = flatten_space(value)
+            merged[key] = {**under, **value} if isinstance(under, dict) and isinstance(value, dict) else value
+    return merged
+
+
+def _study_name(request: Request) -> str:
+    study = merge(request.document or {}, request.changes).get("study", {})
+    name = study.get("name") if isinstance(study, dict) else None
+    if isinstance(name, str):
+        return name
+    data = request.changes.get("data", {})
+    dataset = data.get("dataset") if isinstance(data, dict) else None
+    if request.document is None and isinstance(dataset, str):  # the built-in study of another data set
+        folder = dataset.removeprefix(IMAGES_PREFIX).rstrip("/").rpartition("/")[2]
+        return f"{folder}-default"
+    return DEFAULT_STUDY
+
+
+def _insert(database: Database, optunas: "BaseStorage", spec: StudySpec) -> None:
+    create_study(
+        database,
+        optunas,
+        name=spec.name,
+        metric=spec.metric,
+        direction=spec.direction,
+        definition=spec.definition(),
+        definition_hash=spec.definition_hash(),
+        budget=spec.budget,
+    )
+
+
+def _join_stored(database: Database, stored: StoredStudy, request: Request) -> JoinedStudy:
+    here = stored_spec(stored)
+    asked = parse_spec(
+        merge(request.document or here.to_document(), {"study": {"name": stored.name}}, request.changes), request.source
+    )
+    if asked.definition_hash() != stored.definition_hash:
+        raise _differs(stored.name, here, asked, request.source)
+    budget = _raised(stored.budget, asked, request)
+    notices = []
+    if request.document is not None and _differing_budget(request.document, here):
+        notices.append(
+            f"study {stored.name!r} has its own budget; the one in {request.source} is ignored "
+            "(--trials, --timeout and --target raise it)"
+        )
+    if budget != stored.budget:
+        raise_budget(database, stored.study_id, budget)
+        stored = find_study(database, stored.name)
+    return JoinedStudy(stored, stored_spec(stored), tuple(notices))
+
+
+def _differing_budget(document: Document, here: StudySpec) -> bool:
+    study = document.get("study")
+    file_keys = [key for key in BUDGET_KEYS if isinstance(study, dict) and key in study]
+    if not file_keys:
+        return False
+    in_file = parse_spec(document).budget
+    stored = here.budget
+    values = {
+        "trials": (in_file.trials, stored.trials),
+        "timeout": (in_file.timeout_seconds, stored.timeout_seconds),
+        "target": (in_file.target, stored.target),
+    }
+    return any(values[key][0] != values[key][1] for key in file_keys)
+
+
+def _raised(stored: Budget, asked: StudySpec, request: Request) -> Budget:
+    """The stored budget with what the options (not the file) ask for."""
+    study = request.changes.get("study", {})
+    given = study if isinstance(study, dict) else {}
+    sign = 1 if asked.direction == "maximize" else -1
+    pairs: tuple[tuple[str, float | None, float | None, int], ...] = (
+        ("trials", stored.trials, asked.budget.trials, 1),
+        ("timeout", stored.timeout_seconds, asked.budget.timeout_seconds, 1),
+        ("target", stored.target, asked.budget.target, sign),
+    )
+    for key, old, new, way in pairs:
+        if key in given and old is not None and new is not None and way * new < way * old:
+            fault = f"study.{key} = {json.dumps(given[key])}: the study has {old:g}, and a budget may only be raised"
+            raise SpecError(f"study {asked.name!r}", [fault])
+    return Budget(
+        trials=asked.budget.trials if "trials" in given else stored.trials,
+        timeout_seconds=asked.budget.timeout_seconds if "timeout" in given else stored.timeout_seconds,
+        target=asked.budget.target if "target" in given else stored.target,
+    )
+
+
+def _differs(name: str, here: StudySpec, asked: StudySpec, source: str) -> SpecError:
+    return SpecError(
+        source,
+        [
+            f"{key} = {json.dumps(new)}: study {name!r} has {json.dumps(old)} there, fixed when it was created; "
+            "take that value, or another name with --study"
+            for key, old, new in differing_keys(here, asked)
+        ],
+    )
+
+
+def differing_keys(one: StudySpec, other: StudySpec) -> list[tuple[str, Toml | None, Toml | None]]:
+    """Dotted keys in which two definitions differ, with both values."""
+    first, second = (_flat(json.loads(spec.definition())) for spec in (one, other))
+    return [
+        (key, first.get(key), second.get(key))
+        for key in sorted(first.keys() | second.keys())
+        if first.get(key) != second.get(key)
+    ]
+
+
+def _flat(document: Mapping[str, Toml]) -> dict[str, Toml]:
+    flat: dict[str, Toml] = {}
+    for name, value in document.items():
+        if isinstance(value, dict):
+            flat |= {f"{name}.{key}": entry for key, entry in value.items()}
+        else:
+            flat[name] = value
+    return flat
