@@ -5,7 +5,7 @@ class DataError(Exception):
     """The user's data or data configuration is bad. One line: the thing, the value, the mend. Exit code 2."""
 
 
-class DataUnavailable(Exception):  # noqa: N818
+class DataUnavailable(Exception):
     """Data, or the place for its decoded copy, is not reachable. One line: the thing, the mend. Exit code 3."""
 
 

@@ -24,7 +24,7 @@ class Effect:
     median: float | None
 
 
-def observed_effects(trials: Sequence[TrialRecord], space: SearchSpace, direction: str) -> list[Effect]:
+def observed_effects(trials: Sequence[TrialRecord], direction: str) -> list[Effect]:
     """By technique and value, in the order of the space; techniques that the study does not vary are left out.
 
     Only trials that ran all epochs are compared: the value of a pruned one is of another epoch.

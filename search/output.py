@@ -1,0 +1,246 @@
+"""Answers as text for a person and as JSON documents for scripts."""
+
+import json
+from collections.abc import Iterable, Sequence
+
+from search.answers import Comparison, Status, parameters
+from search.live import duration, shown
+from search.space import Value
+from storage.records import StudyRecord, TrialRecord
+
+Json = str | int | float | bool | None | list["Json"] | dict[str, "Json"]
+
+END_REASONS = {
+    "trials": "its budget of trials is used up",
+    "timeout": "its time is up",
+    "target": "its target is reached",
+    "failures": "too many trials failed",
+}
+
+
+def to_json(document: Json) -> str:
+    """One JSON document; numbers that JSON has no word for do not occur."""
+    return json.dumps(document, indent=2, allow_nan=False)
+
+
+def list_document(records: Sequence[StudyRecord]) -> Json:
+    """`list --json`."""
+    return [
+        {
+            "study": record.stored.name,
+            "state": record.stored.state,
+            "finished": record.finished,
+            "trials": record.stored.budget.trials,
+        }
+        for record in records
+    ]
+
+
+def status_document(status: Status) -> Json:
+    """`status --json`."""
+    record = status.record
+    return {
+        "study": record.stored.name,
+        "state": record.stored.state,
+        "end_reason": record.stored.end_reason,
+        "trials": record.stored.budget.trials,
+        "finished": record.finished,
+        "complete": record.complete,
+        "pruned": record.pruned,
+        "failed": record.failed,
+        "running": [
+            {
+                "number": trial.number,
+                "worker": trial.worker,
+                "host": trial.host,
+                "device": trial.device,
+                "epoch": trial.epoch,
+                "seconds_since_sign_of_life": trial.seconds_since_sign_of_life,
+            }
+            for trial in status.running
+        ],
+        "incumbent": _incumbent_document(status.incumbent),
+        "trials_per_hour": status.trials_per_hour,
+        "seconds_to_go": status.seconds_to_go,
+    }
+
+
+def _incumbent_document(trial: TrialRecord | None) -> Json:
+    if trial is None:
+        return None
+    return {"number": trial.number, "value": trial.value, "params": dict(parameters(trial))}
+
+
+def compare_document(comparison: Comparison, *, timings: bool) -> Json:
+    """`compare --json`: without `timings` nothing in it depends on when and where the study ran."""
+    techniques: dict[str, Json] = {}
+    for effect in comparison.effects:
+        values = techniques.setdefault(effect.technique, {})
+        assert isinstance(values, dict)
+        values[effect.value] = {
+            "count": effect.finished,
+            "complete": effect.complete,
+            "best": effect.best,
+            "median": effect.median,
+        }
+    return {
+        "study": comparison.spec.name,
+        "metric": comparison.spec.metric,
+        "direction": comparison.spec.direction,
+        "trials": [_trial_document(trial, timings) for trial in comparison.trials],
+        "techniques": techniques,
+    }
+
+
+def _trial_document(trial: TrialRecord, timings: bool) -> Json:
+    document: dict[str, Json] = {
+        "number": trial.number,
+        "state": trial.state,
+        "value": trial.value,
+        "params": dict(parameters(trial)),
+        "epochs": len(trial.epochs),
+        "validation_loss": trial.validation_loss,
+        "reason": trial.reason,
+    }
+    last = trial.epochs[-1] if trial.epochs else None
+    if last is not None and last.train_eval_loss is not None:
+        document["generalization_gap"] = last.validation_loss - last.train_eval_loss
+    if timings:
+        document["seconds"] = sum(epoch.seconds for epoch in trial.epochs)
+        document["images_per_second"] = None if last is None else last.images_per_second
+        document["device"], document["threads"] = trial.device, trial.threads
+    return document
+
+
+def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Columns as wide as their widest cell; the first is left-aligned, numbers of the others right-aligned."""
+    cells = [list(header), *(list(row) for row in rows)]
+    widths = [max(len(row[column]) for row in cells) for column in range(len(header))]
+    return "\n".join(
+        "  ".join(
+            cell.rjust(width) if _is_number(cell) else cell.ljust(width)
+            for cell, width in zip(row, widths, strict=True)
+        ).rstrip()
+        for row in cells
+    )
+
+
+def _is_number(cell: str) -> bool:
+    return cell.replace(".", "", 1).replace("-", "", 1).replace("/", "", 1).isdecimal()
+
+
+def list_text(records: Sequence[StudyRecord]) -> str:
+    """`list`."""
+    rows = [
+        (record.stored.name, record.stored.state, f"{record.finished}/{record.stored.budget.trials}")
+        for record in records
+    ]
+    return table(("study", "state", "finished"), rows)
+
+
+def state_text(record: StudyRecord) -> str:
+    """One line: how far a study is."""
+    reason = record.stored.end_reason
+    why = f" ({END_REASONS[reason]})" if reason is not None else ""
+    return (
+        f"study {record.stored.name}: {record.stored.state}{why}, "
+        f"{record.finished}/{record.stored.budget.trials} trials finished "
+        f"({record.complete} complete, {record.pruned} pruned), {record.failed} failed"
+    )
+
+
+def status_text(status: Status) -> str:
+    """`status`."""
+    lines = [state_text(status.record)]
+    if status.trials_per_hour is not None:
+        togo = "" if not status.seconds_to_go else f", about {duration(status.seconds_to_go)} to go"
+        lines.append(f"{status.trials_per_hour:.0f} trials an hour{togo}")
+    for trial in status.running:
+        who = "waits to be taken up again" if trial.worker is None else f"worker {trial.worker[:8]} on {trial.host}"
+        lines.append(
+            f"trial {trial.number} running: {who}, {trial.device}, epoch {trial.epoch}, "
+            f"last sign of life {duration(trial.seconds_since_sign_of_life)} ago"
+        )
+    lines.append(incumbent_text(status.incumbent, status.spec.metric))
+    return "\n".join(lines)
+
+
+def incumbent_text(trial: TrialRecord | None, metric: str) -> str:
+    """The best complete trial so far, with its parameters."""
+    if trial is None or trial.value is None:
+        return "incumbent: none, no trial has run all epochs"
+    lines = [f"incumbent: trial {trial.number}, validation {metric} {trial.value:.4f}"]
+    lines += [f"  {name} = {shown(value)}" for name, value in parameters(trial).items()]
+    return "\n".join(lines)
+
+
+def compare_text(comparison: Comparison) -> str:
+    """`compare`: the ranking, then what each technique did."""
+    rows = [
+        (
+            str(place),
+            str(trial.number),
+            trial.state,
+            "-" if trial.value is None else f"{trial.value:.4f}",
+            str(len(trial.epochs)),
+            _settings(parameters(trial)),
+        )
+        for place, trial in enumerate(comparison.trials, start=1)
+    ]
+    ranking = table(("rank", "trial", "state", comparison.spec.metric, "epochs", "parameters"), rows)
+    return f"{state_text(comparison.record)}\n\n{ranking}\n\n{effects_text(comparison)}"
+
+
+def _settings(values: dict[str, Value]) -> str:
+    return " ".join(f"{name}={shown(value)}" for name, value in values.items())
+
+
+def effects_text(comparison: Comparison) -> str:
+    """Per technique and value: how many trials, and the best and the median of those that ran all epochs."""
+    rows = [
+        (
+            effect.technique,
+            effect.value,
+            str(effect.finished),
+            str(effect.complete),
+            "-" if effect.best is None else f"{effect.best:.4f}",
+            "-" if effect.median is None else f"{effect.median:.4f}",
+        )
+        for effect in comparison.effects
+    ]
+    if not rows:
+        return "no technique has had two values yet"
+    header = ("technique", "value", "trials", "complete", "best", "median")
+    return (
+        "what each technique did (observed, not causal: the search favours what looked good; best and median are of "
+        f"the complete trials)\n{table(header, rows)}"
+    )
+
+
+def summary_text(comparison: Comparison) -> str:
+    """What `run` ends with."""
+    name = comparison.spec.name
+    lines = [
+        state_text(comparison.record),
+        "",
+        incumbent_text(comparison.incumbent, comparison.spec.metric),
+        "",
+        effects_text(comparison),
+        "",
+        "where to look next",
+    ]
+    if comparison.incumbent is not None:
+        lines.append(
+            f"  that value is the best of {comparison.record.complete} on one validation split: "
+            "expect somewhat less on new images"
+        )
+    lines += [
+        f"  {key} = {shown(value)} is at the end of its range ({end:g}): a wider range may do better"
+        for key, value, end in comparison.edges
+    ]
+    lines += [
+        f"  hypersearch compare {name}      every trial, ranked",
+        "  hypersearch dashboard      curves and plots in the browser",
+        f"  hypersearch run --study {name} --trials {comparison.record.stored.budget.trials * 2}      search on",
+    ]
+    return "\n".join(lines)
