@@ -79,8 +79,10 @@ def run_study(
         StorageUnavailable, DataUnavailable: out of reach.
         WorkFailed: the study ended because its trials failed.
     """
+    from optuna import logging as optuna_logging
     from optuna.storages import get_storage
 
+    optuna_logging.set_verbosity(optuna_logging.WARNING)
     database, rdb = open_for_work(storage_url)
     with database:
         optunas = get_storage(rdb)
@@ -90,6 +92,7 @@ def run_study(
         if not had_ended:
             objective = build_objective(joined.spec, machine, None if quiet else _decoding(console))
             with (
+                signals_as_exceptions(),
                 closing(work(database, optunas, joined, objective, host)) as events,
                 choose_view(_tally(database, joined), console, quiet) as view,
             ):

@@ -1,14 +1,14 @@
 """Answers as text for a person and as JSON documents for scripts."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from search.answers import Comparison, Status, parameters
 from search.live import duration, shown
 from search.space import Value
 from storage.records import StudyRecord, TrialRecord
 
-Json = str | int | float | bool | None | list["Json"] | dict[str, "Json"]
+Json = str | int | float | bool | None | Sequence["Json"] | Mapping[str, "Json"]
 
 END_REASONS = {
     "trials": "its budget of trials is used up",
@@ -73,11 +73,9 @@ def _incumbent_document(trial: TrialRecord | None) -> Json:
 
 def compare_document(comparison: Comparison, *, timings: bool) -> Json:
     """`compare --json`: without `timings` nothing in it depends on when and where the study ran."""
-    techniques: dict[str, Json] = {}
+    techniques: dict[str, dict[str, Json]] = {}
     for effect in comparison.effects:
-        values = techniques.setdefault(effect.technique, {})
-        assert isinstance(values, dict)
-        values[effect.value] = {
+        techniques.setdefault(effect.technique, {})[effect.value] = {
             "count": effect.finished,
             "complete": effect.complete,
             "best": effect.best,

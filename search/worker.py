@@ -85,7 +85,6 @@ def work(
     >>> with closing(work(database, optunas, joined, objective, "laptop")) as events:   # doctest: +SKIP
     ...     for event in events: print(event)
     """
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
     leases = TrialLeases(database, optunas, this_worker(host, objective.device, objective.threads))
     while True:
         try:

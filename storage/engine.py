@@ -1,5 +1,6 @@
 """From a URL to a database that many processes may use at once."""
 
+import socket
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -267,3 +268,8 @@ def _make_tables(url: URL, engine: Engine) -> None:
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
         connection.exec_driver_sql("COMMIT")
+
+
+def this_machine() -> str:
+    """The name of this machine, as leases and attempts record it."""
+    return socket.gethostname()

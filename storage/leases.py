@@ -174,7 +174,7 @@ class TrialLeases:
             )
 
     def report(self, held: Lease, metrics: EpochMetrics, value: float) -> StudyState:
-        """Records an epoch, with `value` of the study's metric as Optuna's intermediate one; returns the study's state."""
+        """Records an epoch and `value`, the study's metric (Optuna's intermediate value); returns the study's state."""
         states: list[StudyState] = []
 
         def upsert(connection: Connection) -> None:

@@ -176,7 +176,7 @@ def count_trials(connection: Connection, study_id: int) -> dict[str, int]:
         .where(optuna_trials.c.study_id == study_id)
         .group_by(optuna_trials.c.state)
     )
-    return {state: count for state, count in rows}
+    return {row[0]: row[1] for row in rows}
 
 
 def count_leased(connection: Connection, study_id: int) -> int:
@@ -203,9 +203,9 @@ def _due(connection: Connection, row: Row[tuple[object, ...]], target_reached: b
         return "trials"
     if target_reached:
         return "target"
-    if row.timeout_seconds is not None and row.started_ms is not None:
-        if row.now - row.started_ms >= row.timeout_seconds * 1000:
-            return "timeout"
+    elapsed_ms = 0 if row.started_ms is None else row.now - row.started_ms
+    if row.timeout_seconds is not None and elapsed_ms >= row.timeout_seconds * 1000:
+        return "timeout"
     if (finished == 0 and failed >= ALL_FAILED_CAP) or failed >= max(FAILED_CAP, row.trials):
         return "failures"
     return None

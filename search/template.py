@@ -1,0 +1,68 @@
+"""The commented spec that a user starts from, drawn from the defaults themselves."""
+
+import tomli_w
+
+from search.space import PARAMETERS, TECHNIQUES
+from search.space_document import domain_to_toml
+from search.spec import parse_spec
+
+_HEAD = """\
+# A study of hypersearch. What is left out keeps its default; 'hypersearch spec check FILE' checks it.
+
+[study]
+name = "my-study"
+seed = 0
+metric = "accuracy"            # on the validation split: accuracy, balanced_accuracy, macro_f1 (up), loss (down)
+trials = 40                    # finished trials to end with
+# timeout = "2h"               # end after that time
+# target = 0.99                # end when a trial reaches it
+sampler = "tpe"                # tpe or random
+pruner = "asha"                # none, median or asha
+
+[data]
+dataset = "mnist-5k"           # mnist-5k, mnist, fashion-mnist, cifar10, or images:FOLDER (one sub-folder per class)
+validation_fraction = 0.2      # of the training split, stratified
+split_seed = 0
+# image_size = 64              # for folders of images
+
+[training]
+epochs = 8
+precision = "float32"
+decay_scope = "weights"        # weight decay and L1 on conv and linear weights; or "all", biases and norms too
+
+[model]
+channels = [16, 32, 64]        # of each 3x3 convolution; all but the first halve the image
+hidden_units = 100
+
+# One value pins a parameter, a list chooses, { low, high, log, optional } is a range; false pins a technique off;
+# optional: may also be off. These are the defaults: keep what you want to change.
+[space]
+"""
+
+_TAIL = """
+# Configurations to run first, before the sampler's own; what one does not name is the sampler's.
+# [[trial]]
+# optimizer = "adamw"
+# "adamw.learning_rate" = 0.002
+"""
+
+
+def starting_spec() -> str:
+    """A complete spec as TOML, with comments."""
+    domains = dict(parse_spec({}).space.domains)
+    lines = []
+    for technique in TECHNIQUES:
+        lines.append(f"# {technique}")
+        lines += [
+            _inline(name, domain_to_toml(domains[name]))
+            for name, parameter in PARAMETERS.items()
+            if parameter.technique == technique
+        ]
+    return _HEAD + "\n".join(lines) + "\n" + _TAIL
+
+
+def _inline(name: str, value: object) -> str:
+    # tomli_w writes a table of its own for a mapping, and a line for each entry of a list, unless in an array
+    text = tomli_w.dumps({name: [value]}).split("=", 1)
+    key, content = text[0].strip(), " ".join(text[1].split())
+    return f"{key} = {content.removeprefix('[').removesuffix(']').strip().removesuffix(',')}"
