@@ -5,7 +5,6 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import click
 import typer
 
 if TYPE_CHECKING:
@@ -22,6 +21,11 @@ app = typer.Typer(
 )
 spec_app = typer.Typer(help="Write, check and print specs.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(spec_app, name="spec")
+
+
+class CommandLineError(Exception):
+    """An argument or option that cannot be used."""
+
 
 StorageOption = Annotated[
     str | None,
@@ -66,7 +70,7 @@ def run(
 
     from search.answers import compare_study
     from search.document import load_document
-    from search.launch import run_study
+    from search.launch import Stopped, run_study
     from search.objective import Machine
     from search.output import summary_text
     from search.study import JoinedStudy, Request, merge
@@ -108,9 +112,8 @@ def run(
         outcome = run_study(
             url, request, machine, host=this_machine(), console=console, quiet=quiet, on_joined=on_joined
         )
-    except BaseException as stopped:
-        if resume and not isinstance(stopped, Exception):
-            stopped.args = (f"the running trial was handed back; go on with: {resume}",)
+    except Stopped as stopped:
+        stopped.how_to_go_on = f"the running trial was handed back; go on with: {resume}"
         raise
     with open_database(url) as database:
         print(summary_text(compare_study(database, outcome.joined.stored.name)))
@@ -213,7 +216,7 @@ def spec_init(
     from search.template import starting_spec
 
     if file is not None and file.exists():
-        raise click.UsageError(f"{file} is there already: name another file")
+        raise CommandLineError(f"{file} is there already: name another file")
     _write(starting_spec(), file)
 
 
@@ -276,22 +279,20 @@ def _guarded() -> int:
     from storage.errors import ForeignStudy, StorageUnavailable, StorageURLError, StudyNotFound
 
     try:
-        app(standalone_mode=False)
+        code = app(standalone_mode=False)  # that of typer.Exit, and 130 where typer itself saw Ctrl-C
         sys.stdout.flush()
-    except click.ClickException as error:
-        return _fail(error.format_message(), 2)
-    except (ForeignStudy, StudyNotFound, StorageURLError, DataError, DeviceError) as error:
+    except typer.TyperException as error:
+        return _fail(str(getattr(error, "format_message", error.__str__)()), 2)
+    except (CommandLineError, ForeignStudy, StudyNotFound, StorageURLError, DataError, DeviceError) as error:
         return _fail(str(error), 2)
     except (StorageUnavailable, DataUnavailable) as error:
         return _fail(str(error), 3)
-    except KeyboardInterrupt as stopped:
-        return _fail(f"interrupted; {stopped}" if stopped.args else "interrupted", 130)
     except BrokenPipeError:  # `| head` has read enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except BaseException as error:
         return _late(error)
-    return 0
+    return code if isinstance(code, int) else 0
 
 
 def _late(error: BaseException) -> int:
@@ -301,15 +302,15 @@ def _late(error: BaseException) -> int:
 
     from search.dashboard import NotLoopback
     from search.document import SpecError
-    from search.launch import Terminated, WorkFailed
+    from search.launch import Stopped, WorkFailed
 
     match error:
         case SpecError() | NotLoopback():
             return _fail(str(error), 2)
         case WorkFailed():
             return _fail(str(error), 1)
-        case Terminated():
-            return _fail(f"terminated; {error}" if error.args else "terminated", 143)
+        case Stopped():
+            return _fail(str(error), error.exit_code)
         case StorageInternalError() | SQLAlchemyError():
             cause = error.__cause__ or error
             reason = getattr(cause, "orig", cause)
@@ -362,7 +363,7 @@ def _threads(text: str) -> int | None:
     if text == "auto":
         return None
     if not text.isdecimal() or int(text) < 1:
-        raise click.UsageError(f"--threads {text}: give a whole number of 1 or more, or auto")
+        raise CommandLineError(f"--threads {text}: give a whole number of 1 or more, or auto")
     return int(text)
 
 
@@ -377,7 +378,7 @@ def _parse_change(text: str) -> "Document":
 
     key, equals, value = text.partition("=")
     if not equals:
-        raise click.UsageError(f"--set {text}: write KEY=VALUE, as training.epochs=3")
+        raise CommandLineError(f"--set {text}: write KEY=VALUE, as training.epochs=3")
     try:
         return tomllib.loads(f"{key} = {value}")
     except tomllib.TOMLDecodeError:
@@ -386,7 +387,7 @@ def _parse_change(text: str) -> "Document":
         quoted = value.replace("\\", "\\\\").replace('"', '\\"')
         return tomllib.loads(f'{key} = "{quoted}"')
     except tomllib.TOMLDecodeError:
-        raise click.UsageError(f"--set {text}: {key!r} is no dotted TOML key, as training.epochs") from None
+        raise CommandLineError(f"--set {text}: {key!r} is no dotted TOML key, as training.epochs") from None
 
 
 def _write(text: str, file: Path | None) -> None:

@@ -13,15 +13,25 @@ from rich.console import Console
 from search.analysis.ranking import incumbent
 from search.live import Tally, choose_view, new_tally
 from search.objective import Machine, build_objective
-from search.study import JoinedStudy, Request, join
+from search.spec import parse_spec
+from search.study import JoinedStudy, Request, join, merge
 from search.worker import work
 from storage.engine import Database, open_for_work
 from storage.records import read_study, read_trials
 from storage.studies import find_study, first_failure
 
 
-class Terminated(BaseException):
-    """SIGTERM came."""
+class Stopped(BaseException):
+    """SIGINT or SIGTERM came."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.exit_code = 128 + number
+        self.how_to_go_on = ""
+
+    def __str__(self) -> str:
+        what = "interrupted" if self.exit_code == 128 + signal.SIGINT else "terminated"
+        return f"{what}; {self.how_to_go_on}" if self.how_to_go_on else what
 
 
 class WorkFailed(Exception):
@@ -52,7 +62,7 @@ def signals_as_exceptions() -> Iterator[None]:
     def first(number: int, frame: FrameType | None) -> None:
         for each in (signal.SIGINT, signal.SIGTERM):
             signal.signal(each, lambda again, _: os._exit(128 + again))
-        raise KeyboardInterrupt if number == signal.SIGINT else Terminated
+        raise Stopped(number)
 
     before = {number: signal.signal(number, first) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
@@ -83,6 +93,7 @@ def run_study(
     from optuna.storages import get_storage
 
     optuna_logging.set_verbosity(optuna_logging.WARNING)
+    parse_spec(merge(request.document or {}, request.changes), request.source)  # before anything is created
     database, rdb = open_for_work(storage_url)
     with database:
         optunas = get_storage(rdb)

@@ -154,7 +154,7 @@ def read_trial(table: "Table", space: SearchSpace) -> Trial:
         if parent is not None and not is_active(PARAMETERS[name], _pinned(space) | fixed):
             needed = "one that is not none" if parent[1] == "*" else repr(parent[1])
             table.fault(name, value, f"exists only under {parent[0]} = {needed}: name that beside it")
-    return tuple(fixed.items())
+    return tuple(sorted(fixed.items()))
 
 
 def _pinned(space: SearchSpace) -> dict[str, Value]:

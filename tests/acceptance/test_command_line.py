@@ -1,0 +1,233 @@
+"""The program as a user runs it: real processes, real files."""
+
+import json
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import optuna
+import pytest
+
+ONE_SPEC = """
+[study]
+name = "small"
+trials = 4
+pruner = "none"
+[data]
+dataset = "synthetic"
+[training]
+epochs = 3
+"""
+
+
+def hypersearch(folder: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "hypersearch", *arguments],
+        cwd=folder,
+        env=os.environ | environment,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+
+
+def finished(folder: Path, name: str) -> dict[str, object]:
+    result = hypersearch(folder, "status", name, "--json")
+    assert result.returncode == 0, result.stderr
+    status: dict[str, object] = json.loads(result.stdout)
+    return status
+
+
+def mnist_spec(folder: Path, name: str, trials: int, epochs: int, extra: str = "") -> str:
+    text = f'[study]\nname = "{name}"\ntrials = {trials}\n[training]\nepochs = {epochs}\n{extra}'
+    (folder / f"{name}.toml").write_text(text)
+    return f"{name}.toml"
+
+
+@pytest.fixture
+def cache(mnist_5k_cache: Path, tmp_path: Path) -> dict[str, str]:
+    """The user's cache with the decoded images in it."""
+    (tmp_path / "cache" / "hypersearch").mkdir(parents=True)
+    (tmp_path / "cache" / "hypersearch" / "decoded").symlink_to(mnist_5k_cache, target_is_directory=True)
+    return {"XDG_CACHE_HOME": str(tmp_path / "cache")}
+
+
+def test_a_study_runs_to_its_budget_and_run_again_says_that_it_is_finished(tmp_path: Path) -> None:
+    (tmp_path / "small.toml").write_text(ONE_SPEC)
+    first = hypersearch(tmp_path, "run", "small.toml")
+    assert first.returncode == 0, first.stderr
+    assert "incumbent: trial" in first.stdout
+    assert len([line for line in first.stderr.splitlines() if line.startswith("trial ")]) == 4
+    again = hypersearch(tmp_path, "run", "small.toml")
+    assert again.returncode == 0
+    assert again.stderr.splitlines() == ["study 'small' is finished: nothing is trained again"]
+    assert again.stdout == first.stdout
+    assert json.loads(hypersearch(tmp_path, "list", "--json").stdout) == [
+        {"study": "small", "state": "ended", "finished": 4, "trials": 4}
+    ]
+
+
+def test_trials_on_the_command_line_raise_the_budget_and_never_lower_it(tmp_path: Path) -> None:
+    (tmp_path / "small.toml").write_text(ONE_SPEC)
+    hypersearch(tmp_path, "run", "small.toml")
+    assert hypersearch(tmp_path, "run", "--study", "small", "--trials", "6").returncode == 0
+    assert finished(tmp_path, "small")["finished"] == 6
+    lower = hypersearch(tmp_path, "run", "small.toml", "--trials", "5")
+    assert (lower.returncode, lower.stderr) == (
+        2,
+        "hypersearch: study 'small': study.trials = 5: the study has 6, and a budget may only be raised\n",
+    )
+
+
+def test_joining_with_another_definition_names_the_differing_keys(tmp_path: Path) -> None:
+    (tmp_path / "small.toml").write_text(ONE_SPEC)
+    hypersearch(tmp_path, "run", "small.toml")
+    result = hypersearch(tmp_path, "run", "small.toml", "--epochs", "5")
+    assert result.returncode == 2
+    assert result.stderr.count("\n") == 1
+    assert "training.epochs = 5: study 'small' has 3 there" in result.stderr
+
+
+def test_two_runs_with_one_seed_give_the_same_comparison_to_the_byte(tmp_path: Path, cache: dict[str, str]) -> None:
+    answers = []
+    for storage in ("sqlite:///one.db", "sqlite:///two.db"):
+        spec = mnist_spec(tmp_path, "same", trials=3, epochs=2)
+        result = hypersearch(tmp_path, "run", spec, "--storage", storage, **cache)
+        assert result.returncode == 0, result.stderr
+        answers.append(hypersearch(tmp_path, "compare", "same", "--json", "--storage", storage).stdout)
+    assert answers[0] == answers[1]
+    assert len(json.loads(answers[0])["trials"]) == 3
+
+
+def start(folder: Path, *arguments: str, **environment: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "hypersearch", *arguments],
+        cwd=folder,
+        env=os.environ | environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def wait_for_an_epoch(folder: Path) -> None:
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline:
+        if (folder / "hypersearch.db").exists():
+            with sqlite3.connect(folder / "hypersearch.db") as connection:
+                tables = connection.execute(
+                    "SELECT name FROM sqlite_master WHERE name = 'hypersearch_epoch'"
+                ).fetchall()
+                if tables and connection.execute("SELECT count(*) FROM hypersearch_epoch").fetchone()[0]:
+                    return
+        time.sleep(0.05)
+    raise AssertionError("no epoch was recorded")
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGKILL, -9), (signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_run_that_is_stopped_in_a_trial_goes_on_to_exactly_its_budget(
+    number: signal.Signals, code: int, tmp_path: Path, cache: dict[str, str]
+) -> None:
+    spec = mnist_spec(tmp_path, "stopped", trials=2, epochs=4, extra='[space]\nnormalization = "none"')
+    process = start(tmp_path, "run", spec, **cache)
+    wait_for_an_epoch(tmp_path)
+    process.send_signal(number)
+    _, stderr = process.communicate(timeout=60)
+    assert process.returncode == code
+    if number != signal.SIGKILL:
+        assert stderr.splitlines()[-1].endswith("go on with: hypersearch run --study stopped")
+        assert "Traceback" not in stderr
+    result = hypersearch(tmp_path, "run", spec, **cache)
+    assert result.returncode == 0, result.stderr
+    status = finished(tmp_path, "stopped")
+    assert (status["finished"], status["failed"], status["running"], status["state"]) == (2, 0, [], "ended")
+    with sqlite3.connect(tmp_path / "hypersearch.db") as connection:
+        outcomes = connection.execute("SELECT outcome FROM hypersearch_attempt ORDER BY trial_id, attempt").fetchall()
+    assert outcomes[0] == ("lost" if number == signal.SIGKILL else "handed_back",)
+
+
+def test_diverging_trials_are_pruned_and_the_study_goes_on(tmp_path: Path, cache: dict[str, str]) -> None:
+    extra = '[space]\noptimizer = "sgd"\n"sgd.learning_rate" = 1e6\nnormalization = "none"'
+    result = hypersearch(tmp_path, "run", mnist_spec(tmp_path, "wild", 2, 1, extra), **cache)
+    assert result.returncode == 0, result.stderr
+    trials = json.loads(hypersearch(tmp_path, "compare", "wild", "--json").stdout)["trials"]
+    assert [(trial["state"], trial["value"]) for trial in trials] == [("pruned", None)] * 2
+    study = optuna.load_study(study_name="wild", storage=f"sqlite:///{tmp_path}/hypersearch.db")
+    assert [trial.constraints for trial in study.trials] == [{"diverged": 1.0}] * 2
+
+
+def test_a_study_in_which_every_trial_fails_ends_with_the_first_reason(tmp_path: Path, cache: dict[str, str]) -> None:
+    extra = "[model]\nchannels = [16, 32, 2000000000]\n"  # weights of 2.3 TB
+    result = hypersearch(tmp_path, "run", mnist_spec(tmp_path, "broken", 9, 1, extra), **cache)
+    assert result.returncode == 1
+    last = result.stderr.splitlines()[-1]
+    assert last.startswith("hypersearch: study 'broken' ended after 3 failed trials; the first: RuntimeError: ")
+    status = finished(tmp_path, "broken")
+    assert (status["finished"], status["failed"], status["end_reason"]) == (0, 3, "failures")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["run", "none.toml"], 2, "none.toml: no such file: 'hypersearch spec init FILE' writes one to start from"),
+        (["run", "--dataset", "mnist", "--data-root", "nowhere"], 3, "mnist"),
+        (["run", "--device", "tpu"], 2, 'device "tpu" is unknown: choose auto, cpu, cuda, cuda:1 (any number) or mps'),
+        (["run", "--dataset", "images:nowhere"], 2, "nowhere"),
+        (["run", "--threads", "0"], 2, "--threads 0: give a whole number of 1 or more, or auto"),
+        (["run", "--set", "training.epochs"], 2, "--set training.epochs: write KEY=VALUE, as training.epochs=3"),
+        (["run", "--set", "training.epohs=3"], 2, "training.epohs = 3: unknown key; did you mean 'epochs'?"),
+        (["status", "nothing"], 3, "no database at"),
+        (["status", "a", "--storage", "postgresql://me:secret@localhost/x"], 2, "is not supported by this version"),
+        (["list", "--storage", "sqlite:////nowhere/at/all.db"], 3, "does not exist"),
+        (["list", "--storage", "nonsense"], 2, "cannot be read"),
+        (["dashboard", "--host", "0.0.0.0"], 3, "no database at"),
+        (["frobnicate"], 2, "frobnicate"),
+    ],
+)
+def test_bad_input_is_one_line_and_an_exit_code(arguments: list[str], code: int, message: str, tmp_path: Path) -> None:
+    result = hypersearch(tmp_path, *arguments, XDG_CACHE_HOME=str(tmp_path / "cache"))
+    assert result.returncode == code, result.stderr
+    assert result.stderr.count("\n") == 1
+    assert message in result.stderr
+    assert "secret" not in result.stderr
+    assert result.stdout == ""
+
+
+def test_a_malformed_spec_creates_nothing(tmp_path: Path) -> None:
+    (tmp_path / "bad.toml").write_text("[study]\ntrials = 0\n")
+    result = hypersearch(tmp_path, "run", "bad.toml")
+    assert (result.returncode, result.stderr) == (2, "hypersearch: bad.toml: study.trials = 0: must be 1 or more\n")
+    assert [path.name for path in tmp_path.iterdir()] == ["bad.toml"]
+
+
+def test_the_command_line_starts_without_torch(tmp_path: Path) -> None:
+    (tmp_path / "small.toml").write_text(ONE_SPEC)
+    hypersearch(tmp_path, "run", "small.toml")
+    for arguments in (["--help"], ["list"], ["status", "small"], ["compare", "small"], ["spec", "check", "small.toml"]):
+        code = (
+            "import sys\nfrom search import cli\n"
+            f"sys.argv = ['hypersearch', *{arguments!r}]\n"
+            "try:\n    cli.main()\nfinally:\n    assert 'torch' not in sys.modules, 'torch was loaded'\n"
+        )
+        result = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False)
+        assert (result.returncode, result.stderr) == (0, ""), arguments
+
+
+def test_plain_optuna_opens_the_database(tmp_path: Path) -> None:
+    (tmp_path / "small.toml").write_text(ONE_SPEC)
+    hypersearch(tmp_path, "run", "small.toml")
+    study = optuna.load_study(study_name="small", storage=f"sqlite:///{tmp_path}/hypersearch.db")
+    compared = json.loads(hypersearch(tmp_path, "compare", "small", "--json").stdout)
+    assert study.best_value == compared["trials"][0]["value"]
+    assert [len(trial.intermediate_values) for trial in study.trials] == [3] * 4
+
+
+def test_a_folder_that_holds_models_py_does_not_shadow_ours(tmp_path: Path) -> None:
+    (tmp_path / "models.py").write_text("raise SystemExit('shadowed')")
+    (tmp_path / "small.toml").write_text(ONE_SPEC)
+    assert hypersearch(tmp_path, "run", "small.toml").returncode == 0

@@ -1,0 +1,143 @@
+"""A spec is validated as a whole: each fault is one line with file, key, value and mend."""
+
+import tomllib
+
+import pytest
+
+from search.document import SpecError
+from search.space import Choice, Off, Range
+from search.spec import parse_definition, parse_spec
+from search.template import starting_spec
+
+MALFORMED = [
+    ("[study]\ntrails = 3", "study.trails = 3: unknown key; did you mean 'trials'?"),
+    ("[studdy]\ntrials = 3", "studdy = {\"trials\": 3}: unknown key; did you mean 'study'?"),
+    ("x = 1", "x = 1: unknown key; known are data, model, space, study, training, trial"),
+    ("study = 3", "study = 3: must be a table, [study]"),
+    ('[study]\nname = "a b"', 'study.name = "a b": use 1 to 64'),
+    ('[study]\nname = ""', 'study.name = "": use 1 to 64'),
+    ("[study]\nname = 7", "study.name = 7: must be a string"),
+    ('[study]\nname = "a:b"', 'study.name = "a:b": use 1 to 64'),
+    ("[study]\nseed = -1", "study.seed = -1: must be from 0 to"),
+    ("[study]\nseed = 1.5", "study.seed = 1.5: must be a whole number"),
+    ("[study]\ntrials = 0", "study.trials = 0: must be 1 or more"),
+    ("[study]\ntrials = true", "study.trials = true: must be a whole number"),
+    ('[study]\ntrials = "many"', 'study.trials = "many": must be a whole number'),
+    ('[study]\nmetric = "acuracy"', "study.metric = \"acuracy\": did you mean 'accuracy'?"),
+    ("[study]\nmetric = 1", "study.metric = 1: use one of accuracy"),
+    ('[study]\ntimeout = "soon"', 'study.timeout = "soon": write it like "30m", "2h" or "1h30m"'),
+    ("[study]\ntimeout = 0", 'study.timeout = 0: write it like "30m", "2h" or "1h30m"'),
+    ("[study]\ntarget = nan", "study.target = NaN: give a finite number"),
+    ('[study]\ntarget = "high"', 'study.target = "high": must be a number'),
+    ('[study]\nsampler = "tpee"', "study.sampler = \"tpee\": did you mean 'tpe'?"),
+    ("[study]\nsampler = 3", "study.sampler = 3: must be a name"),
+    ('[study]\nsampler = { name = "tpe", startup = 3 }', "study.sampler.startup = 3: unknown key"),
+    ('[study]\nsampler = { name = "random", startup_trials = 3 }', "study.sampler.startup_trials = 3: unknown key"),
+    ('[study]\npruner = "hyperbandd"', 'study.pruner = "hyperbandd": use one of none, median, asha'),
+    (
+        '[study]\npruner = { name = "asha", reduction_factor = 1 }',
+        "study.pruner.reduction_factor = 1: must be 2 or more",
+    ),
+    ('[study]\npruner = { name = "asha", min_epochs = 0 }', "study.pruner.min_epochs = 0: must be 1 or more"),
+    ('[data]\ndataset = "mnist5k"', "data.dataset = \"mnist5k\": did you mean 'mnist-5k'?"),
+    ('[data]\ndataset = "images:"', 'data.dataset = "images:": name the folder'),
+    ("[data]\nvalidation_fraction = 1.0", "data.validation_fraction = 1.0: must be 0 < value < 1"),
+    ("[data]\nvalidation_fraction = inf", "data.validation_fraction = Infinity: give a finite number"),
+    ("[data]\nimage_size = 28", "data.image_size = 28: goes with images:FOLDER alone"),
+    ('[data]\nsplit_seed = "a"', 'data.split_seed = "a": must be a whole number'),
+    ("[training]\nepochs = 0", "training.epochs = 0: must be 1 or more"),
+    ('[training]\nprecision = "fp16"', 'training.precision = "fp16": use one of float32'),
+    ('[training]\ndecay_scope = "weight"', "training.decay_scope = \"weight\": did you mean 'weights'?"),
+    ("[model]\nchannels = []", "model.channels = []: must be a list of whole numbers of 1 or more"),
+    ("[model]\nchannels = [16, 0]", "model.channels = [16, 0]: must be a list"),
+    ("[model]\nhidden_units = 0", "model.hidden_units = 0: must be 1 or more"),
+    ('[space]\noptimizer = ["sgdd"]', "space.optimizer = \"sgdd\": did you mean 'sgd'?"),
+    ("[space]\noptimizer = []", "space.optimizer = []: name at least one value"),
+    ("[space]\noptimizer = false", "space.optimizer = false: cannot be off"),
+    ("[space]\noptimizer = { low = 1, high = 2 }", "is no number: give a list of sgd"),
+    ('[space]\noptimizer = ["sgd", "sgd"]', "a value stands there twice"),
+    ('[space]\n"sgd.learning_rte" = 0.1', "did you mean 'sgd.learning_rate'?"),
+    ('[space]\n"sgd.learning_rate" = { low = 0.0, high = 1.0, log = true }', "log needs low above 0"),
+    ('[space]\n"sgd.learning_rate" = { low = 0.1 }', "has no high: a range needs low and high"),
+    ('[space]\n"sgd.learning_rate" = { low = 0.1, high = 1.0, optional = true }', "cannot be off"),
+    ('[space]\n"sgd.learning_rate" = { low = 0.1, hihg = 1.0, high = 2 }', "hihg = 1.0: unknown key"),
+    ('[space]\n"sgd.learning_rate" = { low = 0.1, high = 1.0, log = 1 }', "log = 1: must be true or false"),
+    ('[space]\n"sgd.learning_rate" = 0.0', "must be 0 < value"),
+    ('[space]\n"sgd.momentum" = { low = 0.5, high = 1.0 }', "must be 0 <= value < 1"),
+    ("[space]\ndropout = { low = 0.5, high = 0.1 }", "low is above high: swap them"),
+    ("[space]\ndropout = nan", "space.dropout = NaN: give a finite number"),
+    ('[space]\ndropout = "much"', 'space.dropout = "much": give a number'),
+    ("[space]\nbatch_size = 7.5", "space.batch_size = 7.5: give a whole number"),
+    ("[space]\nbatch_size = 4", "space.batch_size = 4: must be 8 <= value"),
+    ("[space]\nweight_decay = 0.1", "space.weight_decay = 0.1: only false goes here"),
+    ('[space]\naugmentation = "shift+flop"', 'space.augmentation = "shift+flop"'),
+    ("trial = 3", "trial = 3: must be tables, each headed [[trial]]"),
+    ('[[trial]]\n"sgd.momentum" = 0.5', "trial[0].sgd.momentum = 0.5: exists only under optimizer = 'sgd'"),
+    ("[[trial]]\ndropout = 0.9", "trial[0].dropout = 0.9: is not in the [space] of this study"),
+    ('[[trial]]\nopimizer = "sgd"', "trial[0].opimizer = \"sgd\": unknown key; did you mean 'optimizer'?"),
+]
+
+
+@pytest.mark.parametrize(("text", "expected"), MALFORMED)
+def test_a_malformed_spec_is_one_line_with_file_key_value_and_mend(text: str, expected: str) -> None:
+    with pytest.raises(SpecError) as caught:
+        parse_spec(tomllib.loads(text), "a.toml")
+    message = str(caught.value)
+    assert message.count("\n") == 0
+    assert message.startswith("a.toml: ")
+    assert expected in message
+
+
+def test_every_fault_of_a_spec_is_named_at_once() -> None:
+    with pytest.raises(SpecError) as caught:
+        parse_spec(tomllib.loads("[study]\ntrials = 0\n[training]\nepochs = 0\n[space]\nl1 = -1"), "a.toml")
+    assert sorted(caught.value.faults) == [
+        "space.l1 = -1: must be 0 <= value",
+        "study.trials = 0: must be 1 or more",
+        "training.epochs = 0: must be 1 or more",
+    ]
+
+
+def test_what_a_spec_says_is_what_the_space_holds() -> None:
+    spec = parse_spec(
+        tomllib.loads(
+            """
+            [space]
+            optimizer = ["sgd", "adam"]
+            sgd.momentum = 0.9
+            l1 = false
+            dropout = [false, 0.2]
+            weight_decay = false
+            augmentation = "rotate+shift"
+            "adam.learning_rate" = { low = 1e-4, high = 1e-2, log = true }
+            """
+        )
+    )
+    domains = {name: spec.space.domain(name) for name in ("optimizer", "sgd.momentum", "l1", "dropout", "augmentation")}
+    assert domains == {
+        "optimizer": Choice(("sgd", "adam")),
+        "sgd.momentum": Choice((0.9,)),
+        "l1": Off(),
+        "dropout": Choice((0.2,), optional=True),
+        "augmentation": Choice(("shift+rotate",)),
+    }
+    assert spec.space.domain("adam.learning_rate") == Range(1e-4, 1e-2, log=True)
+    assert all(isinstance(spec.space.domain(f"{name}.weight_decay"), Off) for name in ("sgd", "adam", "adamw"))
+
+
+def test_a_stored_definition_gives_the_same_spec_back() -> None:
+    text = '[study]\nname = "a"\ntimeout = "1h30m"\ntarget = 0.9\n[[trial]]\noptimizer = "sgd"\ndropout = false'
+    spec = parse_spec(tomllib.loads(text))
+    assert parse_definition(spec.definition(), spec.name, spec.budget) == spec
+    assert spec.budget.timeout_seconds == 5400
+
+
+def test_the_budget_is_no_part_of_the_definition() -> None:
+    hashes = {parse_spec({"study": study}).definition_hash() for study in ({"trials": 3}, {"trials": 4, "target": 0.9})}
+    assert len(hashes) == 1
+    assert parse_spec({"study": {"seed": 1}}).definition_hash() not in hashes
+
+
+def test_the_starting_spec_is_the_default_study() -> None:
+    spec = parse_spec(tomllib.loads(starting_spec()))
+    assert spec == parse_spec({"study": {"name": "my-study"}})
