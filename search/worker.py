@@ -130,9 +130,10 @@ class _Trial:
         self._parameters = without_switches(configuration.values)
         yield TrialStarted(self._held.number, self._held.attempt, self._parameters)
         seed = derived_seed(self._spec.seed, self._held.number, "trial")
-        epochs = train(to_hyperparameters(configuration.values), seed)
+        epochs = None
         while True:
             try:
+                epochs = epochs or train(to_hyperparameters(configuration.values), seed)
                 measurement = next(epochs, None)
             except Diverged as diverged:
                 yield self._diverged(diverged)

@@ -51,7 +51,7 @@ def mnist_spec(folder: Path, name: str, trials: int, epochs: int, extra: str = "
 
 @pytest.fixture
 def cache(mnist_5k_cache: Path, tmp_path: Path) -> dict[str, str]:
-    """The user's cache with the decoded images in it."""
+    """The user's cache with the decoded images in it. (One thread trains: two are slow where other tests run.)"""
     (tmp_path / "cache" / "hypersearch").mkdir(parents=True)
     (tmp_path / "cache" / "hypersearch" / "decoded").symlink_to(mnist_5k_cache, target_is_directory=True)
     return {"XDG_CACHE_HOME": str(tmp_path / "cache")}
@@ -97,7 +97,7 @@ def test_two_runs_with_one_seed_give_the_same_comparison_to_the_byte(tmp_path: P
     answers = []
     for storage in ("sqlite:///one.db", "sqlite:///two.db"):
         spec = mnist_spec(tmp_path, "same", trials=3, epochs=2)
-        result = hypersearch(tmp_path, "run", spec, "--storage", storage, **cache)
+        result = hypersearch(tmp_path, "run", spec, "--storage", storage, "--threads", "1", **cache)
         assert result.returncode == 0, result.stderr
         answers.append(hypersearch(tmp_path, "compare", "same", "--json", "--storage", storage).stdout)
     assert answers[0] == answers[1]
@@ -134,7 +134,7 @@ def test_a_run_that_is_stopped_in_a_trial_goes_on_to_exactly_its_budget(
     number: signal.Signals, code: int, tmp_path: Path, cache: dict[str, str]
 ) -> None:
     spec = mnist_spec(tmp_path, "stopped", trials=2, epochs=4, extra='[space]\nnormalization = "none"')
-    process = start(tmp_path, "run", spec, **cache)
+    process = start(tmp_path, "run", spec, "--threads", "1", **cache)
     wait_for_an_epoch(tmp_path)
     process.send_signal(number)
     _, stderr = process.communicate(timeout=60)
@@ -142,7 +142,7 @@ def test_a_run_that_is_stopped_in_a_trial_goes_on_to_exactly_its_budget(
     if number != signal.SIGKILL:
         assert stderr.splitlines()[-1].endswith("go on with: hypersearch run --study stopped")
         assert "Traceback" not in stderr
-    result = hypersearch(tmp_path, "run", spec, **cache)
+    result = hypersearch(tmp_path, "run", spec, "--threads", "1", **cache)
     assert result.returncode == 0, result.stderr
     status = finished(tmp_path, "stopped")
     assert (status["finished"], status["failed"], status["running"], status["state"]) == (2, 0, [], "ended")
@@ -153,7 +153,7 @@ def test_a_run_that_is_stopped_in_a_trial_goes_on_to_exactly_its_budget(
 
 def test_diverging_trials_are_pruned_and_the_study_goes_on(tmp_path: Path, cache: dict[str, str]) -> None:
     extra = '[space]\noptimizer = "sgd"\n"sgd.learning_rate" = 1e6\nnormalization = "none"'
-    result = hypersearch(tmp_path, "run", mnist_spec(tmp_path, "wild", 2, 1, extra), **cache)
+    result = hypersearch(tmp_path, "run", mnist_spec(tmp_path, "wild", 2, 1, extra), "--threads", "1", **cache)
     assert result.returncode == 0, result.stderr
     trials = json.loads(hypersearch(tmp_path, "compare", "wild", "--json").stdout)["trials"]
     assert [(trial["state"], trial["value"]) for trial in trials] == [("pruned", None)] * 2
@@ -163,7 +163,7 @@ def test_diverging_trials_are_pruned_and_the_study_goes_on(tmp_path: Path, cache
 
 def test_a_study_in_which_every_trial_fails_ends_with_the_first_reason(tmp_path: Path, cache: dict[str, str]) -> None:
     extra = "[model]\nchannels = [16, 32, 2000000000]\n"  # weights of 2.3 TB
-    result = hypersearch(tmp_path, "run", mnist_spec(tmp_path, "broken", 9, 1, extra), **cache)
+    result = hypersearch(tmp_path, "run", mnist_spec(tmp_path, "broken", 9, 1, extra), "--threads", "1", **cache)
     assert result.returncode == 1
     last = result.stderr.splitlines()[-1]
     assert last.startswith("hypersearch: study 'broken' ended after 3 failed trials; the first: RuntimeError: ")

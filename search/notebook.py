@@ -1,0 +1,43 @@
+"""The commands as functions, for notebooks and scripts."""
+
+import os
+from pathlib import Path
+
+from rich.console import Console
+
+from search.answers import Comparison, compare_study
+from search.document import load_document
+from search.launch import run_study
+from search.objective import Machine
+from search.settings import Settings
+from search.spec import StudySpec, parse_spec
+from search.study import Request
+from storage.engine import open_database, this_machine
+
+
+def load_spec(path: str | Path) -> StudySpec:
+    """Reads a spec from a TOML file. Raises SpecError."""
+    return parse_spec(load_document(Path(path)), str(path))
+
+
+def run(spec: StudySpec, *, storage: str | None = None, device: str = "auto", threads: int | None = None) -> Comparison:
+    """Works on the study until it ends, as `hypersearch run` does, and returns its comparison.
+
+    >>> run(load_spec("examples/demo.toml"), storage="sqlite:///hypersearch.db").incumbent   # doctest: +SKIP
+    """
+    settings = Settings.from_environment(os.environ)
+    url = storage or settings.storage
+    run_study(
+        url,
+        Request(spec.to_document(), {}, f"study {spec.name!r}"),
+        Machine(settings.data_root, settings.cache_root, device, threads),
+        host=this_machine(),
+        console=Console(stderr=True),
+    )
+    return compare(spec.name, storage=url)
+
+
+def compare(name: str, *, storage: str | None = None) -> Comparison:
+    """The trials of a study in order of rank and what each technique did. Raises StudyNotFound."""
+    with open_database(storage or Settings.from_environment(os.environ).storage) as database:
+        return compare_study(database, name)
