@@ -44,7 +44,8 @@ def finished(folder: Path, name: str) -> dict[str, object]:
 
 
 def mnist_spec(folder: Path, name: str, trials: int, epochs: int, extra: str = "") -> str:
-    text = f'[study]\nname = "{name}"\ntrials = {trials}\n[training]\nepochs = {epochs}\n{extra}'
+    small = "" if "[model]" in extra else "[model]\nchannels = [4, 8]\nhidden_units = 16\n"
+    text = f'[study]\nname = "{name}"\ntrials = {trials}\n[training]\nepochs = {epochs}\n{small}{extra}'
     (folder / f"{name}.toml").write_text(text)
     return f"{name}.toml"
 
@@ -133,7 +134,7 @@ def wait_for_an_epoch(folder: Path) -> None:
 def test_a_run_that_is_stopped_in_a_trial_goes_on_to_exactly_its_budget(
     number: signal.Signals, code: int, tmp_path: Path, cache: dict[str, str]
 ) -> None:
-    spec = mnist_spec(tmp_path, "stopped", trials=2, epochs=4, extra='[space]\nnormalization = "none"')
+    spec = mnist_spec(tmp_path, "stopped", trials=2, epochs=25, extra='[space]\nnormalization = "none"')
     process = start(tmp_path, "run", spec, "--threads", "1", **cache)
     wait_for_an_epoch(tmp_path)
     process.send_signal(number)
