@@ -234,10 +234,14 @@ def spec_check(
     from search.document import load_document
     from search.live import duration
     from search.spec import parse_spec
+    from storage.errors import StorageUnavailable
 
     spec = parse_spec(load_document(file), str(file))
-    with _database(storage) as database:
-        seconds = seconds_per_epoch(database, spec)
+    try:
+        with _database(storage) as database:
+            seconds = seconds_per_epoch(database, spec)
+    except StorageUnavailable:  # a spec can be checked before there is a database: nothing is recorded yet
+        seconds = None
     epochs = spec.budget.trials * spec.training.epochs
     long = "unknown, nothing like it is recorded" if seconds is None else f"up to {duration(seconds * epochs)}"
     print(

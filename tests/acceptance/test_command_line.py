@@ -232,3 +232,14 @@ def test_a_folder_that_holds_models_py_does_not_shadow_ours(tmp_path: Path) -> N
     (tmp_path / "models.py").write_text("raise SystemExit('shadowed')")
     (tmp_path / "small.toml").write_text(ONE_SPEC)
     assert hypersearch(tmp_path, "run", "small.toml").returncode == 0
+
+
+def test_a_spec_is_written_and_checked_before_there_is_a_database(tmp_path: Path) -> None:
+    assert hypersearch(tmp_path, "spec", "init", "my.toml").returncode == 0
+    result = hypersearch(tmp_path, "spec", "check", "my.toml")
+    assert (result.returncode, result.stderr) == (0, "")
+    assert result.stdout == (
+        "my.toml: study my-study, 40 trials of 8 epochs (at most 320 epochs; fewer where trials are pruned), "
+        "time: unknown, nothing like it is recorded\n"
+    )
+    assert [path.name for path in tmp_path.iterdir()] == ["my.toml"]
