@@ -1,4 +1,4 @@
-"""What can be wrong outside the program: the user's data, data out of reach, a device that is not there."""
+"""What can be wrong outside the program: data, a device that is not there, a checkpoint that is none of this run's."""
 
 
 class DataError(Exception):
@@ -11,6 +11,28 @@ class DataUnavailable(Exception):
 
 class DeviceError(Exception):
     """A device that is asked for is not there. One line: the device, the mend. Exit code 2."""
+
+
+class CheckpointError(Exception):
+    """There is no checkpoint to go on from. One line: what is wrong with it, the mend."""
+
+    @classmethod
+    def unreadable(cls) -> "CheckpointError":
+        """Of bytes that no training of this program wrote, or not these."""
+        return cls("checkpoint: it is damaged or none of this program's; take an earlier one or start the run anew")
+
+    @classmethod
+    def of_another_run(cls) -> "CheckpointError":
+        """Of bytes that a training wrote whose results would be others."""
+        return cls(
+            "checkpoint: it is of another run (hyperparameters, epochs, seed, network or data differ); "
+            "resume that run, or start this one anew"
+        )
+
+    @classmethod
+    def unfinished(cls, epoch: int) -> "CheckpointError":
+        """Of a training that stopped in the middle of `epoch` (1-based)."""
+        return cls(f"checkpoint: epoch {epoch} was not finished; take an earlier one or start the run anew")
 
 
 class TestSplitError(Exception):

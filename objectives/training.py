@@ -2,8 +2,9 @@
 
 import math
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from io import BytesIO
 
 import torch
 from torch import Tensor, nn
@@ -12,10 +13,12 @@ from models.cnn import CNN, CNNConfig
 from objectives.augmentation import augment
 from objectives.data import LabelledImages, ResidentData
 from objectives.device import GlobalRandom, derived_seed, generator
+from objectives.errors import CheckpointError
 from objectives.evaluation import Evaluation, evaluate, normalizer
 from objectives.hyperparameters import Hyperparameters
 from objectives.measurement import Diverged, Measurement
 from objectives.optimizers import build_optimizer, l1_penalty, near_zero_share, penalized
+from objectives.protocol import Pulse, unwatched
 from objectives.schedulers import Plan, learning_rate_factor
 
 # How many images go through the network at a time, by type of device: results depend on it by rounding, and by which
@@ -39,18 +42,74 @@ class Run:
     decay_scope: str = "weights"  # of names.DECAY_SCOPES
 
 
-def train(run: Run, *, clock: Callable[[], float] = time.perf_counter) -> Iterator[Measurement]:
+class Training:
+    """One run under way: a ResumableTraining, made by train()."""
+
+    def __init__(self, run: Run, state: "_State", pulse: Pulse, clock: Callable[[], float]) -> None:
+        self._run = run
+        self._state = state
+        self._pulse = pulse
+        self._clock = clock
+        self._is_whole = True  # the state: not in the middle of an epoch
+
+    @property
+    def epoch(self) -> int:
+        """How many epochs are finished, those before a resume included."""
+        return self._state.epoch
+
+    @property
+    def model(self) -> nn.Module:
+        """The network as it is now, in training mode, on the run's device."""
+        return self._state.model
+
+    def __iter__(self) -> "Training":
+        return self
+
+    def __next__(self) -> Measurement:
+        if not self._is_whole or self.epoch >= self._run.epochs:
+            raise StopIteration
+        self._is_whole = False  # for good, if it raises
+        measurement = _epoch(self._run, self._state, self._pulse, self._clock)
+        self._state.epoch = measurement.epoch
+        self._is_whole = True
+        return measurement
+
+    def checkpoint(self) -> bytes:
+        """What train(run, resume=...) goes on from after `epoch`: about three times the weights' bytes with Adam.
+
+        Raises CheckpointError after an epoch that raised: the weights from before it are gone.
+        """
+        if not self._is_whole:
+            raise CheckpointError.unfinished(self.epoch + 1)
+        return self._state.to_bytes(self._run)
+
+
+def train(
+    run: Run,
+    *,
+    resume: bytes | None = None,
+    pulse: Pulse = unwatched,
+    clock: Callable[[], float] = time.perf_counter,
+) -> Training:
     """Trains for `run.epochs` epochs and yields a Measurement after each; raises Diverged.
 
     On a CPU with the same number of threads the same run gives the same measurements, bit for bit, but for `seconds`
     and `images_per_second`. What draws from torch's global generators in between does not matter, and sees no trace.
 
-    >>> for measurement in train(Run(Hyperparameters(Adam(1e-3)), data, epochs=8, seed=0)):
+    `resume` is what checkpoint() gave: the epochs after it are yielded, the same bit for bit as if there had been no
+    break. On another kind of device than it was written on, dropout and augmentation draw anew. Its bytes are taken on
+    trust where torch can read them: compare a hash before (see objectives/checkpoint.py).
+
+    `pulse` is called after each optimizer step and after each evaluation.
+
+    Raises CheckpointError, before it trains, for a `resume` that cannot be read or is of another run.
+
+    >>> training = train(Run(Hyperparameters(Adam(1e-3)), data, epochs=8, seed=0))
+    >>> for measurement in training:
     ...     print(measurement.epoch, measurement.validation_accuracy)
     """
-    state = _State.fresh(run)
-    while state.epoch < run.epochs:
-        yield _epoch(run, state, clock)
+    state = _State.fresh(run) if resume is None else _State.from_bytes(run, resume)
+    return Training(run, state, pulse, clock)
 
 
 @dataclass
@@ -77,6 +136,55 @@ class _State:
             random,
         )
 
+    @classmethod
+    def from_bytes(cls, run: Run, content: bytes) -> "_State":
+        state = cls.fresh(run)
+        device = state.augmentation.device
+        try:
+            # On the CPU first: from there each part goes to where it belongs in `state`.
+            saved = torch.load(BytesIO(content), map_location="cpu", weights_only=True)
+            if saved["run"] != _fingerprint(run):
+                raise CheckpointError.of_another_run()
+            state.epoch = saved["epoch"]
+            # Sums are rounded by memory format too. Weights are copied into the fresh ones and keep theirs, the
+            # optimizer's tensors bring theirs along.
+            state.model.load_state_dict(saved["model"])
+            state.optimizer.load_state_dict(saved["optimizer"])
+            state.shuffle.set_state(saved["shuffle"])
+            if saved["device"] == device.type:
+                state.augmentation.set_state(saved["augmentation"])
+                state.random.states = saved["random"]
+            else:  # not those of the start, which would draw again what the first epochs have drawn
+                state.augmentation = generator(run.seed, f"augmentation after {state.epoch}", device)
+                state.random = GlobalRandom(derived_seed(run.seed, f"torch after {state.epoch}"), device)
+        except CheckpointError:
+            raise
+        except Exception as error:  # there is no end to what torch raises for bytes that are no checkpoint
+            raise CheckpointError.unreadable() from error
+        return state
+
+    def to_bytes(self, run: Run) -> bytes:
+        file = BytesIO()
+        saved = {
+            "run": _fingerprint(run),
+            "epoch": self.epoch,
+            "model": self.model.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "shuffle": self.shuffle.get_state(),
+            "device": self.augmentation.device.type,  # that the states below are of
+            "augmentation": self.augmentation.get_state(),
+            "random": self.random.states,
+        }
+        torch.save(saved, file)
+        return file.getvalue()
+
+
+def _fingerprint(run: Run) -> str:
+    # Of everything that the result depends on but the device; of the data, which may be large, its shape and classes.
+    options = {field.name: getattr(run, field.name) for field in fields(run) if field.name != "data"}
+    data = run.data
+    return repr((options, data.train.images.shape, data.validation.images.shape, data.class_names))
+
 
 def _config(run: Run) -> CNNConfig:
     _, channels, height, width = run.data.train.images.shape
@@ -92,19 +200,19 @@ def _config(run: Run) -> CNNConfig:
     )
 
 
-def _epoch(run: Run, state: _State, clock: Callable[[], float]) -> Measurement:
+def _epoch(run: Run, state: _State, pulse: Pulse, clock: Callable[[], float]) -> Measurement:
     started = clock()
-    state.epoch += 1
+    epoch = state.epoch + 1
     with state.random.active():
-        train_loss, train_accuracy, learning_rate = _pass(run, state)
+        train_loss, train_accuracy, learning_rate = _pass(run, state, pulse)
     trained = clock()
-    validation = _score(run, state.model, run.data.validation)
+    validation = _score(run, state.model, run.data.validation, pulse)
     if not (math.isfinite(train_loss) and math.isfinite(validation.loss)):
-        raise Diverged(state.epoch)
-    last = state.epoch == run.epochs
-    train_eval_loss = _score(run, state.model, _train_sample(run.data)).loss if last else None
+        raise Diverged(epoch)
+    last = epoch == run.epochs
+    train_eval_loss = _score(run, state.model, _train_sample(run.data), pulse).loss if last else None
     return Measurement(
-        epoch=state.epoch,
+        epoch=epoch,
         train_loss=train_loss,
         train_accuracy=train_accuracy,
         validation_loss=validation.loss,
@@ -119,19 +227,20 @@ def _epoch(run: Run, state: _State, clock: Callable[[], float]) -> Measurement:
     )
 
 
-def _pass(run: Run, state: _State) -> tuple[float, float, float]:
+def _pass(run: Run, state: _State, pulse: Pulse) -> tuple[float, float, float]:
     # Every training image once: mean loss and accuracy as trained on, and the last learning rate.
     images, labels = run.data.train.images, run.data.train.labels
     order = torch.randperm(len(labels), generator=state.shuffle).to(labels.device)
     batches = _batches(order, run.hyperparameters.batch_size)
     plan = Plan(run.epochs, len(batches))
     losses, correct = [], []
-    for step, chosen in enumerate(batches, start=(state.epoch - 1) * len(batches)):
+    for step, chosen in enumerate(batches, start=state.epoch * len(batches)):
         factor = learning_rate_factor(run.hyperparameters.scheduler, step, plan)
         learning_rate = run.hyperparameters.optimizer.learning_rate * factor
         for group in state.optimizer.param_groups:
             group["lr"] = learning_rate
         batch_losses, batch_correct = _step(run, state, images[chosen], labels[chosen])
+        pulse()
         losses += batch_losses
         correct += batch_correct
     # The device is waited for here alone.
@@ -172,9 +281,11 @@ def _step(run: Run, state: _State, pixels: Tensor, labels: Tensor) -> tuple[list
     return losses, correct
 
 
-def _score(run: Run, model: nn.Module, split: LabelledImages) -> Evaluation:
+def _score(run: Run, model: nn.Module, split: LabelledImages, pulse: Pulse) -> Evaluation:
     normalize = normalizer(run.hyperparameters.input_normalization, run.data.mean, run.data.deviation)
-    return evaluate(model, split.images, split.labels, normalize, IMAGES_AT_ONCE[split.labels.device.type])
+    found = evaluate(model, split.images, split.labels, normalize, IMAGES_AT_ONCE[split.labels.device.type])
+    pulse()
+    return found
 
 
 def _train_sample(data: ResidentData) -> LabelledImages:

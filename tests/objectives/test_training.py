@@ -1,9 +1,12 @@
 """Training is the plain loop, for every technique; it is repeatable bit for bit and disturbs nobody's randomness."""
 
+import io
 import itertools
 import math
+import pickle
 from collections.abc import Callable, Iterator
-from dataclasses import astuple, replace
+from dataclasses import astuple, fields, replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -15,6 +18,7 @@ from models.names import INITIALIZERS, NORMALIZATIONS
 from objectives import names, training
 from objectives.data import LabelledImages, ResidentData
 from objectives.device import GlobalRandom, derived_seed
+from objectives.errors import CheckpointError
 from objectives.evaluation import Evaluation
 from objectives.hyperparameters import (
     SGD,
@@ -31,6 +35,7 @@ from objectives.hyperparameters import (
     Step,
 )
 from objectives.measurement import Diverged, Measurement
+from objectives.protocol import ResumableTraining
 from objectives.training import Run, train
 
 CLASSES = 4
@@ -396,3 +401,233 @@ def test_a_technique_changes_neither_the_order_nor_the_augmentation_of_the_image
     shown.clear()
     list(train(replace(run, hyperparameters=replace(changed, augmentation=augmentation))))
     assert shown == before
+
+
+# --- checkpoints
+
+FINISHED_EPOCHS = range(4)  # of a run of three
+
+
+def comparable(value: object) -> object:
+    """A part of a checkpoint for ==: tensors bit for bit, with their type and memory format."""
+    if isinstance(value, Tensor):
+        return value.dtype, value.shape, value.stride(), value.flatten().numpy().tobytes()
+    if isinstance(value, dict):
+        return {key: comparable(part) for key, part in value.items()}
+    return [comparable(part) for part in value] if isinstance(value, list) else value
+
+
+def contents(checkpoint: bytes) -> object:
+    return comparable(torch.load(io.BytesIO(checkpoint), weights_only=True))
+
+
+def epoch_by_epoch(run: Run) -> tuple[list[Measurement], list[bytes]]:
+    """The run's measurements, and its checkpoints: before the first epoch and after each."""
+    running = train(run)
+    checkpoints = [running.checkpoint()]
+    measurements = []
+    for measurement in running:
+        measurements.append(measurement)
+        checkpoints.append(running.checkpoint())
+    return scores(measurements), checkpoints
+
+
+@pytest.mark.parametrize("options", [*OPTIONS, RANDOM], ids=repr)
+def test_a_resumed_run_is_the_uninterrupted_one_bit_for_bit(options: Hyperparameters) -> None:
+    """From every epoch, the first and the last included; weights, optimizer, generators and memory formats too."""
+    run = tiny_run(options, epochs=3, channels=3)
+    measurements, checkpoints = epoch_by_epoch(run)
+    for epoch in FINISHED_EPOCHS:
+        resumed = train(run, resume=checkpoints[epoch])
+        assert resumed.epoch == epoch
+        assert contents(resumed.checkpoint()) == contents(checkpoints[epoch])
+        assert scores(list(resumed)) == measurements[epoch:]
+        assert contents(resumed.checkpoint()) == contents(checkpoints[-1])
+
+
+@pytest.mark.parametrize("options", [*OPTIONS, RANDOM], ids=repr)
+def test_a_run_that_is_resumed_after_every_epoch_is_the_uninterrupted_one(options: Hyperparameters) -> None:
+    run = tiny_run(options, epochs=3)
+    measurements, checkpoints = epoch_by_epoch(run)
+    checkpoint, found = None, []
+    for _ in measurements:
+        resumed = train(run, resume=checkpoint)
+        found.append(next(resumed))
+        checkpoint = resumed.checkpoint()
+    assert scores(found) == measurements
+    assert contents(checkpoint or b"") == contents(checkpoints[-1])
+
+
+def test_weights_and_optimizer_are_channels_last_after_a_resume() -> None:
+    run = tiny_run(OPTIONS[-1], channels=3)
+    running = train(run)
+    next(running)
+    model = train(run, resume=running.checkpoint()).model
+    kernels = [layer.weight for layer in model.modules() if isinstance(layer, nn.Conv2d)]
+    assert [kernel.shape for kernel in kernels] == [(4, 3, 3, 3), (12, 4, 3, 3)]
+    assert all(kernel.is_contiguous(memory_format=torch.channels_last) for kernel in kernels)
+    assert not any(kernel.is_contiguous() for kernel in kernels)
+
+
+def test_taking_a_checkpoint_changes_nothing() -> None:
+    run = tiny_run(RANDOM, epochs=3)
+    assert epoch_by_epoch(run)[0] == scores(list(train(run)))
+
+
+def test_two_resumed_from_one_checkpoint_are_apart() -> None:
+    run = tiny_run(RANDOM, epochs=3)
+    measurements, checkpoints = epoch_by_epoch(run)
+    pairs = list(zip(*(train(run, resume=checkpoints[1]) for _ in range(2)), strict=True))
+    assert [scores(list(one)) for one in zip(*pairs, strict=True)] == [measurements[1:]] * 2
+
+
+def test_the_model_of_a_training_is_the_one_that_was_measured() -> None:
+    """Also of one that had nothing left to train."""
+    run = tiny_run()
+    measurements, checkpoints = epoch_by_epoch(run)
+    model = train(run, resume=checkpoints[-1]).model.eval()
+    with torch.no_grad():
+        loss = nn.functional.cross_entropy(model(run.data.validation.images / 255), run.data.validation.labels)
+    assert float(loss) == pytest.approx(measurements[-1].validation_loss, rel=1e-5)
+
+
+def test_a_checkpoint_from_another_kind_of_device_goes_on_with_draws_of_its_own() -> None:
+    """Neither the states of a generator that is not there, nor the draws of the first epochs once more."""
+    run = tiny_run(RANDOM, epochs=3)
+    measurements, checkpoints = epoch_by_epoch(run)
+    saved = torch.load(io.BytesIO(checkpoints[1]), weights_only=True)
+    assert saved["device"] == "cpu"
+    saved |= {"device": "cuda", "augmentation": torch.zeros(16, dtype=torch.uint8), "random": []}
+    torch.save(saved, file := io.BytesIO())
+    resumed = train(run, resume=file.getvalue())
+    found = contents(resumed.checkpoint())
+    first, second = contents(checkpoints[0]), contents(checkpoints[1])
+    assert isinstance(found, dict)
+    assert isinstance(first, dict)
+    assert isinstance(second, dict)
+    drawn = {"augmentation", "random"}
+    assert {key for key in found if found[key] != second[key]} == drawn
+    assert {key for key in drawn if found[key] == first[key]} == set()
+    rest = scores(list(resumed))
+    assert [measurement.epoch for measurement in rest] == [2, 3]
+    assert rest != measurements[1:]
+    assert scores(list(train(run, resume=file.getvalue()))) == rest
+
+
+OTHERS = {
+    "hyperparameters": tiny_run(replace(PLAIN, dropout=1e-9)),
+    "epochs": tiny_run(epochs=3),
+    "seed": replace(tiny_run(), seed=1),
+    "channels": replace(tiny_run(), channels=(4, 13)),
+    "hidden_units": replace(tiny_run(), hidden_units=9),
+    "decay_scope": replace(tiny_run(), decay_scope="all"),
+}
+OTHER_DATA = {
+    "images": tiny_run(count=65),
+    "colour": tiny_run(channels=3),
+    "classes": replace(tiny_run(), data=replace(tiny_data(), class_names=tuple("abce"))),
+    "validation": replace(tiny_run(), data=replace(tiny_data(), validation=easy_images(31, 1, seed=1))),
+}
+
+
+def test_what_makes_a_run_another_is_every_field_of_it() -> None:
+    assert {*OTHERS, "data"} == {field.name for field in fields(Run)}
+
+
+@pytest.mark.parametrize("other", [*OTHERS.values(), *OTHER_DATA.values()], ids=[*OTHERS, *OTHER_DATA])
+def test_a_checkpoint_of_another_run_is_one_line_with_the_mend(other: Run) -> None:
+    with pytest.raises(CheckpointError) as raised:
+        train(tiny_run(), resume=train(other).checkpoint())
+    assert str(raised.value) == (
+        "checkpoint: it is of another run (hyperparameters, epochs, seed, network or data differ); "
+        "resume that run, or start this one anew"
+    )
+
+
+class Harmful:
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[Callable[[Path], None], tuple[Path]]:
+        return Path.touch, (self.path,)
+
+
+def saved_by_torch(value: object) -> bytes:
+    torch.save(value, file := io.BytesIO())
+    return file.getvalue()
+
+
+def test_bytes_that_are_no_checkpoint_are_one_line_with_the_mend_and_are_not_run(tmp_path: Path) -> None:
+    good = train(tiny_run()).checkpoint()
+    harm = tmp_path / "harm"
+    wrong = [
+        b"",
+        b"no checkpoint",
+        b'{"run": "", "epoch": 1}',
+        good[:-1],
+        good[: len(good) // 2],
+        good[1:],
+        saved_by_torch({"epoch": 1}),
+        saved_by_torch([]),
+        saved_by_torch(torch.load(io.BytesIO(good), weights_only=True) | {"model": {}}),
+        saved_by_torch({"run": Harmful(harm)}),
+        pickle.dumps(Harmful(harm)),
+    ]
+    for content in wrong:
+        with pytest.raises(CheckpointError) as raised:
+            train(tiny_run(), resume=content)
+        expected = "checkpoint: it is damaged or none of this program's; take an earlier one or start the run anew"
+        assert str(raised.value) == expected
+    assert not harm.exists()
+    pickle.loads(pickle.dumps(Harmful(harm)))
+    assert harm.exists()
+
+
+# --- the pulse
+
+
+def test_the_pulse_beats_after_each_step_and_each_evaluation(shown: list[list[float]]) -> None:
+    beats: list[int] = []
+    list(train(numbered_run(64, 16, epochs=2), pulse=lambda: beats.append(len(shown))))
+    assert beats == [1, 2, 3, 4, 4, 5, 6, 7, 8, 8, 8]  # steps taken; the last epoch is evaluated on two sets
+
+
+UNFINISHED = "checkpoint: epoch 2 was not finished; take an earlier one or start the run anew"
+
+
+def assert_ended_in_the_second_epoch(running: ResumableTraining) -> None:
+    assert running.epoch == 1
+    assert list(running) == []
+    with pytest.raises(CheckpointError) as raised:
+        running.checkpoint()
+    assert str(raised.value) == UNFINISHED
+
+
+@pytest.mark.parametrize("beat", [7, 10], ids=["in training", "in evaluation"])
+def test_a_pulse_that_raises_ends_the_training_and_leaves_no_trace(beat: int) -> None:
+    run = tiny_run(RANDOM)
+    beats = itertools.count(1)
+
+    def pulse() -> None:
+        if next(beats) == beat:
+            raise KeyboardInterrupt
+
+    running = train(run, pulse=pulse)
+    next(running)
+    checkpoint = running.checkpoint()
+    before = torch.get_rng_state()
+    with pytest.raises(KeyboardInterrupt):
+        next(running)
+    assert torch.equal(torch.get_rng_state(), before)
+    assert_ended_in_the_second_epoch(running)
+    assert scores(list(train(run, resume=checkpoint))) == scores(list(train(run)))[1:]
+
+
+def test_a_diverged_training_is_over_and_gives_no_checkpoint(monkeypatch: pytest.MonkeyPatch) -> None:
+    running = train(tiny_run(epochs=3))
+    next(running)
+    monkeypatch.setattr(training, "evaluate", lambda *_: Evaluation(math.nan, torch.eye(2, dtype=torch.int64)))
+    with pytest.raises(Diverged) as raised:
+        next(running)
+    assert raised.value.epoch == 2
+    assert_ended_in_the_second_epoch(running)

@@ -1,0 +1,30 @@
+"""What a service may ask of any training, of a network or of a made-up curve; no torch."""
+
+from collections.abc import Callable, Iterator
+from typing import Protocol
+
+from objectives.measurement import Measurement
+
+Pulse = Callable[[], None]  # called again and again while training moves; it stops the training by raising
+
+
+class ResumableTraining(Iterator[Measurement], Protocol):
+    """An iterator of one Measurement an epoch that can be left after any of them and gone on with elsewhere.
+
+    Whatever the next epoch raises (Diverged, an error of the pulse, Ctrl-C) ends the training: no epoch follows it, and
+    what it left half done is never given as a checkpoint.
+    """
+
+    @property
+    def epoch(self) -> int:
+        """How many epochs are finished, those before a resume included."""
+
+    def checkpoint(self) -> bytes:
+        """What the same run goes on from after `epoch`; before the first epoch too.
+
+        Raises CheckpointError after an epoch that raised.
+        """
+
+
+def unwatched() -> None:
+    """The pulse of a training that nobody watches."""
