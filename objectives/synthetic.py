@@ -1,11 +1,15 @@
 """Closed-form learning curves with the protocol of train(), in microseconds and without torch: for tests and load."""
 
+import json
 import math
 import random
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 
+from objectives.errors import CheckpointError
 from objectives.hyperparameters import Hyperparameters
 from objectives.measurement import Diverged, Measurement
+from objectives.protocol import Pulse, unwatched
 from objectives.schedulers import Plan, learning_rate_factor
 
 CHANCE = 0.1
@@ -17,12 +21,78 @@ BEST_LEARNING_RATE = {"sgd": 0.1, "adagrad": 0.02, "rmsprop": 1e-3, "adam": 2e-3
 SHORTFALL = {"sgd": 0.002, "adagrad": 0.01, "rmsprop": 0.006, "adam": 0.003, "adamw": 0.0}
 
 
-def synthetic_curve(hyperparameters: Hyperparameters, epochs: int, seed: int) -> Iterator[Measurement]:
-    """Yields a made-up Measurement for each of `epochs`, a function of its arguments alone.
+class SyntheticCurve:
+    """A curve under way: a ResumableTraining, made by synthetic_curve()."""
+
+    def __init__(self, hyperparameters: Hyperparameters, epochs: int, seed: int, work: Callable[[], None]) -> None:
+        self.epoch = 0
+        self._epochs = epochs
+        self._fingerprint = repr((hyperparameters, epochs, seed))
+        self._measurements = _measurements(hyperparameters, epochs, seed)
+        self._work = work  # that an epoch takes
+        self._is_whole = True  # not in the middle of an epoch
+
+    def __iter__(self) -> "SyntheticCurve":
+        return self
+
+    def __next__(self) -> Measurement:
+        if not self._is_whole or self.epoch >= self._epochs:
+            raise StopIteration
+        self._is_whole = False  # for good, if it raises
+        self._work()
+        measurement = next(self._measurements)
+        self.epoch = measurement.epoch
+        self._is_whole = True
+        return measurement
+
+    def checkpoint(self) -> bytes:
+        """What synthetic_curve(..., resume=...) goes on from after `epoch`. Raises CheckpointError as training does."""
+        if not self._is_whole:
+            raise CheckpointError.unfinished(self.epoch + 1)
+        return json.dumps({"run": self._fingerprint, "epoch": self.epoch}).encode()
+
+    def go_on_from(self, content: bytes) -> None:
+        """Passes over the epochs before a checkpoint. Raises CheckpointError where it is none of this curve's."""
+        try:
+            saved = json.loads(content)
+            fingerprint, epoch = str(saved["run"]), int(saved["epoch"])
+        except (ValueError, LookupError, TypeError) as error:
+            raise CheckpointError.unreadable() from error
+        if fingerprint != self._fingerprint:
+            raise CheckpointError.of_another_run()
+        while self.epoch < epoch:
+            self.epoch = next(self._measurements).epoch
+
+
+def synthetic_curve(
+    hyperparameters: Hyperparameters,
+    epochs: int,
+    seed: int,
+    *,
+    resume: bytes | None = None,
+    pulse: Pulse = unwatched,
+    seconds_per_epoch: float = 0.0,
+    sleep: Callable[[float], None] = time.sleep,
+) -> SyntheticCurve:
+    """Yields a made-up Measurement for each of `epochs`, a function of the first three arguments alone.
 
     Accuracy rises to an asymptote that falls smoothly with the distance of each technique from a made-up best; the seed
-    adds noise. Raises Diverged(1) for a learning rate above 1e3.
+    adds noise. `resume` and `pulse`, which is called once an epoch, are as in train(). Each epoch first sleeps for
+    `seconds_per_epoch`. Raises Diverged(1) for a learning rate above 1e3, CheckpointError as train() does.
     """
+
+    def work() -> None:
+        if seconds_per_epoch > 0:  # sleeping for no time takes 80 us
+            sleep(seconds_per_epoch)
+        pulse()
+
+    curve = SyntheticCurve(hyperparameters, epochs, seed, work)
+    if resume is not None:
+        curve.go_on_from(resume)
+    return curve
+
+
+def _measurements(hyperparameters: Hyperparameters, epochs: int, seed: int) -> Iterator[Measurement]:
     if hyperparameters.optimizer.learning_rate > DIVERGES_ABOVE:
         raise Diverged(1)
     noise = random.Random(f"{seed}:{hyperparameters}")

@@ -1,5 +1,6 @@
 """Synthetic curves have the protocol of train() and cost next to nothing."""
 
+import itertools
 import subprocess
 import sys
 import time
@@ -8,8 +9,10 @@ from dataclasses import replace
 import pytest
 
 from objectives import names
+from objectives.errors import CheckpointError
 from objectives.hyperparameters import SGD, Adam, AdamW, Augmentation, Cosine, Hyperparameters
 from objectives.measurement import Diverged, Measurement
+from objectives.protocol import ResumableTraining
 from objectives.synthetic import BEST_LEARNING_RATE, SHORTFALL, synthetic_curve
 
 GOOD = Hyperparameters(AdamW(2e-3), Cosine(), dropout=0.2, normalization="batch")
@@ -95,6 +98,65 @@ def test_an_epoch_costs_microseconds() -> None:
     for seed in range(100):
         last(GOOD, seed)
     assert (time.process_time() - started) / 800 < 200e-6
+
+
+# --- checkpoints
+
+
+def test_a_resumed_curve_is_the_uninterrupted_one() -> None:
+    """From every epoch, by a chain of resumes."""
+    whole = list(synthetic_curve(GOOD, 8, seed=3))
+    checkpoint = None
+    for epoch in range(9):
+        running: ResumableTraining = synthetic_curve(GOOD, 8, seed=3, resume=checkpoint)
+        assert running.epoch == epoch
+        assert list(synthetic_curve(GOOD, 8, seed=3, resume=checkpoint)) == whole[epoch:]
+        assert list(itertools.islice(running, 1)) == whole[epoch : epoch + 1]
+        checkpoint = running.checkpoint()
+    assert len(checkpoint or b"") < 1000
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        synthetic_curve(replace(GOOD, dropout=0.21), 8, seed=3),
+        synthetic_curve(GOOD, 9, seed=3),
+        synthetic_curve(GOOD, 8, seed=4),
+    ],
+    ids=["hyperparameters", "epochs", "seed"],
+)
+def test_a_checkpoint_of_another_curve_is_refused_as_in_training(other: ResumableTraining) -> None:
+    with pytest.raises(CheckpointError) as raised:
+        synthetic_curve(GOOD, 8, seed=3, resume=other.checkpoint())
+    assert str(raised.value) == str(CheckpointError.of_another_run())
+
+
+@pytest.mark.parametrize("content", [b"", b"\xff", b"3", b"[]", b"{}", b'{"run": "", "epoch": "x"}'])
+def test_bytes_that_are_no_checkpoint_are_refused_as_in_training(content: bytes) -> None:
+    with pytest.raises(CheckpointError) as raised:
+        synthetic_curve(GOOD, 8, seed=3, resume=content)
+    assert str(raised.value) == str(CheckpointError.unreadable())
+
+
+def test_an_epoch_that_raises_is_the_last_and_gives_no_checkpoint() -> None:
+    running = synthetic_curve(Hyperparameters(SGD(1.1e3)), 8, seed=0)
+    running.checkpoint()
+    with pytest.raises(Diverged):
+        next(running)
+    assert (running.epoch, list(running)) == (0, [])
+    with pytest.raises(CheckpointError) as raised:
+        running.checkpoint()
+    assert str(raised.value) == str(CheckpointError.unfinished(1))
+
+
+def test_each_epoch_sleeps_and_then_beats() -> None:
+    heard: list[float | str] = []
+    running = synthetic_curve(
+        GOOD, 2, seed=0, pulse=lambda: heard.append("pulse"), seconds_per_epoch=2.5, sleep=heard.append
+    )
+    assert heard == []
+    assert list(running) == list(synthetic_curve(GOOD, 2, seed=0))
+    assert heard == [2.5, "pulse", 2.5, "pulse"]
 
 
 def test_torch_is_not_imported() -> None:
