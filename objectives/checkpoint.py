@@ -1,0 +1,100 @@
+"""Files of checkpoints: what a crash, a full disk or a slower worker leaves is never taken for one. No torch."""
+
+import hashlib
+import os
+import re
+import sys
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+_FILE = re.compile(r"(?P<attempt>[0-9]{1,9})-(?P<epoch>[0-9]{1,9})\.ckpt(?P<aside>\.aside)?")
+
+
+@dataclass(frozen=True)
+class SavedCheckpoint:
+    """What to keep of a checkpoint, in a database, to find it again and to know it."""
+
+    name: str  # <attempt>-<epoch>.ckpt
+    sha256: str  # of the content, hexadecimal
+
+
+class CheckpointFolder:
+    """The checkpoints of one trial, in the hands of one attempt at it.
+
+    Nothing here locks: a worker that has lost its trial may still write. So an attempt names its files by its number,
+    and touches none of a higher one. Methods pass OSError on unless they say otherwise.
+
+    >>> checkpoints = CheckpointFolder(root / "7", attempt=2)
+    >>> saved = checkpoints.save(5, training.checkpoint())  # SavedCheckpoint("2-5.ckpt", ...)
+    >>> checkpoints.load(saved.name, saved.sha256)  # the bytes, or None
+    """
+
+    def __init__(self, folder: Path, attempt: int) -> None:
+        self._folder = folder
+        self._attempt = attempt
+
+    def save(self, epoch: int, content: bytes) -> SavedCheckpoint:
+        """Writes the checkpoint after `epoch`, on the disk when this returns. Nothing half-written has its name."""
+        name = f"{self._attempt}-{epoch}.ckpt"
+        aside = self._folder / f"{name}.aside"
+        self._folder.mkdir(parents=True, exist_ok=True)
+        try:
+            with aside.open("wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            aside.replace(self._folder / name)
+        except BaseException:
+            with suppress(OSError):
+                aside.unlink()
+            raise
+        _sync_names(self._folder)
+        return SavedCheckpoint(name, hashlib.sha256(content).hexdigest())
+
+    def load(self, name: str, sha256: str) -> bytes | None:
+        """What any attempt saved under `name`; None where it cannot be read or has another hash.
+
+        None too for a name that is no checkpoint's: a database may say anything, and no other file is opened for it.
+        """
+        parts = _FILE.fullmatch(name)
+        if parts is None or parts["aside"]:
+            return None
+        try:
+            content = (self._folder / name).read_bytes()
+        except OSError:
+            return None
+        return content if hashlib.sha256(content).hexdigest() == sha256 else None
+
+    def keep_last_two(self, epoch: int) -> None:
+        """Removes what this attempt and earlier ones left, but for the checkpoints after `epoch` and the one before."""
+        self._remove(kept=(epoch - 1, epoch))
+
+    def remove(self) -> None:
+        """Removes all that this attempt and earlier ones left, and the folder if nothing else is in it."""
+        self._remove(kept=())
+        with suppress(OSError):  # a later attempt's file is in it, or it is gone
+            self._folder.rmdir()
+
+    def _remove(self, kept: tuple[int, ...]) -> None:
+        try:
+            paths = list(self._folder.iterdir())
+        except FileNotFoundError:
+            return
+        for path in paths:
+            parts = _FILE.fullmatch(path.name)
+            if parts is None or int(parts["attempt"]) > self._attempt:
+                continue
+            if parts["aside"] or int(parts["epoch"]) not in kept:
+                path.unlink(missing_ok=True)
+
+
+def _sync_names(folder: Path) -> None:
+    # A rename is on the disk only when its folder is. Windows opens no folders, and NTFS keeps a journal of names.
+    if sys.platform == "win32":
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
