@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
     from optuna.storages import BaseStorage
 
+    from storage.artifacts import ArtifactStore
+
 
 class NotLoopback(Exception):
     """The dashboard is asked to listen where others reach it."""
@@ -54,8 +56,16 @@ class _Quiet(WSGIRequestHandler):
         pass
 
 
-def serve(storage: "BaseStorage", host: str, port: int, ready: Callable[[str], None]) -> None:
+def serve(
+    storage: "BaseStorage",
+    host: str,
+    port: int,
+    ready: Callable[[str], None],
+    artifact_store: "ArtifactStore | None" = None,
+) -> None:
     """Serves until interrupted; calls `ready` with the address. `storage` should be Optuna's cached one.
+
+    Trials show their artifacts where `artifact_store` is the one that holds them.
 
     Raises:
         NotLoopback: the host is reached by others.
@@ -65,6 +75,7 @@ def serve(storage: "BaseStorage", host: str, port: int, ready: Callable[[str], N
         raise NotLoopback(host)
     from optuna_dashboard import wsgi
 
-    with make_server(host, port, looking_only(wsgi(storage)), server_class=_Server, handler_class=_Quiet) as server:
+    app = looking_only(wsgi(storage, artifact_store))
+    with make_server(host, port, app, server_class=_Server, handler_class=_Quiet) as server:
         ready(f"http://{host}:{server.server_port}/dashboard")
         server.serve_forever()
