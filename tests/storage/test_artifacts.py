@@ -9,7 +9,7 @@ import socket
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 import optuna
 import pytest
@@ -19,6 +19,9 @@ from optuna.storages import InMemoryStorage
 from storage import artifacts
 from storage.artifacts import ArtifactStore, StoredArtifact, attributes, open_artifact_store, put, read
 from storage.errors import ArtifactDamaged, ArtifactRootError, ArtifactsUnavailable
+
+if TYPE_CHECKING:
+    from botocore.client import BaseClient
 
 FILES = {
     "model.safetensors": bytes(range(256)) * 40,
@@ -41,6 +44,7 @@ MODEL = STORED[0].artifact_id
 @pytest.fixture(scope="module")
 def endpoint() -> Iterator[str]:
     """The URL of an S3 endpoint with nothing in it."""
+    pytest.importorskip("boto3", reason="boto3 is not installed: S3 is not tested")
     moto = pytest.importorskip("moto.server", reason="moto[server] is not installed: S3 is not tested")
     server = moto.ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
@@ -49,20 +53,30 @@ def endpoint() -> Iterator[str]:
     server.stop()
 
 
+@pytest.fixture(scope="module")
+def client(endpoint: str) -> "BaseClient":
+    """The test's own hand on that endpoint."""
+    session = pytest.importorskip("boto3").Session(aws_access_key_id="dummy", aws_secret_access_key="s3cret")
+    return session.client("s3", endpoint_url=endpoint)
+
+
 @pytest.fixture
-def bucket(endpoint: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+def bucket(endpoint: str, client: "BaseClient", tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """The root of an artifact store in a bucket of its own."""
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "dummy")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "s3cret")
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
-    client = pytest.importorskip("boto3").Session().client("s3", endpoint_url=endpoint)
     client.create_bucket(Bucket="team-bucket")
     yield f"s3://team-bucket/images/search?endpoint_url={endpoint}"
-    for entry in client.list_objects_v2(Bucket="team-bucket").get("Contents", []):
-        client.delete_object(Bucket="team-bucket", Key=entry["Key"])
+    for key in keys(client):
+        client.delete_object(Bucket="team-bucket", Key=key)
     client.delete_bucket(Bucket="team-bucket")
+
+
+def keys(client: "BaseClient") -> list[str]:
+    return [entry["Key"] for entry in client.list_objects_v2(Bucket="team-bucket").get("Contents", [])]
 
 
 @pytest.fixture
@@ -165,18 +179,10 @@ def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
         assert str(told.value) == f"artifacts in {tmp_path}/file/artifacts cannot be stored or read: Not a directory"
 
 
-def test_objects_in_a_bucket_stand_under_the_prefix(bucket: str, endpoint: str) -> None:
+def test_objects_in_a_bucket_stand_under_the_prefix(bucket: str, endpoint: str, client: "BaseClient") -> None:
     put(open_artifact_store(bucket), FILES)
     put(open_artifact_store(f"s3://team-bucket?endpoint_url={endpoint}"), {"model": FILES["model.safetensors"]})
-    listed = (
-        pytest.importorskip("boto3")
-        .Session()
-        .client("s3", endpoint_url=endpoint)
-        .list_objects_v2(Bucket="team-bucket")["Contents"]
-    )
-    assert sorted(entry["Key"] for entry in listed) == sorted(
-        [MODEL, *(f"images/search/{artifact.artifact_id}" for artifact in STORED)]
-    )
+    assert sorted(keys(client)) == sorted([MODEL, *(f"images/search/{artifact.artifact_id}" for artifact in STORED)])
 
 
 def test_a_bucket_that_is_not_there_is_told(bucket: str, endpoint: str) -> None:
@@ -237,7 +243,6 @@ def test_a_bucket_without_credentials_is_told(bucket: str, monkeypatch: pytest.M
     ],
 )
 def test_a_root_that_cannot_be_read_is_told_in_one_line_without_secrets(root: str) -> None:
-    pytest.importorskip("boto3")
     with pytest.raises(ArtifactRootError) as told:
         open_artifact_store(root)
     assert str(told.value) == (
