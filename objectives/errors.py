@@ -40,3 +40,15 @@ class TestSplitError(Exception):
 
     def __init__(self, split: str) -> None:
         super().__init__(f'split "{split}": a search sees train and validation; open_test_split is for follow-ups')
+
+
+class ModelFileError(Exception):
+    """A file holds no model that this version reads. Exit code 2."""
+
+    @classmethod
+    def unreadable(cls, reason: str) -> "ModelFileError":
+        return cls(f"this is no model file of hypersearch ({' '.join(reason.split())}): write it again")
+
+    @classmethod
+    def newer(cls, version: int) -> "ModelFileError":
+        return cls(f"the model file has format {version}, newer than this program: pip install -U hypersearch")

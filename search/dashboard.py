@@ -3,12 +3,16 @@
 import ipaddress
 from collections.abc import Callable, Iterable
 from socketserver import ThreadingMixIn
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
+
+from storage.errors import ArtifactsUnavailable
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
     from optuna.storages import BaseStorage
+
+    from storage.artifacts import ArtifactStore
 
 
 class NotLoopback(Exception):
@@ -45,6 +49,25 @@ def is_loopback(host: str) -> bool:
         return False
 
 
+class _Shown:
+    # What the dashboard's pages read artifacts from: one that cannot be read is told in a line, not by a traceback.
+
+    def __init__(self, store: "ArtifactStore") -> None:
+        self._store = store
+
+    def open_reader(self, artifact_id: str) -> BinaryIO:
+        from bottle import HTTPResponse  # what the dashboard answers with
+        from optuna.artifacts.exceptions import ArtifactNotFound
+
+        text = {"Content-Type": "text/plain; charset=utf-8"}
+        try:
+            return self._store.open_reader(artifact_id)
+        except ArtifactNotFound:
+            raise HTTPResponse(f"artifact {artifact_id} is not in {self._store.root}\n", 404, text) from None
+        except ArtifactsUnavailable as error:
+            raise HTTPResponse(f"{error}\n", 503, text) from None
+
+
 class _Server(ThreadingMixIn, WSGIServer):
     daemon_threads = True
 
@@ -54,8 +77,16 @@ class _Quiet(WSGIRequestHandler):
         pass
 
 
-def serve(storage: "BaseStorage", host: str, port: int, ready: Callable[[str], None]) -> None:
+def serve(
+    storage: "BaseStorage",
+    host: str,
+    port: int,
+    ready: Callable[[str], None],
+    artifact_store: "ArtifactStore | None" = None,
+) -> None:
     """Serves until interrupted; calls `ready` with the address. `storage` should be Optuna's cached one.
+
+    Trials show their artifacts where `artifact_store` is the one that holds them.
 
     Raises:
         NotLoopback: the host is reached by others.
@@ -65,6 +96,7 @@ def serve(storage: "BaseStorage", host: str, port: int, ready: Callable[[str], N
         raise NotLoopback(host)
     from optuna_dashboard import wsgi
 
-    with make_server(host, port, looking_only(wsgi(storage)), server_class=_Server, handler_class=_Quiet) as server:
+    app = looking_only(wsgi(storage, artifact_store and _Shown(artifact_store)))
+    with make_server(host, port, app, server_class=_Server, handler_class=_Quiet) as server:
         ready(f"http://{host}:{server.server_port}/dashboard")
         server.serve_forever()

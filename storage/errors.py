@@ -66,3 +66,36 @@ class LeaseLost(Exception):
 
     def __init__(self, trial_id: int) -> None:
         super().__init__(f"trial with id {trial_id} is not held by this worker: its write is refused")
+
+
+class ArtifactRootError(Exception):
+    """The place for artifacts is written wrongly; it is not repeated, as it may hold a password."""
+
+    @classmethod
+    def unreadable(cls) -> "ArtifactRootError":
+        return cls(
+            "the artifact root cannot be read: write a folder, s3://bucket/prefix or "
+            "s3://bucket/prefix?endpoint_url=https://host:9000, without credentials, which boto3 finds in "
+            "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY or ~/.aws"
+        )
+
+    @classmethod
+    def no_boto3(cls) -> "ArtifactRootError":
+        return cls("artifacts in a bucket need boto3: pip install 'hypersearch[s3]'")
+
+
+class ArtifactsUnavailable(Exception):
+    """Artifacts cannot be stored or read now."""
+
+    def __init__(self, root: str, reason: str) -> None:
+        super().__init__(f"artifacts in {root} cannot be stored or read: {' '.join(reason.split())}")
+
+
+class ArtifactDamaged(Exception):
+    """An artifact is not what was written."""
+
+    def __init__(self, root: str, artifact_id: str) -> None:
+        super().__init__(
+            f"artifact {artifact_id} in {root} is damaged, its SHA-256 is another one: "
+            "delete it there and put it there again from a copy"
+        )
