@@ -7,6 +7,6 @@ from pathlib import Path
 if not sys.flags.safe_path and sys.path and Path(sys.path[0]).resolve() == Path.cwd():
     del sys.path[0]
 
-from search.cli import main
+from search.cli.main import main
 
 main()

@@ -1,24 +1,31 @@
-"""A study worked on by this process until it ends, whatever signals come."""
+"""Studies worked on by this process or by several of this machine, whatever signals come."""
 
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from types import FrameType
 
+from optuna import logging as optuna_logging
+from optuna.storages import RDBStorage
 from rich.console import Console
 
 from search.analysis.ranking import incumbent
-from search.live import Tally, choose_view, new_tally
-from search.objective import Machine, build_objective
-from search.spec import parse_spec
-from search.study import JoinedStudy, Request, join, merge
-from search.worker import work
+from search.crew import Crew
+from search.events import StudyLeft
+from search.live import Tally, View, choose_view, new_tally
+from search.objective import Machine, Objective, build_objective
+from search.spec import StudySpec, parse_spec
+from search.study import JoinedStudy, Request, join, merge, stored_spec
+from search.watch import watch_study
+from search.worker import Choose, this_worker, work, workplace
 from storage.engine import Database, open_for_work
+from storage.errors import StudyDeleted, StudyNotFound
+from storage.hosts import Host
 from storage.records import read_study, read_trials
-from storage.studies import find_study, first_failure
+from storage.studies import find_study, first_failure, read_workable
 
 
 class Stopped(BaseException):
@@ -35,13 +42,20 @@ class Stopped(BaseException):
 
 
 class WorkFailed(Exception):
-    """The study ended because trials failed."""
+    """The work itself failed."""
 
-    def __init__(self, name: str, failed: int, reason: str | None) -> None:
-        super().__init__(
+    @classmethod
+    def trials(cls, name: str, failed: int, reason: str | None) -> "WorkFailed":
+        """The study ended because trials failed."""
+        return cls(
             f"study {name!r} ended after {failed} failed trials; the first: {reason or 'no reason recorded'}; "
             "mend that and run it under another name with --study"
         )
+
+    @classmethod
+    def workers(cls, reason: str) -> "WorkFailed":
+        """The worker processes cannot work."""
+        return cls(f"the worker processes have ended with work left to do: {reason}")
 
 
 @dataclass(frozen=True)
@@ -77,43 +91,133 @@ def run_study(
     request: Request,
     machine: Machine,
     *,
-    host: str,
+    host: Host,
     console: Console,
     quiet: bool = False,
+    crew: Crew | None = None,
     on_joined: Callable[[JoinedStudy], None] = lambda joined: None,
 ) -> Outcome:
     """Creates or joins the study and works on it until it ends; progress goes to `console`.
 
+    With a `crew` its processes work, and this one looks on.
+
     Raises:
         SpecError, ForeignStudy, StorageURLError, DataError, DeviceError: bad input.
         StorageUnavailable, DataUnavailable: out of reach.
-        WorkFailed: the study ended because its trials failed.
+        WorkFailed: the study ended because its trials failed, or no worker process stays alive.
+        StudyDeleted: somebody deleted it.
     """
-    from optuna import logging as optuna_logging
-    from optuna.storages import get_storage
-
     optuna_logging.set_verbosity(optuna_logging.WARNING)
     parse_spec(merge(request.document or {}, request.changes), request.source)  # before anything is created
     database, rdb = open_for_work(storage_url)
     with database:
-        optunas = get_storage(rdb)
-        joined = join(database, optunas, request)
+        joined = join(database, rdb, request)
         on_joined(joined)
         had_ended = joined.stored.state == "ended"
-        if not had_ended:
-            objective = build_objective(joined.spec, machine, None if quiet else _decoding(console))
-            with (
-                signals_as_exceptions(),
-                closing(work(database, optunas, joined, objective, host)) as events,
-                choose_view(_tally(database, joined), console, quiet) as view,
-            ):
-                for event in events:
-                    view.show(event)
+        with signals_as_exceptions(), choose_view(_tally(database, joined), console, quiet) as view:
+            if crew is not None and not had_ended:
+                with crew.working(joined.stored.name):
+                    for event in watch_study(database, joined.stored, crew.is_working):
+                        view.show(event)
+            else:
+                _work_alone(database, rdb, _only(database, joined), machine, host, view, console, quiet, several=False)
         stored = find_study(database, joined.stored.name)
         if stored.end_reason == "failures":
             failed = read_study(database, stored).failed
-            raise WorkFailed(stored.name, failed, first_failure(database, stored.study_id))
+            raise WorkFailed.trials(stored.name, failed, first_failure(database, stored.study_id))
+        if stored.state != "ended" and crew is not None:
+            raise WorkFailed.workers(crew.last_words)
     return Outcome(JoinedStudy(stored, joined.spec, joined.notices), had_ended)
+
+
+def serve_studies(
+    storage_url: str,
+    machine: Machine,
+    *,
+    names: Sequence[str],
+    forever: bool,
+    host: Host,
+    console: Console,
+    quiet: bool = False,
+) -> None:
+    """Works on every open study, or on those of `names`, until nothing is left; `forever` waits for new ones.
+
+    Raises:
+        StudyNotFound, ForeignStudy: of the names; StorageURLError: bad input.
+        StorageUnavailable: out of reach.
+        DataError, DataUnavailable, DeviceError, SpecError: no study could be served here, this is why for the last one.
+    """
+    optuna_logging.set_verbosity(optuna_logging.WARNING)
+    database, rdb = open_for_work(storage_url)
+    with database:
+        for name in names:
+            find_study(database, name)
+        with signals_as_exceptions(), choose_view(None, console, quiet) as view:
+            studies = _open(database, names, forever)
+            _work_alone(database, rdb, studies, machine, host, view, console, quiet, several=True, forever=forever)
+
+
+def _work_alone(
+    database: Database,
+    rdb: RDBStorage,
+    choose: Choose,
+    machine: Machine,
+    host: Host,
+    view: View,
+    console: Console,
+    quiet: bool,
+    *,
+    several: bool,
+    forever: bool = False,
+) -> None:
+    def build(spec: StudySpec) -> Objective:
+        return build_objective(spec, machine, None if quiet else _decoding(console))
+
+    refused: Exception | None = None
+    served = False
+    with (
+        workplace(database, rdb, this_worker(host, "-", 0), machine.checkpoint_root) as place,
+        closing(work(place, rdb, choose, build, forever=forever)) as events,
+    ):
+        for event in events:
+            if isinstance(event, StudyLeft) and not several:
+                raise event.error
+            view.show(event)
+            if isinstance(event, StudyLeft):
+                refused = event.error
+            else:
+                served = True
+    if refused is not None and not served:
+        raise refused
+
+
+def _only(database: Database, joined: JoinedStudy) -> Choose:
+    def choose() -> list[JoinedStudy]:
+        try:
+            stored = find_study(database, joined.stored.name)
+        except StudyNotFound:
+            stored = None
+        if stored is None or stored.uid != joined.stored.uid:
+            raise StudyDeleted(joined.stored.name)
+        return [JoinedStudy(stored, stored_spec(stored))]
+
+    return choose
+
+
+def _open(database: Database, names: Sequence[str], forever: bool) -> Choose:
+    """Those of the highest priority first, of these the one that the fewest workers are on."""
+
+    def choose() -> list[JoinedStudy]:
+        found = [
+            (stored, held)
+            for stored, held in read_workable(database)
+            # Whoever waits for a paused study was asked to
+            if (not names or stored.name in names) and (stored.state != "paused" or names or forever)
+        ]
+        found.sort(key=lambda pair: (-pair[0].priority, pair[1], pair[0].study_id))
+        return [JoinedStudy(stored, stored_spec(stored)) for stored, _ in found]
+
+    return choose
 
 
 def _decoding(console: Console) -> Callable[[int, int], None]:

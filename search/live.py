@@ -9,8 +9,8 @@ from rich.live import Live
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.text import Text
 
+from search.events import EpochFinished, Event, Running, StudyLeft, TrialFinished, TrialStarted, Waiting
 from search.space import PARAMETERS, Value
-from search.worker import EpochFinished, Event, TrialFinished, TrialStarted, Waiting
 
 KEY_PARAMETERS = 5  # shown of a running trial
 
@@ -54,11 +54,12 @@ class Tally:
 
 
 class PlainView:
-    """One line a finished trial, for logs."""
+    """One line a finished trial, for logs; without a tally (a worker of many studies) each names its study."""
 
-    def __init__(self, tally: Tally, console: Console) -> None:
+    def __init__(self, tally: Tally | None, console: Console) -> None:
         self._tally = tally
         self._console = console
+        self._said = ""
 
     def __enter__(self) -> "PlainView":
         return self
@@ -67,10 +68,20 @@ class PlainView:
         pass
 
     def show(self, event: Event) -> None:
-        """Prints the line of a finished trial."""
-        if isinstance(event, TrialFinished):
-            self._tally.add(event)
-            self._console.print(line(event, self._tally), markup=False, highlight=False, soft_wrap=True)
+        """Prints the line of a finished trial, or why there is none."""
+        match event:
+            case TrialFinished():
+                if self._tally is not None:
+                    self._tally.add(event)
+                self._print(line(event, self._tally))
+            case Waiting(reason) if reason != self._said:
+                self._said = reason
+                self._print(f"waiting: {reason}")
+            case StudyLeft(study, error):
+                self._print(f"study {study} is left: {error}")
+
+    def _print(self, text: str) -> None:
+        self._console.print(text, markup=False, highlight=False, soft_wrap=True)
 
 
 class LiveView:
@@ -97,7 +108,7 @@ class LiveView:
     def show(self, event: Event) -> None:
         """Redraws what the event changes."""
         match event:
-            case TrialStarted(number, _, parameters):
+            case TrialStarted(_, number, _, parameters):
                 self._parameters = brief(parameters)
                 self._running.plain = f"trial {number}: {self._parameters}"
             case EpochFinished(number, measurement, value):
@@ -114,15 +125,20 @@ class LiveView:
                     completed=self._tally.finished,
                     description="" if togo is None else f"{duration(togo)} to go",
                 )
-            case Waiting():
-                self._running.plain = "waiting: other workers hold the last trials"
+            case Waiting(reason):
+                self._running.plain = f"waiting: {reason}"
+            case Running(trials):
+                self._running.plain = "\n".join(
+                    f"trial {trial.number}: epoch {trial.epoch}, worker {(trial.worker or 'none')[:8]} on {trial.host}"
+                    for trial in trials
+                )
 
 
-def choose_view(tally: Tally, console: Console, quiet: bool) -> View:
-    """The live view on a terminal, plain lines elsewhere, nothing if quiet."""
+def choose_view(tally: Tally | None, console: Console, quiet: bool) -> View:
+    """The live view of one study on a terminal, plain lines elsewhere, nothing if quiet."""
     if quiet:
         return PlainView(tally, Console(quiet=True))
-    return LiveView(tally, console) if console.is_terminal else PlainView(tally, console)
+    return LiveView(tally, console) if console.is_terminal and tally is not None else PlainView(tally, console)
 
 
 def new_tally(finished: int, budget: int, best: float | None, maximize: bool) -> Tally:
@@ -130,17 +146,22 @@ def new_tally(finished: int, budget: int, best: float | None, maximize: bool) ->
     return Tally(finished, budget, best, maximize, time.monotonic)
 
 
-def line(event: TrialFinished, tally: Tally) -> str:
+def line(event: TrialFinished, tally: Tally | None) -> str:
     """One line for a finished trial."""
     value = "-" if event.value is None else f"{event.value:.4f}"
     reason = "" if event.reason is None else f" ({event.reason})"
+    which = f"trial {event.number}" if tally is not None else f"study {event.study} trial {event.number}"
+    return (
+        f"{which} {event.outcome}{reason} {value} after {event.epochs} epochs: "
+        f"{brief(event.parameters)}{'' if tally is None else _standing(tally)}"
+    )
+
+
+def _standing(tally: Tally) -> str:
     best = "" if tally.best is None else f", best {tally.best:.4f}"
     togo = tally.seconds_to_go()
     left = "" if togo is None or tally.finished >= tally.budget else f", {duration(togo)} to go"
-    return (
-        f"trial {event.number} {event.outcome}{reason} {value} after {event.epochs} epochs: "
-        f"{brief(event.parameters)} [{tally.finished}/{tally.budget}{best}{left}]"
-    )
+    return f" [{tally.finished}/{tally.budget}{best}{left}]"
 
 
 def brief(parameters: dict[str, Value]) -> str:

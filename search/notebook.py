@@ -8,11 +8,11 @@ from rich.console import Console
 from search.answers import Comparison, compare_study
 from search.document import load_document
 from search.launch import run_study
-from search.objective import Machine
 from search.settings import Settings
 from search.spec import StudySpec, parse_spec
 from search.study import Request
-from storage.engine import open_database, this_machine
+from storage.engine import open_database
+from storage.hosts import this_host
 
 
 def load_spec(path: str | Path) -> StudySpec:
@@ -30,8 +30,8 @@ def run(spec: StudySpec, *, storage: str | None = None, device: str = "auto", th
     run_study(
         url,
         Request(spec.to_document(), {}, f"study {spec.name!r}"),
-        Machine(settings.data_root, settings.cache_root, device, threads),
-        host=this_machine(),
+        settings.machine(settings.files(url, None), device=device, threads=threads),
+        host=this_host(),
         console=Console(stderr=True),
     )
     return compare(spec.name, storage=url)

@@ -1,14 +1,15 @@
 """From a spec to the function that trains one trial, on this machine."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from objectives.hyperparameters import Hyperparameters
-from objectives.measurement import Measurement
+from objectives.protocol import Pulse, ResumableTraining
 from search.spec import StudySpec
 
-Train = Callable[[Hyperparameters, int], Iterator[Measurement]]
+# (hyperparameters, seed, checkpoint to go on from, pulse)
+Train = Callable[[Hyperparameters, int, bytes | None, Pulse], ResumableTraining]
 
 
 @dataclass(frozen=True)
@@ -17,13 +18,15 @@ class Machine:
 
     data_root: Path
     cache_root: Path
+    checkpoint_root: Path
     device: str = "auto"
     threads: int | None = None  # None: all cores
+    synthetic_seconds: float = 0.0  # that an epoch of the made-up objective takes
 
 
 @dataclass(frozen=True)
 class Objective:
-    """What trains a trial from (hyperparameters, seed), and where."""
+    """What trains a trial, and where."""
 
     train: Train
     device: str
@@ -40,7 +43,7 @@ def build_objective(
         DeviceError: the device is not there.
     """
     if spec.data.dataset == "synthetic":
-        return _synthetic(spec)
+        return _synthetic(spec, machine)
     from objectives import data, device, training
 
     chosen = device.pick_device(machine.device)
@@ -51,7 +54,7 @@ def build_objective(
     )
     resident = data.hold(dataset, chosen)
 
-    def train(hyperparameters: Hyperparameters, seed: int) -> Iterator[Measurement]:
+    def train(hyperparameters: Hyperparameters, seed: int, resume: bytes | None, pulse: Pulse) -> ResumableTraining:
         return training.train(
             training.Run(
                 hyperparameters,
@@ -61,16 +64,25 @@ def build_objective(
                 channels=spec.model.channels,
                 hidden_units=spec.model.hidden_units,
                 decay_scope=spec.training.decay_scope,
-            )
+            ),
+            resume=resume,
+            pulse=pulse,
         )
 
     return Objective(train, str(chosen), threads)
 
 
-def _synthetic(spec: StudySpec) -> Objective:
+def _synthetic(spec: StudySpec, machine: Machine) -> Objective:
     from objectives.synthetic import synthetic_curve
 
-    def train(hyperparameters: Hyperparameters, seed: int) -> Iterator[Measurement]:
-        return synthetic_curve(hyperparameters, spec.training.epochs, seed)
+    def train(hyperparameters: Hyperparameters, seed: int, resume: bytes | None, pulse: Pulse) -> ResumableTraining:
+        return synthetic_curve(
+            hyperparameters,
+            spec.training.epochs,
+            seed,
+            resume=resume,
+            pulse=pulse,
+            seconds_per_epoch=machine.synthetic_seconds,
+        )
 
     return Objective(train, "none", 1)

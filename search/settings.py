@@ -6,7 +6,18 @@ from pathlib import Path
 
 import platformdirs
 
+from search.objective import Machine
+from storage.backends import parse_url, sqlite_path
+
 DEFAULT_STORAGE = "sqlite:///hypersearch.db"
+
+
+@dataclass(frozen=True)
+class Files:
+    """Where a storage's files lie."""
+
+    artifact_root: str  # a folder or s3://bucket/prefix
+    checkpoint_root: Path
 
 
 @dataclass(frozen=True)
@@ -16,13 +27,47 @@ class Settings:
     storage: str
     data_root: Path  # downloaded data sets
     cache_root: Path  # decoded ones
+    artifact_root: str | None  # a folder or s3://bucket/prefix
+    user_files: Path  # the user's data folder
+    synthetic_seconds: float  # that an epoch of the made-up objective takes: for tests of many workers
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> "Settings":
-        """HYPERSEARCH_STORAGE and HYPERSEARCH_DATA, else the working folder and the user's cache."""
+        """HYPERSEARCH_STORAGE, _DATA and _ARTIFACTS, else the working folder, the user's cache and data folder."""
         cache = Path(platformdirs.user_cache_dir("hypersearch", appauthor=False))
         return cls(
             storage=environment.get("HYPERSEARCH_STORAGE") or DEFAULT_STORAGE,
             data_root=Path(environment.get("HYPERSEARCH_DATA") or cache / "data"),
             cache_root=cache / "decoded",
+            artifact_root=environment.get("HYPERSEARCH_ARTIFACTS") or None,
+            user_files=Path(platformdirs.user_data_dir("hypersearch", appauthor=False)),
+            synthetic_seconds=float(environment.get("HYPERSEARCH_SYNTHETIC_SECONDS") or 0),
+        )
+
+    def files(self, storage_url: str, artifact_root: str | None) -> Files:
+        """Where the files of a storage's studies lie: beside a SQLite file, else in the user's data folder.
+
+        A local `artifact_root` that workers of several machines share holds their checkpoints too, so that a trial that
+        is taken over goes on from its last one.
+        """
+        url = parse_url(storage_url)
+        base = self.user_files
+        if url.get_backend_name() == "sqlite":
+            base = sqlite_path(url).with_suffix(".files")
+        asked = artifact_root or self.artifact_root
+        if asked is None:
+            return Files(str(base / "artifacts"), base / "checkpoints")
+        return Files(asked, base / "checkpoints" if "://" in asked else Path(asked) / "checkpoints")
+
+    def machine(
+        self, files: Files, *, data_root: Path | None = None, device: str = "auto", threads: int | None = None
+    ) -> Machine:
+        """How to work on this machine."""
+        return Machine(
+            data_root=data_root or self.data_root,
+            cache_root=self.cache_root,
+            checkpoint_root=files.checkpoint_root,
+            device=device,
+            threads=threads,
+            synthetic_seconds=self.synthetic_seconds,
         )

@@ -19,6 +19,7 @@ DEFAULT_STUDY = "mnist-5k-default"
 NAME_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 DEFINITION_VERSION = 1
 BUDGET_KEYS = ("trials", "timeout", "target")
+NOT_DEFINING = (*BUDGET_KEYS, "priority")  # what two specs of one study may differ in
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,7 @@ class TrainingConfig:
     epochs: int = 8
     precision: str = "float32"
     decay_scope: str = "weights"
+    timeout_seconds: float | None = None  # of one trial
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,7 @@ class StudySpec:
     model: ModelConfig
     space: SearchSpace
     first_trials: tuple[Trial, ...] = ()
+    priority: int = 0  # workers of many studies serve the highest first
 
     @property
     def direction(self) -> Literal["maximize", "minimize"]:
@@ -69,7 +72,7 @@ class StudySpec:
         document = self.to_document()
         study = document["study"]
         assert isinstance(study, dict)
-        for key in BUDGET_KEYS:
+        for key in NOT_DEFINING:
             study.pop(key, None)
         document["version"] = DEFINITION_VERSION
         return json.dumps(document, sort_keys=True, separators=(",", ":"))
@@ -85,6 +88,8 @@ class StudySpec:
             study["timeout"] = self.budget.timeout_seconds
         if self.budget.target is not None:
             study["target"] = self.budget.target
+        if self.priority:
+            study["priority"] = self.priority
         study["sampler"] = _named_table(self.sampler)
         study["pruner"] = _named_table(self.pruner)
         data: Document = {
@@ -94,14 +99,17 @@ class StudySpec:
         }
         if self.data.image_size is not None:
             data["image_size"] = self.data.image_size
+        training: Document = {
+            "epochs": self.training.epochs,
+            "precision": self.training.precision,
+            "decay_scope": self.training.decay_scope,
+        }
+        if self.training.timeout_seconds is not None:
+            training["timeout"] = self.training.timeout_seconds
         document: Document = {
             "study": study,
             "data": data,
-            "training": {
-                "epochs": self.training.epochs,
-                "precision": self.training.precision,
-                "decay_scope": self.training.decay_scope,
-            },
+            "training": training,
             "model": {"channels": list(self.model.channels), "hidden_units": self.model.hidden_units},
             "space": {name: domain_to_toml(domain) for name, domain in self.space.domains},
         }
@@ -114,7 +122,7 @@ def _named_table(method: Sampler | Pruner) -> Document:
     return {"name": method.name} | {field.name: getattr(method, field.name) for field in fields(method)}
 
 
-def parse_definition(definition: str, name: str, budget: Budget) -> StudySpec:
+def parse_definition(definition: str, name: str, budget: Budget, priority: int = 0) -> StudySpec:
     """The spec from a stored definition and the stored budget.
 
     Raises:
@@ -123,7 +131,7 @@ def parse_definition(definition: str, name: str, budget: Budget) -> StudySpec:
     document = json.loads(definition)
     if document.pop("version") != DEFINITION_VERSION:
         raise SpecError(f"study {name!r}", ["its stored definition is of another version: pip install -U hypersearch"])
-    document["study"] |= {"trials": budget.trials}
+    document["study"] |= {"trials": budget.trials, "priority": priority}
     if budget.timeout_seconds is not None:
         document["study"]["timeout"] = budget.timeout_seconds
     if budget.target is not None:
@@ -167,6 +175,7 @@ def _read_spec(root: "Table") -> StudySpec:
             epochs=epochs,
             precision=training.option("precision", "float32", PRECISIONS),
             decay_scope=training.option("decay_scope", "weights", DECAY_SCOPES),
+            timeout_seconds=training.duration("timeout"),
         ),
         model=ModelConfig(
             channels=model.integers("channels", (16, 32, 64), low=1),
@@ -174,6 +183,7 @@ def _read_spec(root: "Table") -> StudySpec:
         ),
         space=space,
         first_trials=tuple(read_trial(trial, space) for trial in root.tables("trial")),
+        priority=study.integer("priority", 0, low=-1000, high=1000),
     )
     for table in (study, data, training, model):
         table.refuse_the_rest()

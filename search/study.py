@@ -44,17 +44,27 @@ def join(database: Database, optunas: "BaseStorage", request: Request) -> Joined
     """
     name = _study_name(request)
     try:
-        return _join_stored(database, find_study(database, name), request)
+        return join_stored(database, find_study(database, name), request)
     except StudyNotFound:
         spec = parse_spec(merge(request.document or {}, {"study": {"name": name}}, request.changes), request.source)
     _insert(database, optunas, spec)
     # Where another process was first, this one joins its study.
-    return _join_stored(database, find_study(database, name), replace(request, document=spec.to_document()))
+    return join_stored(database, find_study(database, name), replace(request, document=spec.to_document()))
+
+
+def create_or_join(storage_url: str, request: Request) -> JoinedStudy:
+    """As `join`, in the database at a URL, made where it is not there. Raises StorageUnavailable too."""
+    from storage.engine import open_for_work
+
+    parse_spec(merge(request.document or {}, request.changes), request.source)  # before anything is created
+    database, rdb = open_for_work(storage_url)
+    with database:
+        return join(database, rdb, request)
 
 
 def stored_spec(stored: StoredStudy) -> StudySpec:
     """The spec of a study in the storage, with its budget as it is now."""
-    return parse_definition(stored.definition, stored.name, stored.budget)
+    return parse_definition(stored.definition, stored.name, stored.budget, stored.priority)
 
 
 def merge(*documents: Mapping[str, Toml]) -> Document:
@@ -92,10 +102,12 @@ def _insert(database: Database, optunas: "BaseStorage", spec: StudySpec) -> None
         definition=spec.definition(),
         definition_hash=spec.definition_hash(),
         budget=spec.budget,
+        priority=spec.priority,
     )
 
 
-def _join_stored(database: Database, stored: StoredStudy, request: Request) -> JoinedStudy:
+def join_stored(database: Database, stored: StoredStudy, request: Request) -> JoinedStudy:
+    """The stored study, if it is the one asked for, with its budget raised if asked. Raises SpecError."""
     here = stored_spec(stored)
     asked = parse_spec(
         merge(request.document or here.to_document(), {"study": {"name": stored.name}}, request.changes), request.source
@@ -110,7 +122,7 @@ def _join_stored(database: Database, stored: StoredStudy, request: Request) -> J
             "(--trials, --timeout and --target raise it)"
         )
     if budget != stored.budget:
-        raise_budget(database, stored.study_id, budget)
+        raise_budget(database, stored, budget)
         stored = find_study(database, stored.name)
     return JoinedStudy(stored, stored_spec(stored), tuple(notices))
 

@@ -1,200 +1,140 @@
 """The loop of one worker: take a trial, train it, record it; what happens comes out as events."""
 
-import logging
 import os
 import time
 import uuid
-from collections.abc import Callable, Generator
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
 
-import optuna
-import psutil
-from optuna.storages import BaseStorage
+from optuna.storages import BaseStorage, RDBStorage, get_storage
 
-from objectives.measurement import Diverged, Measurement
-from search.objective import Objective, Train
-from search.pruners import build_pruner
-from search.samplers import Configuration, build_sampler, derived_seed, draw
-from search.space import Value, to_hyperparameters, without_switches
+from objectives.errors import DataError, DataUnavailable, DeviceError
+from search.document import SpecError
+from search.events import Event, StudyLeft, Waiting
+from search.objective import Objective
+from search.spec import StudySpec
 from search.study import JoinedStudy
+from search.trial import Trial, Workplace
 from storage.engine import Database
-from storage.errors import LeaseLost
-from storage.leased import LeasedStorage
-from storage.leases import Lease, NothingToTake, TrialLeases, Worker
-from storage.studies import StudyState
+from storage.errors import StudyDeleted
+from storage.hosts import Host, process_start
+from storage.keeper import Keeper
+from storage.leases import Lease, LeaseTimes, NothingToTake, TrialLeases, Worker
+from storage.records import read_epoch_seconds
 
-log = logging.getLogger(__name__)
-WAIT_SECONDS = 1.0  # between looks at a study whose last trials others hold
+FIRST_WAIT_SECONDS, LONGEST_WAIT_SECONDS = 0.25, 3.0  # between looks at studies whose last trials others hold
 
-
-@dataclass(frozen=True)
-class TrialStarted:
-    """A trial was taken; `attempt` is above 1 where an earlier worker left it."""
-
-    number: int
-    attempt: int
-    parameters: dict[str, Value]  # active ones, under their names in the spec
+Choose = Callable[[], Sequence[JoinedStudy]]  # studies to work on, the one to serve first first
+BuildObjective = Callable[[StudySpec], Objective]
 
 
-@dataclass(frozen=True)
-class EpochFinished:
-    """An epoch of the trial was recorded."""
-
-    number: int
-    measurement: Measurement
-    value: float
+def this_worker(host: Host, device: str, threads: int) -> Worker:
+    """A worker of this process as leases and attempts record it."""
+    pid = os.getpid()
+    return Worker(uuid.uuid4().hex, host.name, host.machine, pid, process_start(pid), device, threads)
 
 
-@dataclass(frozen=True)
-class TrialFinished:
-    """The trial ended and was recorded."""
-
-    number: int
-    outcome: Literal["complete", "pruned", "failed", "lost"]
-    value: float | None
-    epochs: int
-    parameters: dict[str, Value]
-    reason: str | None = None
-
-
-@dataclass(frozen=True)
-class Waiting:
-    """Others hold all that is left of the study."""
-
-
-Event = TrialStarted | EpochFinished | TrialFinished | Waiting
-
-
-def this_worker(host: str, device: str, threads: int) -> Worker:
-    """This process as leases and attempts record it."""
-    process = psutil.Process()
-    return Worker(uuid.uuid4().hex, host, os.getpid(), process.create_time(), device, threads)
+@contextmanager
+def workplace(
+    database: Database, rdb: RDBStorage, me: Worker, checkpoint_root: Path, times: LeaseTimes | None = None
+) -> Iterator[Workplace]:
+    """What a worker works with; inside, its signs of life are given."""
+    leases = TrialLeases(database, rdb, me, times)
+    with Keeper(leases) as keeper:
+        yield Workplace(database, leases, keeper, checkpoint_root)
 
 
 def work(
-    database: Database,
-    optunas: BaseStorage,
-    joined: JoinedStudy,
-    objective: Objective,
-    host: str,
+    place: Workplace,
+    rdb: RDBStorage,
+    choose: Choose,
+    build: BuildObjective,
+    *,
+    forever: bool = False,
     sleep: Callable[[float], None] = time.sleep,
 ) -> Generator[Event]:
-    """Takes trials of the study until there are none left. Closing the generator hands the trial back.
+    """Takes trials of the studies until there are none left. Closing the generator hands the trial back.
 
-    >>> with closing(work(database, optunas, joined, objective, "laptop")) as events:   # doctest: +SKIP
+    Surplus workers wait until all trials have ended: the last ones may be left by those that hold them.
+
+    >>> with closing(work(place, rdb, lambda: [joined], build)) as events:   # doctest: +SKIP
     ...     for event in events: print(event)
     """
-    leases = TrialLeases(database, optunas, this_worker(host, objective.device, objective.threads))
+    loop = _Loop(place, rdb, build)
+    wait = FIRST_WAIT_SECONDS
     while True:
-        try:
-            held = leases.acquire(joined.stored.study_id)
-        except NothingToTake as nothing:
-            if nothing.state != "open":
-                return
-            yield Waiting()
-            sleep(WAIT_SECONDS)
-            continue
-        yield from _Trial(optunas, leases, held, joined).run(objective.train)
-
-
-class _Trial:
-    """One trial in the hands of this worker."""
-
-    def __init__(self, optunas: BaseStorage, leases: TrialLeases, held: Lease, joined: JoinedStudy) -> None:
-        self._leases = leases
-        self._held = held
-        self._spec = joined.spec
-        self._storage = LeasedStorage(optunas, leases, held)
-        self._study = optuna.load_study(
-            study_name=joined.stored.name,
-            storage=self._storage,
-            sampler=build_sampler(joined.spec.sampler, joined.spec.seed, held.number),
-            pruner=build_pruner(joined.spec.pruner),
-        )
-        self._frozen = self._storage.get_trial(held.trial_id)
-        self._parameters: dict[str, Value] = {}
-        self._values: dict[int, float] = {}  # of the study's metric, by epoch
-
-    def run(self, train: Train) -> Generator[Event]:
-        try:
-            yield from self._run(train)
-        except LeaseLost:
-            yield self._finished("lost", None, "another worker has taken it over")
-        except BaseException:  # Ctrl-C, a closed generator, a storage that is gone: somebody goes on with the trial
-            self._leases.hand_back(self._held)
-            raise
-
-    def _run(self, train: Train) -> Generator[Event]:
-        configuration = self._configuration()
-        self._parameters = without_switches(configuration.values)
-        yield TrialStarted(self._held.number, self._held.attempt, self._parameters)
-        seed = derived_seed(self._spec.seed, self._held.number, "trial")
-        epochs = None
-        while True:
+        held, waits = None, "no study has anything to do" if forever else None
+        for joined in loop.servable(choose()):
             try:
-                epochs = epochs or train(to_hyperparameters(configuration.values), seed)
-                measurement = next(epochs, None)
-            except Diverged as diverged:
-                yield self._diverged(diverged)
-                return
-            except Exception as error:  # whatever a training may raise is the trial's failure, and the worker goes on
-                log.debug("trial %d failed", self._held.number, exc_info=True)
-                yield self._end("failed", None, _reason(error))
-                return
-            if measurement is None:
-                yield self._end("complete", self._values[max(self._values)], None)
-                return
-            value = measurement.metric(self._spec.metric)
-            state = self._leases.report(self._held, measurement, value)
-            self._values[measurement.epoch] = value
-            yield EpochFinished(self._held.number, measurement, value)
-            stop = self._stop_reason(measurement.epoch, state)
-            if stop is not None:
-                yield self._end("pruned", value, stop)
-                return
-
-    def _configuration(self) -> Configuration:
-        """The recorded configuration of a trial that was taken over, or a fresh one, recorded."""
-        if self._frozen.params:
-            return Configuration(dict(self._frozen.params), dict(self._frozen.distributions))
-        first = self._spec.first_trials
-        fixed = dict(first[self._held.number]) if self._held.number < len(first) else {}
-        configuration = draw(self._spec.space, self._study, self._frozen, fixed)
-        self._leases.record_parameters(self._held, configuration.internal(), configuration.distributions)
-        self._frozen.params = dict(configuration.values)
-        self._frozen.distributions = configuration.distributions
-        return configuration
-
-    def _stop_reason(self, epoch: int, state: StudyState) -> str | None:
-        if epoch == self._spec.training.epochs:
-            return None
-        if state == "ended":
-            return "the study ended"
-        self._frozen.intermediate_values = self._values
-        return f"by {self._spec.pruner.name}" if self._study.pruner.prune(self._study, self._frozen) else None
-
-    def _diverged(self, diverged: Diverged) -> TrialFinished:
-        # What `optuna.Trial.set_constraint("diverged", 1.0)` writes: samplers rank an infeasible trial last.
-        self._storage.set_trial_system_attr(self._held.trial_id, "constraints:diverged", 1.0)
-        return self._end("pruned", None, f"diverged: {diverged}")
-
-    def _end(
-        self, outcome: Literal["complete", "pruned", "failed"], value: float | None, reason: str | None
-    ) -> TrialFinished:
-        target = self._spec.budget.target
-        reached = False
-        if outcome == "complete" and value is not None and target is not None:
-            reached = value >= target if self._spec.direction == "maximize" else value <= target
-        self._leases.finish(self._held, outcome, value=value, reason=reason, target_reached=reached)
-        return self._finished(outcome, value, reason)
-
-    def _finished(
-        self, outcome: Literal["complete", "pruned", "failed", "lost"], value: float | None, reason: str | None
-    ) -> TrialFinished:
-        return TrialFinished(self._held.number, outcome, value, len(self._values), self._parameters, reason)
+                held = loop.take(joined)
+                break
+            except NothingToTake as nothing:
+                waits = loop.why_wait(joined, nothing) or waits
+            except (StudyDeleted, DataError, DataUnavailable, DeviceError, SpecError) as error:
+                yield loop.leave(joined, error)  # another machine may have what it takes
+        if held is not None:
+            wait = FIRST_WAIT_SECONDS
+            yield from loop.train(held, joined.spec)
+        elif waits is not None:
+            yield Waiting(waits)
+            sleep(wait)
+            wait = min(wait * 1.5, LONGEST_WAIT_SECONDS)
+        else:
+            return
 
 
-def _reason(error: Exception) -> str:
-    text = str(error).strip().partition("\n")[0]
-    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+class _Loop:
+    """What a worker knows of the studies that it has met."""
+
+    def __init__(self, place: Workplace, rdb: RDBStorage, build: BuildObjective) -> None:
+        self._place = place
+        self._rdb = rdb
+        self._build = build
+        self._uid: str | None = None  # of the study served last
+        self._optunas: BaseStorage = rdb
+        self._objective: Objective | None = None
+        self._left: set[str] = set()
+
+    def servable(self, studies: Sequence[JoinedStudy]) -> list[JoinedStudy]:
+        """Without those that were left."""
+        return [joined for joined in studies if joined.stored.uid not in self._left]
+
+    def leave(self, joined: JoinedStudy, error: Exception) -> StudyLeft:
+        """No more trials of that study."""
+        self._left.add(joined.stored.uid)
+        return StudyLeft(joined.stored.name, error)
+
+    def why_wait(self, joined: JoinedStudy, nothing: NothingToTake) -> str | None:
+        """Why a worker should wait for a study of which nothing can be taken; `None` where it should not."""
+        if nothing.state == "paused":
+            return f"study {joined.stored.name} is paused"
+        held = self._place.leases.settle(joined.stored) if nothing.state == "ended" else nothing.leased
+        return f"others hold the last trials of study {joined.stored.name}" if held else None
+
+    def take(self, joined: JoinedStudy) -> Lease:
+        """A trial of that study, once what trains it is ready.
+
+        Raises:
+            NothingToTake, StudyDeleted: as TrialLeases.acquire.
+            DataError, DataUnavailable, DeviceError: the study cannot be served on this machine.
+        """
+        if joined.stored.uid != self._uid:
+            self._place.leases.look(joined.stored)
+            self._get_ready(joined)
+        return self._place.leases.acquire(joined.stored)
+
+    def _get_ready(self, joined: JoinedStudy) -> None:
+        self._uid, self._objective = None, None  # the data of the study before goes first
+        self._objective = self._build(joined.spec)
+        self._place.leases.computes_on(self._objective.device, self._objective.threads)
+        # Optuna's cache is never asked about another study: SQLite gives a deleted one's id to the next.
+        self._optunas = get_storage(self._rdb)
+        for seconds in read_epoch_seconds(self._place.database, joined.stored.study_id):
+            self._place.keeper.epoch_took(seconds)
+        self._uid = joined.stored.uid
+
+    def train(self, held: Lease, spec: StudySpec) -> Generator[Event]:
+        """Trains the trial that was taken."""
+        assert self._objective is not None
+        yield from Trial(self._place, self._optunas, held, spec).run(self._objective)

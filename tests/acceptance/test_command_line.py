@@ -167,7 +167,9 @@ def test_a_study_in_which_every_trial_fails_ends_with_the_first_reason(tmp_path:
     result = hypersearch(tmp_path, "run", mnist_spec(tmp_path, "broken", 9, 1, extra), "--threads", "1", **cache)
     assert result.returncode == 1
     last = result.stderr.splitlines()[-1]
-    assert last.startswith("hypersearch: study 'broken' ended after 3 failed trials; the first: RuntimeError: ")
+    assert last.startswith(
+        "hypersearch: study 'broken' ended after 3 failed trials; the first: out of memory: RuntimeError: "
+    )
     status = finished(tmp_path, "broken")
     assert (status["finished"], status["failed"], status["end_reason"]) == (0, 3, "failures")
 
@@ -183,7 +185,12 @@ def test_a_study_in_which_every_trial_fails_ends_with_the_first_reason(tmp_path:
         (["run", "--set", "training.epochs"], 2, "--set training.epochs: write KEY=VALUE, as training.epochs=3"),
         (["run", "--set", "training.epohs=3"], 2, "training.epohs = 3: unknown key; did you mean 'epochs'?"),
         (["status", "nothing"], 3, "no database at"),
-        (["status", "a", "--storage", "postgresql://me:secret@localhost/x"], 2, "is not supported by this version"),
+        (
+            ["status", "a", "--storage", "oracle://me:secret@localhost/x"],
+            2,
+            "storage 'oracle' is not supported: use sqlite",
+        ),
+        (["status", "a", "--storage", "postgresql://me:secret@127.0.0.1:1/x"], 3, "cannot be used: "),
         (["list", "--storage", "sqlite:////nowhere/at/all.db"], 3, "does not exist"),
         (["list", "--storage", "nonsense"], 2, "cannot be read"),
         (["dashboard", "--host", "0.0.0.0"], 3, "no database at"),
@@ -211,7 +218,7 @@ def test_the_command_line_starts_without_torch(tmp_path: Path) -> None:
     hypersearch(tmp_path, "run", "small.toml")
     for arguments in (["--help"], ["list"], ["status", "small"], ["compare", "small"], ["spec", "check", "small.toml"]):
         code = (
-            "import sys\nfrom search import cli\n"
+            "import sys\nfrom search.cli import main as cli\n"
             f"sys.argv = ['hypersearch', *{arguments!r}]\n"
             "try:\n    cli.main()\nfinally:\n    assert 'torch' not in sys.modules, 'torch was loaded'\n"
         )

@@ -1,24 +1,25 @@
-"""The loop of one worker: what each way to end is recorded as."""
+"""The loop of one worker: what each way to end is recorded as, and how trials change hands."""
 
 import math
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
 import optuna
 import pytest
-from optuna.storages import get_storage
+from sqlalchemy import event
 
 from objectives.hyperparameters import Hyperparameters
-from objectives.measurement import Measurement
+from objectives.protocol import Pulse, ResumableTraining
 from objectives.synthetic import synthetic_curve
 from search.document import Document
+from search.events import Event, TrialFinished, TrialStarted
 from search.objective import Objective, Train
-from search.study import Request, join
-from search.worker import Event, TrialFinished, TrialStarted, work
+from search.study import JoinedStudy, Request, join, stored_spec
+from search.worker import this_worker, work, workplace
 from storage.engine import open_for_work
+from storage.hosts import this_host
 from storage.records import TrialRecord, read_trials
-from storage.studies import find_study
+from storage.studies import find_study, pause_study, stop_study
 
 Result = tuple[list[Event], list[TrialRecord], str | None]
 
@@ -27,10 +28,18 @@ def run(tmp_path: Path, document: Document, train: Train, stop_after: float = ma
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     database, rdb = open_for_work(f"sqlite:///{tmp_path}/a.db")
     with database:
-        optunas = get_storage(rdb)
-        joined = join(database, optunas, Request(document, {}, "test"))
+        joined = join(database, rdb, Request(document, {}, "test"))
+
+        def choose() -> list[JoinedStudy]:
+            stored = find_study(database, joined.stored.name)
+            return [JoinedStudy(stored, stored_spec(stored))]
+
         events: list[Event] = []
-        with closing(work(database, optunas, joined, Objective(train, "cpu", 1), "here")) as stream:
+        me = this_worker(this_host(), "-", 0)
+        with (
+            workplace(database, rdb, me, tmp_path / "checkpoints") as place,
+            closing(work(place, rdb, choose, lambda spec: Objective(train, "cpu", 1))) as stream,
+        ):
             for event in stream:
                 events.append(event)
                 if len(events) >= stop_after:
@@ -39,8 +48,14 @@ def run(tmp_path: Path, document: Document, train: Train, stop_after: float = ma
         return events, read_trials(database, stored.study_id), stored.end_reason
 
 
-def curve(hyperparameters: Hyperparameters, seed: int) -> Iterator[Measurement]:
-    return synthetic_curve(hyperparameters, 8, seed)
+def curve(hyperparameters: Hyperparameters, seed: int, resume: bytes | None, pulse: Pulse) -> ResumableTraining:
+    return synthetic_curve(hyperparameters, 8, seed, resume=resume, pulse=pulse)
+
+
+def elsewhere(tmp_path: Path) -> Path:
+    """A folder for the same study without a disturbance."""
+    (tmp_path / "elsewhere").mkdir()
+    return tmp_path / "elsewhere"
 
 
 def study(trials: int, **more: str | float) -> Document:
@@ -50,16 +65,16 @@ def study(trials: int, **more: str | float) -> Document:
 def test_a_trial_that_raises_is_failed_with_its_reason_and_uses_up_no_budget(tmp_path: Path) -> None:
     calls: list[int] = []
 
-    def flaky(hyperparameters: Hyperparameters, seed: int) -> Iterator[Measurement]:
+    def flaky(hyperparameters: Hyperparameters, seed: int, resume: bytes | None, pulse: Pulse) -> ResumableTraining:
         calls.append(seed)
         if len(calls) == 2:
             raise MemoryError("not enough of it\nand a second line")
-        return curve(hyperparameters, seed)
+        return curve(hyperparameters, seed, resume, pulse)
 
     _, trials, reason = run(tmp_path, study(3), flaky)
     assert [(trial.state, trial.reason) for trial in trials] == [
         ("complete", None),
-        ("failed", "MemoryError: not enough of it"),
+        ("failed", "out of memory: MemoryError: not enough of it"),
         ("complete", None),
         ("complete", None),
     ]
@@ -91,15 +106,17 @@ def test_configurations_to_run_first_are_run_first(tmp_path: Path) -> None:
 
 
 def test_a_trial_that_was_handed_back_goes_on_under_its_number_and_parameters(tmp_path: Path) -> None:
-    first, _, _ = run(tmp_path, study(2), curve, stop_after=4)  # in the middle of trial 0
+    first, _, _ = run(tmp_path, study(2), curve, stop_after=4)  # after three epochs of trial 0
     second, trials, _ = run(tmp_path, study(2), curve)
     started = [event for event in (first[0], second[0]) if isinstance(event, TrialStarted)]
     assert [(event.number, event.attempt) for event in started] == [(0, 1), (0, 2)]
     assert started[0].parameters == started[1].parameters
-    undisturbed, _, _ = run(tmp_path / "..", {**study(2), "study": {**study(2)["study"], "name": "u"}}, curve)
+    undisturbed, _, _ = run(elsewhere(tmp_path), study(2), curve)
     values = [event.value for event in undisturbed if isinstance(event, TrialFinished)]
     assert [trial.value for trial in trials] == values
     assert [len(trial.epochs) for trial in trials] == [8, 8]
+    assert [event.epochs for event in second if isinstance(event, TrialStarted)] == [3, 0]  # from its checkpoint
+    assert list((tmp_path / "checkpoints").rglob("*.ckpt")) == []
 
 
 @pytest.mark.parametrize("pruner", ["median", "asha"])
@@ -110,3 +127,112 @@ def test_pruned_trials_count_and_keep_the_value_of_their_last_epoch(tmp_path: Pa
     assert len(trials) == 20
     assert [trial.value for trial in pruned] == [trial.epochs[-1].validation_accuracy for trial in pruned]
     assert all(trial.reason == f"by {pruner}" for trial in pruned)
+
+
+def damage_all(folder: Path) -> None:
+    for path in folder.rglob("*.ckpt"):
+        path.write_bytes(path.read_bytes()[:-1] + b"?")
+
+
+def delete_all(folder: Path) -> None:
+    for path in folder.rglob("*.ckpt"):
+        path.unlink()
+
+
+def damage_the_last(folder: Path) -> None:
+    last = max(folder.rglob("*.ckpt"), key=lambda path: int(path.stem.partition("-")[2]))
+    last.write_bytes(b"")
+
+
+@pytest.mark.parametrize(("harm", "kept"), [(damage_all, 0), (delete_all, 0), (damage_the_last, 2)])
+def test_a_checkpoint_that_cannot_be_trusted_is_not_used(harm: object, kept: int, tmp_path: Path) -> None:
+    run(tmp_path, study(1), curve, stop_after=4)
+    assert callable(harm)
+    harm(tmp_path / "checkpoints")
+    events, trials, _ = run(tmp_path, study(1), curve)
+    undisturbed, _, _ = run(elsewhere(tmp_path), study(1), curve)
+    assert [event.epochs for event in events if isinstance(event, TrialStarted)] == [kept]
+    values = [event.value for event in undisturbed if isinstance(event, TrialFinished)]
+    assert [trial.value for trial in trials] == values
+    assert [epoch.epoch for epoch in trials[0].epochs] == list(range(1, 9))
+
+
+def test_a_folder_that_cannot_be_written_costs_checkpoints_and_no_trial(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "checkpoints").write_text("a file where a folder should be")
+    _, trials, reason = run(tmp_path, study(2), curve)
+    assert [trial.state for trial in trials] == ["complete", "complete"]
+    assert reason == "trials"
+    assert len([line for line in caplog.messages if "goes on without a checkpoint" in line]) == 2  # once a trial
+
+
+def test_a_paused_study_has_its_trial_back_within_an_epoch_and_goes_on(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/a.db"
+    epochs: list[int] = []
+
+    def paused_in_epoch_3(
+        hyperparameters: Hyperparameters, seed: int, resume: bytes | None, pulse: Pulse
+    ) -> ResumableTraining:
+        def pause() -> None:
+            pulse()
+            epochs.append(len(epochs))
+            if len(epochs) == 3:
+                database, _ = open_for_work(url)
+                with database:
+                    pause_study(database, find_study(database, "s"))
+
+        return synthetic_curve(hyperparameters, 8, seed, resume=resume, pulse=pause)
+
+    events, _, _ = run(tmp_path, study(1), paused_in_epoch_3, stop_after=5)
+    last = events[-1]
+    assert isinstance(last, TrialFinished)
+    assert (last.outcome, last.reason, last.epochs) == ("handed back", "the study is paused", 3)
+
+
+def test_a_stopped_study_ends_its_trial_within_an_epoch(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/a.db"
+
+    def stopped(hyperparameters: Hyperparameters, seed: int, resume: bytes | None, pulse: Pulse) -> ResumableTraining:
+        database, _ = open_for_work(url)
+        with database:
+            stop_study(database, find_study(database, "s"))
+        return curve(hyperparameters, seed, resume, pulse)
+
+    _, trials, reason = run(tmp_path, study(5), stopped)
+    assert [(trial.state, len(trial.epochs), trial.reason) for trial in trials] == [("pruned", 1, "the study ended")]
+    assert reason == "stopped"
+
+
+def test_a_trial_over_its_time_limit_is_pruned_with_its_last_value(tmp_path: Path) -> None:
+    def slow(hyperparameters: Hyperparameters, seed: int, resume: bytes | None, pulse: Pulse) -> ResumableTraining:
+        return synthetic_curve(hyperparameters, 8, seed, resume=resume, pulse=pulse, seconds_per_epoch=0.2)
+
+    _, trials, _ = run(tmp_path, {**study(1), "training": {"timeout": 0.5}}, slow)
+    assert [(trial.state, trial.reason) for trial in trials] == [("pruned", "over its time limit of 0s")]
+    assert trials[0].value == trials[0].epochs[-1].validation_accuracy
+    assert 1 <= len(trials[0].epochs) <= 2
+
+
+def test_a_trial_takes_at_most_three_write_transactions_more_than_epochs(tmp_path: Path) -> None:
+    database, rdb = open_for_work(f"sqlite:///{tmp_path}/a.db")
+    written: list[str] = []
+    with database:
+        joined = join(database, rdb, Request(study(12), {}, "test"))
+        me = this_worker(this_host(), "-", 0)
+        with workplace(database, rdb, me, tmp_path / "checkpoints") as place:
+            event.listen(
+                database.engine,
+                "before_cursor_execute",
+                lambda connection, cursor, statement, *_: written.append(statement),
+            )
+            counts = []
+            for each in work(place, rdb, lambda: [joined], lambda spec: Objective(curve, "cpu", 1)):
+                if isinstance(each, TrialFinished):
+                    counts.append(sum(statement == "BEGIN IMMEDIATE" for statement in written))
+                    written.clear()
+                    if len(counts) == 12:
+                        break
+    # The signs of life of the worker itself come every 15 s, whatever it does: one may fall in here.
+    assert sum(counts) <= 12 * (8 + 3) + 1
+    assert min(counts) == 8 + 3

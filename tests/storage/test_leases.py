@@ -1,107 +1,159 @@
-"""The exact budget, taking over from the dead, and the fence, on a real database."""
+"""The exact budget, taking over from the dead, and the fence: one contract on every kind of database."""
 
 import os
 import subprocess
 import sys
 import time
+import uuid
 from collections.abc import Iterator
-from dataclasses import replace
-from pathlib import Path
+from dataclasses import dataclass, replace
 
 import optuna
 import psutil
 import pytest
-from alembic.autogenerate import compare_metadata
-from alembic.migration import MigrationContext
 from optuna.distributions import FloatDistribution
-from optuna.storages import get_storage
+from optuna.storages import RDBStorage, get_storage
 from optuna.trial import TrialState
-from sqlalchemy import select
+from sqlalchemy import select, update
 
+from objectives.checkpoint import SavedCheckpoint
 from objectives.hyperparameters import SGD, Hyperparameters
 from objectives.synthetic import synthetic_curve
 from storage import schema
-from storage.engine import Database, now_ms, open_database, open_for_work
-from storage.errors import LeaseLost, StorageUnavailable
+from storage.engine import Database, open_for_work
+from storage.errors import LeaseLost, StudyDeleted, StudyEnded
+from storage.hosts import process_start
+from storage.keeper import Keeper
 from storage.leased import LeasedStorage
-from storage.leases import NothingToTake, TrialLeases, Worker
-from storage.records import read_running, read_trials
-from storage.studies import Budget, StoredStudy, create_study, find_study, raise_budget
+from storage.leases import Lease, LeaseTimes, NothingToTake, TrialLeases, Watch, Worker
+from storage.records import read_checkpoints, read_running, read_trials, read_workers
+from storage.studies import (
+    Budget,
+    StoredStudy,
+    create_study,
+    delete_study,
+    find_study,
+    pause_study,
+    raise_budget,
+    resume_study,
+    stop_study,
+)
 
 MEASUREMENTS = list(synthetic_curve(Hyperparameters(SGD(0.1)), epochs=3, seed=0))
+FAR = 2**22 + 1  # no process has this id
 
 
-def worker(name: str, pid: int | None = None) -> Worker:
-    process = psutil.Process(pid or os.getpid())
-    return Worker(name, "here", process.pid, process.create_time(), "cpu", 1)
+def worker(name: str, pid: int | None = None, machine: str = "here") -> Worker:
+    pid = pid or os.getpid()
+    return Worker(f"{name}-{uuid.uuid4().hex[:8]}", machine, machine, pid, process_start(pid), "cpu", 1)
 
 
-@pytest.fixture
-def opened(tmp_path: Path) -> Iterator[tuple[Database, optuna.storages.BaseStorage]]:
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    database, rdb = open_for_work(f"sqlite:///{tmp_path}/a.db")
-    with database:
-        yield database, get_storage(rdb)
+def far_away(name: str) -> Worker:
+    return replace(worker(name), host="elsewhere", machine="elsewhere", pid=FAR)
 
 
-def make_study(database: Database, optunas: optuna.storages.BaseStorage, trials: int = 2) -> StoredStudy:
+class Clock:
+    """A monotonic clock that the test moves."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@dataclass
+class Opened:
+    """A database, its study, and workers on it."""
+
+    database: Database
+    rdb: RDBStorage
+    stored: StoredStudy
+
+    def leases(self, me: Worker, watch: Watch | None = None) -> TrialLeases:
+        return TrialLeases(self.database, self.rdb, me, watch=watch)
+
+    def again(self) -> StoredStudy:
+        return find_study(self.database, self.stored.name)
+
+    def expire(self, held: Lease, by_ms: int = 0) -> None:
+        """What the database's clock going on does to a lease."""
+        with self.database.transactions.write() as connection:
+            columns = schema.lease.c
+            connection.execute(update(schema.lease).where(columns.trial_id == held.trial_id).values(expires_ms=by_ms))
+
+    def outcomes(self, held: Lease) -> list[tuple[str, str | None, str | None]]:
+        columns = schema.attempt.c
+        query = select(columns.owner, columns.outcome, columns.reason).where(columns.trial_id == held.trial_id)
+        with self.database.transactions.read() as connection:
+            rows = connection.execute(query.order_by(columns.attempt)).all()
+        return [(row.owner.partition("-")[0], row.outcome, row.reason) for row in rows]
+
+
+def make_study(database: Database, rdb: RDBStorage, trials: int = 2, name: str = "s") -> StoredStudy:
     create_study(
         database,
-        optunas,
-        name="s",
+        rdb,
+        name=name,
         metric="accuracy",
         direction="maximize",
         definition="{}",
         definition_hash="0",
         budget=Budget(trials),
     )
-    return find_study(database, "s")
+    return find_study(database, name)
 
 
-Opened = tuple[Database, optuna.storages.BaseStorage]
+@pytest.fixture
+def opened(shared_url: str, request: pytest.FixtureRequest) -> Iterator[Opened]:
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    database, rdb = open_for_work(shared_url)
+    with database:
+        yield Opened(database, rdb, make_study(database, rdb, name=f"s{uuid.uuid4().hex[:12]}"))
+
+
+def with_budget(opened: Opened, trials: int) -> None:
+    raise_budget(opened.database, opened.stored, Budget(trials))
 
 
 def test_leased_and_finished_trials_together_never_exceed_the_budget(opened: Opened) -> None:
-    database, optunas = opened
-    study_id = make_study(database, optunas).study_id
-    leases = TrialLeases(database, optunas, worker("a"))
-    held = [leases.acquire(study_id), leases.acquire(study_id)]
+    leases = opened.leases(worker("a"))
+    held = [leases.acquire(opened.stored), opened.leases(worker("b")).acquire(opened.stored)]
     with pytest.raises(NothingToTake) as full:
-        leases.acquire(study_id)
-    assert full.value.state == "open"
+        opened.leases(worker("c")).acquire(opened.stored)
+    assert (full.value.state, full.value.leased) == ("open", 2)
     leases.finish(held[0], "failed", reason="boom")
-    held[0] = leases.acquire(study_id)  # a failed trial gives its place back
+    held[0] = leases.acquire(opened.stored)  # a failed trial gives its place back
     assert [lease.number for lease in held] == [2, 1]
     assert [leases.finish(lease, "complete", value=0.5) for lease in held] == ["open", "ended"]
     with pytest.raises(NothingToTake) as ended:
-        leases.acquire(study_id)
-    assert ended.value.state == "ended"
-    assert find_study(database, "s").end_reason == "trials"
+        leases.acquire(opened.stored)
+    assert (ended.value.state, ended.value.leased) == ("ended", 0)
+    assert opened.again().end_reason == "trials"
 
 
 def test_a_raised_budget_opens_an_ended_study(opened: Opened) -> None:
-    database, optunas = opened
-    study_id = make_study(database, optunas, trials=1).study_id
-    leases = TrialLeases(database, optunas, worker("a"))
-    leases.finish(leases.acquire(study_id), "complete", value=0.5)
-    raise_budget(database, study_id, Budget(2))
-    assert find_study(database, "s").state == "open"
-    assert leases.acquire(study_id).number == 1
+    with_budget(opened, 1)
+    leases = opened.leases(worker("a"))
+    leases.finish(leases.acquire(opened.stored), "complete", value=0.5)
+    assert opened.again().state == "ended"
+    with_budget(opened, 2)
+    assert opened.again().state == "open"
+    assert leases.acquire(opened.stored).number == 1
 
 
 def test_a_stale_owner_changes_nothing(opened: Opened) -> None:
-    database, optunas = opened
-    study_id = make_study(database, optunas).study_id
-    leases = TrialLeases(database, optunas, worker("a"))
-    stale = leases.acquire(study_id)
+    leases = opened.leases(worker("a"))
+    stale = leases.acquire(opened.stored)
     leases.hand_back(stale)
-    held = TrialLeases(database, optunas, worker("b")).acquire(study_id)
+    held = opened.leases(worker("b")).acquire(opened.stored)
     assert (held.number, held.attempt) == (stale.number, 2)
-    storage = LeasedStorage(optunas, leases, stale)
+    storage = LeasedStorage(get_storage(opened.rdb), leases, stale)
     for write in (
         lambda: leases.report(stale, MEASUREMENTS[0], 0.5),
         lambda: leases.finish(stale, "complete", value=0.5),
         lambda: leases.record_parameters(stale, {"x": 0.5}, {"x": FloatDistribution(0, 1)}),
+        lambda: leases.resume_at(stale, 0),
         lambda: storage.set_trial_user_attr(stale.trial_id, "a", 1),
         lambda: storage.set_trial_system_attr(stale.trial_id, "a", 1),
         lambda: storage.set_trial_intermediate_value(stale.trial_id, 1, 0.5),
@@ -110,7 +162,9 @@ def test_a_stale_owner_changes_nothing(opened: Opened) -> None:
     ):
         with pytest.raises(LeaseLost):
             write()
-    trial = optunas.get_trial(stale.trial_id)
+    assert leases.beat(stale) is False
+    leases.hand_back(stale)
+    trial = opened.rdb.get_trial(stale.trial_id)
     assert (trial.state, trial.params, trial.user_attrs, trial.system_attrs, trial.intermediate_values) == (
         TrialState.RUNNING,
         {},
@@ -118,124 +172,319 @@ def test_a_stale_owner_changes_nothing(opened: Opened) -> None:
         {},
         {},
     )
-    assert read_trials(database, study_id)[0].epochs == ()
+    assert read_trials(opened.database, opened.stored.study_id)[0].epochs == ()
+    assert opened.outcomes(stale) == [("a", "handed_back", None), ("b", None, None)]
+
+
+def test_what_has_ended_never_changes(opened: Opened) -> None:
+    leases = opened.leases(worker("a"))
+    held = leases.acquire(opened.stored)
+    leases.report(held, MEASUREMENTS[0], 0.5)
+    leases.finish(held, "complete", value=0.5)
+    before = read_trials(opened.database, opened.stored.study_id)
+    for write in (
+        lambda: leases.report(held, MEASUREMENTS[1], 0.6),
+        lambda: leases.finish(held, "pruned", value=0.6),
+        lambda: leases.record_parameters(held, {"x": 0.5}, {"x": FloatDistribution(0, 1)}),
+    ):
+        with pytest.raises(LeaseLost):
+            write()
+    assert read_trials(opened.database, opened.stored.study_id) == before
 
 
 def test_a_trial_of_a_dead_process_is_taken_up_and_one_of_a_living_is_not(opened: Opened) -> None:
-    database, optunas = opened
-    study_id = make_study(database, optunas).study_id
     child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
-    dying = TrialLeases(database, optunas, worker("dying", child.pid))
-    held = dying.acquire(study_id)
+    dying = opened.leases(worker("dying", child.pid))
+    held = dying.acquire(opened.stored)
     dying.report(held, MEASUREMENTS[0], 0.5)
-    other = TrialLeases(database, optunas, worker("b"))
-    assert other.acquire(study_id).number == 1
+    other = opened.leases(worker("b"))
+    assert other.acquire(opened.stored).number == 1
+    third = opened.leases(worker("c"))
     with pytest.raises(NothingToTake):
-        other.acquire(study_id)
+        third.acquire(opened.stored)
     child.kill()
     while psutil.Process(child.pid).status() != psutil.STATUS_ZOMBIE:  # not waited for by its parent: dead all the same
         time.sleep(0.01)
-    taken = other.acquire(study_id)
+    taken = third.acquire(opened.stored)
     assert (taken.number, taken.attempt) == (0, 2)
     child.wait()
-    record = read_trials(database, study_id)[0]
-    assert (record.attempts, record.epochs) == (2, ())
-    with database.transactions.read() as connection:
-        outcomes = connection.execute(
-            select(schema.attempt.c.owner, schema.attempt.c.outcome).where(schema.attempt.c.trial_id == held.trial_id)
-        ).all()
-    assert [tuple(row) for row in outcomes] == [("dying", "lost"), ("b", None)]
+    assert opened.outcomes(held) == [("dying", "lost", "its process is gone"), ("c", None, None)]
 
 
-def test_a_trial_of_another_machine_is_left_alone(opened: Opened) -> None:
-    database, optunas = opened
-    study_id = make_study(database, optunas, trials=1).study_id
-    TrialLeases(database, optunas, replace(worker("far"), host="elsewhere", pid=2**22 + 1)).acquire(study_id)
+def test_a_trial_of_another_machine_is_taken_over_when_it_is_silent_and_not_before(opened: Opened) -> None:
+    with_budget(opened, 1)
+    far = opened.leases(far_away("far"))
+    held = far.acquire(opened.stored)
+    clock = Clock()
+    taker = opened.leases(worker("b"), Watch(LeaseTimes(), clock))
+
+    def look_for(seconds: float) -> None:
+        for _ in range(int(seconds / 5)):
+            with pytest.raises(NothingToTake):
+                taker.acquire(opened.stored)
+            clock.now += 5
+
+    look_for(60)  # its lease has not expired by the database's clock
+    opened.expire(held)
+    look_for(15)
+    assert far.beat(held) is True  # a sign of life at the last moment
+    look_for(60)
+    opened.expire(held)
+    look_for(20)
+    taken = taker.acquire(opened.stored)
+    assert (taken.number, taken.attempt) == (0, 2)
+    with pytest.raises(LeaseLost):
+        far.report(held, MEASUREMENTS[0], 0.5)
+    assert opened.outcomes(held) == [("far", "lost", "no sign of life"), ("b", None, None)]
+
+
+@pytest.mark.parametrize("by_ms", [0, 2**62 - 1], ids=["an hour ahead", "an hour back"])
+def test_a_step_of_the_databases_clock_takes_no_trial_from_the_living(by_ms: int, opened: Opened) -> None:
+    with_budget(opened, 1)
+    far = opened.leases(far_away("far"))
+    held = far.acquire(opened.stored)
+    clock = Clock()
+    taker = opened.leases(worker("b"), Watch(LeaseTimes(), clock))
+    for _ in range(3):
+        opened.expire(held, by_ms)
+        for _ in range(3):  # the owner beats every 15 s
+            with pytest.raises(NothingToTake):
+                taker.acquire(opened.stored)
+            clock.now += 5
+        far.beat(held)
+    opened.expire(held, by_ms)  # and where the owner is dead, no step hides it
+    for _ in range(4):
+        with pytest.raises(NothingToTake):
+            taker.acquire(opened.stored)
+        clock.now += 5
+    assert taker.acquire(opened.stored).attempt == 2
+
+
+def test_a_taker_that_was_away_itself_watches_anew(opened: Opened) -> None:
+    with_budget(opened, 1)
+    held = opened.leases(far_away("far")).acquire(opened.stored)
+    clock = Clock()
+    taker = opened.leases(worker("b"), Watch(LeaseTimes(), clock))
+    opened.expire(held)
+    for pause in (5, 5, 60, 5, 5, 5):  # an outage of a minute, after which the owner may just be coming back
+        with pytest.raises(NothingToTake):
+            taker.acquire(opened.stored)
+        clock.now += pause
     with pytest.raises(NothingToTake):
-        TrialLeases(database, optunas, worker("b")).acquire(study_id)
-    assert [(trial.number, trial.worker) for trial in read_running(database, study_id)] == [(0, "far")]
+        taker.acquire(opened.stored)
+    clock.now += 5
+    assert taker.acquire(opened.stored).attempt == 2
+
+
+def test_a_trial_that_kills_its_workers_is_given_up(opened: Opened) -> None:
+    leases = opened.leases(worker("a"))
+    held = leases.acquire(opened.stored)
+    given_up = []
+    for _ in range(3):
+        leases.hand_back(held, "lost", "its process is gone")
+        held = leases.acquire(opened.stored)
+        given_up.append(leases.times_lost(held))
+    assert given_up == [None, None, 3]
+    leases.report(held, MEASUREMENTS[0], 0.5)  # it has come further: three more times it is tried
+    leases.hand_back(held, "lost", "its process is gone")
+    assert leases.times_lost(leases.acquire(opened.stored)) is None
 
 
 def test_an_epoch_is_recorded_with_its_report_and_read_back_whole(opened: Opened) -> None:
-    database, optunas = opened
-    study_id = make_study(database, optunas).study_id
-    leases = TrialLeases(database, optunas, worker("a"))
-    held = leases.acquire(study_id)
-    leases.record_parameters(held, {"x": 0.25}, {"x": FloatDistribution(0, 1)})
+    leases = opened.leases(worker("a"))
+    held = leases.acquire(opened.stored)
+    leases.record_parameters(held, {"x": 0.25}, {"x": FloatDistribution(0, 1)}, {"note": '"kept"'})
     for measurement in MEASUREMENTS:
-        leases.report(held, measurement, measurement.validation_accuracy)
-    leases.finish(held, "complete", value=MEASUREMENTS[-1].validation_accuracy)
-    record = read_trials(database, study_id)[0]
+        saved = SavedCheckpoint(f"1-{measurement.epoch}.ckpt", "0" * 64)
+        leases.report(held, measurement, measurement.validation_accuracy, saved)
+    checkpoints = read_checkpoints(opened.database, held.trial_id)
+    assert [(each.epoch, each.name) for each in checkpoints] == [(1, "1-1.ckpt"), (2, "1-2.ckpt"), (3, "1-3.ckpt")]
+    leases.finish(held, "complete", value=MEASUREMENTS[-1].validation_accuracy, system_attributes={"end": "1"})
+    record = read_trials(opened.database, opened.stored.study_id)[0]
     assert record.parameters == {"x": 0.25}
     assert [vars(epoch) for epoch in record.epochs] == [vars(measurement) for measurement in MEASUREMENTS]
-    assert optunas.get_trial(held.trial_id).intermediate_values == {
-        measurement.epoch: measurement.validation_accuracy for measurement in MEASUREMENTS
-    }
+    trial = opened.rdb.get_trial(held.trial_id)
+    assert trial.intermediate_values == {each.epoch: each.validation_accuracy for each in MEASUREMENTS}
+    assert trial.system_attrs == {"note": "kept", "end": 1}
+
+
+def test_what_is_measured_again_is_forgotten_first(opened: Opened) -> None:
+    leases = opened.leases(worker("a"))
+    held = leases.acquire(opened.stored)
+    for measurement in MEASUREMENTS:
+        leases.report(held, measurement, measurement.validation_accuracy)
+    leases.hand_back(held)
+    held = leases.acquire(opened.stored)
+    leases.resume_at(held, 1)
+    assert [each.epoch for each in read_checkpoints(opened.database, held.trial_id)] == [1]
+    assert list(opened.rdb.get_trial(held.trial_id).intermediate_values) == [1]
+    assert leases.report(held, MEASUREMENTS[1], 0.5) == "open"
 
 
 @pytest.mark.parametrize(("finished", "failures"), [(0, 3), (1, 10)])
 def test_failures_end_a_study_at_their_cap(finished: int, failures: int, opened: Opened) -> None:
-    database, optunas = opened
-    study_id = make_study(database, optunas, trials=5).study_id
-    leases = TrialLeases(database, optunas, worker("a"))
+    with_budget(opened, 5)
+    leases = opened.leases(worker("a"))
     for _ in range(finished):
-        leases.finish(leases.acquire(study_id), "complete", value=0.5)
-    states = [leases.finish(leases.acquire(study_id), "failed", reason="boom") for _ in range(failures)]
+        leases.finish(leases.acquire(opened.stored), "complete", value=0.5)
+    states = [leases.finish(leases.acquire(opened.stored), "failed", reason="boom") for _ in range(failures)]
     assert states == ["open"] * (failures - 1) + ["ended"]
-    assert find_study(database, "s").end_reason == "failures"
+    assert opened.again().end_reason == "failures"
 
 
-def test_deleting_a_study_with_foreign_keys_takes_our_rows_with_it(opened: Opened) -> None:
-    database, optunas = opened
-    study_id = make_study(database, optunas).study_id
-    leases = TrialLeases(database, optunas, worker("a"))
-    leases.report(leases.acquire(study_id), MEASUREMENTS[0], 0.5)
-    with database.transactions.writing():
-        optunas.delete_study(study_id)
-    with database.transactions.read() as connection:
-        assert [connection.execute(select(table)).all() for table in schema.OURS] == [[], [], [], []]
+def test_a_paused_study_gives_no_trials_and_an_ended_one_cannot_be_paused(opened: Opened) -> None:
+    leases = opened.leases(worker("a"))
+    held = leases.acquire(opened.stored)
+    pause_study(opened.database, opened.stored)
+    assert leases.report(held, MEASUREMENTS[0], 0.5) == "paused"
+    leases.hand_back(held)
+    with pytest.raises(NothingToTake) as paused:
+        leases.acquire(opened.stored)
+    assert (paused.value.state, paused.value.leased) == ("paused", 1)
+    resume_study(opened.database, opened.stored)
+    assert leases.acquire(opened.stored).number == held.number
+    stop_study(opened.database, opened.stored)
+    for control in (pause_study, resume_study):
+        with pytest.raises(StudyEnded):
+            control(opened.database, opened.stored)
 
 
-def test_a_study_of_plain_optuna_deleted_without_foreign_keys_leaves_nothing_to_the_next(tmp_path: Path) -> None:
-    url = f"sqlite:///{tmp_path}/a.db"
-    for _ in range(2):
-        database, rdb = open_for_work(url)
-        with database:
-            optunas = get_storage(rdb)
-            study_id = make_study(database, optunas).study_id
-            leases = TrialLeases(database, optunas, worker("a"))
-            leases.report(leases.acquire(study_id), MEASUREMENTS[0], 0.5)
-            assert [len(trial.epochs) for trial in read_trials(database, study_id)] == [1]
-        optuna.delete_study(study_name="s", storage=url)
+def test_a_pause_does_not_use_up_the_time_of_a_study(opened: Opened) -> None:
+    raise_budget(opened.database, opened.stored, Budget(5, timeout_seconds=0.5))
+    leases = opened.leases(worker("a"))
+    held = leases.acquire(opened.stored)
+    pause_study(opened.database, opened.stored)
+    time.sleep(0.7)
+    resume_study(opened.database, opened.stored)
+    assert leases.report(held, MEASUREMENTS[0], 0.5) == "open"
+    time.sleep(0.7)
+    assert leases.report(held, MEASUREMENTS[1], 0.5) == "ended"
+    assert opened.again().end_reason == "timeout"
 
 
-def test_the_migrations_make_the_tables_of_the_schema(opened: Opened) -> None:
-    database, _ = opened
-    ours = {table.name for table in schema.OURS}
-    with database.engine.connect() as connection:
-        context = MigrationContext.configure(
-            connection,
-            opts={"include_object": lambda item, name, kind, reflected, other: kind != "table" or name in ours},
-        )
-        assert compare_metadata(context, schema.metadata) == []
+def test_nothing_is_left_leased_of_a_study_that_was_stopped(opened: Opened) -> None:
+    with_budget(opened, 9)
+    leases, other = opened.leases(worker("a")), opened.leases(worker("b"))
+    fresh, reported = leases.acquire(opened.stored), other.acquire(opened.stored)
+    running = opened.leases(worker("c")).acquire(opened.stored)
+    other.report(reported, MEASUREMENTS[0], 0.25)
+    leases.hand_back(fresh)
+    other.hand_back(reported)
+    stop_study(opened.database, opened.stored)
+    assert leases.settle(opened.stored) == 1  # the one that a living worker holds
+    assert leases.finish(running, "pruned", value=0.5, reason="the study ended") == "ended"
+    assert leases.settle(opened.stored) == 0
+    records = read_trials(opened.database, opened.stored.study_id)
+    assert [(each.state, each.value, each.reason) for each in records] == [
+        ("failed", None, "the study ended before its first epoch"),
+        ("pruned", 0.25, "the study ended"),
+        ("pruned", 0.5, "the study ended"),
+    ]
 
 
-def test_the_databases_clock_is_utc_milliseconds(opened: Opened) -> None:
-    database, _ = opened
-    before = time.time() * 1000
-    with database.transactions.read() as connection:
-        now = connection.scalar(select(now_ms()))
-    assert now is not None
-    assert abs(now - before) < 5000
+def test_deleting_a_study_takes_all_of_its_rows(opened: Opened) -> None:
+    leases = opened.leases(worker("a"))
+    held = leases.acquire(opened.stored)
+    leases.report(held, MEASUREMENTS[0], 0.5)
+    delete_study(opened.database, opened.rdb, opened.stored)
+    with opened.database.transactions.read() as connection:
+        for table in schema.OF_TRIAL:
+            assert connection.execute(select(table).where(table.c.trial_id == held.trial_id)).all() == []
+        assert connection.execute(select(schema.study).where(schema.study.c.uid == opened.stored.uid)).all() == []
+    with pytest.raises((LeaseLost, StudyDeleted)):
+        leases.report(held, MEASUREMENTS[1], 0.5)
+    with pytest.raises(StudyDeleted):
+        leases.acquire(opened.stored)
 
 
-def test_eight_processes_open_an_empty_database_at_once(tmp_path: Path) -> None:
-    code = f"from storage.engine import open_for_work; open_for_work('sqlite:///{tmp_path}/a.db')"
-    processes = [subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.PIPE) for _ in range(8)]
-    assert [(process.communicate(timeout=120)[1], process.returncode) for process in processes] == [(b"", 0)] * 8
+def test_a_study_that_plain_optuna_deleted_and_made_again_is_another_one(opened: Opened, shared_url: str) -> None:
+    leases = opened.leases(worker("a"))
+    held = leases.acquire(opened.stored)
+    leases.report(held, MEASUREMENTS[0], 0.5)
+    plain = shared_url.replace("postgresql://", "postgresql+psycopg://").replace("mariadb://", "mysql+pymysql://")
+    theirs = RDBStorage(plain)
+    optuna.delete_study(study_name=opened.stored.name, storage=theirs)
+    with opened.database.transactions.read() as connection:
+        for table in schema.OF_TRIAL:
+            assert connection.execute(select(table).where(table.c.trial_id == held.trial_id)).all() == []
+    trial = optuna.create_study(study_name=opened.stored.name, storage=theirs).ask()
+    theirs.engine.dispose()
+    with pytest.raises((LeaseLost, StudyDeleted)):
+        leases.report(held, MEASUREMENTS[1], 0.5)
+    with pytest.raises((LeaseLost, StudyDeleted)):
+        leases.finish(held, "complete", value=0.5)
+    with pytest.raises(StudyDeleted):
+        leases.acquire(opened.stored)
+    assert opened.rdb.get_trial(trial._trial_id).intermediate_values == {}
 
 
-def test_a_file_that_is_no_database_of_ours_is_left_alone(tmp_path: Path) -> None:
-    (tmp_path / "a.db").write_text("a letter to a friend, long enough to be no header of SQLite" * 20)
-    with pytest.raises(StorageUnavailable, match="is not a database of hypersearch or Optuna"):
-        open_database(f"sqlite:///{tmp_path}/a.db")
+def test_a_trial_that_plain_optuna_ended_is_left_alone(opened: Opened, shared_url: str) -> None:
+    with_budget(opened, 1)
+    leases = opened.leases(worker("a"))
+    held = leases.acquire(opened.stored)
+    opened.rdb.set_trial_state_values(held.trial_id, TrialState.COMPLETE, [0.75])
+    for write in (
+        lambda: leases.report(held, MEASUREMENTS[0], 0.5),
+        lambda: leases.finish(held, "complete", value=0.5),
+    ):
+        with pytest.raises(LeaseLost):
+            write()
+    with pytest.raises(NothingToTake) as nothing:
+        leases.acquire(opened.stored)
+    assert (nothing.value.state, nothing.value.leased) == ("ended", 0)
+    assert opened.rdb.get_trial(held.trial_id).value == 0.75
+    assert opened.outcomes(held) == [("a", "lost", "ended by another program")]
+
+
+def test_a_running_trial_of_plain_optuna_is_somebody_elses(opened: Opened) -> None:
+    with opened.database.transactions.writing():
+        theirs = opened.rdb.create_new_trial(opened.stored.study_id)
+    leases = opened.leases(worker("a"))
+    assert [leases.acquire(opened.stored).number for _ in range(1)] == [1]
+    assert opened.rdb.get_trial(theirs).state == TrialState.RUNNING
+
+
+def test_workers_that_are_alive_are_shown_with_what_they_hold(opened: Opened) -> None:
+    first, second = opened.leases(worker("a")), opened.leases(worker("b"))
+    held = first.acquire(opened.stored)
+    for leases in (first, second):
+        leases.beat(None)
+    ids = {first.worker.id: 0, second.worker.id: 1}
+    shown = sorted(
+        (ids[each.worker], each.study, each.number) for each in read_workers(opened.database) if each.worker in ids
+    )
+    assert shown == [(0, opened.stored.name, held.number), (1, None, None)]
+    assert [(each.number, each.worker) for each in read_running(opened.database, opened.stored.study_id)] == [
+        (held.number, first.worker.id)
+    ]
+    second.leave()
+    assert [each.worker for each in read_workers(opened.database) if each.worker in ids] == [first.worker.id]
+
+
+def test_a_training_that_hangs_loses_its_lease_and_one_that_moves_keeps_it(opened: Opened) -> None:
+    times = LeaseTimes(lease=0.6, renewal=0.15, watch=0.3, hung=0.4)
+    leases = TrialLeases(opened.database, opened.rdb, worker("a"), times)
+    with Keeper(leases) as keeper:
+        moving = leases.acquire(opened.stored)
+        keeper.hold(moving)
+        for _ in range(30):  # longer than the lease, and never hung
+            time.sleep(0.05)
+            keeper.moved()
+        assert leases.report(moving, MEASUREMENTS[0], 0.5) == "open"
+        time.sleep(1.5)
+        with pytest.raises(LeaseLost):
+            keeper.moved()
+        keeper.release()
+    (outcome,) = opened.outcomes(moving)
+    assert outcome[:2] == ("a", "lost")
+    assert outcome[2] is not None
+    assert outcome[2].startswith("hung: no step of training for ")
+    assert opened.leases(worker("b")).acquire(opened.stored).attempt == 2
+
+
+def test_hung_is_ten_median_epochs_and_at_least_two_minutes(opened: Opened) -> None:
+    keeper = Keeper(opened.leases(worker("a")))
+    assert keeper.hung_after_seconds == 120
+    for seconds in (1.0, 30.0, 60.0):
+        keeper.epoch_took(seconds)
+    assert keeper.hung_after_seconds == 300

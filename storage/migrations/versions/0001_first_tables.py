@@ -11,6 +11,7 @@ LONG_TEXT = sa.Text().with_variant(mysql.LONGTEXT(), "mysql", "mariadb")
 
 
 def upgrade() -> None:
+    # On MySQL each statement commits by itself: one that was done before the program died is not done again.
     op.create_table(
         "hypersearch_study",
         _of("studies", "study_id"),
@@ -26,6 +27,7 @@ def upgrade() -> None:
         sa.Column("started_ms", sa.BigInteger),
         sa.Column("ended_ms", sa.BigInteger),
         sa.CheckConstraint("trials >= 1", name="hypersearch_study_trials"),
+        if_not_exists=True,
     )
     op.create_table(
         "hypersearch_lease",
@@ -36,6 +38,7 @@ def upgrade() -> None:
         sa.Column("pid", sa.Integer, nullable=False),
         sa.Column("process_started", sa.Float(53), nullable=False),
         sa.Column("beat_ms", sa.BigInteger, nullable=False),
+        if_not_exists=True,
     )
     op.create_table(
         "hypersearch_attempt",
@@ -49,6 +52,7 @@ def upgrade() -> None:
         sa.Column("ended_ms", sa.BigInteger),
         sa.Column("outcome", sa.String(16)),
         sa.Column("reason", LONG_TEXT),
+        if_not_exists=True,
     )
     metrics = (
         "train_loss",
@@ -69,6 +73,7 @@ def upgrade() -> None:
         sa.Column("attempt", sa.Integer, nullable=False),
         *(sa.Column(name, sa.Float(53), nullable=False) for name in metrics),
         sa.Column("train_eval_loss", sa.Float(53)),
+        if_not_exists=True,
     )
 
 

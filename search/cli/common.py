@@ -1,0 +1,97 @@
+"""What the commands share: their common options, settings, and how they speak."""
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from search.document import Document
+    from search.settings import Files, Settings
+    from storage.engine import Database
+
+
+class CommandLineError(Exception):
+    """An argument or option that cannot be used."""
+
+
+StorageOption = Annotated[
+    str | None,
+    typer.Option("--storage", metavar="URL", help="Database [HYPERSEARCH_STORAGE, else sqlite:///hypersearch.db]."),
+]
+QuietOption = Annotated[bool, typer.Option("-q", "--quiet", help="No progress.")]
+VerboseOption = Annotated[bool, typer.Option("-v", "--verbose", help="Log what is done.")]
+DebugOption = Annotated[bool, typer.Option("--debug", help="Log everything; errors with their traceback.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="One JSON document.")]
+OutputOption = Annotated[Path | None, typer.Option("-o", "--output", metavar="FILE", help="Write there instead.")]
+
+
+def say(line: str) -> None:
+    print(line, file=sys.stderr)
+
+
+def set_logging(verbose: bool, debug: bool) -> None:
+    import logging
+
+    level = logging.DEBUG if debug else logging.INFO if verbose else logging.WARNING
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
+    for name in ("search", "storage", "objectives"):
+        logging.getLogger(name).setLevel(level)
+
+
+def settings() -> "Settings":
+    from search.settings import Settings
+
+    return Settings.from_environment(os.environ)
+
+
+def database_at(storage: str | None) -> "Database":
+    from storage.engine import open_database
+
+    return open_database(storage or settings().storage)
+
+
+def files_of(storage: str | None, artifact_root: str | None) -> "Files":
+    known = settings()
+    return known.files(storage or known.storage, artifact_root)
+
+
+def read_count(option: str, text: str) -> int | None:
+    """A whole number of 1 or more; `None` for auto."""
+    if text == "auto":
+        return None
+    if not text.isdecimal() or int(text) < 1:
+        raise CommandLineError(f"{option} {text}: give a whole number of 1 or more, or auto")
+    return int(text)
+
+
+def change(key: str, value: str | int | float) -> "Document":
+    table, _, name = key.partition(".")
+    return {table: {name: value}}
+
+
+def parse_change(text: str) -> "Document":
+    """`--set KEY=VALUE`: a dotted TOML key, and TOML or else a string."""
+    import tomllib
+
+    key, equals, value = text.partition("=")
+    if not equals:
+        raise CommandLineError(f"--set {text}: write KEY=VALUE, as training.epochs=3")
+    try:
+        return tomllib.loads(f"{key} = {value}")
+    except tomllib.TOMLDecodeError:
+        pass  # not TOML: a string, unless it is the key that is wrong
+    try:
+        quoted = value.replace("\\", "\\\\").replace('"', '\\"')
+        return tomllib.loads(f'{key} = "{quoted}"')
+    except tomllib.TOMLDecodeError:
+        raise CommandLineError(f"--set {text}: {key!r} is no dotted TOML key, as training.epochs") from None
+
+
+def write_text(text: str, file: Path | None) -> None:
+    if file is None:
+        sys.stdout.write(text)
+    else:
+        file.write_text(text, encoding="utf-8")

@@ -1,0 +1,117 @@
+"""Commands that control studies, from anywhere: pause, resume, stop, extend, delete, upgrade."""
+
+from typing import Annotated
+
+import typer
+
+from search.cli.common import (
+    CommandLineError,
+    DebugOption,
+    QuietOption,
+    StorageOption,
+    VerboseOption,
+    database_at,
+    files_of,
+    say,
+    set_logging,
+    settings,
+)
+
+Name = Annotated[str, typer.Argument(metavar="NAME")]
+
+
+def pause(
+    name: Name,
+    storage: StorageOption = None,
+    quiet: QuietOption = False,
+    verbose: VerboseOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Let workers hand their trials back after the epoch, and take no more until 'resume'."""
+    set_logging(verbose, debug)
+    from search import control
+
+    with database_at(storage) as database:
+        control.pause(database, name)
+    say(f"study {name!r} is paused; go on with: hypersearch resume {name}")
+
+
+def resume(
+    name: Name,
+    storage: StorageOption = None,
+    quiet: QuietOption = False,
+    verbose: VerboseOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Let a paused study go on, where its trials stood."""
+    set_logging(verbose, debug)
+    from search import control
+
+    with database_at(storage) as database:
+        control.resume(database, name)
+    say(f"study {name!r} is open: workers take its trials")
+
+
+def stop(
+    name: Name,
+    storage: StorageOption = None,
+    quiet: QuietOption = False,
+    verbose: VerboseOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """End a study as it stands; workers end its running trials after the epoch."""
+    set_logging(verbose, debug)
+    from search import control
+    from storage.hosts import this_host
+
+    held = control.stop(storage or settings().storage, name, this_host())
+    say(f"study {name!r} is stopped" + (f"; workers still hold {held} of its trials, for an epoch" if held else ""))
+
+
+def extend(
+    name: Name,
+    trials: Annotated[int, typer.Option(metavar="N", help="Finished trials to end with, more than before.")],
+    storage: StorageOption = None,
+    quiet: QuietOption = False,
+    verbose: VerboseOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Raise a study's budget of trials; one that has ended goes on."""
+    set_logging(verbose, debug)
+    from search import control
+
+    with database_at(storage) as database:
+        extended = control.extend(database, name, trials)
+    say(f"study {name!r} has a budget of {extended.stored.budget.trials} trials and is {extended.stored.state}")
+
+
+def delete(
+    name: Name,
+    yes: Annotated[bool, typer.Option("--yes", help="Do it: there is no way back.")] = False,
+    storage: StorageOption = None,
+    quiet: QuietOption = False,
+    verbose: VerboseOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Delete a study with all its trials; workers leave it."""
+    set_logging(verbose, debug)
+    from search import control
+
+    if not yes:
+        raise CommandLineError(f"delete {name}: its trials would be gone for good; say --yes to do it")
+    control.delete(storage or settings().storage, name, files_of(storage, None).checkpoint_root)
+    say(f"study {name!r} is deleted")
+
+
+def upgrade(
+    storage: StorageOption = None,
+    quiet: QuietOption = False,
+    verbose: VerboseOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Bring a database of an older version up to date. Stop its workers and back it up first."""
+    set_logging(verbose, debug)
+    from storage.engine import upgrade_database
+
+    before, after = upgrade_database(storage or settings().storage)
+    say(f"the database had schema {before} and has {after}")

@@ -1,0 +1,97 @@
+"""Commands that look: list, status, compare, dashboard."""
+
+from typing import Annotated
+
+import typer
+
+from search.cli.common import (
+    DebugOption,
+    JsonOption,
+    QuietOption,
+    StorageOption,
+    VerboseOption,
+    database_at,
+    say,
+    set_logging,
+    settings,
+)
+
+
+def list_command(
+    storage: StorageOption = None,
+    json: JsonOption = False,
+    quiet: QuietOption = False,
+    verbose: VerboseOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Show the studies of a storage."""
+    set_logging(verbose, debug)
+    from search.answers import list_studies
+    from search.output import list_document, list_text, to_json
+
+    with database_at(storage) as database:
+        records = list_studies(database)
+    if not records and not json:
+        say("no study yet: 'hypersearch run' starts one")
+        return
+    print(to_json(list_document(records)) if json else list_text(records))
+
+
+def status(
+    name: Annotated[str, typer.Argument(metavar="NAME")],
+    storage: StorageOption = None,
+    json: JsonOption = False,
+    quiet: QuietOption = False,
+    verbose: VerboseOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Show how far a study is: trials, workers, incumbent, pace."""
+    set_logging(verbose, debug)
+    from search.answers import study_status
+    from search.output import status_document, status_text, to_json
+
+    with database_at(storage) as database:
+        found = study_status(database, name)
+    print(to_json(status_document(found)) if json else status_text(found))
+
+
+def compare(
+    name: Annotated[str, typer.Argument(metavar="NAME")],
+    timings: Annotated[bool, typer.Option("--timings", help="With times and devices in --json.")] = False,
+    storage: StorageOption = None,
+    json: JsonOption = False,
+    quiet: QuietOption = False,
+    verbose: VerboseOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Rank the trials of a study and show what each technique did."""
+    set_logging(verbose, debug)
+    from search.answers import compare_study
+    from search.output import compare_document, compare_text, to_json
+
+    with database_at(storage) as database:
+        found = compare_study(database, name)
+    print(to_json(compare_document(found, timings=timings)) if json else compare_text(found))
+
+
+def dashboard(
+    host: Annotated[str, typer.Option(metavar="NAME", help="A loopback address.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(metavar="N", help="0 takes a free one.", min=0, max=65535)] = 8080,
+    storage: StorageOption = None,
+    quiet: QuietOption = False,
+    verbose: VerboseOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Serve optuna-dashboard on this storage, looking only, until Ctrl-C."""
+    set_logging(verbose, debug)
+    from optuna.storages import get_storage
+
+    from search.dashboard import serve
+    from search.launch import signals_as_exceptions
+    from storage.engine import open_database, open_for_work
+
+    url = storage or settings().storage
+    open_database(url).engine.dispose()  # looking creates nothing
+    database, rdb = open_for_work(url)
+    with database, signals_as_exceptions():
+        serve(get_storage(rdb), host, port, lambda address: say(f"looking at {url} on {address}, until Ctrl-C"))

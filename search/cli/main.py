@@ -1,0 +1,114 @@
+"""The command line: one thin function a command; what a command does is elsewhere, and loaded when it runs."""
+
+import os
+import sys
+
+import typer
+
+from search.cli import control, look, specs, work
+from search.cli.common import CommandLineError, say
+
+app = typer.Typer(
+    name="hypersearch",
+    help="Which training techniques, at which strengths, give the best CNN image classifier.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+app.command()(work.run)
+app.command()(work.create)
+app.command()(work.worker)
+app.command("list")(look.list_command)
+app.command()(look.status)
+app.command()(look.compare)
+app.command()(look.dashboard)
+app.command()(control.pause)
+app.command()(control.resume)
+app.command()(control.stop)
+app.command()(control.extend)
+app.command()(control.delete)
+app.command()(control.upgrade)
+spec_app = typer.Typer(help="Write, check and print specs.", no_args_is_help=True, rich_markup_mode=None)
+spec_app.command("init")(specs.spec_init)
+spec_app.command("check")(specs.spec_check)
+spec_app.command("show")(specs.spec_show)
+app.add_typer(spec_app, name="spec")
+
+
+def main() -> None:
+    """Runs the command line; an expected failure is one line on standard error and an exit code of the contract."""
+    sys.exit(_guarded())
+
+
+def _guarded() -> int:
+    from objectives.errors import DataError, DataUnavailable, DeviceError
+    from storage.errors import (
+        ForeignStudy,
+        StorageUnavailable,
+        StorageURLError,
+        StudyDeleted,
+        StudyEnded,
+        StudyNotFound,
+    )
+
+    try:
+        code = app(standalone_mode=False)  # that of typer.Exit, and 130 where typer itself saw Ctrl-C
+        sys.stdout.flush()
+    except typer.TyperException as error:
+        return _fail(str(getattr(error, "format_message", error.__str__)()), 2)
+    except (
+        CommandLineError,
+        ForeignStudy,
+        StudyEnded,
+        StudyNotFound,
+        StorageURLError,
+        DataError,
+        DeviceError,
+    ) as error:
+        return _fail(str(error), 2)
+    except (StorageUnavailable, DataUnavailable) as error:
+        return _fail(str(error), 3)
+    except StudyDeleted as error:
+        return _fail(str(error), 1)
+    except BrokenPipeError:  # `| head` has read enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except BaseException as error:
+        return _late(error)
+    return code if isinstance(code, int) else 0
+
+
+def _late(error: BaseException) -> int:
+    """Errors of what is loaded only where a command needs it: loading it here costs a failed command alone."""
+    from optuna.exceptions import StorageInternalError
+    from sqlalchemy.exc import SQLAlchemyError
+
+    from search.dashboard import NotLoopback
+    from search.document import SpecError
+    from search.launch import Stopped, WorkFailed
+
+    match error:
+        case SpecError() | NotLoopback():
+            return _fail(str(error), 2)
+        case WorkFailed():
+            return _fail(str(error), 1)
+        case Stopped():
+            return _fail(str(error), error.exit_code)
+        case StorageInternalError() | SQLAlchemyError():
+            cause = error.__cause__ or error
+            reason = getattr(cause, "orig", cause)
+            return _fail(f"the storage failed: {reason}; see that it is reachable, writable and has room", 3)
+        case OSError():
+            return _fail(f"{error.filename or ''}: {error.strerror}".lstrip(": "), 3)
+    raise error
+
+
+def _fail(message: str, code: int) -> int:
+    if "--debug" in sys.argv:
+        import traceback
+
+        traceback.print_exc()
+    for fault in message.splitlines():
+        say(f"hypersearch: {fault}")
+    return code

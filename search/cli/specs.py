@@ -1,0 +1,86 @@
+"""Commands on specs: init, check, show."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from search.cli.common import (
+    CommandLineError,
+    DebugOption,
+    JsonOption,
+    OutputOption,
+    QuietOption,
+    StorageOption,
+    VerboseOption,
+    database_at,
+    set_logging,
+    write_text,
+)
+
+
+def spec_init(
+    file: Annotated[Path | None, typer.Argument(metavar="[FILE]", help="Where to write; else it is printed.")] = None,
+    storage: StorageOption = None,
+    quiet: QuietOption = False,
+    verbose: VerboseOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Write a commented spec to start from."""
+    set_logging(verbose, debug)
+    from search.template import starting_spec
+
+    if file is not None and file.exists():
+        raise CommandLineError(f"{file} is there already: name another file")
+    write_text(starting_spec(), file)
+
+
+def spec_check(
+    file: Annotated[Path, typer.Argument(metavar="FILE")],
+    storage: StorageOption = None,
+    quiet: QuietOption = False,
+    verbose: VerboseOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Check a spec; say how many trials and epochs it is, and how long by what the storage has recorded."""
+    set_logging(verbose, debug)
+    from search.answers import seconds_per_epoch
+    from search.document import load_document
+    from search.live import duration
+    from search.spec import parse_spec
+    from storage.errors import StorageUnavailable
+
+    spec = parse_spec(load_document(file), str(file))
+    try:
+        with database_at(storage) as database:
+            seconds = seconds_per_epoch(database, spec)
+    except StorageUnavailable:  # a spec can be checked before there is a database: nothing is recorded yet
+        seconds = None
+    epochs = spec.budget.trials * spec.training.epochs
+    long = "unknown, nothing like it is recorded" if seconds is None else f"up to {duration(seconds * epochs)}"
+    print(
+        f"{file}: study {spec.name}, {spec.budget.trials} trials of {spec.training.epochs} epochs "
+        f"(at most {epochs} epochs; fewer where trials are pruned), time: {long}"
+    )
+
+
+def spec_show(
+    name: Annotated[str, typer.Argument(metavar="NAME")],
+    output: OutputOption = None,
+    storage: StorageOption = None,
+    json: JsonOption = False,
+    quiet: QuietOption = False,
+    verbose: VerboseOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Print the stored spec of a study, nothing left to a default."""
+    set_logging(verbose, debug)
+    import tomli_w
+
+    from search.output import to_json
+    from search.study import stored_spec
+    from storage.studies import find_study
+
+    with database_at(storage) as database:
+        document = stored_spec(find_study(database, name)).to_document()
+    write_text(f"{to_json(document)}\n" if json else tomli_w.dumps(document), output)

@@ -1,0 +1,265 @@
+"""Commands that work: run, create, worker."""
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from search.cli.common import (
+    DebugOption,
+    QuietOption,
+    StorageOption,
+    VerboseOption,
+    change,
+    files_of,
+    parse_change,
+    read_count,
+    say,
+    set_logging,
+    settings,
+)
+
+if TYPE_CHECKING:
+    from search.crew import Crew
+    from search.objective import Machine
+    from search.study import JoinedStudy, Request
+
+StudyOption = Annotated[str | None, typer.Option(metavar="NAME", help="The study's name.")]
+DatasetOption = Annotated[str | None, typer.Option(metavar="NAME", help="A data set, or images:FOLDER.")]
+TrialsOption = Annotated[int | None, typer.Option(metavar="N", help="Finished trials to end with.")]
+EpochsOption = Annotated[int | None, typer.Option(metavar="N", help="Epochs a trial.")]
+TimeoutOption = Annotated[str | None, typer.Option(metavar="30m", help="End after that time.")]
+TargetOption = Annotated[float | None, typer.Option(metavar="0.99", help="End when a trial reaches it.")]
+MetricOption = Annotated[str | None, typer.Option(metavar="NAME", help="What is searched for.")]
+SeedOption = Annotated[int | None, typer.Option(metavar="N", help="The study's seed.")]
+SamplerOption = Annotated[str | None, typer.Option(metavar="NAME", help="tpe or random.")]
+PrunerOption = Annotated[str | None, typer.Option(metavar="NAME", help="none, median or asha.")]
+ChangesOption = Annotated[
+    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Any key of the spec; repeatable.")
+]
+ThreadsOption = Annotated[str, typer.Option(metavar="N|auto", help="Cores that each worker computes with.")]
+DeviceOption = Annotated[str, typer.Option(metavar="NAME", help="auto, cpu, cuda, cuda:1 or mps.")]
+DataRootOption = Annotated[
+    Path | None, typer.Option(metavar="DIR", help="Where data sets lie [HYPERSEARCH_DATA, else the user's cache].")
+]
+ArtifactRootOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="DIR", help="Where artifacts are kept, or s3://BUCKET [HYPERSEARCH_ARTIFACTS, else by the database]."
+    ),
+]
+
+
+def run(
+    spec: Annotated[Path | None, typer.Argument(metavar="[SPEC]", help="A study's spec, a TOML file.")] = None,
+    study: StudyOption = None,
+    dataset: DatasetOption = None,
+    trials: TrialsOption = None,
+    epochs: EpochsOption = None,
+    timeout: TimeoutOption = None,
+    target: TargetOption = None,
+    metric: MetricOption = None,
+    seed: SeedOption = None,
+    sampler: SamplerOption = None,
+    pruner: PrunerOption = None,
+    changes: ChangesOption = None,
+    workers: Annotated[str, typer.Option(metavar="N|auto", help="Worker processes on this machine.")] = "1",
+    threads: ThreadsOption = "auto",
+    device: DeviceOption = "auto",
+    data_root: DataRootOption = None,
+    artifact_root: ArtifactRootOption = None,
+    storage: StorageOption = None,
+    quiet: QuietOption = False,
+    verbose: VerboseOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Create the study if it is not there, work on it until it ends, and print a summary."""
+    set_logging(verbose, debug)
+    from rich.console import Console
+
+    from search.answers import compare_study
+    from search.launch import Stopped, run_study
+    from search.output import summary_text
+    from storage.backends import parse_url, shown
+    from storage.engine import open_database
+    from storage.hosts import this_host
+
+    options = _study_options(study, dataset, trials, epochs, timeout, target, metric, seed, sampler, pruner)
+    request = _request(spec, options, changes)
+    url = storage or settings().storage
+    count, machine = _divided("--workers", workers, threads, device, data_root, url, artifact_root)
+    resume = ""
+
+    def on_joined(joined: "JoinedStudy") -> None:
+        nonlocal resume
+        at = "" if storage is None else f" --storage {shown(parse_url(storage))}"
+        resume = f"hypersearch run --study {joined.stored.name}{at}"
+        _tell(joined)
+
+    try:
+        outcome = run_study(
+            url,
+            request,
+            machine,
+            host=this_host(),
+            console=Console(stderr=True),
+            quiet=quiet,
+            crew=_crew(count, machine, url, artifact_root, quiet=True) if count > 1 else None,
+            on_joined=on_joined,
+        )
+    except Stopped as stopped:
+        stopped.how_to_go_on = f"the running trials were handed back; go on with: {resume}"
+        raise
+    with open_database(url) as database:
+        print(summary_text(compare_study(database, outcome.joined.stored.name)))
+
+
+def create(
+    spec: Annotated[Path, typer.Argument(metavar="SPEC", help="A study's spec, a TOML file.")],
+    study: StudyOption = None,
+    dataset: DatasetOption = None,
+    trials: TrialsOption = None,
+    epochs: EpochsOption = None,
+    timeout: TimeoutOption = None,
+    target: TargetOption = None,
+    metric: MetricOption = None,
+    seed: SeedOption = None,
+    sampler: SamplerOption = None,
+    pruner: PrunerOption = None,
+    changes: ChangesOption = None,
+    storage: StorageOption = None,
+    quiet: QuietOption = False,
+    verbose: VerboseOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Record a study for workers; nothing is trained."""
+    set_logging(verbose, debug)
+    from search.study import create_or_join
+
+    options = _study_options(study, dataset, trials, epochs, timeout, target, metric, seed, sampler, pruner)
+    joined = create_or_join(storage or settings().storage, _request(spec, options, changes))
+    _tell(joined)
+    say(f"study {joined.stored.name!r} is {joined.stored.state}: 'hypersearch worker' works on it")
+
+
+def worker(
+    study: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="Only this study; repeatable [every open one].")
+    ] = None,
+    forever: Annotated[bool, typer.Option("--forever", help="Wait for new studies.")] = False,
+    processes: Annotated[str, typer.Option(metavar="N|auto", help="Worker processes on this machine.")] = "1",
+    threads: ThreadsOption = "auto",
+    device: DeviceOption = "auto",
+    data_root: DataRootOption = None,
+    artifact_root: ArtifactRootOption = None,
+    storage: StorageOption = None,
+    quiet: QuietOption = False,
+    verbose: VerboseOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Take trials of every open study until nothing is left."""
+    set_logging(verbose, debug)
+    from rich.console import Console
+
+    from search.crew import SUPERVISED, end_with_supervisor
+    from search.launch import Stopped, WorkFailed, serve_studies, signals_as_exceptions
+    from storage.hosts import this_host
+
+    url = storage or settings().storage
+    count, machine = _divided("--processes", processes, threads, device, data_root, url, artifact_root)
+    if os.environ.get(SUPERVISED):
+        end_with_supervisor()
+    try:
+        if count > 1:
+            crew = _crew(count, machine, url, artifact_root, quiet=quiet, forever=forever)
+            with signals_as_exceptions(), crew.working(*(study or ())):
+                crew.wait()
+            if any(crew.exit_codes):
+                raise WorkFailed.workers(crew.last_words)
+            return
+        serve_studies(
+            url,
+            machine,
+            names=study or (),
+            forever=forever,
+            host=this_host(),
+            console=Console(stderr=True),
+            quiet=quiet,
+        )
+    except Stopped:
+        if not quiet:
+            say("stopped; a trial that was running was handed back")
+
+
+def _study_options(
+    study: str | None,
+    dataset: str | None,
+    trials: int | None,
+    epochs: int | None,
+    timeout: str | None,
+    target: float | None,
+    metric: str | None,
+    seed: int | None,
+    sampler: str | None,
+    pruner: str | None,
+) -> dict[str, str | int | float]:
+    options: dict[str, str | int | float | None] = {
+        "study.name": study,
+        "data.dataset": dataset,
+        "study.trials": trials,
+        "training.epochs": epochs,
+        "study.timeout": timeout,
+        "study.target": target,
+        "study.metric": metric,
+        "study.seed": seed,
+        "study.sampler": sampler,
+        "study.pruner": pruner,
+    }
+    return {key: value for key, value in options.items() if value is not None}
+
+
+def _request(spec: Path | None, options: dict[str, str | int | float], changes: list[str] | None) -> "Request":
+    from search.document import load_document
+    from search.study import Request, merge
+
+    return Request(
+        document=None if spec is None else load_document(spec),
+        changes=merge(
+            *(parse_change(text) for text in changes or ()), *(change(key, value) for key, value in options.items())
+        ),
+        source="the command line" if spec is None else str(spec),
+    )
+
+
+def _tell(joined: "JoinedStudy") -> None:
+    for notice in joined.notices:
+        say(notice)
+    if joined.stored.state == "ended":
+        say(f"study {joined.stored.name!r} is finished: nothing is trained again")
+
+
+def _divided(
+    option: str, workers: str, threads: str, device: str, data_root: Path | None, url: str, artifact_root: str | None
+) -> "tuple[int, Machine]":
+    """How many processes, and the machine as each of them sees it."""
+    from search.crew import divide_cores
+
+    known = settings()
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    count, each = divide_cores(read_count(option, workers), read_count("--threads", threads), cores)
+    files = files_of(url, artifact_root)
+    return count, known.machine(files, data_root=data_root, device=device, threads=each)
+
+
+def _crew(
+    count: int, machine: "Machine", url: str, artifact_root: str | None, *, quiet: bool, forever: bool = False
+) -> "Crew":
+    from search.crew import Crew
+
+    arguments = ["--device", machine.device, "--data-root", str(machine.data_root)]
+    arguments += ["--threads", "auto" if machine.threads is None else str(machine.threads)]
+    arguments += [] if artifact_root is None else ["--artifact-root", artifact_root]
+    arguments += ["--quiet"] * quiet + ["--forever"] * forever
+    # In the environment: others on this machine see the arguments of a process, and a URL may hold a password.
+    return Crew(count, arguments, {"HYPERSEARCH_STORAGE": url})

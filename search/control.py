@@ -1,0 +1,44 @@
+"""Pausing, resuming, stopping, extending and deleting studies, from anywhere: workers obey within one epoch."""
+
+import shutil
+from pathlib import Path
+
+from search.study import JoinedStudy, Request, join_stored
+from search.worker import this_worker
+from storage.engine import Database, open_for_work
+from storage.hosts import Host
+from storage.leases import TrialLeases
+from storage.studies import delete_study, find_study, pause_study, resume_study, stop_study
+
+
+def pause(database: Database, name: str) -> None:
+    """No trial is taken any more; workers hand theirs back after the epoch. Raises StudyNotFound, StudyEnded."""
+    pause_study(database, find_study(database, name))
+
+
+def resume(database: Database, name: str) -> None:
+    """A paused study goes on. Raises StudyNotFound, StudyEnded."""
+    resume_study(database, find_study(database, name))
+
+
+def extend(database: Database, name: str, trials: int) -> JoinedStudy:
+    """Raises the budget of trials; an ended study goes on. Raises StudyNotFound, and SpecError for a lower budget."""
+    return join_stored(database, find_study(database, name), Request(None, {"study": {"trials": trials}}, "--trials"))
+
+
+def stop(storage_url: str, name: str, host: Host) -> int:
+    """Ends the study as it stands; returns how many trials workers still have to leave. Raises StudyNotFound."""
+    database, rdb = open_for_work(storage_url)
+    with database:
+        stored = find_study(database, name)
+        stop_study(database, stored)
+        return TrialLeases(database, rdb, this_worker(host, "-", 0)).settle(stored)
+
+
+def delete(storage_url: str, name: str, checkpoint_root: Path) -> None:
+    """Deletes the study with its trials and checkpoints; workers leave it. Raises StudyNotFound, StudyDeleted."""
+    database, rdb = open_for_work(storage_url)
+    with database:
+        stored = find_study(database, name)
+        delete_study(database, rdb, stored)
+    shutil.rmtree(checkpoint_root / stored.uid, ignore_errors=True)

@@ -1,0 +1,134 @@
+"""Worker processes of this machine: started, started again when they die, and stopped together."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+SUPERVISED = "HYPERSEARCH_SUPERVISED"  # in the environment of a worker process: it ends when its standard input does
+SHORT_LIFE_SECONDS = 20.0  # whoever dies sooner has not worked
+SHORT_LIVES = 3  # in a row: then it is not started again
+STOP_SECONDS = 30.0  # to hand back trials, before they are killed
+TOLD_WHY = (2, 3)  # exit codes of processes that have said what is wrong: starting them again mends nothing
+
+
+def divide_cores(workers: int | None, threads: int | None, cores: int) -> tuple[int, int | None]:
+    """(workers, threads of each) for what was asked of `cores`; `None` asks for a division.
+
+    One worker has all cores unless told otherwise (`None`: what torch finds). Workers by themselves: two cores each.
+
+    >>> divide_cores(None, None, 8), divide_cores(4, None, 8), divide_cores(1, None, 8)
+    ((4, 2), (4, 2), (1, None))
+    """
+    if workers is None:
+        workers = max(1, cores // (threads or 2))
+    if threads is None and workers > 1:
+        threads = max(1, cores // workers)
+    return workers, threads
+
+
+@dataclass
+class _Member:
+    process: subprocess.Popen[bytes]
+    started: float
+    short_lives: int = 0
+
+
+@dataclass
+class Crew:
+    """So many processes of `hypersearch worker`.
+
+    They are told to end when this process does, also when it is killed: the pipe to their standard input closes.
+
+    >>> with crew.working("mnist-5k"):             # doctest: +SKIP
+    ...     while crew.is_working(): time.sleep(1)
+    """
+
+    count: int
+    arguments: Sequence[str]  # of `hypersearch worker`
+    environment: Mapping[str, str]  # what it finds there beside this process's own: the storage's URL, say
+    monotonic: Callable[[], float] = time.monotonic
+    last_words: str = ""
+    _members: list[_Member] = field(default_factory=list)
+    exit_codes: list[int] = field(default_factory=list)  # of those that are not started again
+
+    @contextmanager
+    def working(self, *studies: str) -> Iterator[None]:
+        """Inside, the processes work on these studies, or on all. Leaving stops them: each hands its trial back."""
+        arguments = [*self.arguments, *(argument for name in studies for argument in ("--study", name))]
+        # -P: the working folder is not searched for modules, whatever it holds
+        self._command = [sys.executable, "-P", "-m", "hypersearch", "worker", *arguments]
+        try:
+            for _ in range(self.count):
+                self._members.append(self._start())
+            yield
+        finally:
+            self._stop()
+
+    def is_working(self) -> bool:
+        """Whether any is alive; those that have died meanwhile are started again."""
+        for member in list(self._members):
+            code = member.process.poll()
+            if code is None:
+                continue
+            self._members.remove(member)
+            if code == 0 or code in TOLD_WHY:
+                self._leave(code)
+                continue
+            short = self.monotonic() - member.started < SHORT_LIFE_SECONDS
+            lives = member.short_lives + 1 if short else 0
+            how = f"signal {-code}" if code < 0 else f"exit code {code}"
+            self.last_words = f"a worker process died ({how}) {lives} times in a row"
+            if lives >= SHORT_LIVES:
+                self._leave(code)
+            else:
+                self._members.append(self._start(lives))
+        return bool(self._members)
+
+    def wait(self) -> None:
+        """Until none is alive."""
+        while self.is_working():
+            time.sleep(0.5)
+
+    def _leave(self, code: int) -> None:
+        self.exit_codes.append(code)
+        if code in TOLD_WHY:
+            self.last_words = "each has said why above"
+
+    def _start(self, short_lives: int = 0) -> _Member:
+        process = subprocess.Popen(
+            self._command,
+            stdin=subprocess.PIPE,
+            env={**os.environ, **self.environment, SUPERVISED: "1"},
+            start_new_session=True,  # Ctrl-C comes to this process, which tells them
+        )
+        return _Member(process, self.monotonic(), short_lives)
+
+    def _stop(self) -> None:
+        for member in self._members:
+            member.process.terminate()
+        deadline = self.monotonic() + STOP_SECONDS
+        try:
+            for member in self._members:
+                try:
+                    member.process.wait(max(0.0, deadline - self.monotonic()))
+                except subprocess.TimeoutExpired:
+                    member.process.kill()
+                    member.process.wait()
+        finally:
+            self._members.clear()
+
+
+def end_with_supervisor() -> None:
+    """In a worker process: ends it, as SIGTERM does, when the process that started it is gone."""
+
+    def watch() -> None:
+        os.read(sys.stdin.fileno(), 1)  # unbuffered: a reader in a buffer would not let the process end
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=watch, name="supervisor watch", daemon=True).start()

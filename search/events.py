@@ -1,0 +1,70 @@
+"""What happens while a worker works."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from objectives.measurement import Measurement
+from search.space import Value
+from storage.records import RunningTrial
+
+# Beside what ends a trial: lost to another worker, or left to the next one.
+TrialOutcome = Literal["complete", "pruned", "failed", "lost", "handed back"]
+
+
+@dataclass(frozen=True)
+class TrialStarted:
+    """A trial was taken; `attempt` is above 1 where an earlier worker left it, after so many epochs that are kept."""
+
+    study: str
+    number: int
+    attempt: int
+    parameters: dict[str, Value]  # active ones, under their names in the spec
+    epochs: int = 0
+
+
+@dataclass(frozen=True)
+class EpochFinished:
+    """An epoch of the trial was recorded."""
+
+    number: int
+    measurement: Measurement
+    value: float
+
+
+@dataclass(frozen=True)
+class TrialFinished:
+    """The trial has left this worker's hands, and what became of it is recorded."""
+
+    study: str
+    number: int
+    attempt: int
+    outcome: TrialOutcome
+    value: float | None
+    epochs: int
+    parameters: dict[str, Value]
+    reason: str | None = None
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """There is nothing to take now, and why."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
+class StudyLeft:
+    """This worker does no more for a study: it was deleted, or cannot be served here (`error`)."""
+
+    study: str
+    error: Exception
+
+
+@dataclass(frozen=True)
+class Running:
+    """What all workers of the study hold now."""
+
+    trials: tuple[RunningTrial, ...]
+
+
+Event = TrialStarted | EpochFinished | TrialFinished | Waiting | StudyLeft | Running

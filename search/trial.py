@@ -1,0 +1,290 @@
+"""One trial in the hands of a worker: from its configuration to what is recorded of its end."""
+
+import logging
+import time
+from collections.abc import Callable, Generator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import optuna
+from optuna.storages import BaseStorage
+
+from objectives.checkpoint import CheckpointFolder, SavedCheckpoint
+from objectives.errors import CheckpointError
+from objectives.measurement import Diverged, Measurement
+from objectives.protocol import ResumableTraining
+from search.events import EpochFinished, Event, TrialFinished, TrialOutcome, TrialStarted
+from search.live import duration
+from search.objective import Objective
+from search.pruners import build_pruner
+from search.samplers import Configuration, build_sampler, derived_seed, draw
+from search.space import Value, to_hyperparameters, without_switches
+from search.spec import StudySpec
+from storage.engine import Database
+from storage.errors import LeaseLost, StorageUnavailable, StudyDeleted
+from storage.keeper import Keeper
+from storage.leased import LeasedStorage
+from storage.leases import Lease, Outcome, TrialLeases
+from storage.records import read_checkpoints
+from storage.studies import StudyState
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Workplace:
+    """What a worker works with, whatever the study."""
+
+    database: Database
+    leases: TrialLeases
+    keeper: Keeper
+    checkpoint_root: Path
+    monotonic: Callable[[], float] = time.monotonic
+
+
+class _OverTime(Exception):
+    pass
+
+
+class Trial:
+    """A trial that is held: trains it, records it, and ends it or hands it back.
+
+    >>> for event in Trial(place, optunas, held, spec).run(objective): print(event)   # doctest: +SKIP
+    """
+
+    def __init__(self, place: Workplace, optunas: BaseStorage, held: Lease, spec: StudySpec) -> None:
+        self._place = place
+        self._leases = place.leases
+        self._held = held
+        self._spec = spec
+        self._storage = LeasedStorage(optunas, place.leases, held)
+        folder = place.checkpoint_root / held.stored.uid / str(held.number)
+        self._checkpoints = CheckpointFolder(folder, held.attempt)
+        self._parameters: dict[str, Value] = {}
+        self._values: dict[int, float] = {}  # of the study's metric, by epoch
+        self._spent_seconds = 0.0  # in epochs of earlier attempts that are kept
+        self._warned = False
+
+    def run(self, objective: Objective) -> Generator[Event]:
+        """Trains the trial to its end. Closing the generator hands it back, as any error of the storage does."""
+        self._place.keeper.hold(self._held)
+        try:
+            yield from self._run(objective)
+        except (LeaseLost, StudyDeleted) as lost:
+            yield self._finished("lost", None, str(lost))
+        except BaseException:  # Ctrl-C, a closed generator, a storage that is gone: somebody goes on with the trial
+            self._hand_back()
+            raise
+        finally:
+            self._place.keeper.release()
+
+    def _run(self, objective: Objective) -> Generator[Event]:
+        if self._held.attempt > 1 and (lost := self._leases.times_lost(self._held)) is not None:
+            yield self._end("failed", None, f"given up: {lost} workers died in it")
+            return
+        self._load()
+        configuration = self._configuration()
+        self._parameters = without_switches(configuration.values)
+        started = self._place.monotonic()
+
+        def pulse() -> None:
+            self._place.keeper.moved()
+            limit = self._spec.training.timeout_seconds
+            if limit is not None and self._spent_seconds + self._place.monotonic() - started > limit:
+                raise _OverTime
+
+        training = None
+        while True:
+            try:
+                if training is None:
+                    training = self._start(objective, configuration, pulse)
+                    yield self._started(training)
+                measurement = next(training, None)
+            except (LeaseLost, StudyDeleted, StorageUnavailable):
+                raise
+            except _OverTime:
+                last = self._values[max(self._values)] if self._values else None
+                limit = self._spec.training.timeout_seconds or 0.0
+                yield self._end("pruned", last, f"over its time limit of {duration(limit)}")
+                return
+            except Diverged as diverged:
+                # What `optuna.Trial.set_constraint("diverged", 1.0)` writes: samplers rank an infeasible trial last.
+                yield self._end("pruned", None, f"diverged: {diverged}", {"constraints:diverged": "1.0"})
+                return
+            except Exception as error:  # whatever a training may raise is the trial's failure, and the worker goes on
+                log.debug("trial %d failed", self._held.number, exc_info=True)
+                yield self._end("failed", None, _reason(error))
+                return
+            if measurement is None:
+                yield self._end("complete", self._values[max(self._values)], None)
+                return
+            state = self._record(training, measurement)
+            value = self._values[measurement.epoch]
+            yield EpochFinished(self._held.number, measurement, value)
+            if measurement.epoch == self._spec.training.epochs:
+                continue
+            if state == "paused":
+                self._hand_back()
+                yield self._finished("handed back", None, "the study is paused")
+                return
+            if (stop := self._stop_reason(state)) is not None:
+                yield self._end("pruned", value, stop)
+                return
+
+    def _load(self) -> None:
+        self._study = optuna.load_study(
+            study_name=self._held.stored.name,
+            storage=self._storage,
+            sampler=build_sampler(self._spec.sampler, self._spec.seed, self._held.number),
+            pruner=build_pruner(self._spec.pruner),
+        )
+        self._frozen = self._storage.get_trial(self._held.trial_id)
+
+    def _configuration(self) -> Configuration:
+        """The recorded configuration of a trial that was taken over, or a fresh one, recorded."""
+        if self._frozen.params:
+            return Configuration(dict(self._frozen.params), dict(self._frozen.distributions))
+        first = self._spec.first_trials
+        fixed = dict(first[self._held.number]) if self._held.number < len(first) else {}
+        with self._storage.one_view() as notes:
+            configuration = draw(self._spec.space, self._study, self._frozen, fixed)
+        internal = configuration.internal()
+        self._leases.record_parameters(self._held, internal, configuration.distributions, notes)
+        self._frozen.params = dict(configuration.values)
+        self._frozen.distributions = configuration.distributions
+        return configuration
+
+    def _start(
+        self, objective: Objective, configuration: Configuration, pulse: Callable[[], None]
+    ) -> ResumableTraining:
+        """From the last checkpoint that can be read, else from the seed: the same values, later."""
+        hyperparameters = to_hyperparameters(configuration.values)
+        seed = derived_seed(self._spec.seed, self._held.number, "trial")
+        recorded = read_checkpoints(self._place.database, self._held.trial_id) if self._held.attempt > 1 else []
+        for last in reversed(recorded):
+            content = None
+            if last.name is not None and last.sha256 is not None:
+                content = self._checkpoints.load(last.name, last.sha256)
+            if content is None:
+                continue
+            with suppress(CheckpointError):
+                training = objective.train(hyperparameters, seed, content, pulse)
+                self._go_on_after(last.epoch)
+                self._spent_seconds = sum(each.seconds for each in recorded[: last.epoch])
+                return training
+        if recorded:
+            self._go_on_after(0)
+        return objective.train(hyperparameters, seed, None, pulse)
+
+    def _go_on_after(self, epochs: int) -> None:
+        self._leases.resume_at(self._held, epochs)
+        reported = self._frozen.intermediate_values
+        self._values = {epoch: value for epoch, value in reported.items() if epoch <= epochs}
+
+    def _started(self, training: ResumableTraining) -> TrialStarted:
+        held = self._held
+        return TrialStarted(held.stored.name, held.number, held.attempt, self._parameters, training.epoch)
+
+    def _record(self, training: ResumableTraining, measurement: Measurement) -> StudyState:
+        value = measurement.metric(self._spec.metric)
+        state = self._leases.report(self._held, measurement, value, self._save(training))
+        self._values[measurement.epoch] = value
+        self._place.keeper.epoch_took(measurement.seconds)
+        with self._files_matter_less_than_the_trial():
+            self._checkpoints.keep_last_two(measurement.epoch)
+        return state
+
+    def _save(self, training: ResumableTraining) -> SavedCheckpoint | None:
+        with self._files_matter_less_than_the_trial():
+            return self._checkpoints.save(training.epoch, training.checkpoint())
+        return None
+
+    def _files_matter_less_than_the_trial(self) -> "_WarnedOnce":
+        return _WarnedOnce(self)
+
+    def warn(self, error: OSError) -> None:
+        """Says once a trial that its checkpoints cannot be written."""
+        if not self._warned:
+            self._warned = True
+            log.warning(
+                "trial %d goes on without a checkpoint: %s: %s; taken over, it starts again from the last one",
+                self._held.number,
+                error.filename or self._place.checkpoint_root,
+                error.strerror,
+            )
+
+    def _stop_reason(self, state: StudyState) -> str | None:
+        if state == "ended":
+            return "the study ended"
+        self._frozen.intermediate_values = self._values
+        return f"by {self._spec.pruner.name}" if self._study.pruner.prune(self._study, self._frozen) else None
+
+    def _end(
+        self,
+        outcome: Outcome,
+        value: float | None,
+        reason: str | None,
+        system_attributes: dict[str, str] | None = None,
+    ) -> TrialFinished:
+        self._leases.finish(
+            self._held,
+            outcome,
+            value=value,
+            reason=reason,
+            target_reached=outcome == "complete" and self._reaches_target(value),
+            system_attributes=system_attributes,
+        )
+        with self._files_matter_less_than_the_trial():
+            self._checkpoints.remove()
+        return self._finished(outcome, value, reason)
+
+    def _reaches_target(self, value: float | None) -> bool:
+        target = self._spec.budget.target
+        if value is None or target is None:
+            return False
+        return value >= target if self._spec.direction == "maximize" else value <= target
+
+    def _hand_back(self) -> None:
+        try:
+            self._leases.hand_back(self._held)
+        except StorageUnavailable as error:
+            log.warning("trial %d is left to expire: %s", self._held.number, error)
+
+    def _finished(self, outcome: TrialOutcome, value: float | None, reason: str | None) -> TrialFinished:
+        held = self._held
+        return TrialFinished(
+            held.stored.name,
+            held.number,
+            held.attempt,
+            outcome,
+            value,
+            len(self._values),
+            self._parameters,
+            reason,
+        )
+
+
+class _WarnedOnce:
+    # A full disk costs a trial its checkpoints, not its result.
+    def __init__(self, trial: Trial) -> None:
+        self._trial = trial
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: object, error: BaseException | None, _: object) -> bool:
+        if isinstance(error, OSError):
+            self._trial.warn(error)
+            return True
+        return False
+
+
+OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory")  # in PyTorch's words
+
+
+def _reason(error: Exception) -> str:
+    text = str(error).strip().partition("\n")[0]
+    said = f"{type(error).__name__}: {text}" if text else type(error).__name__
+    is_memory = isinstance(error, MemoryError) or any(words in text.lower() for words in OUT_OF_MEMORY)
+    return f"out of memory: {said}" if is_memory else said

@@ -1,0 +1,223 @@
+"""What each kind of database needs to be safe for many processes: settings of connections, and a lock to set it up."""
+
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from typing import Protocol, TypedDict
+
+from filelock import FileLock, Timeout
+from sqlalchemy import URL, Connection, Engine, create_engine, make_url
+from sqlalchemy.exc import ArgumentError
+from sqlalchemy.pool import NullPool
+
+from storage.errors import StorageUnavailable, StorageURLError
+
+CONNECTIONS = 2  # a worker's: one trains and records, one keeps the lease
+CONNECT_TIMEOUT_SECONDS = 5
+SET_UP_TIMEOUT_SECONDS = 60.0  # to wait for another process that makes the tables
+# A writer waits this long for another one's transaction; ours last milliseconds, a frozen process may hold one longer.
+SQLITE_BUSY_TIMEOUT_SECONDS = 60.0
+# A client that froze inside a transaction holds its locks so long; then the server ends it and the others go on.
+IDLE_IN_TRANSACTION_SECONDS = 10
+LOCK_TIMEOUT_SECONDS = 12
+STATEMENT_TIMEOUT_SECONDS = 60
+
+
+class EngineOptions(TypedDict, total=False):
+    """What `sqlalchemy.create_engine` gets beside the URL."""
+
+    creator: Callable[[], sqlite3.Connection]
+    connect_args: dict[str, str | int]
+    isolation_level: str
+    pool_size: int
+    max_overflow: int
+
+
+class Backend(Protocol):
+    """One kind of database."""
+
+    def engine_options(self, url: URL, connections: int, *, create: bool = False) -> EngineOptions:
+        """The safe settings; at most `connections` at a time; `create` allows a file to be made."""
+
+    def check(self, url: URL, *, create: bool) -> None:
+        """Raises StorageUnavailable where it can be told without connecting that there is nothing to connect to."""
+
+    def alone(self, url: URL, engine: Engine) -> AbstractContextManager[None]:
+        """A context in which no other process sets this database up."""
+
+
+class SQLite:
+    """A file. Transactions that write begin with BEGIN IMMEDIATE (see storage.transactions)."""
+
+    def engine_options(self, url: URL, connections: int, *, create: bool = False) -> EngineOptions:
+        """Its connections wait for the writer, lose nothing at power loss, and delete our rows with Optuna's."""
+        mode = "rwc" if create else "rw"  # https://www.sqlite.org/uri.html
+
+        def connect() -> sqlite3.Connection:
+            connection = sqlite3.connect(
+                f"{sqlite_path(url).as_uri()}?mode={mode}",
+                uri=True,
+                timeout=SQLITE_BUSY_TIMEOUT_SECONDS,
+                isolation_level=None,  # the driver begins no transactions of its own: the "begin" event does
+                check_same_thread=False,  # SQLAlchemy's pool hands a connection to one thread at a time
+            )
+            connection.execute("PRAGMA synchronous=FULL")  # WAL with NORMAL may lose acknowledged commits at power loss
+            connection.execute("PRAGMA foreign_keys=ON")  # our rows go when Optuna's do
+            return connection
+
+        return {"creator": connect}
+
+    def check(self, url: URL, *, create: bool) -> None:
+        """The folder must be there, and the file unless it may be made."""
+        path = sqlite_path(url)
+        if not path.parent.is_dir():
+            raise StorageUnavailable.no_folder(str(path.parent))
+        if not create and not path.exists():
+            raise StorageUnavailable.no_file(str(path))
+
+    @contextmanager
+    def alone(self, url: URL, engine: Engine) -> Iterator[None]:
+        """A lock file beside the database."""
+        try:
+            with FileLock(f"{sqlite_path(url)}.lock", timeout=SET_UP_TIMEOUT_SECONDS):
+                with engine.connect() as connection:
+                    # Readers do not wait for the writer; it stays with the file.
+                    connection.exec_driver_sql("PRAGMA journal_mode=WAL")
+                yield
+        except Timeout:
+            raise StorageUnavailable.being_set_up(shown(url)) from None
+
+
+class PostgreSQL:
+    """Over psycopg 3."""
+
+    def engine_options(self, url: URL, connections: int, *, create: bool = False) -> EngineOptions:
+        """Nobody waits for ever: for a server that is gone, a client that froze, or a lock."""
+        session = {
+            "statement_timeout": STATEMENT_TIMEOUT_SECONDS * 1000,
+            "lock_timeout": LOCK_TIMEOUT_SECONDS * 1000,
+            "idle_in_transaction_session_timeout": IDLE_IN_TRANSACTION_SECONDS * 1000,
+            "timezone": "UTC",
+        }
+        connect_args: dict[str, str | int] = {
+            "connect_timeout": CONNECT_TIMEOUT_SECONDS,
+            "keepalives_idle": 10,
+            "keepalives_interval": 5,
+            "keepalives_count": 3,
+            "tcp_user_timeout": 15_000,
+            "options": " ".join(f"-c {name}={value}" for name, value in session.items()),
+            "application_name": "hypersearch",
+        }
+        # What the user's URL says wins.
+        connect_args = {name: value for name, value in connect_args.items() if name not in url.query}
+        return {
+            "connect_args": connect_args,
+            "isolation_level": "READ COMMITTED",
+            "pool_size": connections,
+            "max_overflow": 0,
+        }
+
+    def check(self, url: URL, *, create: bool) -> None:
+        """Only the server knows."""
+
+    @contextmanager
+    def alone(self, url: URL, engine: Engine) -> Iterator[None]:
+        """An advisory lock of a session of its own."""
+        with _session_of_its_own(url) as connection:
+            connection.exec_driver_sql(f"SET lock_timeout = '{SET_UP_TIMEOUT_SECONDS:.0f}s'")
+            connection.exec_driver_sql(f"SELECT pg_advisory_lock({ADVISORY_LOCK})")
+            yield
+
+
+class MySQL:
+    """MySQL and MariaDB over PyMySQL. Always as mysql+pymysql: under mariadb:// Optuna loses its upsert."""
+
+    def engine_options(self, url: URL, connections: int, *, create: bool = False) -> EngineOptions:
+        """As for PostgreSQL; MySQL has no timeout for an idle transaction, so there an idle session ends instead."""
+        idle = IDLE_IN_TRANSACTION_SECONDS
+        init_command = (
+            f"SET SESSION time_zone = '+00:00', innodb_lock_wait_timeout = {LOCK_TIMEOUT_SECONDS} "
+            # MariaDB runs comments marked M!, and skips those for MySQL 8
+            f"/*M!100300 , idle_transaction_timeout = {idle}, max_statement_time = {STATEMENT_TIMEOUT_SECONDS} */ "
+            f"/*!80000 , wait_timeout = {idle} */"
+        )
+        connect_args: dict[str, str | int] = {
+            "connect_timeout": CONNECT_TIMEOUT_SECONDS,
+            "read_timeout": STATEMENT_TIMEOUT_SECONDS,
+            "write_timeout": STATEMENT_TIMEOUT_SECONDS,
+            "charset": "utf8mb4",
+            "init_command": init_command,
+        }
+        connect_args = {name: value for name, value in connect_args.items() if name not in url.query}
+        return {
+            "connect_args": connect_args,
+            "isolation_level": "READ COMMITTED",
+            "pool_size": connections,
+            "max_overflow": 0,
+        }
+
+    def check(self, url: URL, *, create: bool) -> None:
+        """Only the server knows."""
+
+    @contextmanager
+    def alone(self, url: URL, engine: Engine) -> Iterator[None]:
+        """A named lock of a session of its own, for this database of the server."""
+        with _session_of_its_own(url) as connection:
+            taken = f"SELECT GET_LOCK(CONCAT('hypersearch:', MD5(DATABASE())), {SET_UP_TIMEOUT_SECONDS:.0f})"
+            if connection.exec_driver_sql(taken).scalar() != 1:
+                raise StorageUnavailable.being_set_up(shown(url))
+            yield
+
+
+BACKENDS: dict[str, Backend] = {"sqlite": SQLite(), "postgresql": PostgreSQL(), "mysql": MySQL()}
+DRIVERS = {"sqlite": "pysqlite", "postgresql": "psycopg", "mysql": "pymysql"}
+OTHER_NAMES = {"postgres": "postgresql", "mariadb": "mysql"}  # of backends, in URLs that people copy
+ADVISORY_LOCK = 0x68797065  # "hype": any constant that others are unlikely to take
+
+
+@contextmanager
+def _session_of_its_own(url: URL) -> Iterator[Connection]:
+    # A session's lock must neither go back to the pool nor sit in a transaction, which the server would end.
+    options = backend(url).engine_options(url, connections=1)
+    engine = create_engine(url, poolclass=NullPool, connect_args=options["connect_args"], isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        yield connection
+
+
+def backend(url: URL) -> Backend:
+    """The kind of database that `parse_url` has accepted."""
+    return BACKENDS[url.get_backend_name()]
+
+
+def parse_url(text: str) -> URL:
+    """Reads a storage URL.
+
+    Raises:
+        StorageURLError: it is no URL, or of a database or driver that is not supported.
+    """
+    try:
+        url = make_url(text)
+        name, _, driver = url.drivername.partition("+")
+    except (ArgumentError, ValueError):
+        raise StorageURLError.unreadable(text) from None
+    name = OTHER_NAMES.get(name, name)
+    if name not in BACKENDS:
+        raise StorageURLError.unsupported(name)
+    if driver not in ("", DRIVERS[name]) or (name == "sqlite" and url.query):
+        raise StorageURLError.other_driver(url.drivername, f"{name}+{DRIVERS[name]}" if name != "sqlite" else name)
+    if name == "sqlite" and url.database in (None, "", ":memory:"):
+        raise StorageURLError.in_memory()
+    if name != "sqlite" and not url.database:
+        raise StorageURLError.no_database(shown(url))
+    return url.set(drivername=name if name == "sqlite" else f"{name}+{DRIVERS[name]}")
+
+
+def sqlite_path(url: URL) -> Path:
+    """The file of a SQLite URL."""
+    return Path(url.database or "").absolute()
+
+
+def shown(url: URL) -> str:
+    """The URL as a user may see it: without a password, also not one among its options."""
+    return url.set(query={}).render_as_string(hide_password=True)

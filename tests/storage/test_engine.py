@@ -1,0 +1,124 @@
+"""Setting a database up, at once and from an older version, and saying what is wrong with one."""
+
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import create_engine, select, text
+
+from benchmarks.servers import free_port
+from storage import schema
+from storage.backends import parse_url, shown
+from storage.clock import now_ms
+from storage.engine import open_database, open_for_work, upgrade_database
+from storage.errors import StorageUnavailable, StorageURLError
+
+
+def test_the_migrations_make_the_tables_of_the_schema(shared_url: str) -> None:
+    database, _ = open_for_work(shared_url)
+    ours = {table.name for table in schema.OURS}
+    with database, database.engine.connect() as connection:
+        context = MigrationContext.configure(
+            connection,
+            opts={
+                "include_object": lambda item, name, kind, reflected, other: kind != "table" or name in ours,
+                "compare_type": connection.dialect.name != "mysql",  # Alembic takes its DOUBLE for no FLOAT(53)
+            },
+        )
+        assert compare_metadata(context, schema.metadata) == []
+
+
+def test_the_databases_clock_is_utc_milliseconds_and_goes_on_in_a_transaction(shared_url: str) -> None:
+    database, _ = open_for_work(shared_url)
+    with database, database.transactions.read() as connection:
+        before = time.time() * 1000
+        first = connection.scalar(select(now_ms()))
+        time.sleep(0.2)
+        second = connection.scalar(select(now_ms()))
+    assert first is not None
+    assert second is not None
+    assert abs(first - before) < 5000
+    assert 150 < second - first < 5000
+
+
+def test_a_database_of_the_first_version_is_upgraded_when_asked_and_not_before(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/a.db"
+    old = sorted((Path(__file__).parent / "data").glob("*.sql"))
+    engine = create_engine(url)
+    with engine.connect() as connection:
+        connection.connection.executescript(old[0].read_text())
+    engine.dispose()
+    for open_it in (open_database, open_for_work):
+        with pytest.raises(StorageUnavailable) as older:
+            open_it(url)
+        assert str(older.value) == (
+            "the database has hypersearch's schema 0001, older than this program: stop its workers, back it up, "
+            f"and run 'hypersearch upgrade --storage {url}'"
+        )
+    assert upgrade_database(url) == ("0001", schema.HEAD)
+    with open_database(url) as database, database.transactions.read() as connection:
+        assert connection.execute(select(schema.study.c.uid, schema.study.c.priority)).all() == [("u" * 32, 0)]
+
+
+def test_a_newer_database_is_left_alone(url: str) -> None:
+    database, _ = open_for_work(url)
+    with database, database.engine.begin() as connection:
+        connection.execute(text(f"UPDATE {schema.VERSION_TABLE} SET version_num = '9999'"))
+    for open_it in (open_database, open_for_work):
+        with pytest.raises(StorageUnavailable, match="has schema 9999, newer than this program: pip install -U"):
+            open_it(url)
+
+
+@pytest.mark.parametrize("backend", ["sqlite", "postgresql", "mariadb"])
+def test_eight_processes_open_an_empty_database_at_once(backend: str, new_database: Callable[[str], str]) -> None:
+    url = new_database(backend)
+    code = f"from storage.engine import open_for_work; open_for_work({url!r})"
+    processes = [subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.PIPE) for _ in range(8)]
+    assert [(process.communicate(timeout=120)[1], process.returncode) for process in processes] == [(b"", 0)] * 8
+
+
+def test_a_file_that_is_no_database_of_ours_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "a.db").write_text("a letter to a friend, long enough to be no header of SQLite" * 20)
+    with pytest.raises(StorageUnavailable, match="is not a database of hypersearch or Optuna"):
+        open_database(f"sqlite:///{tmp_path}/a.db")
+
+
+@pytest.mark.parametrize("scheme", ["postgresql", "mysql"])
+def test_a_server_that_is_not_there_is_told_in_one_line_without_its_password(scheme: str) -> None:
+    url = f"{scheme}://me:hush@127.0.0.1:{free_port()}/x?password=hush"
+    if scheme == "mysql":
+        url = url.partition("?")[0]
+    with pytest.raises(StorageUnavailable) as gone:
+        open_database(url)
+    assert "hush" not in str(gone.value)
+    assert "\n" not in str(gone.value)
+    assert "127.0.0.1" in str(gone.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "accepted"),
+    [
+        ("postgres://a@h/d", "postgresql+psycopg://a@h/d"),
+        ("postgresql+psycopg://a:b{c}@h/d", "postgresql+psycopg://a:***@h/d"),
+        ("mariadb://a@h:1/d", "mysql+pymysql://a@h:1/d"),
+        ("mysql+pymysql://a@h/d", "mysql+pymysql://a@h/d"),
+        ("sqlite:////a/b.db", "sqlite:////a/b.db"),
+    ],
+)
+def test_urls_that_people_write_are_understood(text: str, accepted: str) -> None:
+    assert shown(parse_url(text)) == accepted
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "x", "sqlite://", "oracle://a:hush@h/d", "postgresql://h", "mysql+mysqldb://a:hush@h/d", "a//me:hush@h"],
+)
+def test_urls_that_cannot_be_used_are_refused_without_their_password(text: str) -> None:
+    with pytest.raises(StorageURLError) as refused:
+        parse_url(text)
+    assert "hush" not in str(refused.value)
