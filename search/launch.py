@@ -176,7 +176,7 @@ def _work_alone(
     refused: Exception | None = None
     served = False
     with (
-        workplace(database, rdb, this_worker(host, "-", 0), machine.checkpoint_root) as place,
+        workplace(database, rdb, this_worker(host, "-", 0), machine.files) as place,
         closing(work(place, rdb, choose, build, forever=forever)) as events,
     ):
         for event in events:

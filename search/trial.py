@@ -14,6 +14,7 @@ from objectives.checkpoint import CheckpointFolder, SavedCheckpoint
 from objectives.errors import CheckpointError
 from objectives.measurement import Diverged, Measurement
 from objectives.protocol import ResumableTraining
+from search.artifacts import IncumbentArtifacts
 from search.events import EpochFinished, Event, TrialFinished, TrialOutcome, TrialStarted
 from search.live import duration
 from search.objective import Objective
@@ -40,6 +41,7 @@ class Workplace:
     leases: TrialLeases
     keeper: Keeper
     checkpoint_root: Path
+    artifacts: IncumbentArtifacts
     monotonic: Callable[[], float] = time.monotonic
 
 
@@ -117,7 +119,9 @@ class Trial:
                 yield self._end("failed", None, _reason(error))
                 return
             if measurement is None:
-                yield self._end("complete", self._values[max(self._values)], None)
+                value = self._values[max(self._values)]
+                kept = self._place.artifacts.keep(self._held, self._spec.direction, value, training, objective.files_of)
+                yield self._end("complete", value, None, kept)
                 return
             state = self._record(training, measurement)
             value = self._values[measurement.epoch]

@@ -5,17 +5,18 @@ import time
 import uuid
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 
 from optuna.storages import BaseStorage, RDBStorage, get_storage
 
 from objectives.errors import DataError, DataUnavailable, DeviceError
+from search.artifacts import IncumbentArtifacts
 from search.document import SpecError
 from search.events import Event, StudyLeft, Waiting
-from search.objective import Objective
+from search.objective import Files, Objective
 from search.spec import StudySpec
 from search.study import JoinedStudy
 from search.trial import Trial, Workplace
+from storage.artifacts import open_artifact_store
 from storage.engine import Database
 from storage.errors import StudyDeleted
 from storage.hosts import Host, process_start
@@ -37,12 +38,13 @@ def this_worker(host: Host, device: str, threads: int) -> Worker:
 
 @contextmanager
 def workplace(
-    database: Database, rdb: RDBStorage, me: Worker, checkpoint_root: Path, times: LeaseTimes | None = None
+    database: Database, rdb: RDBStorage, me: Worker, files: Files, times: LeaseTimes | None = None
 ) -> Iterator[Workplace]:
-    """What a worker works with; inside, its signs of life are given."""
+    """What a worker works with; inside, its signs of life are given. Raises ArtifactRootError, ArtifactsUnavailable."""
+    artifacts = IncumbentArtifacts(database, open_artifact_store(files.artifact_root))
     leases = TrialLeases(database, rdb, me, times)
     with Keeper(leases) as keeper:
-        yield Workplace(database, leases, keeper, checkpoint_root)
+        yield Workplace(database, leases, keeper, files.checkpoint_root, artifacts)
 
 
 def work(

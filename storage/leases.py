@@ -335,6 +335,7 @@ class TrialLeases:
     ) -> Lease | None:
         if lost is not None:
             _close_attempt(connection, found, "lost", lost)
+            connection.execute(worker.delete().where(worker.c.worker_id == found.owner))  # it beats again if it lives
         taken = Lease(stored, found.trial_id, found.number, self.worker.id, found.attempt + 1)
         connection.execute(
             update(lease).where(lease.c.trial_id == found.trial_id).values(**self._holder(), attempt=taken.attempt)

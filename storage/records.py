@@ -9,12 +9,14 @@ from sqlalchemy import Connection, func, select
 
 from storage.clock import now_ms
 from storage.engine import Database
+from storage.hosts import has_died, this_host
 from storage.schema import (
     attempt,
     epoch,
     lease,
     optuna_params,
     optuna_studies,
+    optuna_system_attributes,
     optuna_trials,
     optuna_values,
     worker,
@@ -22,6 +24,7 @@ from storage.schema import (
 from storage.studies import StoredStudy, count_trials, select_studies
 
 ParameterValue = str | int | float | bool | None
+ARTIFACT_PREFIX = "artifacts:"  # of the keys by which Optuna names a trial's artifacts
 TrialState = Literal["complete", "pruned", "failed", "running"]
 _STATES: dict[str, TrialState] = {
     "COMPLETE": "complete",
@@ -170,6 +173,59 @@ def read_checkpoints(database: Database, trial_id: int) -> list[EpochCheckpoint]
     return database.transactions.persist(read)
 
 
+def read_epochs(database: Database, trial_id: int) -> list[EpochRecord]:
+    """The recorded epochs of a trial, the first one first."""
+    columns = [epoch.c[name] for name in EpochRecord.__dataclass_fields__]
+    query = select(*columns).where(epoch.c.trial_id == trial_id).order_by(epoch.c.epoch)
+
+    def read(repeated: bool) -> list[EpochRecord]:
+        with database.transactions.read() as connection:
+            return [EpochRecord(*row) for row in connection.execute(query)]
+
+    return database.transactions.persist(read)
+
+
+def read_best(
+    database: Database, study_id: int, direction: Literal["maximize", "minimize"]
+) -> tuple[float, float] | None:
+    """Value and validation loss of the best complete trial; of equal values, the lowest loss."""
+    loss = (
+        select(epoch.c.validation_loss)
+        .where(epoch.c.trial_id == optuna_trials.c.trial_id)
+        .order_by(epoch.c.epoch.desc())
+        .limit(1)
+        .scalar_subquery()
+    )
+    value = optuna_values.c.value
+    query = (
+        select(value, loss.label("loss"))
+        .join(optuna_trials, optuna_trials.c.trial_id == optuna_values.c.trial_id)
+        .where(optuna_trials.c.study_id == study_id, optuna_trials.c.state == "COMPLETE")
+        .order_by(value.desc() if direction == "maximize" else value, loss)
+        .limit(1)
+    )
+
+    def read(repeated: bool) -> tuple[float, float] | None:
+        with database.transactions.read() as connection:
+            found = connection.execute(query).first()
+        return None if found is None else (found.value, found.loss)
+
+    return database.transactions.persist(read)
+
+
+def read_artifact_ids(connection: Connection, study_id: int | None) -> set[str]:
+    """The ids of the artifacts of the study's trials; `None`: of all trials."""
+    key = optuna_system_attributes.c.key
+    query = (
+        select(key)
+        .join(optuna_trials, optuna_trials.c.trial_id == optuna_system_attributes.c.trial_id)
+        .where(key.startswith(ARTIFACT_PREFIX))
+    )
+    if study_id is not None:
+        query = query.where(optuna_trials.c.study_id == study_id)
+    return {found.removeprefix(ARTIFACT_PREFIX) for found in connection.scalars(query)}
+
+
 def read_epoch_seconds(database: Database, study_id: int, limit: int = 100) -> list[float]:
     """What the epochs recorded last took."""
     query = (
@@ -198,14 +254,11 @@ class WorkerRecord:
 
 
 def read_workers(database: Database) -> list[WorkerRecord]:
-    """Every worker whose last sign of life has not expired, the longest alive first."""
+    """Every worker whose last sign of life has not expired, the longest alive first; of this machine, no dead process."""
+    here = this_host().machine
     query = (
         select(
-            worker.c.worker_id,
-            worker.c.host,
-            worker.c.pid,
-            worker.c.device,
-            worker.c.threads,
+            worker,
             (now_ms() - worker.c.started_ms).label("alive_ms"),
             optuna_studies.c.study_name,
             optuna_trials.c.number,
@@ -229,6 +282,7 @@ def read_workers(database: Database) -> list[WorkerRecord]:
                 number=row.number,
             )
             for row in connection.execute(query)
+            if row.machine != here or not has_died(row.pid, row.process_started)
         ]
 
 
