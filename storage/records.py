@@ -254,7 +254,7 @@ class WorkerRecord:
 
 
 def read_workers(database: Database) -> list[WorkerRecord]:
-    """Every worker whose last sign of life has not expired, the longest alive first; of this machine, no dead process."""
+    """Every worker whose last sign of life has not expired, oldest first; of this machine no dead process."""
     here = this_host().machine
     query = (
         select(
