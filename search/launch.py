@@ -189,6 +189,8 @@ def _work_alone(
                 served = True
     if refused is not None and not served:
         raise refused
+    if several and not served and not quiet:
+        console.print("no study is open: there is nothing to do", highlight=False)
 
 
 def _only(database: Database, joined: JoinedStudy) -> Choose:

@@ -15,6 +15,7 @@ from search.events import Event, StudyLeft, Waiting
 from search.objective import Files, Objective
 from search.spec import StudySpec
 from search.study import JoinedStudy
+from search.sweep import sweep_checkpoints
 from search.trial import Trial, Workplace
 from storage.artifacts import open_artifact_store
 from storage.engine import Database
@@ -41,6 +42,7 @@ def workplace(
     database: Database, rdb: RDBStorage, me: Worker, files: Files, times: LeaseTimes | None = None
 ) -> Iterator[Workplace]:
     """What a worker works with; inside, its signs of life are given. Raises ArtifactRootError, ArtifactsUnavailable."""
+    sweep_checkpoints(database, files.checkpoint_root, time.time())
     artifacts = IncumbentArtifacts(database, open_artifact_store(files.artifact_root))
     leases = TrialLeases(database, rdb, me, times)
     with Keeper(leases) as keeper:
@@ -111,7 +113,8 @@ class _Loop:
         """Why a worker should wait for a study of which nothing can be taken; `None` where it should not."""
         if nothing.state == "paused":
             return f"study {joined.stored.name} is paused"
-        held = self._place.leases.settle(joined.stored) if nothing.state == "ended" else nothing.leased
+        # Of an open one a place may be free by now, where somebody's trial has failed.
+        held = nothing.state == "open" or self._place.leases.settle(joined.stored) > 0
         return f"others hold the last trials of study {joined.stored.name}" if held else None
 
     def take(self, joined: JoinedStudy) -> Lease:

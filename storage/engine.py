@@ -142,7 +142,9 @@ def _check(url: URL, *, create: bool) -> None:
 def _unusable(url: URL, error: BaseException) -> StorageUnavailable:
     if "not a database" in str(error):
         return StorageUnavailable.foreign(shown(url))
-    return StorageUnavailable.broken(shown(url), reason(error))
+    if url.get_backend_name() == "sqlite":
+        return StorageUnavailable.broken(shown(url), reason(error))
+    return StorageUnavailable.unreachable(shown(url), reason(error))
 
 
 def _revision(url: URL, engine: Engine) -> str | None:

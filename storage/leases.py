@@ -17,7 +17,7 @@ from sqlalchemy.sql.functions import FunctionElement
 
 from storage.clock import now_ms
 from storage.engine import Database
-from storage.errors import LeaseLost
+from storage.errors import LeaseLost, StudyDeleted
 from storage.hosts import has_died
 from storage.schema import (
     attempt,
@@ -223,7 +223,10 @@ class TrialLeases:
             StudyDeleted: the study is gone.
         """
         while (taken := self._transactions.persist(lambda repeated: self._take_over(stored, "ended"))) is not None:
-            reported = self._optunas.get_trial(taken.trial_id).intermediate_values
+            try:
+                reported = self._optunas.get_trial(taken.trial_id).intermediate_values
+            except KeyError:
+                raise StudyDeleted(stored.name) from None
             if reported:
                 self.finish(taken, "pruned", value=reported[max(reported)], reason="the study ended")
             else:

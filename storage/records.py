@@ -19,11 +19,13 @@ from storage.schema import (
     optuna_system_attributes,
     optuna_trials,
     optuna_values,
+    study,
     worker,
 )
 from storage.studies import StoredStudy, count_trials, select_studies
 
 ParameterValue = str | int | float | bool | None
+UNFINISHED = ("RUNNING", "WAITING")
 ARTIFACT_PREFIX = "artifacts:"  # of the keys by which Optuna names a trial's artifacts
 TrialState = Literal["complete", "pruned", "failed", "running"]
 _STATES: dict[str, TrialState] = {
@@ -183,6 +185,22 @@ def read_epochs(database: Database, trial_id: int) -> list[EpochRecord]:
             return [EpochRecord(*row) for row in connection.execute(query)]
 
     return database.transactions.persist(read)
+
+
+def read_unfinished(database: Database) -> dict[str, set[int]]:
+    """The numbers of the trials that have not ended, by uid of every study."""
+    unfinished = (
+        select(study.c.uid, optuna_trials.c.number)
+        .outerjoin(
+            optuna_trials, (optuna_trials.c.study_id == study.c.study_id) & optuna_trials.c.state.in_(UNFINISHED)
+        )
+        .order_by(study.c.uid)
+    )
+    found: dict[str, set[int]] = defaultdict(set)
+    with database.transactions.read() as connection:
+        for row in connection.execute(unfinished):
+            found[row.uid] |= set() if row.number is None else {row.number}
+    return dict(found)
 
 
 def read_best(
