@@ -9,6 +9,7 @@ from pathlib import Path
 
 import optuna
 from optuna.storages import BaseStorage
+from optuna.trial import FrozenTrial, TrialState
 
 from objectives.checkpoint import CheckpointFolder, SavedCheckpoint
 from objectives.errors import CheckpointError
@@ -143,7 +144,7 @@ class Trial:
             sampler=build_sampler(self._spec.sampler, self._spec.seed, self._held.number),
             pruner=build_pruner(self._spec.pruner),
         )
-        self._frozen = self._storage.get_trial(self._held.trial_id)
+        self._frozen = new_trial(self._held) if self._held.is_new else self._storage.get_trial(self._held.trial_id)
 
     def _configuration(self) -> Configuration:
         """The recorded configuration of a trial that was taken over, or a fresh one, recorded."""
@@ -267,6 +268,23 @@ class Trial:
             self._parameters,
             reason,
         )
+
+
+def new_trial(held: Lease) -> FrozenTrial:
+    """What Optuna's storage would read of a trial that was just made, but for the time."""
+    return FrozenTrial(
+        number=held.number,
+        trial_id=held.trial_id,
+        state=TrialState.RUNNING,
+        value=None,
+        datetime_start=None,
+        datetime_complete=None,
+        params={},
+        distributions={},
+        user_attrs={},
+        system_attrs={},
+        intermediate_values={},
+    )
 
 
 class _WarnedOnce:

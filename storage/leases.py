@@ -22,6 +22,7 @@ from storage.hosts import has_died
 from storage.schema import (
     attempt,
     epoch,
+    intermediate_value_to_stored,
     lease,
     optuna_intermediate_values,
     optuna_params,
@@ -30,7 +31,16 @@ from storage.schema import (
     study,
     worker,
 )
-from storage.studies import StoredStudy, StudyState, count_trials, due, end_if_due, lock_study, read_state
+from storage.studies import (
+    StoredStudy,
+    StudyState,
+    count_trials,
+    due,
+    end_if_due,
+    end_locked_if_due,
+    lock_study,
+    read_state,
+)
 from storage.transactions import Result, Step
 
 Outcome = Literal["complete", "pruned", "failed"]
@@ -100,6 +110,7 @@ class Lease:
     number: int
     owner: str
     attempt: int
+    is_new: bool = False  # the trial was made for this lease: nothing is recorded of it yet
 
 
 class NothingToTake(Exception):
@@ -288,14 +299,15 @@ class TrialLeases:
                 .order_by(optuna_trials.c.trial_id.desc())
                 .limit(1)
             ).one()
-            taken.append(Lease(stored, row.trial_id, row.number, self.worker.id, 1))
+            taken.append(Lease(stored, row.trial_id, row.number, self.worker.id, 1, is_new=True))
             connection.execute(lease.insert().values(trial_id=row.trial_id, attempt=1, **self._holder()))
             self._open_attempt(connection, taken[-1])
-            connection.execute(
-                update(study)
-                .where(study.c.study_id == stored.study_id, study.c.started_ms.is_(None))
-                .values(started_ms=now_ms())
-            )
+            if stored.started_ms is None:
+                connection.execute(
+                    update(study)
+                    .where(study.c.study_id == stored.study_id, study.c.started_ms.is_(None))
+                    .values(started_ms=now_ms())
+                )
 
         with self._transactions.writing(guard=room_is_left, extra=insert_lease):
             self._optunas.create_new_trial(stored.study_id)
@@ -427,20 +439,26 @@ class TrialLeases:
             "checkpoint": None if checkpoint is None else checkpoint.name,
             "checkpoint_sha256": None if checkpoint is None else checkpoint.sha256,
         }
-        key = (epoch.c.trial_id == held.trial_id) & (epoch.c.epoch == metrics.epoch)
+        reports = optuna_intermediate_values
+        stored_value, value_type = intermediate_value_to_stored(value)
+        reported = {
+            "trial_id": held.trial_id,
+            "step": metrics.epoch,
+            "intermediate_value": stored_value,
+            "intermediate_value_type": value_type,
+        }
 
         def write(repeated: bool) -> tuple[StudyState, bool]:
-            found: list[tuple[StudyState, bool]] = []
-
-            def insert(connection: Connection) -> None:
+            with self._transactions.write() as connection:
+                self._renew(connection, held)
                 if repeated:
-                    connection.execute(epoch.delete().where(key))
-                connection.execute(epoch.insert().values(row))
-                found.append(read_state(connection, held.stored))
-
-            with self.fenced(held, insert):
-                self._optunas.set_trial_intermediate_value(held.trial_id, metrics.epoch, value)
-            return found[-1]
+                    of_trial = epoch.c.trial_id == held.trial_id
+                    connection.execute(epoch.delete().where(of_trial, epoch.c.epoch == metrics.epoch))
+                    of_trial = reports.c.trial_id == held.trial_id
+                    connection.execute(reports.delete().where(of_trial, reports.c.step == metrics.epoch))
+                connection.execute(epoch.insert(), row)
+                connection.execute(reports.insert(), reported)
+                return read_state(connection, held.stored)
 
         state, timed_out = self._transactions.persist(write)
         return self._end_if_due(held.stored) if timed_out else state
@@ -468,8 +486,10 @@ class TrialLeases:
             LeaseLost: the trial is not this owner's.
         """
 
+        rows: list[Row[tuple[object, ...]]] = []
+
         def locked_and_held(connection: Connection) -> None:
-            lock_study(connection, held.stored)
+            rows.append(lock_study(connection, held.stored))
             self._renew(connection, held)
 
         def write(repeated: bool) -> StudyState:
@@ -479,7 +499,7 @@ class TrialLeases:
                 _insert_attributes(connection, held, system_attributes or {})
                 connection.execute(lease.delete().where(lease.c.trial_id == held.trial_id))
                 _close_attempt(connection, held, outcome, reason)
-                states.append(end_if_due(connection, held.stored, target_reached=target_reached))
+                states.append(end_locked_if_due(connection, rows[-1], target_reached=target_reached))
 
             if repeated and self._has_ended(held, outcome):
                 return self._end_if_due(held.stored)

@@ -1,5 +1,6 @@
 """The exact budget, taking over from the dead, and the fence: one contract on every kind of database."""
 
+import math
 import os
 import subprocess
 import sys
@@ -306,6 +307,25 @@ def test_an_epoch_is_recorded_with_its_report_and_read_back_whole(opened: Opened
     trial = opened.rdb.get_trial(held.trial_id)
     assert trial.intermediate_values == {each.epoch: each.validation_accuracy for each in MEASUREMENTS}
     assert trial.system_attrs == {"note": "kept", "end": 1}
+
+
+@pytest.mark.parametrize("value", [math.inf, -math.inf, math.nan])
+def test_a_value_that_is_no_number_is_reported_as_optuna_reports_it(value: float, opened: Opened) -> None:
+    leases = opened.leases(worker("a"))
+    held = leases.acquire(opened.stored)
+    leases.report(held, MEASUREMENTS[0], value)
+    opened.rdb.set_trial_intermediate_value(held.trial_id, 2, value)
+    reported = opened.rdb.get_trial(held.trial_id).intermediate_values
+    assert [str(reported[epoch]) for epoch in (1, 2)] == [str(value)] * 2
+
+
+def test_only_a_trial_that_was_made_for_its_lease_is_new(opened: Opened) -> None:
+    leases = opened.leases(worker("a"))
+    made = leases.acquire(opened.stored)
+    assert leases.acquire(opened.stored) == replace(made, is_new=False)  # as after a COMMIT without an answer
+    leases.hand_back(made)
+    assert leases.acquire(opened.stored) == replace(made, is_new=False, attempt=2)
+    assert made.is_new
 
 
 def test_what_is_measured_again_is_forgotten_first(opened: Opened) -> None:
