@@ -6,6 +6,7 @@ import sys
 import time
 import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 import optuna
@@ -14,7 +15,8 @@ import pytest
 from optuna.distributions import FloatDistribution
 from optuna.storages import RDBStorage, get_storage
 from optuna.trial import TrialState
-from sqlalchemy import select, update
+from sqlalchemy import event, select, update
+from sqlalchemy.exc import OperationalError
 
 from objectives.checkpoint import SavedCheckpoint
 from objectives.hyperparameters import SGD, Hyperparameters
@@ -220,6 +222,7 @@ def test_a_trial_of_another_machine_is_taken_over_when_it_is_silent_and_not_befo
 
     def look_for(seconds: float) -> None:
         for _ in range(int(seconds / 5)):
+            taker.look_out()
             with pytest.raises(NothingToTake):
                 taker.acquire(opened.stored)
             clock.now += 5
@@ -231,6 +234,7 @@ def test_a_trial_of_another_machine_is_taken_over_when_it_is_silent_and_not_befo
     look_for(60)
     opened.expire(held)
     look_for(20)
+    taker.look_out()
     taken = taker.acquire(opened.stored)
     assert (taken.number, taken.attempt) == (0, 2)
     with pytest.raises(LeaseLost):
@@ -248,15 +252,18 @@ def test_a_step_of_the_databases_clock_takes_no_trial_from_the_living(by_ms: int
     for _ in range(3):
         opened.expire(held, by_ms)
         for _ in range(3):  # the owner beats every 15 s
+            taker.look_out()
             with pytest.raises(NothingToTake):
                 taker.acquire(opened.stored)
             clock.now += 5
         far.beat(held)
     opened.expire(held, by_ms)  # and where the owner is dead, no step hides it
     for _ in range(4):
+        taker.look_out()
         with pytest.raises(NothingToTake):
             taker.acquire(opened.stored)
         clock.now += 5
+    taker.look_out()
     assert taker.acquire(opened.stored).attempt == 2
 
 
@@ -267,12 +274,15 @@ def test_a_taker_that_was_away_itself_watches_anew(opened: Opened) -> None:
     taker = opened.leases(worker("b"), Watch(LeaseTimes(), clock))
     opened.expire(held)
     for pause in (5, 5, 60, 5, 5, 5):  # an outage of a minute, after which the owner may just be coming back
+        taker.look_out()
         with pytest.raises(NothingToTake):
             taker.acquire(opened.stored)
         clock.now += pause
+    taker.look_out()
     with pytest.raises(NothingToTake):
         taker.acquire(opened.stored)
     clock.now += 5
+    taker.look_out()
     assert taker.acquire(opened.stored).attempt == 2
 
 
@@ -480,6 +490,52 @@ def test_a_training_that_hangs_loses_its_lease_and_one_that_moves_keeps_it(opene
     assert outcome[2] is not None
     assert outcome[2].startswith("hung: no step of training for ")
     assert opened.leases(worker("b")).acquire(opened.stored).attempt == 2
+
+
+@contextmanager
+def failing(opened: Opened, *words: str) -> Iterator[None]:
+    """A database that is away for statements that start with these words, else for all."""
+
+    def fail(connection: object, cursor: object, statement: str, *_: object) -> None:
+        if not words or statement.startswith(words):
+            raise OperationalError(statement, None, Exception("away"), connection_invalidated=True)
+
+    event.listen(opened.database.engine, "before_cursor_execute", fail)
+    try:
+        yield
+    finally:
+        event.remove(opened.database.engine, "before_cursor_execute", fail)
+
+
+def test_a_training_that_waits_for_the_database_does_not_hang(opened: Opened) -> None:
+    leases = TrialLeases(opened.database, opened.rdb, worker("a"), LeaseTimes(0.6, 0.15, 0.3, hung=0.6))
+    held = leases.acquire(opened.stored)
+    with Keeper(leases) as keeper:
+        keeper.hold(held)
+        with failing(opened):
+            time.sleep(1.5)
+        time.sleep(0.3)
+        keeper.moved()
+        assert leases.report(held, MEASUREMENTS[0], 0.5) == "open"
+        keeper.release()
+
+
+def test_nobody_is_taken_for_dead_while_nothing_can_be_written(opened: Opened) -> None:
+    with_budget(opened, 1)
+    held = opened.leases(far_away("far")).acquire(opened.stored)
+    opened.expire(held)
+    taker = TrialLeases(opened.database, opened.rdb, worker("b"), LeaseTimes(1.0, 0.25, 0.5))
+    with Keeper(taker):
+        with failing(opened, "UPDATE", "INSERT", "DELETE", "BEGIN IMMEDIATE"):
+            deadline = time.monotonic() + 1.5
+            while time.monotonic() < deadline:
+                with pytest.raises(NothingToTake):
+                    taker.look(opened.stored)
+                time.sleep(0.02)
+        with pytest.raises(NothingToTake):
+            taker.acquire(opened.stored)
+        time.sleep(2.0)
+        assert taker.acquire(opened.stored).attempt == 2
 
 
 def test_hung_is_ten_median_epochs_and_at_least_two_minutes(opened: Opened) -> None:
