@@ -18,7 +18,8 @@ class Keeper:
     """A thread that gives a worker's signs of life, and looks out for the leases of the dead.
 
     Training calls `moved` at every step. A lease whose training has not moved for max(times.hung, times.hung_epochs
-    median epochs) is given up, and `moved` raises as soon as the lease is lost. While the database is away nothing hangs.
+    median epochs) is given up, unless it may wait for a database that is away; `moved` raises as soon as the lease is
+    lost.
 
     >>> with Keeper(leases) as keeper:             # doctest: +SKIP
     ...     keeper.hold(lease)

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import Field, asdict, dataclass, replace
+from functools import partial
 from typing import ClassVar, Literal, Protocol
 
 from optuna.distributions import BaseDistribution, distribution_to_json
@@ -223,11 +224,14 @@ class TrialLeases:
             StudyDeleted: the study is gone.
         """
         while (taken := self._transactions.persist(lambda repeated: self._take_over(stored, "ended"))) is not None:
-            reported = self._optunas.get_trial(taken.trial_id).intermediate_values
+            reported = self.persist_read(partial(self._optunas.get_trial, taken.trial_id)).intermediate_values
             if reported:
                 self.finish(taken, "pruned", value=reported[max(reported)], reason="the study ended")
             else:
                 self.finish(taken, "failed", reason="the study ended before its first epoch")
+        return self._transactions.persist(lambda repeated: self._count(stored))
+
+    def _count(self, stored: StoredStudy) -> int:
         with self._transactions.read() as connection:
             return len(connection.execute(_leases_of(stored)).all())
 

@@ -8,7 +8,7 @@ from typing import Literal
 from sqlalchemy import Connection, func, select
 
 from storage.clock import now_ms
-from storage.engine import Database
+from storage.engine import Database, persistent
 from storage.schema import (
     attempt,
     epoch,
@@ -99,6 +99,7 @@ class RunningTrial:
     seconds_since_sign_of_life: float
 
 
+@persistent
 def read_studies(database: Database) -> list[StudyRecord]:
     """Every study that has a spec, in the order of creation."""
     with database.transactions.snapshot() as connection:
@@ -106,6 +107,7 @@ def read_studies(database: Database) -> list[StudyRecord]:
         return [_study_record(connection, StoredStudy.from_row(row)) for row in rows]
 
 
+@persistent
 def read_study(database: Database, stored: StoredStudy) -> StudyRecord:
     """The study's counts as they are now."""
     with database.transactions.read() as connection:
@@ -117,6 +119,7 @@ def _study_record(connection: Connection, stored: StoredStudy) -> StudyRecord:
     return StudyRecord(stored, counts.complete, counts.pruned, counts.failed)
 
 
+@persistent
 def read_running(database: Database, study_id: int) -> list[RunningTrial]:
     """The trials that are held or wait to be taken up again, by number."""
     last_epoch = (
@@ -155,6 +158,7 @@ class EpochCheckpoint:
     sha256: str | None
 
 
+@persistent
 def read_checkpoints(database: Database, trial_id: int) -> list[EpochCheckpoint]:
     """The recorded epochs of a trial, the first one first."""
     query = (
@@ -162,14 +166,11 @@ def read_checkpoints(database: Database, trial_id: int) -> list[EpochCheckpoint]
         .where(epoch.c.trial_id == trial_id)
         .order_by(epoch.c.epoch)
     )
-
-    def read(repeated: bool) -> list[EpochCheckpoint]:
-        with database.transactions.read() as connection:
-            return [EpochCheckpoint(*row) for row in connection.execute(query)]
-
-    return database.transactions.persist(read)
+    with database.transactions.read() as connection:
+        return [EpochCheckpoint(*row) for row in connection.execute(query)]
 
 
+@persistent
 def read_epoch_seconds(database: Database, study_id: int, limit: int = 100) -> list[float]:
     """What the epochs recorded last took."""
     query = (
@@ -197,6 +198,7 @@ class WorkerRecord:
     number: int | None
 
 
+@persistent
 def read_workers(database: Database) -> list[WorkerRecord]:
     """Every worker whose last sign of life has not expired, the longest alive first."""
     query = (
@@ -232,6 +234,7 @@ def read_workers(database: Database) -> list[WorkerRecord]:
         ]
 
 
+@persistent
 def read_trials(database: Database, study_id: int) -> list[TrialRecord]:
     """Every trial of the study by number, with parameters, epochs and the last attempt: four queries in one view."""
     of_study = optuna_trials.c.study_id == study_id

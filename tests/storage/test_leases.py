@@ -1,5 +1,6 @@
 """The exact budget, taking over from the dead, and the fence: one contract on every kind of database."""
 
+import math
 import os
 import subprocess
 import sys
@@ -8,6 +9,7 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from itertools import count
 
 import optuna
 import psutil
@@ -28,13 +30,21 @@ from storage.hosts import process_start
 from storage.keeper import Keeper
 from storage.leased import LeasedStorage
 from storage.leases import Lease, LeaseTimes, NothingToTake, TrialLeases, Watch, Worker
-from storage.records import read_checkpoints, read_running, read_trials, read_workers
+from storage.records import (
+    read_checkpoints,
+    read_epoch_seconds,
+    read_running,
+    read_study,
+    read_trials,
+    read_workers,
+)
 from storage.studies import (
     Budget,
     StoredStudy,
     create_study,
     delete_study,
     find_study,
+    first_failure,
     pause_study,
     raise_budget,
     resume_study,
@@ -493,11 +503,12 @@ def test_a_training_that_hangs_loses_its_lease_and_one_that_moves_keeps_it(opene
 
 
 @contextmanager
-def failing(opened: Opened, *words: str) -> Iterator[None]:
-    """A database that is away for statements that start with these words, else for all."""
+def failing(opened: Opened, *words: str, times: float = math.inf) -> Iterator[None]:
+    """A database that is away for statements that start with these words, else for all; for the first so many."""
+    failures = count(1)
 
     def fail(connection: object, cursor: object, statement: str, *_: object) -> None:
-        if not words or statement.startswith(words):
+        if (not words or statement.startswith(words)) and next(failures) <= times:
             raise OperationalError(statement, None, Exception("away"), connection_invalidated=True)
 
     event.listen(opened.database.engine, "before_cursor_execute", fail)
@@ -518,6 +529,21 @@ def test_a_training_that_waits_for_the_database_does_not_hang(opened: Opened) ->
         keeper.moved()
         assert leases.report(held, MEASUREMENTS[0], 0.5) == "open"
         keeper.release()
+
+
+def test_whoever_looks_on_waits_out_a_short_outage(opened: Opened) -> None:
+    held = opened.leases(worker("a")).acquire(opened.stored)
+    for look in (
+        lambda: read_study(opened.database, opened.stored).finished,
+        lambda: len(read_trials(opened.database, opened.stored.study_id)),
+        lambda: len(read_running(opened.database, opened.stored.study_id)),
+        lambda: len(read_checkpoints(opened.database, held.trial_id)),
+        lambda: len(read_epoch_seconds(opened.database, opened.stored.study_id)),
+        lambda: first_failure(opened.database, opened.stored.study_id),
+    ):
+        before = look()
+        with failing(opened, times=2):
+            assert look() == before
 
 
 def test_nobody_is_taken_for_dead_while_nothing_can_be_written(opened: Opened) -> None:
