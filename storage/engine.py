@@ -1,7 +1,9 @@
 """From a URL to a database that many processes may use at once."""
 
+from collections.abc import Callable
+from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Concatenate, ParamSpec, Self
 
 from sqlalchemy import URL, Engine, create_engine, inspect, text
 from sqlalchemy.exc import DatabaseError, InterfaceError, SQLAlchemyError
@@ -9,12 +11,13 @@ from sqlalchemy.exc import DatabaseError, InterfaceError, SQLAlchemyError
 from storage import schema
 from storage.backends import CONNECTIONS, backend, parse_url, shown
 from storage.errors import StorageUnavailable
-from storage.transactions import Patience, Transactions, reason
+from storage.transactions import Patience, Result, Transactions, reason
 
 if TYPE_CHECKING:
     from optuna.storages import RDBStorage
 
 
+Given = ParamSpec("Given")
 LOOKING_SECONDS = 5.0  # that whoever looks on waits for a database that is away; workers wait longer
 
 
@@ -35,6 +38,16 @@ class Database:
 
     def __exit__(self, *_: object) -> None:
         self.engine.dispose()
+
+
+def persistent(query: Callable[Concatenate[Database, Given], Result]) -> Callable[Concatenate[Database, Given], Result]:
+    """A reading query that is repeated while the database is away; then it raises StorageUnavailable too."""
+
+    @wraps(query)
+    def read(database: Database, /, *given: Given.args, **named: Given.kwargs) -> Result:
+        return database.transactions.persist(lambda repeated: query(database, *given, **named))
+
+    return read
 
 
 def open_database(url: str) -> Database:

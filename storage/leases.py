@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import Field, asdict, dataclass, replace
+from functools import partial
 from typing import ClassVar, Literal, Protocol
 
 from optuna.distributions import BaseDistribution, distribution_to_json
@@ -148,8 +149,9 @@ class Watch:
     def is_silent(self, row: Row[tuple[object, ...]]) -> bool:
         """Whether the lease has stood as it is for the whole watch."""
         with self._lock:
-            since = self._since.get(_sign_of_life(row))
-            return since is not None and self._monotonic() - since >= self._watch_seconds
+            now, since = self._monotonic(), self._since.get(_sign_of_life(row))
+            looks = self._last_look is not None and now - self._last_look <= self._watch_seconds / 2
+            return looks and since is not None and now - since >= self._watch_seconds
 
 
 def _sign_of_life(row: Row[tuple[object, ...]]) -> tuple[int, int, int]:
@@ -223,7 +225,6 @@ class TrialLeases:
             NothingToTake: the study is not open, or all that is left is held by others.
             StudyDeleted: the study is gone.
         """
-        self._transactions.persist(lambda repeated: self.look_out())
         if not self._transactions.persist(lambda repeated: self._has_something(stored)):
             raise self._nothing(stored)
 
@@ -235,18 +236,26 @@ class TrialLeases:
         """
         while (taken := self._transactions.persist(lambda repeated: self._take_over(stored, "ended"))) is not None:
             try:
-                reported = self._optunas.get_trial(taken.trial_id).intermediate_values
+                trial = self.persist_read(partial(self._optunas.get_trial, taken.trial_id))
             except KeyError:
                 raise StudyDeleted(stored.name) from None
+            reported = trial.intermediate_values
             if reported:
                 self.finish(taken, "pruned", value=reported[max(reported)], reason="the study ended")
             else:
                 self.finish(taken, "failed", reason="the study ended before its first epoch")
+        return self._transactions.persist(lambda repeated: self._count(stored))
+
+    def _count(self, stored: StoredStudy) -> int:
         with self._transactions.read() as connection:
             return len(connection.execute(_leases_of(stored)).all())
 
     def look_out(self) -> None:
-        """Notes which leases give no sign of life, of all studies: those of the dead on other machines."""
+        """Notes which leases give no sign of life, of all studies: those of the dead on other machines.
+
+        For the keeper, after a sign of life of its own: where nobody can write, a full disk or a frozen writer of
+        SQLite, leases can still be read, and all would look dead.
+        """
         limit_ms = round(2000 * self.times.lease)
         # An expiry far ahead is one from before the database's clock was set back.
         gone_by = or_(lease.c.expires_ms <= now_ms(), lease.c.expires_ms > now_ms() + limit_ms)

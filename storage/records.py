@@ -8,7 +8,7 @@ from typing import Literal
 from sqlalchemy import Connection, func, select
 
 from storage.clock import now_ms
-from storage.engine import Database
+from storage.engine import Database, persistent
 from storage.hosts import has_died, this_host
 from storage.schema import (
     attempt,
@@ -104,6 +104,7 @@ class RunningTrial:
     seconds_since_sign_of_life: float
 
 
+@persistent
 def read_studies(database: Database) -> list[StudyRecord]:
     """Every study that has a spec, in the order of creation."""
     with database.transactions.snapshot() as connection:
@@ -111,6 +112,7 @@ def read_studies(database: Database) -> list[StudyRecord]:
         return [_study_record(connection, StoredStudy.from_row(row)) for row in rows]
 
 
+@persistent
 def read_study(database: Database, stored: StoredStudy) -> StudyRecord:
     """The study's counts as they are now."""
     with database.transactions.read() as connection:
@@ -122,6 +124,7 @@ def _study_record(connection: Connection, stored: StoredStudy) -> StudyRecord:
     return StudyRecord(stored, counts.complete, counts.pruned, counts.failed)
 
 
+@persistent
 def read_running(database: Database, study_id: int) -> list[RunningTrial]:
     """The trials that are held or wait to be taken up again, by number."""
     last_epoch = (
@@ -160,6 +163,7 @@ class EpochCheckpoint:
     sha256: str | None
 
 
+@persistent
 def read_checkpoints(database: Database, trial_id: int) -> list[EpochCheckpoint]:
     """The recorded epochs of a trial, the first one first."""
     query = (
@@ -167,26 +171,20 @@ def read_checkpoints(database: Database, trial_id: int) -> list[EpochCheckpoint]
         .where(epoch.c.trial_id == trial_id)
         .order_by(epoch.c.epoch)
     )
-
-    def read(repeated: bool) -> list[EpochCheckpoint]:
-        with database.transactions.read() as connection:
-            return [EpochCheckpoint(*row) for row in connection.execute(query)]
-
-    return database.transactions.persist(read)
+    with database.transactions.read() as connection:
+        return [EpochCheckpoint(*row) for row in connection.execute(query)]
 
 
+@persistent
 def read_epochs(database: Database, trial_id: int) -> list[EpochRecord]:
     """The recorded epochs of a trial, the first one first."""
     columns = [epoch.c[name] for name in EpochRecord.__dataclass_fields__]
     query = select(*columns).where(epoch.c.trial_id == trial_id).order_by(epoch.c.epoch)
-
-    def read(repeated: bool) -> list[EpochRecord]:
-        with database.transactions.read() as connection:
-            return [EpochRecord(*row) for row in connection.execute(query)]
-
-    return database.transactions.persist(read)
+    with database.transactions.read() as connection:
+        return [EpochRecord(*row) for row in connection.execute(query)]
 
 
+@persistent
 def read_unfinished(database: Database) -> dict[str, set[int]]:
     """The numbers of the trials that have not ended, by uid of every study."""
     unfinished = (
@@ -203,6 +201,7 @@ def read_unfinished(database: Database) -> dict[str, set[int]]:
     return dict(found)
 
 
+@persistent
 def read_best(
     database: Database, study_id: int, direction: Literal["maximize", "minimize"]
 ) -> tuple[float, float] | None:
@@ -222,13 +221,9 @@ def read_best(
         .order_by(value.desc() if direction == "maximize" else value, loss)
         .limit(1)
     )
-
-    def read(repeated: bool) -> tuple[float, float] | None:
-        with database.transactions.read() as connection:
-            found = connection.execute(query).first()
-        return None if found is None else (found.value, found.loss)
-
-    return database.transactions.persist(read)
+    with database.transactions.read() as connection:
+        found = connection.execute(query).first()
+    return None if found is None else (found.value, found.loss)
 
 
 def read_artifact_ids(connection: Connection, study_id: int | None) -> set[str]:
@@ -244,6 +239,7 @@ def read_artifact_ids(connection: Connection, study_id: int | None) -> set[str]:
     return {found.removeprefix(ARTIFACT_PREFIX) for found in connection.scalars(query)}
 
 
+@persistent
 def read_epoch_seconds(database: Database, study_id: int, limit: int = 100) -> list[float]:
     """What the epochs recorded last took."""
     query = (
@@ -271,6 +267,7 @@ class WorkerRecord:
     number: int | None
 
 
+@persistent
 def read_workers(database: Database) -> list[WorkerRecord]:
     """Every worker whose last sign of life has not expired, oldest first; of this machine no dead process."""
     here = this_host().machine
@@ -304,6 +301,7 @@ def read_workers(database: Database) -> list[WorkerRecord]:
         ]
 
 
+@persistent
 def read_trials(database: Database, study_id: int) -> list[TrialRecord]:
     """Every trial of the study by number, with parameters, epochs and the last attempt: four queries in one view."""
     of_study = optuna_trials.c.study_id == study_id

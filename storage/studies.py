@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 from sqlalchemy import Connection, Row, Select, func, or_, select, update
 
 from storage.clock import now_ms
-from storage.engine import Database
+from storage.engine import Database, persistent
 from storage.errors import ForeignStudy, StudyDeleted, StudyEnded, StudyNotFound
 from storage.schema import (
     attempt,
@@ -385,6 +385,7 @@ def _timed_out(row: Row[tuple[object, ...]]) -> bool:
     return bool(elapsed_ms >= row.timeout_seconds * 1000)
 
 
+@persistent
 def first_failure(database: Database, study_id: int) -> str | None:
     """Why the first failed trial of the study failed."""
     reasons = (
