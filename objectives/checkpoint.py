@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 _FILE = re.compile(r"(?P<attempt>[0-9]{1,9})-(?P<epoch>[0-9]{1,9})\.ckpt(?P<aside>\.aside)?")
+_LAST_ATTEMPT = 999_999_999  # that a name can hold
 
 
 @dataclass(frozen=True)
@@ -76,6 +77,12 @@ class CheckpointFolder:
         with suppress(OSError):  # a later attempt's file is in it, or it is gone
             self._folder.rmdir()
 
+    def discard(self, saved: SavedCheckpoint) -> None:
+        """Removes one that no database names."""
+        (self._folder / saved.name).unlink(missing_ok=True)
+        with suppress(OSError):
+            self._folder.rmdir()
+
     def _remove(self, kept: tuple[int, ...]) -> None:
         try:
             paths = list(self._folder.iterdir())
@@ -87,6 +94,18 @@ class CheckpointFolder:
                 continue
             if parts["aside"] or int(parts["epoch"]) not in kept:
                 path.unlink(missing_ok=True)
+
+
+def sweep(folder: Path) -> None:
+    """Removes all checkpoints below the folder of a study that has ended: what workers that died there left.
+
+    Whoever still trains one of its trials loses that trial's, too, and writes the next one.
+    """
+    with suppress(OSError):
+        for trial in folder.iterdir():
+            with suppress(OSError):
+                CheckpointFolder(trial, _LAST_ATTEMPT).remove()
+        folder.rmdir()
 
 
 def _sync_names(folder: Path) -> None:

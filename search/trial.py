@@ -10,7 +10,7 @@ from pathlib import Path
 import optuna
 from optuna.storages import BaseStorage
 
-from objectives.checkpoint import CheckpointFolder, SavedCheckpoint
+from objectives.checkpoint import CheckpointFolder, SavedCheckpoint, sweep
 from objectives.errors import CheckpointError
 from objectives.measurement import Diverged, Measurement
 from objectives.protocol import ResumableTraining
@@ -27,7 +27,7 @@ from storage.keeper import Keeper
 from storage.leased import LeasedStorage
 from storage.leases import Lease, Outcome, TrialLeases
 from storage.records import read_checkpoints
-from storage.studies import StudyState
+from storage.studies import StoredStudy, StudyState
 
 log = logging.getLogger(__name__)
 
@@ -41,6 +41,10 @@ class Workplace:
     keeper: Keeper
     checkpoint_root: Path
     monotonic: Callable[[], float] = time.monotonic
+
+    def checkpoints_of(self, stored: StoredStudy) -> Path:
+        """The folder of a study's checkpoints, one folder a trial in it."""
+        return self.checkpoint_root / stored.uid
 
 
 class _OverTime(Exception):
@@ -59,7 +63,7 @@ class Trial:
         self._held = held
         self._spec = spec
         self._storage = LeasedStorage(optunas, place.leases, held)
-        folder = place.checkpoint_root / held.stored.uid / str(held.number)
+        folder = place.checkpoints_of(held.stored) / str(held.number)
         self._checkpoints = CheckpointFolder(folder, held.attempt)
         self._parameters: dict[str, Value] = {}
         self._values: dict[int, float] = {}  # of the study's metric, by epoch
@@ -188,7 +192,14 @@ class Trial:
 
     def _record(self, training: ResumableTraining, measurement: Measurement) -> StudyState:
         value = measurement.metric(self._spec.metric)
-        state = self._leases.report(self._held, measurement, value, self._save(training))
+        saved = self._save(training)
+        try:
+            state = self._leases.report(self._held, measurement, value, saved)
+        except LeaseLost:
+            with self._files_matter_less_than_the_trial():
+                if saved is not None:
+                    self._checkpoints.discard(saved)
+            raise
         self._values[measurement.epoch] = value
         self._place.keeper.epoch_took(measurement.seconds)
         with self._files_matter_less_than_the_trial():
@@ -227,7 +238,7 @@ class Trial:
         reason: str | None,
         system_attributes: dict[str, str] | None = None,
     ) -> TrialFinished:
-        self._leases.finish(
+        state = self._leases.finish(
             self._held,
             outcome,
             value=value,
@@ -237,6 +248,8 @@ class Trial:
         )
         with self._files_matter_less_than_the_trial():
             self._checkpoints.remove()
+        if state == "ended":
+            sweep(self._place.checkpoints_of(self._held.stored))
         return self._finished(outcome, value, reason)
 
     def _reaches_target(self, value: float | None) -> bool:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from optuna.storages import BaseStorage, RDBStorage, get_storage
 
+from objectives.checkpoint import sweep
 from objectives.errors import DataError, DataUnavailable, DeviceError
 from search.document import SpecError
 from search.events import Event, StudyLeft, Waiting
@@ -110,6 +111,8 @@ class _Loop:
         if nothing.state == "paused":
             return f"study {joined.stored.name} is paused"
         held = self._place.leases.settle(joined.stored) if nothing.state == "ended" else nothing.leased
+        if nothing.state == "ended" and not held:
+            sweep(self._place.checkpoints_of(joined.stored))
         return f"others hold the last trials of study {joined.stored.name}" if held else None
 
     def take(self, joined: JoinedStudy) -> Lease:
