@@ -65,15 +65,19 @@ class Soak:
     freezes: int
     pauses: int
     seed: int
+    seconds_per_epoch: float
     broken: str | None = None
-    seconds_per_epoch: float = 0.005
 
     def plan(self) -> list[Harm]:
         """All harm, in order; a function of the seed and the counts. A quarter of the kills damages a checkpoint."""
         chance = random.Random(f"{self.seed}:{self.backend}")
         damages = self.kills // 4
-        kinds: list[HarmKind] = ["damage"] * damages
-        kinds += ["kill"] * (self.kills - damages) + ["freeze"] * self.freezes + ["pause"] * self.pauses
+        counts: dict[HarmKind, int] = {
+            "kill": self.kills - damages,
+            "damage": damages,
+            "freeze": self.freezes,
+            "pause": self.pauses,
+        }
         return sorted(
             (
                 Harm(
@@ -83,7 +87,8 @@ class Soak:
                     chance.randrange(self.workers),
                     chance.uniform(*FREEZE_SECONDS),
                 )
-                for kind in kinds
+                for kind, count in counts.items()
+                for _ in range(count)
             ),
             key=lambda harm: harm.at,
         )
@@ -313,6 +318,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--kills", type=int, default=200)
     parser.add_argument("--freezes", type=int, default=50, help="each longer than the lease")
     parser.add_argument("--pauses", type=int, default=5, help="all workers frozen at once, longer than the lease")
+    parser.add_argument(
+        "--epoch-seconds", type=float, default=0.005, help="that an epoch of the made-up objective takes"
+    )
     parser.add_argument("--seed", type=int, help="of the harm (default: a random one)")
     parser.add_argument("--break", dest="broken", choices=BREAKS, help="take this guard away: the soak must then fail")
     given = parser.parse_args(arguments)
@@ -322,7 +330,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     failed = False
     for backend in given.backend or ("postgresql", "sqlite"):
         options = Soak(
-            backend, given.trials, given.workers, given.kills, given.freezes, given.pauses, seed, given.broken
+            backend=backend,
+            trials=given.trials,
+            workers=given.workers,
+            kills=given.kills,
+            freezes=given.freezes,
+            pauses=given.pauses,
+            seed=seed,
+            seconds_per_epoch=given.epoch_seconds,
+            broken=given.broken,
         )
         folder = Path(tempfile.mkdtemp(prefix="soak-"))
         print(f"{backend}: {given.trials} trials, {given.workers} workers", flush=True)

@@ -1,4 +1,4 @@
-"""What the database, the journals and the files of a soak must say together; read by SQL of its own, not the product's."""
+"""What the database, the journals and the files of a soak must say together; read by SQL of its own."""
 
 import hashlib
 import json
@@ -332,14 +332,14 @@ def _of_journals(evidence: Evidence) -> Iterator[str]:
             if line["what"] == "started":
                 started[number, attempt] += 1
             if line["what"] == "refused" and row["outcome"] in STATES.values():
-                yield f"attempt {attempt} at trial {number} is {row['outcome']}, and its worker was told that it is lost"
+                yield f"attempt {attempt} at trial {number} is {row['outcome']}, and its worker was refused"
             if line.get("parameters") and line["parameters"] != _without_switches(trial):
                 yield f"trial {number} had other parameters in attempt {attempt} than it has now"
             if line["what"] == "acknowledged":
                 acknowledged[number] += 1
-                value = trial.values[0] if trial.values else None
-                if (trial.state, value, row["outcome"]) != (line["outcome"], line["value"], line["outcome"]):
-                    yield f"trial {number} was acknowledged as {line['outcome']}, {line['value']}; it is {trial.state}, {value}"
+                now = trial.state, (trial.values[0] if trial.values else None), row["outcome"]
+                if now != (line["outcome"], line["value"], line["outcome"]):
+                    yield f"trial {number} was acknowledged as {line['outcome']}, {line['value']}; it is {now}"
     yield from (f"trial {number} was acknowledged {n} times" for number, n in acknowledged.items() if n > 1)
     yield from (f"attempt {key[1]} at trial {key[0]} was started {n} times" for key, n in started.items() if n > 1)
     for (number, attempt), row in attempts.items():

@@ -1,4 +1,4 @@
-"""One worker process of a soak: the product's own loop on made-up curves, with a journal, and guards that can be broken.
+"""One worker process of a soak: the product's own loop on made-up curves, with a journal; its guards can be broken.
 
 Imports no torch, and nothing of the soak itself: the server that forks the workers loads this module alone.
 """
