@@ -76,6 +76,12 @@ class CheckpointFolder:
         with suppress(OSError):  # a later attempt's file is in it, or it is gone
             self._folder.rmdir()
 
+    def discard(self, saved: SavedCheckpoint) -> None:
+        """Removes one that no database names."""
+        (self._folder / saved.name).unlink(missing_ok=True)
+        with suppress(OSError):
+            self._folder.rmdir()
+
     def _remove(self, kept: tuple[int, ...]) -> None:
         try:
             paths = list(self._folder.iterdir())

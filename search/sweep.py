@@ -1,6 +1,7 @@
 """Removes checkpoints that nobody will read: of trials that have ended elsewhere, and of studies long gone."""
 
 import shutil
+from contextlib import suppress
 from pathlib import Path
 
 from storage.engine import Database
@@ -27,3 +28,6 @@ def sweep_checkpoints(database: Database, root: Path, now: float) -> None:
     for study in studies:
         if study.name not in unfinished and now - study.stat().st_mtime > FORGOTTEN_SECONDS:
             shutil.rmtree(study, ignore_errors=True)
+        if not unfinished.get(study.name, {0}):
+            with suppress(OSError):  # something else is in it
+                study.rmdir()

@@ -193,7 +193,14 @@ class Trial:
 
     def _record(self, training: ResumableTraining, measurement: Measurement) -> StudyState:
         value = measurement.metric(self._spec.metric)
-        state = self._leases.report(self._held, measurement, value, self._save(training))
+        saved = self._save(training)
+        try:
+            state = self._leases.report(self._held, measurement, value, saved)
+        except LeaseLost:
+            with self._files_matter_less_than_the_trial():
+                if saved is not None:
+                    self._checkpoints.discard(saved)
+            raise
         self._values[measurement.epoch] = value
         self._place.keeper.epoch_took(measurement.seconds)
         with self._files_matter_less_than_the_trial():

@@ -113,9 +113,12 @@ class _Loop:
         """Why a worker should wait for a study of which nothing can be taken; `None` where it should not."""
         if nothing.state == "paused":
             return f"study {joined.stored.name} is paused"
-        # Of an open one a place may be free by now, where somebody's trial has failed.
-        held = nothing.state == "open" or self._place.leases.settle(joined.stored) > 0
-        return f"others hold the last trials of study {joined.stored.name}" if held else None
+        if nothing.state == "open":  # a place may be free by now, where somebody's trial has failed
+            return f"others hold the last trials of study {joined.stored.name}"
+        if self._place.leases.settle(joined.stored):
+            return f"others end the last trials of study {joined.stored.name}"
+        sweep_checkpoints(self._place.database, self._place.checkpoint_root, time.time())
+        return None
 
     def take(self, joined: JoinedStudy) -> Lease:
         """A trial of that study, once what trains it is ready.

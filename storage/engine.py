@@ -1,5 +1,6 @@
 """From a URL to a database that many processes may use at once."""
 
+import threading
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 
 Given = ParamSpec("Given")
+_ALEMBIC = threading.Lock()  # its context is one for the whole process, whatever the database
 LOOKING_SECONDS = 5.0  # that whoever looks on waits for a database that is away; workers wait longer
 
 
@@ -90,7 +92,7 @@ def upgrade_database(url: str) -> tuple[str, str]:
     backend(parsed).check(parsed, create=False)
     engine = _engine(parsed, connections=1)
     try:
-        with backend(parsed).alone(parsed, engine):
+        with _ALEMBIC, backend(parsed).alone(parsed, engine):
             before = _revision(parsed, engine)
             _make_tables(parsed, engine)
     except (DatabaseError, InterfaceError) as error:
@@ -138,7 +140,7 @@ def _check(url: URL, *, create: bool) -> None:
             raise StorageUnavailable.empty(shown(url))
         if found is None:
             # One process makes the tables: where several do it at once, most of them fail.
-            with backend(url).alone(url, engine):
+            with _ALEMBIC, backend(url).alone(url, engine):
                 if _revision(url, engine) is None:
                     _make_tables(url, engine)
                 found = _revision(url, engine)

@@ -152,6 +152,15 @@ def test_removing_spares_a_later_attempt_and_strangers(tmp_path: Path) -> None:
     assert files(folder) == STRANGERS
 
 
+def test_what_no_database_names_is_discarded(tmp_path: Path) -> None:
+    checkpoints = CheckpointFolder(tmp_path / "7", attempt=1)
+    kept, refused = checkpoints.save(1, CONTENT), checkpoints.save(2, OTHER)
+    checkpoints.discard(refused)
+    assert files(tmp_path / "7") == {kept.name}
+    checkpoints.discard(kept)
+    assert files(tmp_path) == set()
+
+
 def test_a_folder_that_is_not_there_is_no_error_and_is_not_made(tmp_path: Path) -> None:
     checkpoints = CheckpointFolder(tmp_path / "7", attempt=1)
     checkpoints.keep_last_two(3)

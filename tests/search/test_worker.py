@@ -6,7 +6,7 @@ from pathlib import Path
 
 import optuna
 import pytest
-from sqlalchemy import event
+from sqlalchemy import event, update
 
 from objectives.hyperparameters import Hyperparameters
 from objectives.protocol import Pulse, ResumableTraining
@@ -21,6 +21,7 @@ from storage.engine import open_for_work
 from storage.hosts import this_host
 from storage.leases import TrialLeases
 from storage.records import TrialRecord, read_trials
+from storage.schema import lease
 from storage.studies import find_study, pause_study, stop_study
 
 Result = tuple[list[Event], list[TrialRecord], str | None]
@@ -161,6 +162,53 @@ def test_a_checkpoint_that_cannot_be_trusted_is_not_used(harm: object, kept: int
     values = [event.value for event in undisturbed if isinstance(event, TrialFinished)]
     assert [trial.value for trial in trials] == values
     assert [epoch.epoch for epoch in trials[0].epochs] == list(range(1, 9))
+
+
+def leave_checkpoints(tmp_path: Path, trial: int) -> None:
+    """What a worker leaves that dies between the end of a trial and the removal of its files."""
+    (study_folder,) = (tmp_path / "checkpoints").iterdir()
+    (study_folder / str(trial)).mkdir()
+    (study_folder / str(trial) / "1-8.ckpt").write_bytes(b"")
+    (study_folder / str(trial) / "1-8.ckpt.aside").write_bytes(b"")
+
+
+def test_the_end_of_a_study_sweeps_what_dead_workers_left(tmp_path: Path) -> None:
+    run(tmp_path, study(3), curve, stop_after=14)  # trial 0 and some epochs of trial 1
+    leave_checkpoints(tmp_path, 0)
+    run(tmp_path, study(3), curve)
+    assert list((tmp_path / "checkpoints").iterdir()) == []
+
+
+def test_a_worker_that_comes_after_the_end_of_a_study_sweeps_what_dead_workers_left(tmp_path: Path) -> None:
+    run(tmp_path, study(1), curve, stop_after=4)
+    (study_folder,) = (tmp_path / "checkpoints").iterdir()
+    run(tmp_path, study(1), curve)
+    study_folder.mkdir()
+    leave_checkpoints(tmp_path, 0)
+    run(tmp_path, study(1), curve)
+    assert list((tmp_path / "checkpoints").iterdir()) == []
+
+
+def test_a_worker_whose_report_is_refused_leaves_no_checkpoint_of_it(tmp_path: Path) -> None:
+    calls: list[int] = []
+
+    def taken_over_in_epoch_3(
+        hyperparameters: Hyperparameters, seed: int, resume: bytes | None, pulse: Pulse
+    ) -> ResumableTraining:
+        def take() -> None:
+            calls.append(len(calls))
+            if len(calls) == 3:
+                database, _ = open_for_work(f"sqlite:///{tmp_path}/a.db")
+                with database, database.transactions.write() as connection:
+                    connection.execute(update(lease).values(owner="another", attempt=2))
+
+        return synthetic_curve(hyperparameters, 8, seed, resume=resume, pulse=take)
+
+    events, _, _ = run(tmp_path, study(1), taken_over_in_epoch_3, stop_after=4)
+    last = events[-1]
+    assert isinstance(last, TrialFinished)
+    assert (last.outcome, last.epochs) == ("lost", 2)
+    assert sorted(path.name for path in (tmp_path / "checkpoints").rglob("*.ckpt")) == ["1-1.ckpt", "1-2.ckpt"]
 
 
 def test_a_folder_that_cannot_be_written_costs_checkpoints_and_no_trial(

@@ -4,6 +4,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -80,6 +81,16 @@ def test_eight_processes_open_an_empty_database_at_once(backend: str, new_databa
     code = f"from storage.engine import open_for_work; open_for_work({url!r})"
     processes = [subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.PIPE) for _ in range(8)]
     assert [(process.communicate(timeout=120)[1], process.returncode) for process in processes] == [(b"", 0)] * 8
+
+
+def test_threads_of_one_process_make_databases_at_once(tmp_path: Path) -> None:
+    def make(number: int) -> str:
+        database, _ = open_for_work(f"sqlite:///{tmp_path}/{number}.db")
+        with database, database.transactions.read() as connection:
+            return str(connection.scalar(text(f"SELECT version_num FROM {schema.VERSION_TABLE}")))
+
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(make, range(4))) == [schema.HEAD] * 4
 
 
 def test_a_file_that_is_no_database_of_ours_is_left_alone(tmp_path: Path) -> None:
