@@ -13,14 +13,16 @@ from torch import Tensor
 from objectives.errors import DeviceError
 
 
-def pick_device(name: str) -> torch.device:
+def pick_device(name: str, process: int = 0) -> torch.device:
     """The device called `name`: auto (CUDA, else MPS, else CPU), cpu, cuda, cuda:1, mps.
+
+    Where auto or cuda finds several GPUs, the processes of one machine, counted from 0, take them in turn.
 
     Raises DeviceError for another name, or where this machine has no such device.
     """
     if name == "auto":
         present = (kind for kind, exists in (("cuda", torch.cuda.is_available()), ("mps", _has_mps())) if exists)
-        return torch.device(next(present, "cpu"))
+        return _in_turn(torch.device(next(present, "cpu")), process)
     kind, _, index = name.partition(":")
     if name != "cpu" and name != "mps" and not (kind == "cuda" and (index.isdecimal() or name == "cuda")):
         raise DeviceError(f'device "{name}" is unknown: choose auto, cpu, cuda, cuda:1 (any number) or mps')
@@ -28,7 +30,13 @@ def pick_device(name: str) -> torch.device:
         raise DeviceError('device "mps": PyTorch finds no Apple GPU here; choose cpu or auto')
     if kind == "cuda" and (count := torch.cuda.device_count()) <= int(index or 0):
         raise DeviceError(f'device "{name}": PyTorch finds {count} CUDA devices here; choose cpu or auto')
-    return torch.device(name)
+    return _in_turn(torch.device(name), process)
+
+
+def _in_turn(device: torch.device, process: int) -> torch.device:
+    if device.type != "cuda" or device.index is not None or (count := torch.cuda.device_count()) == 1:
+        return device
+    return torch.device("cuda", process % count)
 
 
 def _has_mps() -> bool:

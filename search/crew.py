@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+from search.settings import PROCESS
+
 SUPERVISED = "HYPERSEARCH_SUPERVISED"  # in the environment of a worker process: it ends when its standard input does
 SHORT_LIFE_SECONDS = 20.0  # whoever dies sooner has not worked
 SHORT_LIVES = 3  # in a row: then it is not started again
@@ -34,6 +36,7 @@ def divide_cores(workers: int | None, threads: int | None, cores: int) -> tuple[
 
 @dataclass
 class _Member:
+    number: int  # from 0: one that is started again keeps it
     process: subprocess.Popen[bytes]
     started: float
     short_lives: int = 0
@@ -64,8 +67,8 @@ class Crew:
         # -P: the working folder is not searched for modules, whatever it holds
         self._command = [sys.executable, "-P", "-m", "hypersearch", "worker", *arguments]
         try:
-            for _ in range(self.count):
-                self._members.append(self._start())
+            for number in range(self.count):
+                self._members.append(self._start(number))
             yield
         finally:
             self._stop()
@@ -87,7 +90,7 @@ class Crew:
             if lives >= SHORT_LIVES:
                 self._leave(code)
             else:
-                self._members.append(self._start(lives))
+                self._members.append(self._start(member.number, lives))
         return bool(self._members)
 
     def wait(self) -> None:
@@ -100,14 +103,14 @@ class Crew:
         if code in TOLD_WHY:
             self.last_words = "each has said why above"
 
-    def _start(self, short_lives: int = 0) -> _Member:
+    def _start(self, number: int, short_lives: int = 0) -> _Member:
         process = subprocess.Popen(
             self._command,
             stdin=subprocess.PIPE,
-            env={**os.environ, **self.environment, SUPERVISED: "1"},
+            env={**os.environ, **self.environment, SUPERVISED: "1", PROCESS: str(number)},
             start_new_session=True,  # Ctrl-C comes to this process, which tells them
         )
-        return _Member(process, self.monotonic(), short_lives)
+        return _Member(number, process, self.monotonic(), short_lives)
 
     def _stop(self) -> None:
         for member in self._members:

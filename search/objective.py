@@ -31,6 +31,7 @@ class Machine:
     files: Files
     device: str = "auto"
     threads: int | None = None  # None: all cores
+    process: int = 0  # of several on this machine: they take its GPUs in turn
     synthetic_seconds: float = 0.0  # that an epoch of the made-up objective takes
 
 
@@ -58,7 +59,7 @@ def build_objective(
     from objectives import data, device, model_file, training
     from search.pictures import incumbent_files
 
-    chosen = device.pick_device(machine.device)
+    chosen = device.pick_device(machine.device, machine.process)
     threads = device.set_threads(machine.threads)
     device.keep_freed_memory()
     dataset = data.open_dataset(

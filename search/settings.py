@@ -9,6 +9,7 @@ import platformdirs
 from search.objective import Files, Machine
 from storage.backends import parse_url, sqlite_path
 
+PROCESS = "HYPERSEARCH_PROCESS"  # set by search.crew for the processes that it starts
 DEFAULT_STORAGE = "sqlite:///hypersearch.db"
 
 
@@ -21,6 +22,7 @@ class Settings:
     cache_root: Path  # decoded ones
     artifact_root: str | None  # a folder or s3://bucket/prefix
     user_files: Path  # the user's data folder
+    process: int  # of several that one command started
     synthetic_seconds: float  # that an epoch of the made-up objective takes: for tests of many workers
 
     @classmethod
@@ -33,6 +35,7 @@ class Settings:
             cache_root=cache / "decoded",
             artifact_root=environment.get("HYPERSEARCH_ARTIFACTS") or None,
             user_files=Path(platformdirs.user_data_dir("hypersearch", appauthor=False)),
+            process=int(environment.get(PROCESS) or 0),
             synthetic_seconds=float(environment.get("HYPERSEARCH_SYNTHETIC_SECONDS") or 0),
         )
 
@@ -61,5 +64,6 @@ class Settings:
             files=files,
             device=device,
             threads=threads,
+            process=self.process,
             synthetic_seconds=self.synthetic_seconds,
         )

@@ -206,7 +206,8 @@ class TrialLeases:
         """
         if self._waits:
             self.look(stored)
-        while True:
+        taken: Lease | None = None
+        while taken is None:
             try:
                 taken = self._transactions.persist(lambda repeated: self._create(stored))
             except _NoRoom:
@@ -214,9 +215,8 @@ class TrialLeases:
                 raise self._nothing(stored) from None
             except _Takeable:
                 taken = self._transactions.persist(lambda repeated: self._take_over(stored, "open"))
-            if taken is not None:
-                self._waits = False
-                return taken
+        self._waits = False
+        return taken
 
     def look(self, stored: StoredStudy) -> None:
         """Whether `acquire` is worth its lock now: it may still find that others were first.
@@ -286,7 +286,7 @@ class TrialLeases:
 
         return self._transactions.persist(end)
 
-    def _create(self, stored: StoredStudy) -> Lease | None:
+    def _create(self, stored: StoredStudy) -> Lease:
         taken: list[Lease] = []
 
         def room_is_left(connection: Connection) -> None:
@@ -349,14 +349,12 @@ class TrialLeases:
                     continue
                 if reason == "ours":
                     return Lease(stored, found.trial_id, found.number, self.worker.id, found.attempt)
-                taken = self._adopt(connection, stored, found, None if found.owner is None else reason)
-                if taken is not None:
-                    return taken
+                return self._adopt(connection, stored, found, None if found.owner is None else reason)
         return None
 
     def _adopt(
         self, connection: Connection, stored: StoredStudy, found: Row[tuple[object, ...]], lost: str | None
-    ) -> Lease | None:
+    ) -> Lease:
         if lost is not None:
             _close_attempt(connection, found, "lost", lost)
             connection.execute(worker.delete().where(worker.c.worker_id == found.owner))  # it beats again if it lives

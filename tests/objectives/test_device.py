@@ -40,7 +40,15 @@ def test_auto_is_the_best_that_is_there(machine: pytest.MonkeyPatch) -> None:
 def test_a_device_that_is_there_is_picked_by_name(machine: pytest.MonkeyPatch, name: str) -> None:
     with_gpus(machine, 2)
     machine.setattr(torch.backends.mps, "is_available", lambda: True)
-    assert pick_device(name) == torch.device(name)
+    assert pick_device(name, 4) == torch.device("cuda:0" if name == "cuda" else name)
+
+
+@pytest.mark.parametrize("name", ["auto", "cuda"])
+def test_processes_take_the_gpus_of_a_machine_in_turn(machine: pytest.MonkeyPatch, name: str) -> None:
+    with_gpus(machine, 3)
+    assert [str(pick_device(name, process)) for process in range(5)] == [f"cuda:{index}" for index in (0, 1, 2, 0, 1)]
+    with_gpus(machine, 1)
+    assert [str(pick_device(name, process)) for process in range(2)] == ["cuda", "cuda"]
 
 
 @pytest.mark.parametrize("name", ["gpu", "CUDA", "cuda:", "cuda:x", "cuda:-1", "cpu:0", "mps:1", "", "meta"])
