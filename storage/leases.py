@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import Field, asdict, dataclass, replace
+from functools import cache
 from typing import ClassVar, Literal, Protocol
 
 from optuna.distributions import BaseDistribution, distribution_to_json
@@ -257,7 +258,7 @@ class TrialLeases:
             leases = connection.execute(_leases_of(stored)).all()
             if state != "open" or timed_out:
                 return False
-            if any(self._reason_to_take(row) is not None for row in leases):
+            if self._takeable(leases):
                 return True
             budget = connection.scalar(select(study.c.trials).where(study.c.study_id == stored.study_id)) or 0
             return count_trials(connection, stored.study_id).finished + len(leases) < budget
@@ -281,7 +282,7 @@ class TrialLeases:
             row = lock_study(connection, stored)
             leases = connection.execute(_leases_of(stored)).all()
             counts = count_trials(connection, stored.study_id)
-            if row.state == "open" and any(self._reason_to_take(found) is not None for found in leases):
+            if row.state == "open" and self._takeable(leases):
                 raise _Takeable
             if row.state != "open" or due(row, counts) is not None:
                 raise _NoRoom
@@ -310,7 +311,13 @@ class TrialLeases:
             self._optunas.create_new_trial(stored.study_id)
         return taken[-1]
 
-    def _reason_to_take(self, row: Row[tuple[object, ...]]) -> str | None:
+    def _takeable(self, leases: Iterable[Row[tuple[object, ...]]]) -> list[tuple[Row[tuple[object, ...]], str]]:
+        """The leases whose trials this worker may take up, each with the reason."""
+        died = cache(has_died)  # a process may hold many: it is looked for once
+        reasons = ((row, self._reason_to_take(row, died)) for row in leases)
+        return [(row, reason) for row, reason in reasons if reason is not None]
+
+    def _reason_to_take(self, row: Row[tuple[object, ...]], died: Callable[[int, float], bool]) -> str | None:
         """Why this worker may take the trial of a lease up; `None` where its owner is, or may be, alive."""
         if row.state != "RUNNING":
             return ENDED_ELSEWHERE
@@ -318,7 +325,7 @@ class TrialLeases:
             return "handed back"
         if row.owner == self.worker.id:
             return "ours"  # a COMMIT that took it went unanswered
-        if row.machine == self.worker.machine and has_died(row.pid, row.process_started):
+        if row.machine == self.worker.machine and died(row.pid, row.process_started):
             return "its process is gone"
         return "no sign of life" if self.watch.is_silent(row) else None
 
@@ -327,10 +334,7 @@ class TrialLeases:
             row = lock_study(connection, stored)
             if row.state != state:
                 return None
-            for found in connection.execute(_leases_of(stored)).all():
-                reason = self._reason_to_take(found)
-                if reason is None:
-                    continue
+            for found, reason in self._takeable(connection.execute(_leases_of(stored)).all()):
                 if reason == ENDED_ELSEWHERE:
                     connection.execute(lease.delete().where(lease.c.trial_id == found.trial_id))
                     _close_attempt(connection, found, "lost", reason)
