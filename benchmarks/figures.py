@@ -26,6 +26,7 @@ def cpu_model() -> str:
 
 
 def machine(*packages: str) -> str:
-    """The processor, its cores, and the versions of Python and these packages."""
+    """The processor, its cores, what else they do now, and the versions of Python and these packages."""
     versions = ", ".join(f"{name} {version(name)}" for name in packages)
-    return f"{cpu_model()}, {os.cpu_count()} cores, Python {platform.python_version()}, {versions}"
+    load = f"load average {os.getloadavg()[0]:.1f}"
+    return f"{cpu_model()}, {os.cpu_count()} cores, {load}, Python {platform.python_version()}, {versions}"

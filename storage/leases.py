@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import Field, asdict, dataclass, replace
-from functools import partial
+from functools import cache, partial
 from typing import ClassVar, Literal, Protocol
 
 from optuna.distributions import BaseDistribution, distribution_to_json
@@ -13,6 +13,7 @@ from optuna.exceptions import UpdateFinishedTrialError
 from optuna.storages import BaseStorage
 from optuna.trial import TrialState
 from sqlalchemy import Connection, Row, Select, Update, exists, func, or_, select, update
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.sql.elements import ColumnElement
 from sqlalchemy.sql.functions import FunctionElement
 
@@ -269,7 +270,7 @@ class TrialLeases:
             leases = connection.execute(_leases_of(stored)).all()
             if state != "open" or timed_out:
                 return False
-            if any(self._reason_to_take(row) is not None for row in leases):
+            if self._takeable(leases):
                 return True
             budget = connection.scalar(select(study.c.trials).where(study.c.study_id == stored.study_id)) or 0
             return count_trials(connection, stored.study_id).finished + len(leases) < budget
@@ -293,7 +294,7 @@ class TrialLeases:
             row = lock_study(connection, stored)
             leases = connection.execute(_leases_of(stored)).all()
             counts = count_trials(connection, stored.study_id)
-            if row.state == "open" and any(self._reason_to_take(found) is not None for found in leases):
+            if row.state == "open" and self._takeable(leases):
                 raise _Takeable
             if row.state != "open" or due(row, counts) is not None:
                 raise _NoRoom
@@ -322,7 +323,13 @@ class TrialLeases:
             self._optunas.create_new_trial(stored.study_id)
         return taken[-1]
 
-    def _reason_to_take(self, row: Row[tuple[object, ...]]) -> str | None:
+    def _takeable(self, leases: Iterable[Row[tuple[object, ...]]]) -> list[tuple[Row[tuple[object, ...]], str]]:
+        """The leases whose trials this worker may take up, each with the reason."""
+        died = cache(has_died)  # a process may hold many: it is looked for once
+        reasons = ((row, self._reason_to_take(row, died)) for row in leases)
+        return [(row, reason) for row, reason in reasons if reason is not None]
+
+    def _reason_to_take(self, row: Row[tuple[object, ...]], died: Callable[[int, float], bool]) -> str | None:
         """Why this worker may take the trial of a lease up; `None` where its owner is, or may be, alive."""
         if row.state != "RUNNING":
             return ENDED_ELSEWHERE
@@ -330,7 +337,7 @@ class TrialLeases:
             return "handed back"
         if row.owner == self.worker.id:
             return "ours"  # a COMMIT that took it went unanswered
-        if row.machine == self.worker.machine and has_died(row.pid, row.process_started):
+        if row.machine == self.worker.machine and died(row.pid, row.process_started):
             return "its process is gone"
         return "no sign of life" if self.watch.is_silent(row) else None
 
@@ -339,10 +346,7 @@ class TrialLeases:
             row = lock_study(connection, stored)
             if row.state != state:
                 return None
-            for found in connection.execute(_leases_of(stored)).all():
-                reason = self._reason_to_take(found)
-                if reason is None:
-                    continue
+            for found, reason in self._takeable(connection.execute(_leases_of(stored)).all()):
                 if reason == ENDED_ELSEWHERE:
                     connection.execute(lease.delete().where(lease.c.trial_id == found.trial_id))
                     _close_attempt(connection, found, "lost", reason)
@@ -467,7 +471,10 @@ class TrialLeases:
                 connection.execute(reports.insert(), reported)
                 return read_state(connection, held.stored)
 
-        state, timed_out = self._transactions.persist(write)
+        try:
+            state, timed_out = self._transactions.persist(write)
+        except IntegrityError:  # another program has reported this step
+            state, timed_out = self._transactions.persist(lambda repeated: write(True))
         return self._end_if_due(held.stored) if timed_out else state
 
     def _end_if_due(self, stored: StoredStudy) -> StudyState:

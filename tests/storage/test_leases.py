@@ -475,6 +475,14 @@ def test_a_trial_that_plain_optuna_ended_is_left_alone(opened: Opened, shared_ur
     assert opened.outcomes(held) == [("a", "lost", "ended by another program")]
 
 
+def test_a_report_wins_over_another_programs_of_the_same_step(opened: Opened) -> None:
+    leases = opened.leases(worker("a"))
+    held = leases.acquire(opened.stored)
+    opened.rdb.set_trial_intermediate_value(held.trial_id, 1, 0.25)
+    leases.report(held, MEASUREMENTS[0], 0.5)
+    assert opened.rdb.get_trial(held.trial_id).intermediate_values == {1: 0.5}
+
+
 def test_a_running_trial_of_plain_optuna_is_somebody_elses(opened: Opened) -> None:
     with opened.database.transactions.writing():
         theirs = opened.rdb.create_new_trial(opened.stored.study_id)
