@@ -39,7 +39,7 @@ def is_passing(error: BaseException) -> bool:
     original: BaseException | None = found.orig
     if (code := getattr(original, "sqlite_errorcode", None)) is not None:
         return code & 0xFF in SQLITE_PASSING
-    number = original.args[0] if original is not None and original.args else 0
+    number = original.args[0] if original is not None and original.args else None
     if isinstance(number, int):  # MySQL's; its SQLSTATE, which newer drivers give too, says less
         return number in MYSQL_PASSING
     state: str | None = getattr(original, "sqlstate", None)
