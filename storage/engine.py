@@ -110,6 +110,7 @@ def _engine(url: URL, connections: int, *, create: bool = False) -> Engine:
 
 
 def _optunas(url: URL, connections: int = CONNECTIONS, *, make_tables: bool = False) -> "RDBStorage":
+    from optuna.exceptions import OptunaError
     from optuna.storages import RDBStorage
 
     try:
@@ -120,7 +121,7 @@ def _optunas(url: URL, connections: int = CONNECTIONS, *, make_tables: bool = Fa
             skip_compatibility_check=True,  # _check says it in our words
             skip_table_creation=not make_tables,
         )
-    except (SQLAlchemyError, OSError) as error:
+    except (SQLAlchemyError, OptunaError, OSError) as error:
         raise _unusable(url, error) from error
 
 
