@@ -10,7 +10,7 @@ from importlib.metadata import version
 
 from optuna import logging as optuna_logging
 
-from benchmarks.faults import clocks, freezes, network, restarts, starts, statements
+from benchmarks.faults import clocks, commands, freezes, network, restarts, starts, statements
 from benchmarks.faults.lab import BACKENDS, Lab, Result, device, laboratory
 
 Case = Callable[[Lab, int], Result]
@@ -24,6 +24,9 @@ CASES: dict[str, tuple[Case, tuple[str, ...], int]] = {
     "statements": (statements.forced, BACKENDS, 1),
     "conflicts": (statements.real_conflicts, BACKENDS, 3),
     "clocks": (clocks.stepped, BACKENDS, 4),
+    "disk": (commands.disk_full, ("sqlite",), 3),
+    "connections": (commands.server_full, ("postgresql",), 3),
+    "gone": (commands.server_gone, ON_SERVERS, 3),
 }
 
 

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import tempfile
 import time
+import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -105,7 +106,7 @@ class Lab:
 
     def new_url(self) -> str:
         """Of an empty database, or one that is not there yet."""
-        name = f"lab_{next(self._numbers)}"
+        name = f"lab_{uuid.uuid4().hex[:12]}"
         return f"sqlite:///{self.folder}/{name}.db" if self._server is None else self.server.database(name)
 
     def study(self, trials: int, epochs: int = 5, url: str | None = None) -> Order:

@@ -12,14 +12,14 @@ WORKERS = 4
 
 
 def restarted(lab: Lab, times: int, scale: float = SCALE) -> Result:
-    """Half of the times at once, half gently; outages from none to twice the lease, spread evenly."""
+    """Half at once, half gently; outages from none to twice the lease, evenly spread (one: the longest)."""
     drawn = random.Random(0)
     longest = 2 * 60.0 * scale
     wrong: list[str] = []
     waits = []
     for turn in range(times):
-        outage = longest * turn / max(1, times - 1)
-        signal = lab.server.at_once if turn % 2 else lab.server.gently
+        outage = longest * turn / (times - 1) if times > 1 else longest
+        signal = lab.server.gently if turn % 2 else lab.server.at_once
         order = replace(lab.study(trials=2 * WORKERS), scale=scale)
         processes = [lab.start(replace(order, name=f"worker-{number}")) for number in range(WORKERS)]
         until(lambda started=processes: all_train(started))
