@@ -54,8 +54,11 @@ def join(database: Database, optunas: "BaseStorage", request: Request) -> Joined
 
 def create_or_join(storage_url: str, request: Request) -> JoinedStudy:
     """As `join`, in the database at a URL, made where it is not there. Raises StorageUnavailable too."""
+    from optuna import logging as optuna_logging
+
     from storage.engine import open_for_work
 
+    optuna_logging.set_verbosity(optuna_logging.WARNING)
     parse_spec(merge(request.document or {}, request.changes), request.source)  # before anything is created
     database, rdb = open_for_work(storage_url)
     with database:

@@ -76,7 +76,9 @@ class Trial:
             yield from self._run(objective)
         except (LeaseLost, StudyDeleted) as lost:
             yield self._finished("lost", None, str(lost))
-        except BaseException:  # Ctrl-C, a closed generator, a storage that is gone: somebody goes on with the trial
+        except StorageUnavailable:  # after all patience: nor could the trial be handed back
+            raise
+        except BaseException:  # Ctrl-C, a closed generator, an error of the storage: somebody goes on with the trial
             self._hand_back()
             raise
         finally:

@@ -1,6 +1,9 @@
 """From a URL to a database that many processes may use at once."""
 
+import logging
+import random
 import threading
+import time
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
@@ -18,6 +21,7 @@ if TYPE_CHECKING:
     from optuna.storages import RDBStorage
 
 
+log = logging.getLogger(__name__)
 Given = ParamSpec("Given")
 _ALEMBIC = threading.Lock()  # its context is one for the whole process, whatever the database
 LOOKING_SECONDS = 5.0  # that whoever looks on waits for a database that is away; workers wait longer
@@ -69,16 +73,49 @@ def open_for_work(
 ) -> "tuple[Database, RDBStorage]":
     """Opens the database at `url`, made where it is not there, with Optuna's storage on the same engine.
 
+    A server that starts, or has no connection left, is waited for.
+
     Raises:
         StorageURLError: the URL cannot be used.
         StorageUnavailable: the database cannot be made, or used as it is.
     """
     parsed = parse_url(url)
-    _check(parsed, create=True)
-    rdb = _optunas(parsed, connections)
+
+    def enter() -> "RDBStorage":
+        _check(parsed, create=True)
+        return _optunas(parsed, connections)
+
+    rdb = _let_in(enter, patience or Patience())
     database = Database(parsed, rdb.engine, patience)
     database.transactions.attach(rdb)
     return database, rdb
+
+
+# What servers say before they know who asks; PostgreSQL's driver then gives no SQLSTATE.
+NOBODY_ENTERS = (
+    "too many clients",
+    "too many connections",
+    "connection slots",
+    "starting up",
+    "shutting down",
+    "recovery mode",
+)
+
+
+def _let_in(enter: "Callable[[], RDBStorage]", patience: Patience) -> "RDBStorage":
+    """Enters where a server that is there lets nobody in for now, within the patience; jitter keeps a crowd apart."""
+    deadline, said = time.monotonic() + patience.seconds, False
+    while True:
+        try:
+            return enter()
+        except StorageUnavailable as error:
+            passes = any(words in str(error).lower() for words in NOBODY_ENTERS)
+            if not passes or time.monotonic() >= deadline:
+                raise
+            if not said:
+                said = True
+                log.warning("%s: trying again for %.0f s", error, patience.seconds)
+            time.sleep(random.uniform(0, patience.longest_delay_seconds))
 
 
 def upgrade_database(url: str) -> tuple[str, str]:
@@ -112,6 +149,7 @@ def _engine(url: URL, connections: int, *, create: bool = False) -> Engine:
 
 
 def _optunas(url: URL, connections: int = CONNECTIONS, *, make_tables: bool = False) -> "RDBStorage":
+    from optuna.exceptions import OptunaError
     from optuna.storages import RDBStorage
 
     try:
@@ -122,7 +160,7 @@ def _optunas(url: URL, connections: int = CONNECTIONS, *, make_tables: bool = Fa
             skip_compatibility_check=True,  # _check says it in our words
             skip_table_creation=not make_tables,
         )
-    except (SQLAlchemyError, OSError) as error:
+    except (SQLAlchemyError, OptunaError, OSError) as error:
         raise _unusable(url, error) from error
 
 

@@ -39,13 +39,13 @@ def is_passing(error: BaseException) -> bool:
     original: BaseException | None = found.orig
     if (code := getattr(original, "sqlite_errorcode", None)) is not None:
         return code & 0xFF in SQLITE_PASSING
-    if original is not None and hasattr(original, "sqlstate"):
-        state: str | None = original.sqlstate
-        if state is None:  # the server has not answered at all, or the statement never left
-            return isinstance(found, OperationalError)
-        return state.startswith(POSTGRESQL_PASSING)
-    number = original.args[0] if original is not None and original.args else 0
-    return number in MYSQL_PASSING
+    number = original.args[0] if original is not None and original.args else None
+    if isinstance(number, int):  # MySQL's; its SQLSTATE, which newer drivers give too, says less
+        return number in MYSQL_PASSING
+    state: str | None = getattr(original, "sqlstate", None)
+    if state is None:  # the server has not answered at all, or the statement never left
+        return isinstance(found, OperationalError)
+    return state.startswith(POSTGRESQL_PASSING)
 
 
 def reason(error: BaseException) -> str:

@@ -88,6 +88,7 @@ def _late(error: BaseException) -> int:
     from search.dashboard import NotLoopback
     from search.document import SpecError
     from search.launch import Stopped, WorkFailed
+    from storage.transactions import reason
 
     match error:
         case SpecError() | NotLoopback():
@@ -97,9 +98,7 @@ def _late(error: BaseException) -> int:
         case Stopped():
             return _fail(str(error), error.exit_code)
         case StorageInternalError() | SQLAlchemyError():
-            cause = error.__cause__ or error
-            reason = getattr(cause, "orig", cause)
-            return _fail(f"the storage failed: {reason}; see that it is reachable, writable and has room", 3)
+            return _fail(f"the storage failed: {reason(error)}; see that it is reachable, writable and has room", 3)
         case OSError():
             return _fail(f"{error.filename or ''}: {error.strerror}".lstrip(": "), 3)
     raise error

@@ -1,0 +1,144 @@
+"""A worker process for fault cases: the product's loop, which also logs what it was told and how long it waited."""
+
+import json
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+from optuna import logging as optuna_logging
+from sqlalchemy import Connection, Row
+
+from search.events import EpochFinished, TrialFinished, TrialStarted
+from search.objective import Machine, build_objective
+from search.study import JoinedStudy, stored_spec
+from search.worker import this_worker, work, workplace
+from storage import leases
+from storage.engine import open_for_work
+from storage.hosts import Host, this_host
+from storage.leases import LeaseTimes, TrialLeases
+from storage.studies import StoredStudy, find_study
+from storage.transactions import Patience
+
+TIMED = ("acquire", "record_parameters", "report", "finish")
+
+
+@dataclass(frozen=True)
+class Order:
+    """What one worker process shall do."""
+
+    url: str
+    study: str
+    folder: str  # of checkpoints and logs
+    name: str  # of its log
+    scale: float = 1.0  # of the product's lease times: 0.2 makes a lease of 12 s
+    epoch_seconds: float = 0.5
+    machine: str = ""  # it says to be on; this one if empty
+    freezes_in: str = ""  # stops itself in its first transaction of that kind, once that holds the study's row
+    patience_seconds: float = 600.0
+
+    @property
+    def log(self) -> Path:
+        """Its log: one JSON document a line."""
+        return Path(self.folder) / f"{self.name}.log"
+
+
+def scaled(scale: float) -> LeaseTimes:
+    """The product's lease times, all shorter by one factor."""
+    times = LeaseTimes()
+    return LeaseTimes(times.lease * scale, times.renewal * scale, times.watch * scale, times.hung * scale)
+
+
+class _Log:
+    def __init__(self, path: Path) -> None:
+        self._file = path.open("a")
+
+    def write(self, kind: str, **facts: str | int | float | None) -> None:
+        self._file.write(json.dumps({"kind": kind, "at": time.monotonic(), **facts}) + "\n")
+        self._file.flush()
+
+
+def _time_operations(log: _Log) -> None:
+    def timed(name: str, method: Callable[..., object]) -> Callable[..., object]:
+        def call(*given: object, **named: object) -> object:
+            started = time.monotonic()
+            try:
+                return method(*given, **named)
+            finally:
+                log.write("waited", operation=name, seconds=time.monotonic() - started)
+
+        return call
+
+    for name in TIMED:
+        setattr(TrialLeases, name, timed(name, getattr(TrialLeases, name)))
+
+
+def _freeze_in(operation: str) -> None:
+    inside = False
+    method, lock = getattr(TrialLeases, operation), leases.lock_study
+
+    def call(*given: object, **named: object) -> object:
+        nonlocal inside
+        inside = True
+        return method(*given, **named)
+
+    def lock_and_freeze(connection: Connection, stored: StoredStudy) -> Row[tuple[object, ...]]:
+        nonlocal inside
+        row = lock(connection, stored)
+        if inside:
+            setattr(TrialLeases, operation, method)
+            inside = False
+            os.kill(os.getpid(), signal.SIGSTOP)
+        return row
+
+    setattr(TrialLeases, operation, call)
+    leases.lock_study = lock_and_freeze
+
+
+def run(order: Order) -> None:
+    """Works on the study until it has ended."""
+    optuna_logging.set_verbosity(optuna_logging.WARNING)
+    log = _Log(order.log)
+    if order.freezes_in:
+        _freeze_in(order.freezes_in)
+    _time_operations(log)
+    patience = Patience(order.patience_seconds, longest_delay_seconds=Patience().longest_delay_seconds * order.scale)
+    database, rdb = open_for_work(order.url, patience=patience)
+    host = this_host()
+    me = this_worker(Host(host.name, order.machine or host.machine), "none", 1)
+    if order.machine:
+        me = replace(me, pid=2**22 + 1)  # no process of this machine
+    log.write("start", worker=me.id)
+    machine = Machine(*(Path(order.folder) / name for name in ("data", "cache", "checkpoints")))
+    machine = replace(machine, synthetic_seconds=order.epoch_seconds)
+
+    def choose() -> list[JoinedStudy]:
+        stored = find_study(database, order.study)
+        return [JoinedStudy(stored, stored_spec(stored))]
+
+    with (
+        database,
+        workplace(database, rdb, me, machine.checkpoint_root, scaled(order.scale)) as place,
+        closing(work(place, rdb, choose, lambda spec: build_objective(spec, machine))) as events,
+    ):
+        for event in events:
+            match event:
+                case TrialStarted(_, number, attempt):
+                    log.write("trial", number=number, attempt=attempt)
+                case EpochFinished(number, measurement, value):
+                    log.write("epoch", number=number, epoch=measurement.epoch, value=value)
+                case TrialFinished():
+                    log.write("end", number=event.number, outcome=event.outcome, value=event.value)
+
+
+def command(order: Order) -> list[str]:
+    """How to start it."""
+    return [sys.executable, "-P", "-m", "benchmarks.faults.worker", json.dumps(asdict(order))]
+
+
+if __name__ == "__main__":
+    run(Order(**json.loads(sys.argv[1])))
