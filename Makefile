@@ -33,4 +33,4 @@ kill-points: $(INSTALLED)
 	$(BIN)/python -m benchmarks.kill_points --backend mariadb --times 5
 
 clean:
-	rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis hypersearch.db hypersearch.db-wal hypersearch.db-shm hypersearch.db.lock
+	rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis hypersearch.db hypersearch.db-wal hypersearch.db-shm hypersearch.db.lock hypersearch.files

@@ -22,7 +22,7 @@ from sqlalchemy import Connection, Row
 from objectives.checkpoint import CheckpointFolder
 from objectives.synthetic import synthetic_curve  # noqa: F401 - as above
 from search.events import Event, TrialFinished, TrialStarted
-from search.objective import Machine, build_objective
+from search.objective import Files, Machine, build_objective
 from search.study import JoinedStudy, stored_spec
 from search.worker import this_worker, work, workplace
 from storage import leases
@@ -119,7 +119,9 @@ def work_on(job: Job) -> None:
     with database, Journal(job.journal) as journal:
         journal.write("worker", owner=me.id, pid=me.pid, host=me.host)
         with (
-            workplace(database, rdb, me, job.checkpoint_root, job.times) as place,
+            workplace(
+                database, rdb, me, Files(str(job.checkpoint_root.parent / "artifacts"), job.checkpoint_root), job.times
+            ) as place,
             closing(work(place, rdb, choose, lambda spec: build_objective(spec, machine))) as events,
         ):
             for event in islice(events, job.stop_after):

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 _FILE = re.compile(r"(?P<attempt>[0-9]{1,9})-(?P<epoch>[0-9]{1,9})\.ckpt(?P<aside>\.aside)?")
-_LAST_ATTEMPT = 999_999_999  # that a name can hold
 
 
 @dataclass(frozen=True)
@@ -94,18 +93,6 @@ class CheckpointFolder:
                 continue
             if parts["aside"] or int(parts["epoch"]) not in kept:
                 path.unlink(missing_ok=True)
-
-
-def sweep(folder: Path) -> None:
-    """Removes all checkpoints below the folder of a study that has ended: what workers that died there left.
-
-    Whoever still trains one of its trials loses that trial's, too, and writes the next one.
-    """
-    with suppress(OSError):
-        for trial in folder.iterdir():
-            with suppress(OSError):
-                CheckpointFolder(trial, _LAST_ATTEMPT).remove()
-        folder.rmdir()
 
 
 def _sync_names(folder: Path) -> None:

@@ -15,8 +15,10 @@ from objectives.data import LabelledImages, ResidentData
 from objectives.device import GlobalRandom, derived_seed, generator
 from objectives.errors import CheckpointError
 from objectives.evaluation import Evaluation, evaluate, normalizer
+from objectives.examination import Examination, examine
 from objectives.hyperparameters import Hyperparameters
 from objectives.measurement import Diverged, Measurement
+from objectives.model_file import TrainedModel
 from objectives.optimizers import build_optimizer, l1_penalty, near_zero_share, penalized
 from objectives.protocol import Pulse, unwatched
 from objectives.schedulers import Plan, learning_rate_factor
@@ -61,6 +63,24 @@ class Training:
     def model(self) -> nn.Module:
         """The network as it is now, in training mode, on the run's device."""
         return self._state.model
+
+    def trained(self) -> TrainedModel:
+        """The network with all that it takes to use it."""
+        data = self._run.data
+        return TrainedModel(
+            self._state.model,
+            _config(self._run),
+            data.class_names,
+            self._run.hyperparameters.input_normalization,
+            tuple(data.mean.tolist()),
+            tuple(data.deviation.tolist()),
+        )
+
+    def examine(self) -> Examination:
+        """What the network, as it is now, gets wrong on the validation split."""
+        data, options = self._run.data, self._run.hyperparameters
+        normalize = normalizer(options.input_normalization, data.mean, data.deviation)
+        return examine(self._state.model, data.validation, normalize, _at_once(data.validation))
 
     def __iter__(self) -> "Training":
         return self
@@ -283,9 +303,13 @@ def _step(run: Run, state: _State, pixels: Tensor, labels: Tensor) -> tuple[list
 
 def _score(run: Run, model: nn.Module, split: LabelledImages, pulse: Pulse) -> Evaluation:
     normalize = normalizer(run.hyperparameters.input_normalization, run.data.mean, run.data.deviation)
-    found = evaluate(model, split.images, split.labels, normalize, IMAGES_AT_ONCE[split.labels.device.type])
+    found = evaluate(model, split.images, split.labels, normalize, _at_once(split))
     pulse()
     return found
+
+
+def _at_once(split: LabelledImages) -> int:
+    return IMAGES_AT_ONCE[split.labels.device.type]
 
 
 def _train_sample(data: ResidentData) -> LabelledImages:

@@ -9,7 +9,17 @@ from search.space import Value, without_switches
 from search.spec import StudySpec
 from search.study import stored_spec
 from storage.engine import Database
-from storage.records import RunningTrial, StudyRecord, TrialRecord, read_running, read_studies, read_study, read_trials
+from storage.records import (
+    RunningTrial,
+    StudyRecord,
+    TrialRecord,
+    WorkerRecord,
+    read_running,
+    read_studies,
+    read_study,
+    read_trials,
+    read_workers,
+)
 from storage.studies import find_study
 
 
@@ -36,6 +46,7 @@ class Status:
     record: StudyRecord
     spec: StudySpec
     running: tuple[RunningTrial, ...]
+    workers: tuple[WorkerRecord, ...]  # every one that is alive, of this study or another
     incumbent: TrialRecord | None
     trials_per_hour: float | None  # finished ones, over the study's life so far
     seconds_to_go: float | None
@@ -75,6 +86,7 @@ def study_status(database: Database, name: str) -> Status:
         record=record,
         spec=spec,
         running=tuple(read_running(database, stored.study_id)),
+        workers=tuple(read_workers(database)),
         incumbent=incumbent(trials, spec.direction),
         trials_per_hour=pace,
         seconds_to_go=None if pace is None else left / pace * 3600,

@@ -1,13 +1,15 @@
 """Pausing, resuming, stopping, extending and deleting studies, from anywhere: workers obey within one epoch."""
 
 import shutil
-from pathlib import Path
 
+from search.objective import Files
 from search.study import JoinedStudy, Request, join_stored
 from search.worker import this_worker
+from storage.artifacts import open_artifact_store
 from storage.engine import Database, open_for_work
 from storage.hosts import Host
 from storage.leases import TrialLeases
+from storage.records import read_artifact_ids
 from storage.studies import delete_study, find_study, pause_study, resume_study, stop_study
 
 
@@ -35,10 +37,23 @@ def stop(storage_url: str, name: str, host: Host) -> int:
         return TrialLeases(database, rdb, this_worker(host, "-", 0)).settle(stored)
 
 
-def delete(storage_url: str, name: str, checkpoint_root: Path) -> None:
-    """Deletes the study with its trials and checkpoints; workers leave it. Raises StudyNotFound, StudyDeleted."""
+def delete(storage_url: str, name: str, files: Files) -> None:
+    """Deletes the study with its trials, checkpoints, and artifacts that no other trial has; workers leave it.
+
+    Raises:
+        StudyNotFound, StudyDeleted: it is not there.
+        ArtifactRootError, ArtifactsUnavailable: the study is deleted, its artifacts are not.
+    """
     database, rdb = open_for_work(storage_url)
     with database:
         stored = find_study(database, name)
+        with database.transactions.read() as connection:
+            artifacts = read_artifact_ids(connection, stored.study_id)
         delete_study(database, rdb, stored)
-    shutil.rmtree(checkpoint_root / stored.uid, ignore_errors=True)
+        with database.transactions.read() as connection:
+            artifacts -= read_artifact_ids(connection, None)
+    shutil.rmtree(files.checkpoint_root / stored.uid, ignore_errors=True)
+    if artifacts:
+        store = open_artifact_store(files.artifact_root)
+        for artifact_id in artifacts:
+            store.remove(artifact_id)

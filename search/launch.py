@@ -176,7 +176,7 @@ def _work_alone(
     refused: Exception | None = None
     served = False
     with (
-        workplace(database, rdb, this_worker(host, "-", 0), machine.checkpoint_root) as place,
+        workplace(database, rdb, this_worker(host, "-", 0), machine.files) as place,
         closing(work(place, rdb, choose, build, forever=forever)) as events,
     ):
         for event in events:
@@ -189,6 +189,8 @@ def _work_alone(
                 served = True
     if refused is not None and not served:
         raise refused
+    if several and not served and not quiet:
+        console.print("no study is open: there is nothing to do", highlight=False)
 
 
 def _only(database: Database, joined: JoinedStudy) -> Choose:

@@ -1,15 +1,25 @@
 """From a spec to the function that trains one trial, on this machine."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from objectives.hyperparameters import Hyperparameters
 from objectives.protocol import Pulse, ResumableTraining
+from search.artifacts import FilesOf
 from search.spec import StudySpec
+from storage.records import EpochRecord
 
 # (hyperparameters, seed, checkpoint to go on from, pulse)
 Train = Callable[[Hyperparameters, int, bytes | None, Pulse], ResumableTraining]
+
+
+@dataclass(frozen=True)
+class Files:
+    """Where the files of a storage's studies lie."""
+
+    artifact_root: str  # a folder or s3://bucket/prefix
+    checkpoint_root: Path
 
 
 @dataclass(frozen=True)
@@ -18,7 +28,7 @@ class Machine:
 
     data_root: Path
     cache_root: Path
-    checkpoint_root: Path
+    files: Files
     device: str = "auto"
     threads: int | None = None  # None: all cores
     synthetic_seconds: float = 0.0  # that an epoch of the made-up objective takes
@@ -31,6 +41,7 @@ class Objective:
     train: Train
     device: str
     threads: int
+    files_of: FilesOf | None = None  # of a new incumbent
 
 
 def build_objective(
@@ -44,7 +55,8 @@ def build_objective(
     """
     if spec.data.dataset == "synthetic":
         return _synthetic(spec, machine)
-    from objectives import data, device, training
+    from objectives import data, device, model_file, training
+    from search.pictures import incumbent_files
 
     chosen = device.pick_device(machine.device)
     threads = device.set_threads(machine.threads)
@@ -69,7 +81,12 @@ def build_objective(
             pulse=pulse,
         )
 
-    return Objective(train, str(chosen), threads)
+    def files_of(trained: ResumableTraining, epochs: Sequence[EpochRecord]) -> Mapping[str, bytes]:
+        assert isinstance(trained, training.Training)
+        model = model_file.model_bytes(trained.trained())
+        return incumbent_files(model, epochs, trained.examine(), resident.class_names)
+
+    return Objective(train, str(chosen), threads, files_of)
 
 
 def _synthetic(spec: StudySpec, machine: Machine) -> Objective:

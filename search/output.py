@@ -15,6 +15,7 @@ END_REASONS = {
     "timeout": "its time is up",
     "target": "its target is reached",
     "failures": "too many trials failed",
+    "stopped": "it was stopped",
 }
 
 
@@ -58,6 +59,19 @@ def status_document(status: Status) -> Json:
                 "seconds_since_sign_of_life": trial.seconds_since_sign_of_life,
             }
             for trial in status.running
+        ],
+        "workers": [
+            {
+                "worker": worker.worker,
+                "host": worker.host,
+                "pid": worker.pid,
+                "device": worker.device,
+                "threads": worker.threads,
+                "seconds_alive": worker.alive_seconds,
+                "study": worker.study,
+                "trial": worker.number,
+            }
+            for worker in status.workers
         ],
         "incumbent": _incumbent_document(status.incumbent),
         "trials_per_hour": status.trials_per_hour,
@@ -158,6 +172,12 @@ def status_text(status: Status) -> str:
         lines.append(
             f"trial {trial.number} running: {who}, {trial.device}, epoch {trial.epoch}, "
             f"last sign of life {duration(trial.seconds_since_sign_of_life)} ago"
+        )
+    for worker in status.workers:
+        what = "waits" if worker.study is None else f"trial {worker.number} of {worker.study}"
+        lines.append(
+            f"worker {worker.worker[:8]} on {worker.host}, {worker.device}, {worker.threads} threads, "
+            f"for {duration(worker.alive_seconds)}: {what}"
         )
     lines.append(incumbent_text(status.incumbent, status.spec.metric))
     return "\n".join(lines)

@@ -6,18 +6,10 @@ from pathlib import Path
 
 import platformdirs
 
-from search.objective import Machine
+from search.objective import Files, Machine
 from storage.backends import parse_url, sqlite_path
 
 DEFAULT_STORAGE = "sqlite:///hypersearch.db"
-
-
-@dataclass(frozen=True)
-class Files:
-    """Where a storage's files lie."""
-
-    artifact_root: str  # a folder or s3://bucket/prefix
-    checkpoint_root: Path
 
 
 @dataclass(frozen=True)
@@ -66,7 +58,7 @@ class Settings:
         return Machine(
             data_root=data_root or self.data_root,
             cache_root=self.cache_root,
-            checkpoint_root=files.checkpoint_root,
+            files=files,
             device=device,
             threads=threads,
             synthetic_seconds=self.synthetic_seconds,

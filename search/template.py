@@ -16,6 +16,7 @@ metric = "accuracy"            # on the validation split: accuracy, balanced_acc
 trials = 40                    # finished trials to end with
 # timeout = "2h"               # end after that time
 # target = 0.99                # end when a trial reaches it
+# priority = 0                 # workers of several studies serve the highest first
 sampler = "tpe"                # tpe or random
 pruner = "asha"                # none, median or asha
 
@@ -27,6 +28,7 @@ split_seed = 0
 
 [training]
 epochs = 8
+# timeout = "20m"              # a trial that takes longer is pruned
 precision = "float32"
 decay_scope = "weights"        # weight decay and L1 on conv and linear weights; or "all", biases and norms too
 

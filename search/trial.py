@@ -9,11 +9,13 @@ from pathlib import Path
 
 import optuna
 from optuna.storages import BaseStorage
+from optuna.trial import FrozenTrial, TrialState
 
-from objectives.checkpoint import CheckpointFolder, SavedCheckpoint, sweep
+from objectives.checkpoint import CheckpointFolder, SavedCheckpoint
 from objectives.errors import CheckpointError
 from objectives.measurement import Diverged, Measurement
 from objectives.protocol import ResumableTraining
+from search.artifacts import IncumbentArtifacts
 from search.events import EpochFinished, Event, TrialFinished, TrialOutcome, TrialStarted
 from search.live import duration
 from search.objective import Objective
@@ -27,7 +29,7 @@ from storage.keeper import Keeper
 from storage.leased import LeasedStorage
 from storage.leases import Lease, Outcome, TrialLeases
 from storage.records import read_checkpoints
-from storage.studies import StoredStudy, StudyState
+from storage.studies import StudyState
 
 log = logging.getLogger(__name__)
 
@@ -40,11 +42,8 @@ class Workplace:
     leases: TrialLeases
     keeper: Keeper
     checkpoint_root: Path
+    artifacts: IncumbentArtifacts
     monotonic: Callable[[], float] = time.monotonic
-
-    def checkpoints_of(self, stored: StoredStudy) -> Path:
-        """The folder of a study's checkpoints, one folder a trial in it."""
-        return self.checkpoint_root / stored.uid
 
 
 class _OverTime(Exception):
@@ -63,7 +62,7 @@ class Trial:
         self._held = held
         self._spec = spec
         self._storage = LeasedStorage(optunas, place.leases, held)
-        folder = place.checkpoints_of(held.stored) / str(held.number)
+        folder = place.checkpoint_root / held.stored.uid / str(held.number)
         self._checkpoints = CheckpointFolder(folder, held.attempt)
         self._parameters: dict[str, Value] = {}
         self._values: dict[int, float] = {}  # of the study's metric, by epoch
@@ -121,7 +120,9 @@ class Trial:
                 yield self._end("failed", None, _reason(error))
                 return
             if measurement is None:
-                yield self._end("complete", self._values[max(self._values)], None)
+                value = self._values[max(self._values)]
+                kept = self._place.artifacts.keep(self._held, self._spec.direction, value, training, objective.files_of)
+                yield self._end("complete", value, None, kept)
                 return
             state = self._record(training, measurement)
             value = self._values[measurement.epoch]
@@ -143,7 +144,7 @@ class Trial:
             sampler=build_sampler(self._spec.sampler, self._spec.seed, self._held.number),
             pruner=build_pruner(self._spec.pruner),
         )
-        self._frozen = self._storage.get_trial(self._held.trial_id)
+        self._frozen = new_trial(self._held) if self._held.is_new else self._storage.get_trial(self._held.trial_id)
 
     def _configuration(self) -> Configuration:
         """The recorded configuration of a trial that was taken over, or a fresh one, recorded."""
@@ -238,7 +239,7 @@ class Trial:
         reason: str | None,
         system_attributes: dict[str, str] | None = None,
     ) -> TrialFinished:
-        state = self._leases.finish(
+        self._leases.finish(
             self._held,
             outcome,
             value=value,
@@ -248,8 +249,6 @@ class Trial:
         )
         with self._files_matter_less_than_the_trial():
             self._checkpoints.remove()
-        if state == "ended":
-            sweep(self._place.checkpoints_of(self._held.stored))
         return self._finished(outcome, value, reason)
 
     def _reaches_target(self, value: float | None) -> bool:
@@ -276,6 +275,23 @@ class Trial:
             self._parameters,
             reason,
         )
+
+
+def new_trial(held: Lease) -> FrozenTrial:
+    """What Optuna's storage would read of a trial that was just made, but for the time."""
+    return FrozenTrial(
+        number=held.number,
+        trial_id=held.trial_id,
+        state=TrialState.RUNNING,
+        value=None,
+        datetime_start=None,
+        datetime_complete=None,
+        params={},
+        distributions={},
+        user_attrs={},
+        system_attrs={},
+        intermediate_values={},
+    )
 
 
 class _WarnedOnce:

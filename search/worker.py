@@ -5,18 +5,19 @@ import time
 import uuid
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 
 from optuna.storages import BaseStorage, RDBStorage, get_storage
 
-from objectives.checkpoint import sweep
 from objectives.errors import DataError, DataUnavailable, DeviceError
+from search.artifacts import IncumbentArtifacts
 from search.document import SpecError
 from search.events import Event, StudyLeft, Waiting
-from search.objective import Objective
+from search.objective import Files, Objective
 from search.spec import StudySpec
 from search.study import JoinedStudy
+from search.sweep import sweep_checkpoints
 from search.trial import Trial, Workplace
+from storage.artifacts import open_artifact_store
 from storage.engine import Database
 from storage.errors import StudyDeleted
 from storage.hosts import Host, process_start
@@ -38,12 +39,14 @@ def this_worker(host: Host, device: str, threads: int) -> Worker:
 
 @contextmanager
 def workplace(
-    database: Database, rdb: RDBStorage, me: Worker, checkpoint_root: Path, times: LeaseTimes | None = None
+    database: Database, rdb: RDBStorage, me: Worker, files: Files, times: LeaseTimes | None = None
 ) -> Iterator[Workplace]:
-    """What a worker works with; inside, its signs of life are given."""
+    """What a worker works with; inside, its signs of life are given. Raises ArtifactRootError, ArtifactsUnavailable."""
+    sweep_checkpoints(database, files.checkpoint_root, time.time())
+    artifacts = IncumbentArtifacts(database, open_artifact_store(files.artifact_root))
     leases = TrialLeases(database, rdb, me, times)
     with Keeper(leases) as keeper:
-        yield Workplace(database, leases, keeper, checkpoint_root)
+        yield Workplace(database, leases, keeper, files.checkpoint_root, artifacts)
 
 
 def work(
@@ -110,10 +113,12 @@ class _Loop:
         """Why a worker should wait for a study of which nothing can be taken; `None` where it should not."""
         if nothing.state == "paused":
             return f"study {joined.stored.name} is paused"
-        held = self._place.leases.settle(joined.stored) if nothing.state == "ended" else nothing.leased
-        if nothing.state == "ended" and not held:
-            sweep(self._place.checkpoints_of(joined.stored))
-        return f"others hold the last trials of study {joined.stored.name}" if held else None
+        if nothing.state == "open":  # a place may be free by now, where somebody's trial has failed
+            return f"others hold the last trials of study {joined.stored.name}"
+        if self._place.leases.settle(joined.stored):
+            return f"others end the last trials of study {joined.stored.name}"
+        sweep_checkpoints(self._place.database, self._place.checkpoint_root, time.time())
+        return None
 
     def take(self, joined: JoinedStudy) -> Lease:
         """A trial of that study, once what trains it is ready.

@@ -1,8 +1,10 @@
 """From a URL to a database that many processes may use at once."""
 
 import threading
+from collections.abc import Callable
+from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Concatenate, ParamSpec, Self
 
 from sqlalchemy import URL, Engine, create_engine, inspect, text
 from sqlalchemy.exc import DatabaseError, InterfaceError, SQLAlchemyError
@@ -10,12 +12,13 @@ from sqlalchemy.exc import DatabaseError, InterfaceError, SQLAlchemyError
 from storage import schema
 from storage.backends import CONNECTIONS, backend, parse_url, shown
 from storage.errors import StorageUnavailable
-from storage.transactions import Patience, Transactions, reason
+from storage.transactions import Patience, Result, Transactions, reason
 
 if TYPE_CHECKING:
     from optuna.storages import RDBStorage
 
 
+Given = ParamSpec("Given")
 _ALEMBIC = threading.Lock()  # its context is one for the whole process, whatever the database
 LOOKING_SECONDS = 5.0  # that whoever looks on waits for a database that is away; workers wait longer
 
@@ -37,6 +40,16 @@ class Database:
 
     def __exit__(self, *_: object) -> None:
         self.engine.dispose()
+
+
+def persistent(query: Callable[Concatenate[Database, Given], Result]) -> Callable[Concatenate[Database, Given], Result]:
+    """A reading query that is repeated while the database is away; then it raises StorageUnavailable too."""
+
+    @wraps(query)
+    def read(database: Database, /, *given: Given.args, **named: Given.kwargs) -> Result:
+        return database.transactions.persist(lambda repeated: query(database, *given, **named))
+
+    return read
 
 
 def open_database(url: str) -> Database:
@@ -144,7 +157,9 @@ def _check(url: URL, *, create: bool) -> None:
 def _unusable(url: URL, error: BaseException) -> StorageUnavailable:
     if "not a database" in str(error):
         return StorageUnavailable.foreign(shown(url))
-    return StorageUnavailable.broken(shown(url), reason(error))
+    if url.get_backend_name() == "sqlite":
+        return StorageUnavailable.broken(shown(url), reason(error))
+    return StorageUnavailable.unreachable(shown(url), reason(error))
 
 
 def _revision(url: URL, engine: Engine) -> str | None:

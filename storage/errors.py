@@ -48,6 +48,13 @@ class StorageUnavailable(Exception):
         return cls(f"storage {url} cannot be used: {reason}")
 
     @classmethod
+    def unreachable(cls, url: str, reason: str) -> "StorageUnavailable":
+        return cls(
+            f"storage {url} cannot be reached: {reason}; see that the server runs, that the URL is right, "
+            "and that the database is there and lets this user in"
+        )
+
+    @classmethod
     def foreign(cls, path: str) -> "StorageUnavailable":
         return cls(f"{path} is not a database of hypersearch or Optuna: name another with --storage")
 

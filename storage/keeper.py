@@ -18,7 +18,8 @@ class Keeper:
     """A thread that gives a worker's signs of life, and looks out for the leases of the dead.
 
     Training calls `moved` at every step. A lease whose training has not moved for max(times.hung, times.hung_epochs
-    median epochs) is given up, and `moved` raises as soon as the lease is lost.
+    median epochs) is given up, unless it may wait for a database that is away; `moved` raises as soon as the lease is
+    lost.
 
     >>> with Keeper(leases) as keeper:             # doctest: +SKIP
     ...     keeper.hold(lease)
@@ -85,7 +86,11 @@ class Keeper:
                     next_beat = self._monotonic() + times.renewal
                 self._leases.look_out()
             except Exception as error:  # whatever it was, a worker whose thread is gone would lose its trials
-                if not is_passing(error):
+                if is_passing(error):
+                    self._moved_at = (
+                        self._monotonic()
+                    )  # training may wait for the database as this does: it is not hung
+                else:
                     log.warning("a sign of life failed: %s: %s", type(error).__name__, reason(error))
                 wait = min(wait, 1.0)
             if self._leave.wait(wait):

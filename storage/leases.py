@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import Field, asdict, dataclass, replace
+from functools import partial
 from typing import ClassVar, Literal, Protocol
 
 from optuna.distributions import BaseDistribution, distribution_to_json
@@ -17,11 +18,12 @@ from sqlalchemy.sql.functions import FunctionElement
 
 from storage.clock import now_ms
 from storage.engine import Database
-from storage.errors import LeaseLost
+from storage.errors import LeaseLost, StudyDeleted
 from storage.hosts import has_died
 from storage.schema import (
     attempt,
     epoch,
+    intermediate_value_to_stored,
     lease,
     optuna_intermediate_values,
     optuna_params,
@@ -30,7 +32,16 @@ from storage.schema import (
     study,
     worker,
 )
-from storage.studies import StoredStudy, StudyState, count_trials, due, end_if_due, lock_study, read_state
+from storage.studies import (
+    StoredStudy,
+    StudyState,
+    count_trials,
+    due,
+    end_if_due,
+    end_locked_if_due,
+    lock_study,
+    read_state,
+)
 from storage.transactions import Result, Step
 
 Outcome = Literal["complete", "pruned", "failed"]
@@ -100,6 +111,7 @@ class Lease:
     number: int
     owner: str
     attempt: int
+    is_new: bool = False  # the trial was made for this lease: nothing is recorded of it yet
 
 
 class NothingToTake(Exception):
@@ -137,8 +149,9 @@ class Watch:
     def is_silent(self, row: Row[tuple[object, ...]]) -> bool:
         """Whether the lease has stood as it is for the whole watch."""
         with self._lock:
-            since = self._since.get(_sign_of_life(row))
-            return since is not None and self._monotonic() - since >= self._watch_seconds
+            now, since = self._monotonic(), self._since.get(_sign_of_life(row))
+            looks = self._last_look is not None and now - self._last_look <= self._watch_seconds / 2
+            return looks and since is not None and now - since >= self._watch_seconds
 
 
 def _sign_of_life(row: Row[tuple[object, ...]]) -> tuple[int, int, int]:
@@ -212,7 +225,6 @@ class TrialLeases:
             NothingToTake: the study is not open, or all that is left is held by others.
             StudyDeleted: the study is gone.
         """
-        self._transactions.persist(lambda repeated: self.look_out())
         if not self._transactions.persist(lambda repeated: self._has_something(stored)):
             raise self._nothing(stored)
 
@@ -223,16 +235,27 @@ class TrialLeases:
             StudyDeleted: the study is gone.
         """
         while (taken := self._transactions.persist(lambda repeated: self._take_over(stored, "ended"))) is not None:
-            reported = self._optunas.get_trial(taken.trial_id).intermediate_values
+            try:
+                trial = self.persist_read(partial(self._optunas.get_trial, taken.trial_id))
+            except KeyError:
+                raise StudyDeleted(stored.name) from None
+            reported = trial.intermediate_values
             if reported:
                 self.finish(taken, "pruned", value=reported[max(reported)], reason="the study ended")
             else:
                 self.finish(taken, "failed", reason="the study ended before its first epoch")
+        return self._transactions.persist(lambda repeated: self._count(stored))
+
+    def _count(self, stored: StoredStudy) -> int:
         with self._transactions.read() as connection:
             return len(connection.execute(_leases_of(stored)).all())
 
     def look_out(self) -> None:
-        """Notes which leases give no sign of life, of all studies: those of the dead on other machines."""
+        """Notes which leases give no sign of life, of all studies: those of the dead on other machines.
+
+        For the keeper, after a sign of life of its own: where nobody can write, a full disk or a frozen writer of
+        SQLite, leases can still be read, and all would look dead.
+        """
         limit_ms = round(2000 * self.times.lease)
         # An expiry far ahead is one from before the database's clock was set back.
         gone_by = or_(lease.c.expires_ms <= now_ms(), lease.c.expires_ms > now_ms() + limit_ms)
@@ -285,14 +308,15 @@ class TrialLeases:
                 .order_by(optuna_trials.c.trial_id.desc())
                 .limit(1)
             ).one()
-            taken.append(Lease(stored, row.trial_id, row.number, self.worker.id, 1))
+            taken.append(Lease(stored, row.trial_id, row.number, self.worker.id, 1, is_new=True))
             connection.execute(lease.insert().values(trial_id=row.trial_id, attempt=1, **self._holder()))
             self._open_attempt(connection, taken[-1])
-            connection.execute(
-                update(study)
-                .where(study.c.study_id == stored.study_id, study.c.started_ms.is_(None))
-                .values(started_ms=now_ms())
-            )
+            if stored.started_ms is None:
+                connection.execute(
+                    update(study)
+                    .where(study.c.study_id == stored.study_id, study.c.started_ms.is_(None))
+                    .values(started_ms=now_ms())
+                )
 
         with self._transactions.writing(guard=room_is_left, extra=insert_lease):
             self._optunas.create_new_trial(stored.study_id)
@@ -335,6 +359,7 @@ class TrialLeases:
     ) -> Lease | None:
         if lost is not None:
             _close_attempt(connection, found, "lost", lost)
+            connection.execute(worker.delete().where(worker.c.worker_id == found.owner))  # it beats again if it lives
         taken = Lease(stored, found.trial_id, found.number, self.worker.id, found.attempt + 1)
         connection.execute(
             update(lease).where(lease.c.trial_id == found.trial_id).values(**self._holder(), attempt=taken.attempt)
@@ -423,20 +448,26 @@ class TrialLeases:
             "checkpoint": None if checkpoint is None else checkpoint.name,
             "checkpoint_sha256": None if checkpoint is None else checkpoint.sha256,
         }
-        key = (epoch.c.trial_id == held.trial_id) & (epoch.c.epoch == metrics.epoch)
+        reports = optuna_intermediate_values
+        stored_value, value_type = intermediate_value_to_stored(value)
+        reported = {
+            "trial_id": held.trial_id,
+            "step": metrics.epoch,
+            "intermediate_value": stored_value,
+            "intermediate_value_type": value_type,
+        }
 
         def write(repeated: bool) -> tuple[StudyState, bool]:
-            found: list[tuple[StudyState, bool]] = []
-
-            def insert(connection: Connection) -> None:
+            with self._transactions.write() as connection:
+                self._renew(connection, held)
                 if repeated:
-                    connection.execute(epoch.delete().where(key))
-                connection.execute(epoch.insert().values(row))
-                found.append(read_state(connection, held.stored))
-
-            with self.fenced(held, insert):
-                self._optunas.set_trial_intermediate_value(held.trial_id, metrics.epoch, value)
-            return found[-1]
+                    of_trial = epoch.c.trial_id == held.trial_id
+                    connection.execute(epoch.delete().where(of_trial, epoch.c.epoch == metrics.epoch))
+                    of_trial = reports.c.trial_id == held.trial_id
+                    connection.execute(reports.delete().where(of_trial, reports.c.step == metrics.epoch))
+                connection.execute(epoch.insert(), row)
+                connection.execute(reports.insert(), reported)
+                return read_state(connection, held.stored)
 
         state, timed_out = self._transactions.persist(write)
         return self._end_if_due(held.stored) if timed_out else state
@@ -464,8 +495,10 @@ class TrialLeases:
             LeaseLost: the trial is not this owner's.
         """
 
+        rows: list[Row[tuple[object, ...]]] = []
+
         def locked_and_held(connection: Connection) -> None:
-            lock_study(connection, held.stored)
+            rows.append(lock_study(connection, held.stored))
             self._renew(connection, held)
 
         def write(repeated: bool) -> StudyState:
@@ -475,7 +508,7 @@ class TrialLeases:
                 _insert_attributes(connection, held, system_attributes or {})
                 connection.execute(lease.delete().where(lease.c.trial_id == held.trial_id))
                 _close_attempt(connection, held, outcome, reason)
-                states.append(end_if_due(connection, held.stored, target_reached=target_reached))
+                states.append(end_locked_if_due(connection, rows[-1], target_reached=target_reached))
 
             if repeated and self._has_ended(held, outcome):
                 return self._end_if_due(held.stored)

@@ -8,20 +8,25 @@ from typing import Literal
 from sqlalchemy import Connection, func, select
 
 from storage.clock import now_ms
-from storage.engine import Database
+from storage.engine import Database, persistent
+from storage.hosts import has_died, this_host
 from storage.schema import (
     attempt,
     epoch,
     lease,
     optuna_params,
     optuna_studies,
+    optuna_system_attributes,
     optuna_trials,
     optuna_values,
+    study,
     worker,
 )
 from storage.studies import StoredStudy, count_trials, select_studies
 
 ParameterValue = str | int | float | bool | None
+UNFINISHED = ("RUNNING", "WAITING")
+ARTIFACT_PREFIX = "artifacts:"  # of the keys by which Optuna names a trial's artifacts
 TrialState = Literal["complete", "pruned", "failed", "running"]
 _STATES: dict[str, TrialState] = {
     "COMPLETE": "complete",
@@ -99,6 +104,7 @@ class RunningTrial:
     seconds_since_sign_of_life: float
 
 
+@persistent
 def read_studies(database: Database) -> list[StudyRecord]:
     """Every study that has a spec, in the order of creation."""
     with database.transactions.snapshot() as connection:
@@ -106,6 +112,7 @@ def read_studies(database: Database) -> list[StudyRecord]:
         return [_study_record(connection, StoredStudy.from_row(row)) for row in rows]
 
 
+@persistent
 def read_study(database: Database, stored: StoredStudy) -> StudyRecord:
     """The study's counts as they are now."""
     with database.transactions.read() as connection:
@@ -117,6 +124,7 @@ def _study_record(connection: Connection, stored: StoredStudy) -> StudyRecord:
     return StudyRecord(stored, counts.complete, counts.pruned, counts.failed)
 
 
+@persistent
 def read_running(database: Database, study_id: int) -> list[RunningTrial]:
     """The trials that are held or wait to be taken up again, by number."""
     last_epoch = (
@@ -155,6 +163,7 @@ class EpochCheckpoint:
     sha256: str | None
 
 
+@persistent
 def read_checkpoints(database: Database, trial_id: int) -> list[EpochCheckpoint]:
     """The recorded epochs of a trial, the first one first."""
     query = (
@@ -162,14 +171,75 @@ def read_checkpoints(database: Database, trial_id: int) -> list[EpochCheckpoint]
         .where(epoch.c.trial_id == trial_id)
         .order_by(epoch.c.epoch)
     )
-
-    def read(repeated: bool) -> list[EpochCheckpoint]:
-        with database.transactions.read() as connection:
-            return [EpochCheckpoint(*row) for row in connection.execute(query)]
-
-    return database.transactions.persist(read)
+    with database.transactions.read() as connection:
+        return [EpochCheckpoint(*row) for row in connection.execute(query)]
 
 
+@persistent
+def read_epochs(database: Database, trial_id: int) -> list[EpochRecord]:
+    """The recorded epochs of a trial, the first one first."""
+    columns = [epoch.c[name] for name in EpochRecord.__dataclass_fields__]
+    query = select(*columns).where(epoch.c.trial_id == trial_id).order_by(epoch.c.epoch)
+    with database.transactions.read() as connection:
+        return [EpochRecord(*row) for row in connection.execute(query)]
+
+
+@persistent
+def read_unfinished(database: Database) -> dict[str, set[int]]:
+    """The numbers of the trials that have not ended, by uid of every study."""
+    unfinished = (
+        select(study.c.uid, optuna_trials.c.number)
+        .outerjoin(
+            optuna_trials, (optuna_trials.c.study_id == study.c.study_id) & optuna_trials.c.state.in_(UNFINISHED)
+        )
+        .order_by(study.c.uid)
+    )
+    found: dict[str, set[int]] = defaultdict(set)
+    with database.transactions.read() as connection:
+        for row in connection.execute(unfinished):
+            found[row.uid] |= set() if row.number is None else {row.number}
+    return dict(found)
+
+
+@persistent
+def read_best(
+    database: Database, study_id: int, direction: Literal["maximize", "minimize"]
+) -> tuple[float, float] | None:
+    """Value and validation loss of the best complete trial; of equal values, the lowest loss."""
+    loss = (
+        select(epoch.c.validation_loss)
+        .where(epoch.c.trial_id == optuna_trials.c.trial_id)
+        .order_by(epoch.c.epoch.desc())
+        .limit(1)
+        .scalar_subquery()
+    )
+    value = optuna_values.c.value
+    query = (
+        select(value, loss.label("loss"))
+        .join(optuna_trials, optuna_trials.c.trial_id == optuna_values.c.trial_id)
+        .where(optuna_trials.c.study_id == study_id, optuna_trials.c.state == "COMPLETE")
+        .order_by(value.desc() if direction == "maximize" else value, loss)
+        .limit(1)
+    )
+    with database.transactions.read() as connection:
+        found = connection.execute(query).first()
+    return None if found is None else (found.value, found.loss)
+
+
+def read_artifact_ids(connection: Connection, study_id: int | None) -> set[str]:
+    """The ids of the artifacts of the study's trials; `None`: of all trials."""
+    key = optuna_system_attributes.c.key
+    query = (
+        select(key)
+        .join(optuna_trials, optuna_trials.c.trial_id == optuna_system_attributes.c.trial_id)
+        .where(key.startswith(ARTIFACT_PREFIX))
+    )
+    if study_id is not None:
+        query = query.where(optuna_trials.c.study_id == study_id)
+    return {found.removeprefix(ARTIFACT_PREFIX) for found in connection.scalars(query)}
+
+
+@persistent
 def read_epoch_seconds(database: Database, study_id: int, limit: int = 100) -> list[float]:
     """What the epochs recorded last took."""
     query = (
@@ -197,15 +267,13 @@ class WorkerRecord:
     number: int | None
 
 
+@persistent
 def read_workers(database: Database) -> list[WorkerRecord]:
-    """Every worker whose last sign of life has not expired, the longest alive first."""
+    """Every worker whose last sign of life has not expired, oldest first; of this machine no dead process."""
+    here = this_host().machine
     query = (
         select(
-            worker.c.worker_id,
-            worker.c.host,
-            worker.c.pid,
-            worker.c.device,
-            worker.c.threads,
+            worker,
             (now_ms() - worker.c.started_ms).label("alive_ms"),
             optuna_studies.c.study_name,
             optuna_trials.c.number,
@@ -229,9 +297,11 @@ def read_workers(database: Database) -> list[WorkerRecord]:
                 number=row.number,
             )
             for row in connection.execute(query)
+            if row.machine != here or not has_died(row.pid, row.process_started)
         ]
 
 
+@persistent
 def read_trials(database: Database, study_id: int) -> list[TrialRecord]:
     """Every trial of the study by number, with parameters, epochs and the last attempt: four queries in one view."""
     of_study = optuna_trials.c.study_id == study_id

@@ -1,5 +1,7 @@
 """The tables that are ours, beside Optuna's; never a change to Optuna's. Times are UTC milliseconds of the database."""
 
+import math
+
 from sqlalchemy import (
     BigInteger,
     CheckConstraint,
@@ -64,6 +66,8 @@ optuna_intermediate_values = Table(
     Column("trial_intermediate_value_id", Integer, primary_key=True),
     Column("trial_id", Integer),
     Column("step", Integer),
+    Column("intermediate_value", Float(53)),
+    Column("intermediate_value_type", Enum("FINITE", "INF_POS", "INF_NEG", "NAN", name="trialintermediatevaluetype")),
 )
 optuna_values = Table(
     "trial_values",
@@ -72,6 +76,15 @@ optuna_values = Table(
     Column("trial_id", Integer),
     Column("value", Float(53)),
 )
+
+
+def intermediate_value_to_stored(value: float) -> tuple[float | None, str]:
+    """(intermediate_value, intermediate_value_type) as Optuna holds them: not every database can hold inf and NaN."""
+    if math.isfinite(value):
+        return value, "FINITE"
+    if math.isnan(value):
+        return None, "NAN"
+    return None, "INF_POS" if value > 0 else "INF_NEG"
 
 
 def _of_study() -> Column[int]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 from sqlalchemy import Connection, Row, Select, func, or_, select, update
 
 from storage.clock import now_ms
-from storage.engine import Database
+from storage.engine import Database, persistent
 from storage.errors import ForeignStudy, StudyDeleted, StudyEnded, StudyNotFound
 from storage.schema import (
     attempt,
@@ -348,10 +348,16 @@ def count_trials(connection: Connection, study_id: int) -> Counts:
     return Counts(found.get("COMPLETE", 0), found.get("PRUNED", 0), found.get("FAIL", 0))
 
 
-def end_if_due(connection: Connection, stored: StoredStudy, *, target_reached: bool = False) -> StudyState:
-    """Ends the study if its budget is used up; returns its state after that."""
-    row = lock_study(connection, stored)
-    reason = due(row, count_trials(connection, stored.study_id), target_reached) if row.state == "open" else None
+def end_if_due(connection: Connection, stored: StoredStudy) -> StudyState:
+    """Ends the study if its budget is used up; returns its state after that. Raises StudyDeleted."""
+    return end_locked_if_due(connection, lock_study(connection, stored))
+
+
+def end_locked_if_due(
+    connection: Connection, row: Row[tuple[object, ...]], *, target_reached: bool = False
+) -> StudyState:
+    """As `end_if_due`, for the study whose row this transaction has locked."""
+    reason = due(row, count_trials(connection, row.study_id), target_reached) if row.state == "open" else None
     if reason is not None:
         move(connection, row, "ended", reason)
         return "ended"
@@ -379,6 +385,7 @@ def _timed_out(row: Row[tuple[object, ...]]) -> bool:
     return bool(elapsed_ms >= row.timeout_seconds * 1000)
 
 
+@persistent
 def first_failure(database: Database, study_id: int) -> str | None:
     """Why the first failed trial of the study failed."""
     reasons = (

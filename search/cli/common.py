@@ -9,7 +9,8 @@ import typer
 
 if TYPE_CHECKING:
     from search.document import Document
-    from search.settings import Files, Settings
+    from search.objective import Files
+    from search.settings import Settings
     from storage.engine import Database
 
 
@@ -25,6 +26,12 @@ QuietOption = Annotated[bool, typer.Option("-q", "--quiet", help="No progress.")
 VerboseOption = Annotated[bool, typer.Option("-v", "--verbose", help="Log what is done.")]
 DebugOption = Annotated[bool, typer.Option("--debug", help="Log everything; errors with their traceback.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="One JSON document.")]
+ArtifactRootOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="DIR", help="Where artifacts are kept, or s3://BUCKET [HYPERSEARCH_ARTIFACTS, else by the database]."
+    ),
+]
 OutputOption = Annotated[Path | None, typer.Option("-o", "--output", metavar="FILE", help="Write there instead.")]
 
 

@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from search.cli.common import (
+    ArtifactRootOption,
     CommandLineError,
     DebugOption,
     QuietOption,
@@ -88,6 +89,7 @@ def extend(
 def delete(
     name: Name,
     yes: Annotated[bool, typer.Option("--yes", help="Do it: there is no way back.")] = False,
+    artifact_root: ArtifactRootOption = None,
     storage: StorageOption = None,
     quiet: QuietOption = False,
     verbose: VerboseOption = False,
@@ -99,7 +101,7 @@ def delete(
 
     if not yes:
         raise CommandLineError(f"delete {name}: its trials would be gone for good; say --yes to do it")
-    control.delete(storage or settings().storage, name, files_of(storage, None).checkpoint_root)
+    control.delete(storage or settings().storage, name, files_of(storage, artifact_root))
     say(f"study {name!r} is deleted")
 
 

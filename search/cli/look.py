@@ -5,12 +5,14 @@ from typing import Annotated
 import typer
 
 from search.cli.common import (
+    ArtifactRootOption,
     DebugOption,
     JsonOption,
     QuietOption,
     StorageOption,
     VerboseOption,
     database_at,
+    files_of,
     say,
     set_logging,
     settings,
@@ -77,6 +79,7 @@ def compare(
 def dashboard(
     host: Annotated[str, typer.Option(metavar="NAME", help="A loopback address.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(metavar="N", help="0 takes a free one.", min=0, max=65535)] = 8080,
+    artifact_root: ArtifactRootOption = None,
     storage: StorageOption = None,
     quiet: QuietOption = False,
     verbose: VerboseOption = False,
@@ -88,10 +91,15 @@ def dashboard(
 
     from search.dashboard import serve
     from search.launch import signals_as_exceptions
+    from storage.artifacts import open_artifact_store
+    from storage.backends import parse_url, shown
     from storage.engine import open_database, open_for_work
 
     url = storage or settings().storage
     open_database(url).engine.dispose()  # looking creates nothing
     database, rdb = open_for_work(url)
     with database, signals_as_exceptions():
-        serve(get_storage(rdb), host, port, lambda address: say(f"looking at {url} on {address}, until Ctrl-C"))
+        seen = shown(parse_url(url))
+        store = open_artifact_store(files_of(storage, artifact_root).artifact_root)
+        ready = lambda address: say(f"looking at {seen} on {address}, until Ctrl-C")  # noqa: E731
+        serve(get_storage(rdb), host, port, ready, store)

@@ -44,6 +44,7 @@ def main() -> None:
 def _guarded() -> int:
     from objectives.errors import DataError, DataUnavailable, DeviceError
     from storage.errors import (
+        ArtifactsUnavailable,
         ForeignStudy,
         StorageUnavailable,
         StorageURLError,
@@ -67,7 +68,7 @@ def _guarded() -> int:
         DeviceError,
     ) as error:
         return _fail(str(error), 2)
-    except (StorageUnavailable, DataUnavailable) as error:
+    except (StorageUnavailable, ArtifactsUnavailable, DataUnavailable) as error:
         return _fail(str(error), 3)
     except StudyDeleted as error:
         return _fail(str(error), 1)

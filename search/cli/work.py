@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from search.cli.common import (
+    ArtifactRootOption,
     DebugOption,
     QuietOption,
     StorageOption,
@@ -42,12 +43,6 @@ ThreadsOption = Annotated[str, typer.Option(metavar="N|auto", help="Cores that e
 DeviceOption = Annotated[str, typer.Option(metavar="NAME", help="auto, cpu, cuda, cuda:1 or mps.")]
 DataRootOption = Annotated[
     Path | None, typer.Option(metavar="DIR", help="Where data sets lie [HYPERSEARCH_DATA, else the user's cache].")
-]
-ArtifactRootOption = Annotated[
-    str | None,
-    typer.Option(
-        metavar="DIR", help="Where artifacts are kept, or s3://BUCKET [HYPERSEARCH_ARTIFACTS, else by the database]."
-    ),
 ]
 
 

@@ -190,7 +190,7 @@ def test_a_study_in_which_every_trial_fails_ends_with_the_first_reason(tmp_path:
             2,
             "storage 'oracle' is not supported: use sqlite",
         ),
-        (["status", "a", "--storage", "postgresql://me:secret@127.0.0.1:1/x"], 3, "cannot be used: "),
+        (["status", "a", "--storage", "postgresql://me:secret@127.0.0.1:1/x"], 3, "cannot be reached: "),
         (["list", "--storage", "sqlite:////nowhere/at/all.db"], 3, "does not exist"),
         (["list", "--storage", "nonsense"], 2, "cannot be read"),
         (["dashboard", "--host", "0.0.0.0"], 3, "no database at"),

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from objectives.checkpoint import CheckpointFolder, SavedCheckpoint, sweep
+from objectives.checkpoint import CheckpointFolder, SavedCheckpoint
 
 CONTENT = random.Random(0).randbytes(2000)
 OTHER = random.Random(1).randbytes(2000)
@@ -150,17 +150,6 @@ def test_removing_spares_a_later_attempt_and_strangers(tmp_path: Path) -> None:
     fill(folder, STRANGERS | OURS | ASIDE)
     CheckpointFolder(folder, attempt=2).remove()
     assert files(folder) == STRANGERS
-
-
-def test_a_sweep_removes_the_checkpoints_of_all_trials_and_nothing_else(tmp_path: Path) -> None:
-    study = tmp_path / "study"
-    fill(study, {"1-3.ckpt"})
-    fill(study / "0", OURS | ASIDE)
-    fill(study / "7", STRANGERS | OURS)
-    sweep(study)
-    sweep(tmp_path / "not there")
-    assert files(study) == {"7", "1-3.ckpt"}
-    assert files(study / "7") == {"notes", "1-1.ckpt.old", "x1-1.ckpt", "a-b.ckpt"}
 
 
 def test_what_no_database_names_is_discarded(tmp_path: Path) -> None:

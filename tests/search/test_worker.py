@@ -13,16 +13,22 @@ from objectives.protocol import Pulse, ResumableTraining
 from objectives.synthetic import synthetic_curve
 from search.document import Document
 from search.events import Event, TrialFinished, TrialStarted
-from search.objective import Objective, Train
+from search.objective import Files, Objective, Train
 from search.study import JoinedStudy, Request, join, stored_spec
+from search.trial import new_trial
 from search.worker import this_worker, work, workplace
 from storage.engine import open_for_work
 from storage.hosts import this_host
+from storage.leases import TrialLeases
 from storage.records import TrialRecord, read_trials
 from storage.schema import lease
 from storage.studies import find_study, pause_study, stop_study
 
 Result = tuple[list[Event], list[TrialRecord], str | None]
+
+
+def files_in(folder: Path) -> Files:
+    return Files(str(folder / "artifacts"), folder / "checkpoints")
 
 
 def run(tmp_path: Path, document: Document, train: Train, stop_after: float = math.inf) -> Result:
@@ -38,7 +44,7 @@ def run(tmp_path: Path, document: Document, train: Train, stop_after: float = ma
         events: list[Event] = []
         me = this_worker(this_host(), "-", 0)
         with (
-            workplace(database, rdb, me, tmp_path / "checkpoints") as place,
+            workplace(database, rdb, me, files_in(tmp_path)) as place,
             closing(work(place, rdb, choose, lambda spec: Objective(train, "cpu", 1))) as stream,
         ):
             for event in stream:
@@ -268,7 +274,7 @@ def test_a_trial_takes_at_most_three_write_transactions_more_than_epochs(tmp_pat
     with database:
         joined = join(database, rdb, Request(study(12), {}, "test"))
         me = this_worker(this_host(), "-", 0)
-        with workplace(database, rdb, me, tmp_path / "checkpoints") as place:
+        with workplace(database, rdb, me, files_in(tmp_path)) as place:
             event.listen(
                 database.engine,
                 "before_cursor_execute",
@@ -284,3 +290,13 @@ def test_a_trial_takes_at_most_three_write_transactions_more_than_epochs(tmp_pat
     # The signs of life of the worker itself come every 15 s, whatever it does: one may fall in here.
     assert sum(counts) <= 12 * (8 + 3) + 1
     assert min(counts) == 8 + 3
+
+
+def test_a_new_trial_is_known_without_reading_it(tmp_path: Path) -> None:
+    database, rdb = open_for_work(f"sqlite:///{tmp_path}/a.db")
+    with database:
+        joined = join(database, rdb, Request(study(1), {}, "test"))
+        held = TrialLeases(database, rdb, this_worker(this_host(), "-", 0)).acquire(joined.stored)
+        stored = rdb.get_trial(held.trial_id)
+    stored.datetime_start = None
+    assert new_trial(held) == stored

@@ -1,12 +1,15 @@
 """The exact budget, taking over from the dead, and the fence: one contract on every kind of database."""
 
+import math
 import os
 import subprocess
 import sys
 import time
 import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from itertools import count
 
 import optuna
 import psutil
@@ -14,7 +17,8 @@ import pytest
 from optuna.distributions import FloatDistribution
 from optuna.storages import RDBStorage, get_storage
 from optuna.trial import TrialState
-from sqlalchemy import select, update
+from sqlalchemy import event, select, update
+from sqlalchemy.exc import OperationalError
 
 from objectives.checkpoint import SavedCheckpoint
 from objectives.hyperparameters import SGD, Hyperparameters
@@ -26,13 +30,21 @@ from storage.hosts import process_start
 from storage.keeper import Keeper
 from storage.leased import LeasedStorage
 from storage.leases import Lease, LeaseTimes, NothingToTake, TrialLeases, Watch, Worker
-from storage.records import read_checkpoints, read_running, read_trials, read_workers
+from storage.records import (
+    read_checkpoints,
+    read_epoch_seconds,
+    read_running,
+    read_study,
+    read_trials,
+    read_workers,
+)
 from storage.studies import (
     Budget,
     StoredStudy,
     create_study,
     delete_study,
     find_study,
+    first_failure,
     pause_study,
     raise_budget,
     resume_study,
@@ -220,6 +232,7 @@ def test_a_trial_of_another_machine_is_taken_over_when_it_is_silent_and_not_befo
 
     def look_for(seconds: float) -> None:
         for _ in range(int(seconds / 5)):
+            taker.look_out()
             with pytest.raises(NothingToTake):
                 taker.acquire(opened.stored)
             clock.now += 5
@@ -231,6 +244,7 @@ def test_a_trial_of_another_machine_is_taken_over_when_it_is_silent_and_not_befo
     look_for(60)
     opened.expire(held)
     look_for(20)
+    taker.look_out()
     taken = taker.acquire(opened.stored)
     assert (taken.number, taken.attempt) == (0, 2)
     with pytest.raises(LeaseLost):
@@ -248,15 +262,18 @@ def test_a_step_of_the_databases_clock_takes_no_trial_from_the_living(by_ms: int
     for _ in range(3):
         opened.expire(held, by_ms)
         for _ in range(3):  # the owner beats every 15 s
+            taker.look_out()
             with pytest.raises(NothingToTake):
                 taker.acquire(opened.stored)
             clock.now += 5
         far.beat(held)
     opened.expire(held, by_ms)  # and where the owner is dead, no step hides it
     for _ in range(4):
+        taker.look_out()
         with pytest.raises(NothingToTake):
             taker.acquire(opened.stored)
         clock.now += 5
+    taker.look_out()
     assert taker.acquire(opened.stored).attempt == 2
 
 
@@ -267,12 +284,15 @@ def test_a_taker_that_was_away_itself_watches_anew(opened: Opened) -> None:
     taker = opened.leases(worker("b"), Watch(LeaseTimes(), clock))
     opened.expire(held)
     for pause in (5, 5, 60, 5, 5, 5):  # an outage of a minute, after which the owner may just be coming back
+        taker.look_out()
         with pytest.raises(NothingToTake):
             taker.acquire(opened.stored)
         clock.now += pause
+    taker.look_out()
     with pytest.raises(NothingToTake):
         taker.acquire(opened.stored)
     clock.now += 5
+    taker.look_out()
     assert taker.acquire(opened.stored).attempt == 2
 
 
@@ -306,6 +326,25 @@ def test_an_epoch_is_recorded_with_its_report_and_read_back_whole(opened: Opened
     trial = opened.rdb.get_trial(held.trial_id)
     assert trial.intermediate_values == {each.epoch: each.validation_accuracy for each in MEASUREMENTS}
     assert trial.system_attrs == {"note": "kept", "end": 1}
+
+
+@pytest.mark.parametrize("value", [math.inf, -math.inf, math.nan])
+def test_a_value_that_is_no_number_is_reported_as_optuna_reports_it(value: float, opened: Opened) -> None:
+    leases = opened.leases(worker("a"))
+    held = leases.acquire(opened.stored)
+    leases.report(held, MEASUREMENTS[0], value)
+    opened.rdb.set_trial_intermediate_value(held.trial_id, 2, value)
+    reported = opened.rdb.get_trial(held.trial_id).intermediate_values
+    assert [str(reported[epoch]) for epoch in (1, 2)] == [str(value)] * 2
+
+
+def test_only_a_trial_that_was_made_for_its_lease_is_new(opened: Opened) -> None:
+    leases = opened.leases(worker("a"))
+    made = leases.acquire(opened.stored)
+    assert leases.acquire(opened.stored) == replace(made, is_new=False)  # as after a COMMIT without an answer
+    leases.hand_back(made)
+    assert leases.acquire(opened.stored) == replace(made, is_new=False, attempt=2)
+    assert made.is_new
 
 
 def test_what_is_measured_again_is_forgotten_first(opened: Opened) -> None:
@@ -480,6 +519,68 @@ def test_a_training_that_hangs_loses_its_lease_and_one_that_moves_keeps_it(opene
     assert outcome[2] is not None
     assert outcome[2].startswith("hung: no step of training for ")
     assert opened.leases(worker("b")).acquire(opened.stored).attempt == 2
+
+
+@contextmanager
+def failing(opened: Opened, *words: str, times: float = math.inf) -> Iterator[None]:
+    """A database that is away for statements that start with these words, else for all; for the first so many."""
+    failures = count(1)
+
+    def fail(connection: object, cursor: object, statement: str, *_: object) -> None:
+        if (not words or statement.startswith(words)) and next(failures) <= times:
+            raise OperationalError(statement, None, Exception("away"), connection_invalidated=True)
+
+    event.listen(opened.database.engine, "before_cursor_execute", fail)
+    try:
+        yield
+    finally:
+        event.remove(opened.database.engine, "before_cursor_execute", fail)
+
+
+def test_a_training_that_waits_for_the_database_does_not_hang(opened: Opened) -> None:
+    leases = TrialLeases(opened.database, opened.rdb, worker("a"), LeaseTimes(0.6, 0.15, 0.3, hung=0.6))
+    held = leases.acquire(opened.stored)
+    with Keeper(leases) as keeper:
+        keeper.hold(held)
+        with failing(opened):
+            time.sleep(1.5)
+        time.sleep(0.3)
+        keeper.moved()
+        assert leases.report(held, MEASUREMENTS[0], 0.5) == "open"
+        keeper.release()
+
+
+def test_whoever_looks_on_waits_out_a_short_outage(opened: Opened) -> None:
+    held = opened.leases(worker("a")).acquire(opened.stored)
+    for look in (
+        lambda: read_study(opened.database, opened.stored).finished,
+        lambda: len(read_trials(opened.database, opened.stored.study_id)),
+        lambda: len(read_running(opened.database, opened.stored.study_id)),
+        lambda: len(read_checkpoints(opened.database, held.trial_id)),
+        lambda: len(read_epoch_seconds(opened.database, opened.stored.study_id)),
+        lambda: first_failure(opened.database, opened.stored.study_id),
+    ):
+        before = look()
+        with failing(opened, times=2):
+            assert look() == before
+
+
+def test_nobody_is_taken_for_dead_while_nothing_can_be_written(opened: Opened) -> None:
+    with_budget(opened, 1)
+    held = opened.leases(far_away("far")).acquire(opened.stored)
+    opened.expire(held)
+    taker = TrialLeases(opened.database, opened.rdb, worker("b"), LeaseTimes(1.0, 0.25, 0.5))
+    with Keeper(taker):
+        with failing(opened, "UPDATE", "INSERT", "DELETE", "BEGIN IMMEDIATE"):
+            deadline = time.monotonic() + 1.5
+            while time.monotonic() < deadline:
+                with pytest.raises(NothingToTake):
+                    taker.look(opened.stored)
+                time.sleep(0.02)
+        with pytest.raises(NothingToTake):
+            taker.acquire(opened.stored)
+        time.sleep(2.0)
+        assert taker.acquire(opened.stored).attempt == 2
 
 
 def test_hung_is_ten_median_epochs_and_at_least_two_minutes(opened: Opened) -> None:

@@ -1,0 +1,31 @@
+"""How the benchmarks print what they measured, and on what."""
+
+import os
+import platform
+import statistics
+from collections.abc import Sequence
+from importlib.metadata import version
+from pathlib import Path
+
+
+def spread(values: Sequence[float], digits: int) -> str:
+    """Median and range."""
+    return f"{statistics.median(values):.{digits}f} ({min(values):.{digits}f}..{max(values):.{digits}f})"
+
+
+def percentile(values: Sequence[float], percent: int) -> float:
+    """The value that so many percent of the values do not exceed."""
+    return statistics.quantiles(values, n=100, method="inclusive")[percent - 1]
+
+
+def cpu_model() -> str:
+    """As the system names it."""
+    lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor()
+
+
+def machine(*packages: str) -> str:
+    """The processor, its cores, and the versions of Python and these packages."""
+    versions = ", ".join(f"{name} {version(name)}" for name in packages)
+    return f"{cpu_model()}, {os.cpu_count()} cores, Python {platform.python_version()}, {versions}"

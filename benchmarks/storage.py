@@ -1,0 +1,286 @@
+"""What the storage costs a trial beside stock Optuna, in turns in one process: time, statements, writes."""
+
+import argparse
+import errno
+import logging
+import os
+import tempfile
+import threading
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+
+import optuna
+from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.exceptions import ExperimentalWarning
+from optuna.pruners import SuccessiveHalvingPruner
+from optuna.samplers import BaseSampler, RandomSampler, TPESampler
+from sqlalchemy import Engine, event
+
+from benchmarks.figures import machine, spread
+from benchmarks.servers import PostgreSQLServer
+from benchmarks.timed_leases import TimedLeases
+from objectives.hyperparameters import Hyperparameters
+from objectives.measurement import Measurement
+from objectives.protocol import Pulse, ResumableTraining
+from search.document import Document
+from search.events import Event, TrialFinished
+from search.objective import Objective
+from search.samplers import distribution
+from search.space import Choice, Range, SearchSpace, Value
+from search.spec import parse_spec
+from search.study import JoinedStudy, Request, join, stored_spec
+from search.trial import Workplace
+from search.worker import this_worker, work
+from storage.engine import open_for_work
+from storage.hosts import this_host
+from storage.keeper import Keeper
+from storage.studies import find_study
+
+EPOCHS = 10
+CHECKPOINT_BYTES = 3 * 4 * 338_006  # the default network's float32 weights and Adam's two moments of each
+EIGHT_PARAMETERS: Document = {  # with what else there always is; augmentation is pinned
+    "optimizer": ["adam", "adamw"],
+    "adam.weight_decay": False,
+    "adamw.weight_decay": False,
+    "scheduler": ["constant", "cosine"],
+    "l1": False,
+    "dropout": False,
+    "augmentation": False,
+}
+STOCK_SAMPLERS: dict[str, Callable[[], BaseSampler]] = {
+    "random": lambda: RandomSampler(seed=0),
+    "tpe": lambda: TPESampler(multivariate=True, group=True, seed=0),
+}
+
+
+def eight_parameters(sampler: str, **study: str | int) -> Document:
+    """A study of trials with eight parameters and ten epochs that nothing trains."""
+    return {
+        "study": {"name": "s", "trials": 10**6, "sampler": sampler, "pruner": "asha", **study},
+        "data": {"dataset": "synthetic"},
+        "training": {"epochs": EPOCHS},
+        "space": EIGHT_PARAMETERS,
+    }
+
+
+@dataclass
+class Statements:
+    """What the thread that made this sends to a database: statements, and transactions that change something."""
+
+    sent: int = 0
+    writes: int = 0
+
+    def listen(self, engine: Engine) -> None:
+        """Counts from now on."""
+        own, changed = threading.get_ident(), False
+
+        def execute(connection: object, cursor: object, statement: str, *_: object) -> None:
+            nonlocal changed
+            if threading.get_ident() == own and not statement.startswith("BEGIN"):
+                self.sent += 1
+                changed = changed or statement.startswith(("INSERT", "UPDATE", "DELETE"))
+
+        def commit(connection: object) -> None:
+            nonlocal changed
+            if threading.get_ident() == own:
+                self.writes, changed = self.writes + changed, False
+
+        event.listen(engine, "before_cursor_execute", execute)
+        event.listen(engine, "commit", commit)
+
+
+def improving(trial: int) -> float:
+    """The metric of all epochs of the so manieth trial: better than any before, so that none is pruned."""
+    return 1 - 1 / (trial + 2)
+
+
+class Curve:
+    """A training that takes no time: a ResumableTraining."""
+
+    def __init__(self, value: float, content: bytes | None) -> None:
+        self.epoch = 0
+        self._value = value
+        self._content = content
+
+    def __iter__(self) -> "Curve":
+        return self
+
+    def __next__(self) -> Measurement:
+        if self.epoch == EPOCHS:
+            raise StopIteration
+        self.epoch += 1
+        value = self._value
+        return Measurement(self.epoch, 0.0, value, 0.0, value, value, value, 0.1, 0.0, 0.01, 1e5)
+
+    def checkpoint(self) -> bytes:
+        """The content, if there is one: else there is no room for a file."""
+        if self._content is None:
+            raise OSError(errno.ENOSPC, "without checkpoints")
+        return self._content
+
+
+@contextmanager
+def our_trials(
+    url: str, sampler: str, folder: Path, content: bytes | None = None, first: int = 0
+) -> Iterator[tuple[Iterator[Event], Engine, TimedLeases]]:
+    """The events of a worker from its `first` trial on, its engine, and its leases."""
+    numbers = count(first)
+
+    def train(hyperparameters: Hyperparameters, seed: int, resume: bytes | None, pulse: Pulse) -> ResumableTraining:
+        return Curve(improving(next(numbers)), content)
+
+    database, rdb = open_for_work(url)
+    with database:
+        joined = join(database, rdb, Request(eight_parameters(sampler), {}, "benchmark"))
+
+        def choose() -> list[JoinedStudy]:
+            stored = find_study(database, joined.stored.name)
+            return [JoinedStudy(stored, stored_spec(stored))]
+
+        leases = TimedLeases(database, rdb, this_worker(this_host(), "-", 0))
+        with Keeper(leases) as keeper:
+            place = Workplace(database, leases, keeper, folder)
+            with closing(work(place, rdb, choose, lambda spec: Objective(train, "none", 1))) as events:
+                yield events, database.engine, leases
+
+
+def finish_one(events: Iterator[Event]) -> None:
+    """Runs our worker until it has finished a trial."""
+    for each in events:
+        if isinstance(each, TrialFinished):
+            assert (each.outcome, each.epochs, len(each.parameters)) == ("complete", EPOCHS, 8), each
+            return
+
+
+def stock_study(url: str, sampler: str) -> tuple[optuna.Study, Engine]:
+    """A study as Optuna's documentation makes one."""
+    storage = optuna.storages.RDBStorage(url)
+    study = optuna.create_study(
+        storage=storage, sampler=STOCK_SAMPLERS[sampler](), pruner=SuccessiveHalvingPruner(), direction="maximize"
+    )
+    return study, storage.engine
+
+
+def stock_trial(study: optuna.Study, space: SearchSpace, value: float) -> None:
+    """A trial by ask, suggest, report, should_prune and tell."""
+    trial = study.ask()
+
+    def suggest(name: str, domain: Choice | Range) -> Value:
+        match distribution(name, domain):
+            case CategoricalDistribution(choices=choices):
+                chosen = trial.suggest_categorical(name, choices)
+                assert chosen is not None
+                return chosen
+            case IntDistribution(low=low, high=high, log=log):
+                return trial.suggest_int(name, low, high, log=log)
+            case FloatDistribution(low=low, high=high, log=log):
+                return trial.suggest_float(name, low, high, log=log)
+        raise TypeError(name)
+
+    space.suggest(suggest)
+    for epoch in range(1, EPOCHS + 1):
+        trial.report(value, epoch)
+        assert not trial.should_prune()
+    study.tell(trial, value)
+
+
+@dataclass(frozen=True)
+class Side:
+    """Milliseconds of each measured trial, and what one sends to the database."""
+
+    milliseconds: list[float]
+    statements: float
+    writes: float
+
+    def __str__(self) -> str:
+        return f"{spread(self.milliseconds, 1)} ms, {self.statements:.1f} statements, {self.writes:.1f} writes"
+
+
+def measure(urls: tuple[str, str], sampler: str, before: int, trials: int, content: bytes | None) -> tuple[Side, Side]:
+    """(ours, stock) of so many trials in turns, after so many `before`."""
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        events, engine, _ = stack.enter_context(our_trials(urls[0], sampler, folder, content))
+        study, stock_engine = stock_study(urls[1], sampler)
+        space = parse_spec(eight_parameters(sampler)).space
+        numbers = count()
+        runs: tuple[Callable[[], None], Callable[[], None]] = (
+            lambda: finish_one(events),
+            lambda: stock_trial(study, space, improving(next(numbers))),
+        )
+        for _ in range(before):
+            for run in runs:
+                run()
+        counted = (Statements(), Statements())
+        for statements, each in zip(counted, (engine, stock_engine), strict=True):
+            statements.listen(each)
+        taken: tuple[list[float], list[float]] = ([], [])
+        for _ in range(trials):
+            for run, milliseconds in zip(runs, taken, strict=True):
+                started = time.perf_counter()
+                run()
+                milliseconds.append(1000 * (time.perf_counter() - started))
+        stock_engine.dispose()
+        ours, stock = (
+            Side(milliseconds, statements.sent / trials, statements.writes / trials)
+            for milliseconds, statements in zip(taken, counted, strict=True)
+        )
+    return ours, stock
+
+
+@dataclass(frozen=True)
+class Case:
+    """One row of the table."""
+
+    backend: str
+    sampler: str
+    checkpoints: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.backend}, {self.sampler}{', checkpoints' * self.checkpoints}"
+
+
+CASES = [
+    *(Case(backend, sampler) for backend in ("sqlite", "postgresql") for sampler in ("random", "tpe")),
+    *(Case(backend, "random", checkpoints=True) for backend in ("sqlite", "postgresql")),
+]
+QUICK = [Case("sqlite", "random"), Case("postgresql", "random")]
+
+
+def main() -> None:
+    """Prints the machine and a row for each case."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--before", type=int, default=30, help="finished trials before the first measured one")
+    parser.add_argument("--trials", type=int, default=40, help="measured trials")
+    parser.add_argument("--quick", action="store_true", help="random sampler alone, 10 trials after 5")
+    arguments = parser.parse_args()
+    before, trials = (5, 10) if arguments.quick else (arguments.before, arguments.trials)
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    warnings.simplefilter("ignore", ExperimentalWarning)  # group=True
+    logging.getLogger("search.trial").setLevel(logging.ERROR)  # it says that there are no checkpoints
+    print(machine("optuna", "sqlalchemy", "psycopg"))
+    print(
+        f"8 parameters, {EPOCHS} epochs, asha, {before} finished trials before; n = {trials}, "
+        "a trial as median (min..max)"
+    )
+    with tempfile.TemporaryDirectory() as folder, PostgreSQLServer(Path(folder) / "postgresql") as server:
+        for case in QUICK if arguments.quick else CASES:
+            name = f"{case.sampler}_{case.checkpoints}".lower()
+            if case.backend == "sqlite":
+                urls = (f"sqlite:///{folder}/ours_{name}.db", f"sqlite:///{folder}/stock_{name}.db")
+            else:
+                urls = (server.database(f"ours_{name}"), server.database(f"stock_{name}"))
+            content = os.urandom(CHECKPOINT_BYTES) if case.checkpoints else None
+            ours, stock = measure(urls, case.sampler, before, trials, content)
+            pairs = zip(ours.milliseconds, stock.milliseconds, strict=True)
+            print(f"{case}\n  ours  {ours}\n  stock {stock}")
+            print(f"  ours / stock {spread([own / theirs for own, theirs in pairs], 2)}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
