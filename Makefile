@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN = .venv/bin
 INSTALLED = .venv/.installed
 
-.PHONY: demo test lint bench clean
+.PHONY: demo test lint bench soak kill-points clean
 
 $(INSTALLED): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
@@ -25,6 +25,13 @@ lint: $(INSTALLED)
 bench: $(INSTALLED)
 	$(BIN)/python -m benchmarks.trainer --quick
 	$(BIN)/python -m benchmarks.storage --quick
+
+soak: $(INSTALLED) kill-points
+	$(BIN)/python -m benchmarks.soak --backend postgresql --backend sqlite
+
+kill-points: $(INSTALLED)
+	$(BIN)/python -m benchmarks.kill_points --backend sqlite --backend postgresql --times 20
+	$(BIN)/python -m benchmarks.kill_points --backend mariadb --times 5
 
 clean:
 	rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis hypersearch.db hypersearch.db-wal hypersearch.db-shm hypersearch.db.lock hypersearch.files

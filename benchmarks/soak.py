@@ -242,8 +242,8 @@ def create(url: str, document: Document) -> StudySpec:
         return join(opened, rdb, Request(document, {}, "soak")).spec
 
 
-def soak(options: Soak, folder: Path) -> list[str]:
-    """Runs it, prints what came of it, and returns every violation."""
+def soak(options: Soak, url: str, folder: Path) -> list[str]:
+    """Runs it on an empty database, prints what came of it, and returns every violation."""
     journals, checkpoint_root = folder / "journals", folder / "checkpoints"
     journals.mkdir()
     pruner: Document = {"name": "asha", "reduction_factor": 2}  # about half of the trials
@@ -257,27 +257,26 @@ def soak(options: Soak, folder: Path) -> list[str]:
         },
         "data": {"dataset": "synthetic"},
     }
-    with database(options.backend, folder, options.workers) as url:
-        spec = create(url, document)
-        reader, context = Reader(url, "soak"), forkserver()
-        job = Job(url, "soak", checkpoint_root, journals, TIMES, options.seconds_per_epoch, options.broken)
-        slots = [Slot(replace(job, journal=journals / f"{number}.jsonl")) for number in range(options.workers)]
-        crowd = Crowd(slots, context)
-        started = time.monotonic()
-        with Watcher(reader) as watcher:
-            try:
-                _harm(options, crowd, watcher)
-            finally:
-                crowd.end()
-        watcher.look()
-        seconds = time.monotonic() - started
-        evidence = replace(
-            gather(reader, spec, journals, checkpoint_root),
-            seen=watcher.seen,
-            thaws_ms=crowd.thaws_ms,
-            quiet_ms=round(1000 * QUIET_SECONDS),
-        )
-        reader.close()
+    spec = create(url, document)
+    reader, context = Reader(url, "soak"), forkserver()
+    job = Job(url, "soak", checkpoint_root, journals, TIMES, options.seconds_per_epoch, options.broken)
+    slots = [Slot(replace(job, journal=journals / f"{number}.jsonl")) for number in range(options.workers)]
+    crowd = Crowd(slots, context)
+    started = time.monotonic()
+    with Watcher(reader) as watcher:
+        try:
+            _harm(options, crowd, watcher)
+        finally:
+            crowd.end()
+    watcher.look()
+    seconds = time.monotonic() - started
+    evidence = replace(
+        gather(reader, spec, journals, checkpoint_root),
+        seen=watcher.seen,
+        thaws_ms=crowd.thaws_ms,
+        quiet_ms=round(1000 * QUIET_SECONDS),
+    )
+    reader.close()
     print("  harm:", *(f"{count} {kind}s" for kind, count in crowd.done.items()), sep="  ")
     for what, counts in tally(evidence).items():
         print(f"  {what}:", *(f"{count} {name}" for name, count in counts.most_common()), sep="  ")
@@ -342,7 +341,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         )
         folder = Path(tempfile.mkdtemp(prefix="soak-"))
         print(f"{backend}: {given.trials} trials, {given.workers} workers", flush=True)
-        found = soak(options, folder)
+        with database(backend, folder, given.workers) as url:
+            found = soak(options, url, folder)
         for fault in found[:20]:
             print(f"  VIOLATION: {fault}")
         if found:

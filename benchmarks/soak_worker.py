@@ -108,7 +108,8 @@ def work_on(job: Job) -> None:
     if job.broken is not None:
         BREAKS[job.broken]()
     nowhere = job.checkpoint_root / "unused"
-    machine = Machine(nowhere, nowhere, job.checkpoint_root, synthetic_seconds=job.seconds_per_epoch)
+    files = Files(str(job.checkpoint_root.with_name("artifacts")), job.checkpoint_root)
+    machine = Machine(nowhere, nowhere, files, synthetic_seconds=job.seconds_per_epoch)
     database, rdb = open_for_work(job.url)
 
     def choose() -> list[JoinedStudy]:
@@ -119,9 +120,7 @@ def work_on(job: Job) -> None:
     with database, Journal(job.journal) as journal:
         journal.write("worker", owner=me.id, pid=me.pid, host=me.host)
         with (
-            workplace(
-                database, rdb, me, Files(str(job.checkpoint_root.parent / "artifacts"), job.checkpoint_root), job.times
-            ) as place,
+            workplace(database, rdb, me, files, job.times) as place,
             closing(work(place, rdb, choose, lambda spec: build_objective(spec, machine))) as events,
         ):
             for event in islice(events, job.stop_after):

@@ -16,18 +16,23 @@ def sweep_checkpoints(database: Database, root: Path, now: float) -> None:
 
     `now` is in seconds since 1970, as files have it. What cannot be removed stays.
     """
-    if not root.is_dir():
-        return
     # First what is there, then what is needed: a trial that starts in between has no folder yet.
-    studies = [study for study in root.iterdir() if study.is_dir()]
-    trials = [trial for study in studies for trial in study.iterdir() if trial.name.isdecimal()]
+    studies = _folders(root)
+    trials = [trial for study in studies for trial in _folders(study) if trial.name.isdecimal()]
     unfinished = read_unfinished(database)
     for trial in trials:
         if trial.parent.name in unfinished and int(trial.name) not in unfinished[trial.parent.name]:
             shutil.rmtree(trial, ignore_errors=True)
     for study in studies:
-        if study.name not in unfinished and now - study.stat().st_mtime > FORGOTTEN_SECONDS:
-            shutil.rmtree(study, ignore_errors=True)
-        if not unfinished.get(study.name, {0}):
-            with suppress(OSError):  # something else is in it
+        with suppress(OSError):  # another worker sweeps too, or something else is in it
+            if study.name not in unfinished and now - study.stat().st_mtime > FORGOTTEN_SECONDS:
+                shutil.rmtree(study, ignore_errors=True)
+            if not unfinished.get(study.name, {0}):
                 study.rmdir()
+
+
+def _folders(folder: Path) -> list[Path]:
+    try:
+        return [each for each in folder.iterdir() if each.is_dir()]
+    except OSError:  # there is none, or another worker has just removed it
+        return []

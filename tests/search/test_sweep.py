@@ -1,8 +1,11 @@
 """Which checkpoints are removed when a worker starts."""
 
 import os
+import shutil
 import time
 from pathlib import Path
+
+import pytest
 
 from search.study import Request, create_or_join
 from search.sweep import FORGOTTEN_SECONDS, sweep_checkpoints
@@ -30,3 +33,23 @@ def test_checkpoints_of_ended_trials_and_of_forgotten_studies_are_removed_and_no
         sweep_checkpoints(database, tmp_path / "not there", now)
     kept = sorted(str(path.parent.relative_to(root)) for path in root.rglob("*.ckpt"))
     assert kept == sorted([f"{stored.uid}/1", "unknown/0"])
+
+
+def test_workers_may_sweep_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    url = f"sqlite:///{tmp_path}/a.db"
+    stored = create_or_join(url, Request({"data": {"dataset": "synthetic"}}, {}, "test")).stored
+    for uid in (stored.uid, "unknown"):
+        (tmp_path / "checkpoints" / uid / "0").mkdir(parents=True)
+    is_dir = Path.is_dir
+
+    def gone_after_a_look(path: Path) -> bool:
+        found = is_dir(path)
+        if path.parent.name == "checkpoints":
+            shutil.rmtree(path)  # by another worker
+        return found
+
+    monkeypatch.setattr(Path, "is_dir", gone_after_a_look)
+    database, _ = open_for_work(url)
+    with database:
+        sweep_checkpoints(database, tmp_path / "checkpoints", time.time())
+    assert list((tmp_path / "checkpoints").iterdir()) == []
