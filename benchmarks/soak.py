@@ -14,6 +14,7 @@ import signal
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
@@ -132,7 +133,7 @@ class Crowd:
     context: multiprocessing.context.ForkServerContext
     done: dict[HarmKind, int] = field(default_factory=lambda: dict.fromkeys(("kill", "damage", "freeze", "pause"), 0))
     thaws_ms: list[int] = field(default_factory=list)
-    faults: list[str] = field(default_factory=list)
+    faults: Counter[str] = field(default_factory=Counter)
     quiet_until: float = 0.0  # after whoever was thawed last has given a sign of life
     judged_until: float = 0.0  # after what a pause may cost is counted
 
@@ -148,7 +149,7 @@ class Crowd:
                 continue
             code = slot.process.exitcode
             if code and not slot.was_killed:
-                self.faults.append(f"a worker ended by itself with exit code {code}")
+                self.faults[f"a worker has ended by itself with exit code {code}: see its log"] += 1
             slot.process = None
             if not ended and code != 0:
                 slot.start(self.context)
@@ -281,7 +282,8 @@ def soak(options: Soak, url: str, folder: Path) -> list[str]:
     for what, counts in tally(evidence).items():
         print(f"  {what}:", *(f"{count} {name}" for name, count in counts.most_common()), sep="  ")
     print(f"  {watcher.looks} looks, {seconds:.0f} s, {options.trials / seconds:.1f} trials/s")
-    found = [*crowd.faults, *(f"{count} times {fault}" for fault, count in watcher.faults.items()), *faults(evidence)]
+    counted = crowd.faults + watcher.faults
+    found = [*(f"{count} times: {fault}" for fault, count in counted.items()), *faults(evidence)]
     if sum(crowd.done.values()) < len(options.plan()):
         found.append("the study was over before all harm was done")
     return found
@@ -293,7 +295,8 @@ def _harm(options: Soak, crowd: Crowd, watcher: Watcher) -> None:
         slot.start(crowd.context)
     due: list[tuple[float, Harm]] = []
     plan = options.plan()
-    hangs_at = time.monotonic() + 60 + SECONDS_PER_TRIAL * options.trials
+    patience_seconds = 60 + SECONDS_PER_TRIAL * options.trials
+    hangs_at = time.monotonic() + patience_seconds
     while crowd.tend(watcher.ended):
         now = time.monotonic()
         while plan and plan[0].at * options.trials <= watcher.finished:
@@ -303,7 +306,7 @@ def _harm(options: Soak, crowd: Crowd, watcher: Watcher) -> None:
             if crowd.ready_for(entry[1], pause_is_due) and crowd.do(entry[1]):
                 due.remove(entry)
         if now > hangs_at:
-            crowd.faults.append(f"only {watcher.finished} trials are finished after {hangs_at:.0f} s")
+            crowd.faults[f"only {watcher.finished} trials are finished after {patience_seconds:.0f} s"] += 1
             return
         time.sleep(0.01)
 

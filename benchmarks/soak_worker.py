@@ -105,6 +105,14 @@ def work_on(job: Job) -> None:
     """Works until the study has ended, as `hypersearch worker` does."""
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     logging.basicConfig(filename=job.journal.with_suffix(".log"), format="%(asctime)s %(message)s")
+    try:
+        _work(job)
+    except Exception:
+        logging.exception("the worker has failed")
+        raise SystemExit(1) from None
+
+
+def _work(job: Job) -> None:
     if job.broken is not None:
         BREAKS[job.broken]()
     nowhere = job.checkpoint_root / "unused"
