@@ -129,11 +129,11 @@ def disk_full(lab: Lab, times: int) -> Result:
 
 
 def server_full(lab: Lab, times: int) -> Result:
-    """Five workers on a server with three connections, where each wants two."""
+    """Five workers on a server with five connections, where each wants two."""
     wrong: list[str] = []
     for turn in range(times):
         settings = ("superuser_reserved_connections=0", "reserved_connections=0")
-        with PostgreSQLServer(lab.folder / f"narrow-{turn}", 3, settings) as server:
+        with PostgreSQLServer(lab.folder / f"narrow-{turn}", 5, settings) as server:
             url = server.database("a")
             spec = write_spec(lab.folder, 20)
             wrong += Command(lab.folder, "create", str(spec), "--storage", url).wrong(0, "study 'small' is open")
@@ -144,7 +144,7 @@ def server_full(lab: Lab, times: int) -> Result:
                 others = [line for line in one.lines() if line not in full and not _is_usual(line)]
                 if code != 0 or len(full) > 3 or others:
                     wrong.append(f"turn {turn}: a worker ended with {code} and said {one.lines()}")
-    return Result("connections", lab.backend, "5 workers on a server with 3 connections", times, wrong)
+    return Result("connections", lab.backend, "5 workers on a server with 5 connections", times, wrong)
 
 
 def _is_usual(line: str) -> bool:
