@@ -14,10 +14,10 @@ from storage.engine import open_database
 from storage.records import read_studies
 
 DISK_BYTES = 12 * 2**20
-PATIENCE_SECONDS = 5.0  # of `hypersearch` here: ten minutes would be long
+PATIENCE_SECONDS = 15.0  # of `hypersearch` here: ten minutes would be long
 HYPERSEARCH = (
     "from storage.transactions import Patience\n"
-    f"Patience.__init__.__defaults__ = ({PATIENCE_SECONDS}, 0.05, 1.0, 2.0)\n"
+    f"Patience.__init__.__defaults__ = ({PATIENCE_SECONDS}, 0.05, 0.5, 1.0)\n"
     "from search.cli.main import main\nmain()"
 )
 SPEC = """
@@ -161,7 +161,7 @@ def server_gone(lab: Lab, times: int) -> Result:
         run = Command(lab.folder, "run", str(spec), "--storage", url, impatient=True)
         until(lambda started=run: started.trials() >= 2)
         lab.server.stop(lab.server.at_once)
-        wrong += run.wrong(3, "trying again for 5 s", "the database has not answered for")
+        wrong += run.wrong(3, f"trying again for {PATIENCE_SECONDS:.0f} s", "the database has not answered for")
         for command in looking(url):
             started = time.monotonic()
             wrong += Command(lab.folder, *command).wrong(3, "cannot be used: ")
