@@ -28,7 +28,7 @@ def test_a_restart_longer_than_a_hang_takes_no_trial_from_the_living(postgresql:
 
 @pytest.mark.parametrize("lab", ["sqlite"], indirect=True)
 def test_a_worker_that_freezes_in_a_transaction_of_sqlite_costs_nobody_a_trial(lab: Lab) -> None:
-    assert freezes.frozen(lab, 1, SHORT).violations == []
+    assert freezes.frozen(lab, 1, SHORT, seconds=9).violations == []
 
 
 @pytest.mark.parametrize("lab", ["postgresql"], indirect=True)
