@@ -22,6 +22,7 @@ SQLITE_BUSY_TIMEOUT_SECONDS = 60.0
 IDLE_IN_TRANSACTION_SECONDS = 10
 LOCK_TIMEOUT_SECONDS = 12
 STATEMENT_TIMEOUT_SECONDS = 60
+ANSWER_TIMEOUT_SECONDS = 30  # where only the client can tell that a connection is dead: half a lease
 
 
 class EngineOptions(TypedDict, total=False):
@@ -139,13 +140,13 @@ class MySQL:
         init_command = (
             f"SET SESSION time_zone = '+00:00', innodb_lock_wait_timeout = {LOCK_TIMEOUT_SECONDS} "
             # MariaDB runs comments marked M!, and skips those for MySQL 8
-            f"/*M!100300 , idle_transaction_timeout = {idle}, max_statement_time = {STATEMENT_TIMEOUT_SECONDS} */ "
+            f"/*M!100300 , idle_transaction_timeout = {idle}, max_statement_time = {ANSWER_TIMEOUT_SECONDS} */ "
             f"/*!80000 , wait_timeout = {idle} */"
         )
         connect_args: dict[str, str | int] = {
             "connect_timeout": CONNECT_TIMEOUT_SECONDS,
-            "read_timeout": STATEMENT_TIMEOUT_SECONDS,
-            "write_timeout": STATEMENT_TIMEOUT_SECONDS,
+            "read_timeout": ANSWER_TIMEOUT_SECONDS,
+            "write_timeout": ANSWER_TIMEOUT_SECONDS,
             "charset": "utf8mb4",
             "init_command": init_command,
         }

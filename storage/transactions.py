@@ -23,9 +23,29 @@ log = logging.getLogger(__name__)
 Result = TypeVar("Result")
 Step = Callable[[Connection], None]
 
-# Errors that pass: a deadlock, a lock or statement that took too long, a server that restarts or has no room now.
-POSTGRESQL_PASSING = ("08", "40001", "40P01", "53", "55P03", "57", "25P03", "25P04")  # SQLSTATEs and their classes
-MYSQL_PASSING = {0, 1021, 1040, 1053, 1205, 1213, 1317, 1927, 1969, 2002, 2003, 2006, 2013, 2055, 3024, 4031}
+# Errors that pass: a deadlock, a lock or statement that took too long, a server that restarts, has no room now, or is
+# read-only until a failover is done.
+POSTGRESQL_PASSING = ("08", "25006", "25P03", "25P04", "40001", "40P01", "53", "55P03", "57")  # SQLSTATEs, or classes
+MYSQL_PASSING = {
+    0,
+    1021,
+    1040,
+    1053,
+    1205,
+    1213,
+    1290,
+    1317,
+    1836,
+    1927,
+    1969,
+    2002,
+    2003,
+    2006,
+    2013,
+    2055,
+    3024,
+    4031,
+}
 SQLITE_PASSING = {5, 6, 10, 13, 14}  # busy, locked, I/O error, full, cannot open
 
 

@@ -14,10 +14,10 @@ from storage.engine import open_database
 from storage.records import read_studies
 
 DISK_BYTES = 12 * 2**20
-PATIENCE_SECONDS = 5.0  # of `hypersearch` here: ten minutes would be long
+PATIENCE_SECONDS = 15.0  # of `hypersearch` here: ten minutes would be long
 HYPERSEARCH = (
     "from storage.transactions import Patience\n"
-    f"Patience.__init__.__defaults__ = ({PATIENCE_SECONDS}, 0.05, 1.0, 2.0)\n"
+    f"Patience.__init__.__defaults__ = ({PATIENCE_SECONDS}, 0.05, 0.5, 1.0)\n"
     "from search.cli.main import main\nmain()"
 )
 SPEC = """
@@ -129,11 +129,11 @@ def disk_full(lab: Lab, times: int) -> Result:
 
 
 def server_full(lab: Lab, times: int) -> Result:
-    """Five workers on a server with three connections, where each wants two."""
+    """Five workers on a server with five connections, where each wants two."""
     wrong: list[str] = []
     for turn in range(times):
         settings = ("superuser_reserved_connections=0", "reserved_connections=0")
-        with PostgreSQLServer(lab.folder / f"narrow-{turn}", 3, settings) as server:
+        with PostgreSQLServer(lab.folder / f"narrow-{turn}", 5, settings) as server:
             url = server.database("a")
             spec = write_spec(lab.folder, 20)
             wrong += Command(lab.folder, "create", str(spec), "--storage", url).wrong(0, "study 'small' is open")
@@ -144,7 +144,7 @@ def server_full(lab: Lab, times: int) -> Result:
                 others = [line for line in one.lines() if line not in full and not _is_usual(line)]
                 if code != 0 or len(full) > 3 or others:
                     wrong.append(f"turn {turn}: a worker ended with {code} and said {one.lines()}")
-    return Result("connections", lab.backend, "5 workers on a server with 3 connections", times, wrong)
+    return Result("connections", lab.backend, "5 workers on a server with 5 connections", times, wrong)
 
 
 def _is_usual(line: str) -> bool:
@@ -161,7 +161,7 @@ def server_gone(lab: Lab, times: int) -> Result:
         run = Command(lab.folder, "run", str(spec), "--storage", url, impatient=True)
         until(lambda started=run: started.trials() >= 2)
         lab.server.stop(lab.server.at_once)
-        wrong += run.wrong(3, "trying again for 5 s", "the database has not answered for")
+        wrong += run.wrong(3, f"trying again for {PATIENCE_SECONDS:.0f} s", "the database has not answered for")
         for command in looking(url):
             started = time.monotonic()
             wrong += Command(lab.folder, *command).wrong(3, "cannot be used: ")

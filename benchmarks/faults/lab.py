@@ -123,11 +123,11 @@ class Lab:
         folder.mkdir()
         return Order(url, name, str(folder), "worker")
 
-    def start(self, order: Order, prefix: Sequence[str] = ()) -> Process:
-        """Starts a worker; `prefix` are words before its command."""
+    def start(self, order: Order) -> Process:
+        """Starts a worker."""
         errors = Path(order.folder) / f"{order.name}.stderr"
         with errors.open("wb") as file:
-            popen = subprocess.Popen([*prefix, *command(order)], cwd=ROOT, stderr=file)
+            popen = subprocess.Popen(command(order), cwd=ROOT, stderr=file)
         self._started.append(popen)
         return Process(order, popen, errors)
 

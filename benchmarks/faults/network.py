@@ -34,7 +34,7 @@ def cut_once(lab: Lab, how: str, leases: float, scale: float) -> tuple[list[str]
     """What is wrong after one cut, and how long after it the worker had recorded two more epochs."""
     seconds = leases * 60 * scale
     # Trials that are left when the cut worker is back.
-    order = replace(lab.study(trials=10, epochs=5), scale=scale, epoch_seconds=0.1 * 60 * scale)
+    order = replace(lab.study(trials=8, epochs=5), scale=scale, epoch_seconds=0.1 * 60 * scale)
     with Proxy(lab.server.port) as proxy:
         url = make_url(order.url).set(port=proxy.port).render_as_string(hide_password=False)
         away = lab.start(replace(order, url=url, name="cut", machine="another machine"))
