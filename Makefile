@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN = .venv/bin
 INSTALLED = .venv/.installed
 
-.PHONY: demo test lint bench soak kill-points clean
+.PHONY: demo test lint bench soak kill-points faults clean
 
 $(INSTALLED): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
@@ -32,6 +32,9 @@ soak: $(INSTALLED) kill-points
 kill-points: $(INSTALLED)
 	$(BIN)/python -m benchmarks.kill_points --backend sqlite --backend postgresql --times 20
 	$(BIN)/python -m benchmarks.kill_points --backend mariadb --times 5
+
+faults: $(INSTALLED)
+	$(BIN)/python -m benchmarks.faults
 
 clean:
 	rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis hypersearch.db hypersearch.db-wal hypersearch.db-shm hypersearch.db.lock hypersearch.files

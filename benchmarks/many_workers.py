@@ -27,11 +27,13 @@ from benchmarks.storage import EPOCHS, Curve, eight_parameters
 from benchmarks.timed_leases import TimedLeases
 from objectives.hyperparameters import Hyperparameters
 from objectives.protocol import Pulse, ResumableTraining
+from search.artifacts import IncumbentArtifacts
 from search.events import TrialFinished
 from search.objective import Objective
 from search.study import JoinedStudy, Request, join, stored_spec
 from search.trial import Workplace
 from search.worker import this_worker, work
+from storage.artifacts import open_artifact_store
 from storage.engine import Database, open_for_work
 from storage.hosts import this_host
 from storage.keeper import Keeper
@@ -123,7 +125,8 @@ def _work(
         return [JoinedStudy(stored, stored_spec(stored))]
 
     with Keeper(leases) as keeper:
-        place = Workplace(database, leases, keeper, folder)
+        artifacts = IncumbentArtifacts(database, open_artifact_store(str(folder / "artifacts")))
+        place = Workplace(database, leases, keeper, folder, artifacts)
         with closing(work(place, rdb, choose, lambda spec: Objective(train, "none", 1))) as events:
             for event in events:
                 if isinstance(event, TrialFinished) and time.monotonic() > deadline:

@@ -27,6 +27,7 @@ from benchmarks.timed_leases import TimedLeases
 from objectives.hyperparameters import Hyperparameters
 from objectives.measurement import Measurement
 from objectives.protocol import Pulse, ResumableTraining
+from search.artifacts import IncumbentArtifacts
 from search.document import Document
 from search.events import Event, TrialFinished
 from search.objective import Objective
@@ -36,6 +37,7 @@ from search.spec import parse_spec
 from search.study import JoinedStudy, Request, join, stored_spec
 from search.trial import Workplace
 from search.worker import this_worker, work
+from storage.artifacts import open_artifact_store
 from storage.engine import open_for_work
 from storage.hosts import this_host
 from storage.keeper import Keeper
@@ -147,7 +149,8 @@ def our_trials(
 
         leases = TimedLeases(database, rdb, this_worker(this_host(), "-", 0))
         with Keeper(leases) as keeper:
-            place = Workplace(database, leases, keeper, folder)
+            artifacts = IncumbentArtifacts(database, open_artifact_store(str(folder / "artifacts")))
+            place = Workplace(database, leases, keeper, folder, artifacts)
             with closing(work(place, rdb, choose, lambda spec: Objective(train, "none", 1))) as events:
                 yield events, database.engine, leases
 

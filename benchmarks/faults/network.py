@@ -33,8 +33,8 @@ def cut(lab: Lab, times: int, scale: float = 1.0) -> Result:
 def cut_once(lab: Lab, how: str, leases: float, scale: float) -> tuple[list[str], float]:
     """What is wrong after one cut, and how long after it the worker had recorded two more epochs."""
     seconds = leases * 60 * scale
-    # Trials that are left when the cut worker is back.
-    order = replace(lab.study(trials=8, epochs=5), scale=scale, epoch_seconds=0.1 * 60 * scale)
+    # Trials of two leases each, so that the cut comes in the middle of one and some are left when the worker is back.
+    order = replace(lab.study(trials=6, epochs=20), scale=scale, epoch_seconds=0.1 * 60 * scale)
     with Proxy(lab.server.port) as proxy:
         url = make_url(order.url).set(port=proxy.port).render_as_string(hide_password=False)
         away = lab.start(replace(order, url=url, name="cut", machine="another machine"))

@@ -14,7 +14,7 @@ from optuna import logging as optuna_logging
 from sqlalchemy import Connection, Row
 
 from search.events import EpochFinished, TrialFinished, TrialStarted
-from search.objective import Machine, build_objective
+from search.objective import Files, Machine, build_objective
 from search.study import JoinedStudy, stored_spec
 from search.worker import this_worker, work, workplace
 from storage import leases
@@ -117,8 +117,9 @@ def run(order: Order) -> None:
     if order.machine:
         me = replace(me, pid=2**22 + 1)  # no process of this machine
     log.write("start", worker=me.id)
-    machine = Machine(*(Path(order.folder) / name for name in ("data", "cache", "checkpoints")))
-    machine = replace(machine, synthetic_seconds=order.epoch_seconds)
+    folder = Path(order.folder)
+    files = Files(str(folder / "artifacts"), folder / "checkpoints")
+    machine = Machine(folder / "data", folder / "cache", files, synthetic_seconds=order.epoch_seconds)
 
     def choose() -> list[JoinedStudy]:
         stored = find_study(database, order.study)
@@ -126,7 +127,7 @@ def run(order: Order) -> None:
 
     with (
         database,
-        workplace(database, rdb, me, machine.checkpoint_root, scaled(order.scale)) as place,
+        workplace(database, rdb, me, machine.files, scaled(order.scale)) as place,
         closing(work(place, rdb, choose, lambda spec: build_objective(spec, machine))) as events,
     ):
         for event in events:
