@@ -326,6 +326,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, help="of the harm (default: a random one)")
     parser.add_argument("--break", dest="broken", choices=BREAKS, help="take this guard away: the soak must then fail")
     given = parser.parse_args(arguments)
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))  # servers and workers end with this
     seed = secrets.randbelow(2**31) if given.seed is None else given.seed
     packages = ", ".join(f"{name} {version(name)}" for name in ("optuna", "sqlalchemy", "psycopg", "pymysql"))
     print(f"seed {seed}; Python {platform.python_version()}, {packages}; {os.cpu_count()} cores", flush=True)
