@@ -168,7 +168,7 @@ class Crowd:
         return harm.kind != "freeze" or not (pause_is_due or time.monotonic() < self.judged_until)
 
     def do(self, harm: Harm) -> bool:
-        """Does it to the first worker from the victim on to whom it can be done; `False` where it cannot be done yet."""
+        """Does it to the first worker from the victim on; `False` where it cannot be done yet."""
         if harm.kind == "pause":
             self._pause(harm.freeze_seconds)
             return True
