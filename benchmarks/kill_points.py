@@ -220,6 +220,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, help="of the moments (default: a random one)")
     parser.add_argument("--break", dest="broken", choices=BREAKS, help="take this guard away: it must then fail")
     given = parser.parse_args(arguments)
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))  # servers and workers end with this
     seed = secrets.randbelow(2**31) if given.seed is None else given.seed
     print(f"seed {seed}", flush=True)
     failed = False

@@ -120,6 +120,11 @@ class Slot:
             os.kill(self.process.pid, number)
 
     @property
+    def has_begun(self) -> bool:
+        """Whether it has found its database; one frozen before may rightly say that there is none."""
+        return numbered(self.job, self.lives - 1).journal.exists()
+
+    @property
     def can_be_harmed(self) -> bool:
         """Whether it works now."""
         return self.process is not None and self.process.is_alive() and self.thaws_at is None and not self.was_killed
@@ -158,17 +163,18 @@ class Crowd:
     def ready_for(self, harm: Harm, pause_is_due: bool) -> bool:
         """Whether it can be done now: a pause stands alone, so that what the living lose after it tells something."""
         if harm.kind == "pause":
-            return time.monotonic() >= self.quiet_until and all(slot.thaws_at is None for slot in self.slots)
+            settled = all(slot.has_begun and slot.thaws_at is None for slot in self.slots)
+            return settled and time.monotonic() >= self.quiet_until
         return harm.kind != "freeze" or not (pause_is_due or time.monotonic() < self.judged_until)
 
     def do(self, harm: Harm) -> bool:
-        """Does it to the first worker from the victim on to whom it can be done; `False` where there is none."""
+        """Does it to the first worker from the victim on; `False` where it cannot be done yet."""
         if harm.kind == "pause":
             self._pause(harm.freeze_seconds)
             return True
         order = [*self.slots[harm.victim :], *self.slots[: harm.victim]]
         victim = next((slot for slot in order if slot.can_be_harmed), None)
-        if victim is None:
+        if victim is None or (harm.kind == "freeze" and not victim.has_begun):
             return False
         if harm.kind == "freeze":
             victim.send(signal.SIGSTOP)
@@ -326,6 +332,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, help="of the harm (default: a random one)")
     parser.add_argument("--break", dest="broken", choices=BREAKS, help="take this guard away: the soak must then fail")
     given = parser.parse_args(arguments)
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))  # servers and workers end with this
     seed = secrets.randbelow(2**31) if given.seed is None else given.seed
     packages = ", ".join(f"{name} {version(name)}" for name in ("optuna", "sqlalchemy", "psycopg", "pymysql"))
     print(f"seed {seed}; Python {platform.python_version()}, {packages}; {os.cpu_count()} cores", flush=True)
