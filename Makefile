@@ -14,7 +14,7 @@ demo: $(INSTALLED)
 	$(BIN)/hypersearch run examples/demo.toml
 
 test: $(INSTALLED)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist worksteal
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .

@@ -259,9 +259,10 @@ class Trial:
             return False
         return value >= target if self._spec.direction == "maximize" else value <= target
 
-    def _hand_back(self) -> None:
+    def _hand_back(self, failure: str | None = None) -> None:
+        outcome = "handed_back" if failure is None else "lost"  # lost ones are counted: see LOST_CAP
         try:
-            self._leases.hand_back(self._held)
+            self._leases.hand_back(self._held, outcome, failure)
         except StorageUnavailable as error:
             log.warning("trial %d is left to expire: %s", self._held.number, error)
 

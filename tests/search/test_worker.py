@@ -258,6 +258,22 @@ def test_a_stopped_study_ends_its_trial_within_an_epoch(tmp_path: Path) -> None:
     assert reason == "stopped"
 
 
+def test_a_trial_in_which_every_worker_fails_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(self: TrialLeases, *arguments: object) -> None:
+        raise ValueError("a fault of the program")
+
+    monkeypatch.setattr(TrialLeases, "record_parameters", fail)
+    for _ in range(3):
+        with pytest.raises(ValueError, match="a fault of the program"):
+            run(tmp_path, study(1), curve)
+    monkeypatch.undo()
+    _, trials, _ = run(tmp_path, study(1), curve)
+    assert [(trial.number, trial.state, trial.reason) for trial in trials] == [
+        (0, "failed", "given up: 3 workers died in it"),
+        (1, "complete", None),
+    ]
+
+
 def test_a_trial_over_its_time_limit_is_pruned_with_its_last_value(tmp_path: Path) -> None:
     def slow(hyperparameters: Hyperparameters, seed: int, resume: bytes | None, pulse: Pulse) -> ResumableTraining:
         return synthetic_curve(hyperparameters, 8, seed, resume=resume, pulse=pulse, seconds_per_epoch=0.2)
