@@ -78,7 +78,10 @@ class Trial:
             yield self._finished("lost", None, str(lost))
         except StorageUnavailable:  # after all patience: nor could the trial be handed back
             raise
-        except BaseException:  # Ctrl-C, a closed generator, an error of the storage: somebody goes on with the trial
+        except Exception as error:  # somebody goes on with the trial; if it fails everywhere, it is given up in time
+            self._hand_back(f"its worker failed: {_reason(error)}")
+            raise
+        except BaseException:  # Ctrl-C, a closed generator
             self._hand_back()
             raise
         finally:
