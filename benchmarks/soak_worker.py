@@ -107,7 +107,7 @@ def work_on(job: Job) -> None:
     logging.basicConfig(filename=job.journal.with_suffix(".log"), format="%(asctime)s %(message)s")
     try:
         _work(job)
-    except Exception:
+    except Exception:  # whatever it was stands in the worker's log, and the soak sees the exit code
         logging.exception("the worker has failed")
         raise SystemExit(1) from None
 

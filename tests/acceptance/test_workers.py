@@ -212,11 +212,10 @@ def test_a_real_training_that_is_killed_in_turn_ends_with_the_values_of_an_undis
             worker.communicate()
         shell.run("worker", "--threads", "1")
         compared = json.loads(shell.run("compare", "real", "--json"))
-        found.append(
-            [(trial["number"], trial["value"], trial["params"], trial["epochs"]) for trial in compared["trials"]]
-        )
-        study = optuna.load_study(study_name="real", storage=f"sqlite:///{folder}/a.db")
-        artifacts = [optuna.artifacts.get_all_artifact_meta(trial, storage=study._storage) for trial in study.trials]
+        found.append(compared)
+        storage = optuna.storages.RDBStorage(f"sqlite:///{folder}/a.db")
+        study = optuna.load_study(study_name="real", storage=storage)
+        artifacts = [optuna.artifacts.get_all_artifact_meta(trial, storage=storage) for trial in study.trials]
         assert {meta.filename for meta in artifacts[study.best_trial.number]} >= {
             "model.safetensors",
             "learning-curve.png",

@@ -42,11 +42,11 @@ MODEL = STORED[0].artifact_id
 
 
 @pytest.fixture(scope="module")
-def endpoint() -> Iterator[str]:
+def endpoint(s3_parts: None) -> Iterator[str]:
     """The URL of an S3 endpoint with nothing in it."""
-    pytest.importorskip("boto3", reason="boto3 is not installed: S3 is not tested")
-    moto = pytest.importorskip("moto.server", reason="moto[server] is not installed: S3 is not tested")
-    server = moto.ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    from moto.server import ThreadedMotoServer
+
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()
     yield f"http://{host}:{port}"
@@ -56,7 +56,9 @@ def endpoint() -> Iterator[str]:
 @pytest.fixture(scope="module")
 def client(endpoint: str) -> "BaseClient":
     """The test's own hand on that endpoint."""
-    session = pytest.importorskip("boto3").Session(aws_access_key_id="dummy", aws_secret_access_key="s3cret")
+    from boto3 import Session
+
+    session = Session(aws_access_key_id="dummy", aws_secret_access_key="s3cret")
     return session.client("s3", endpoint_url=endpoint)
 
 
