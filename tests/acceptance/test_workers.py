@@ -100,7 +100,7 @@ def test_workers_share_a_study_and_end_with_exactly_its_budget(remote: Shell) ->
 
 
 def test_pause_resume_stop_extend_and_delete_are_obeyed_from_anywhere(local: Shell) -> None:
-    name = spec(local.folder, "steered", 40)
+    name = spec(local.folder, "steered", 40, "[training]\nepochs = 400\n")  # no trial ends by itself meanwhile
     process = local.start("run", name, "--workers", "2", **SLOW)
     local.wait_for("steered", lambda status: len(status["running"]) == 2)  # type: ignore[arg-type]
     local.run("pause", "steered")
@@ -108,7 +108,7 @@ def test_pause_resume_stop_extend_and_delete_are_obeyed_from_anywhere(local: She
         "steered",
         lambda status: all(trial["worker"] is None for trial in status["running"]),  # type: ignore[attr-defined]
     )
-    assert (status["state"], len(status["running"])) == ("paused", 2)  # type: ignore[arg-type]
+    assert (status["state"], len(status["running"]), status["finished"]) == ("paused", 2, 0)  # type: ignore[arg-type]
     local.run("resume", "steered")
     local.wait_for("steered", lambda status: any(trial["worker"] for trial in status["running"]))  # type: ignore[attr-defined]
     local.run("stop", "steered")
