@@ -207,10 +207,18 @@ def _revision(url: URL, engine: Engine) -> str | None:
         StorageUnavailable: the database holds something else under the names of Optuna's tables.
     """
     with engine.connect() as connection:
-        tables = inspect(connection).get_table_names()
+        inspector = inspect(connection)
+        tables = set(inspector.get_table_names())
         if schema.VERSION_TABLE not in tables:
-            ours_to_be = not tables or "version_info" in tables  # Optuna's
-            if not ours_to_be and (url.get_backend_name() == "sqlite" or "studies" in tables or "trials" in tables):
+            # Optuna's may be there in part: another process is making them, or died over it.
+            optunas = [table for table in schema.metadata.sorted_tables if table.name in tables]
+            is_foreign = any(
+                set(table.columns.keys()) - {column["name"] for column in inspector.get_columns(table.name)}
+                for table in optunas
+            )
+            if url.get_backend_name() == "sqlite" and tables and not optunas:  # a server's may hold other tables too
+                is_foreign = "version_info" not in tables
+            if is_foreign:
                 raise StorageUnavailable.foreign(shown(url))
             return None
         found: str | None = connection.scalar(text(f"SELECT version_num FROM {schema.VERSION_TABLE}"))

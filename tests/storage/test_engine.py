@@ -1,15 +1,18 @@
 """Setting a database up, at once and from an older version, and saying what is wrong with one."""
 
+import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from optuna.storages import RDBStorage
 from sqlalchemy import create_engine, select, text
 
 from benchmarks.servers import free_port
@@ -97,6 +100,35 @@ def test_a_file_that_is_no_database_of_ours_is_left_alone(tmp_path: Path) -> Non
     (tmp_path / "a.db").write_text("a letter to a friend, long enough to be no header of SQLite" * 20)
     with pytest.raises(StorageUnavailable, match="is not a database of hypersearch or Optuna"):
         open_database(f"sqlite:///{tmp_path}/a.db")
+
+
+@pytest.mark.parametrize("made", range(1, 16, 2))
+def test_tables_that_are_there_in_part_are_being_made_or_were_left_by_a_process_that_died(
+    tmp_path: Path, made: int
+) -> None:
+    RDBStorage(f"sqlite:///{tmp_path}/whole.db")
+    with closing(sqlite3.connect(tmp_path / "whole.db")) as whole, closing(sqlite3.connect(tmp_path / "a.db")) as part:
+        statements = whole.execute("SELECT sql FROM sqlite_master WHERE sql IS NOT NULL ORDER BY rowid").fetchall()
+        assert len(statements) == 15
+        for (statement,) in statements[:made]:
+            part.execute(statement)
+        part.commit()
+    with pytest.raises(StorageUnavailable, match=r"^no study in"):
+        open_database(f"sqlite:///{tmp_path}/a.db")
+    database, rdb = open_for_work(f"sqlite:///{tmp_path}/a.db")
+    with database:
+        assert rdb.get_all_studies() == []
+
+
+@pytest.mark.parametrize("table", ["users (id INTEGER)", "studies (id INTEGER, subject TEXT)", "trials (court TEXT)"])
+def test_a_database_of_something_else_is_left_alone(tmp_path: Path, table: str) -> None:
+    with closing(sqlite3.connect(tmp_path / "a.db")) as theirs:
+        theirs.execute(f"CREATE TABLE {table}")
+    for open_it in (open_database, open_for_work):
+        with pytest.raises(StorageUnavailable, match="is not a database of hypersearch or Optuna"):
+            open_it(f"sqlite:///{tmp_path}/a.db")
+    with closing(sqlite3.connect(tmp_path / "a.db")) as theirs:
+        assert theirs.execute("SELECT count(*) FROM sqlite_master").fetchone() == (1,)
 
 
 @pytest.mark.parametrize("scheme", ["postgresql", "mysql"])
