@@ -17,6 +17,8 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
+from multiprocessing.connection import wait
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Literal, ParamSpec, TypeVar
 
@@ -142,6 +144,21 @@ def _lay(point: Point, thief: AnswerThief | None) -> None:
     event.listen(Engine, "commit", on_commit)
 
 
+_CHILDREN = threading.Lock()  # start() asks for every child's exit code, and of two threads that ask one gets none
+
+
+def _start(process: BaseProcess) -> None:
+    with _CHILDREN:
+        process.start()
+
+
+def _exit_code(process: BaseProcess) -> int | None:
+    """`None` after RUN_SECONDS."""
+    wait([process.sentinel], RUN_SECONDS)
+    with _CHILDREN:
+        return process.exitcode
+
+
 def run(name: str, point: Point, url: str, folder: Path, broken: str | None = None) -> list[str]:
     """One study, with one worker that dies at the point, and two that finish the study; returns every violation."""
     journals = folder / name
@@ -163,26 +180,25 @@ def run(name: str, point: Point, url: str, folder: Path, broken: str | None = No
         leaver = context.Process(
             target=work_until, args=(replace(job, journal=journals / "leaver.jsonl"), Point("report", "after", 2))
         )
-        leaver.start()
-        leaver.join(RUN_SECONDS)
+        _start(leaver)
+        _exit_code(leaver)
     victim = context.Process(target=work_until, args=(victims[0], point))
-    victim.start()
-    victim.join(RUN_SECONDS)
+    _start(victim)
     expected = 0 if point.moment == "answer lost" else -signal.SIGKILL
-    if victim.exitcode != expected:
-        found.append(f"the worker ended with {victim.exitcode}, not {expected}")
+    if (ended := _exit_code(victim)) != expected:
+        found.append(f"the worker ended with {ended}, not {expected}")
     rescuers = [
         context.Process(target=work_on, args=(replace(job, journal=journals / f"rescuer-{number}.jsonl"),))
         for number in range(2)
     ]
     for rescuer in rescuers:
-        rescuer.start()
+        _start(rescuer)
     for rescuer in rescuers:
-        rescuer.join(RUN_SECONDS)
-        if rescuer.exitcode != 0:
-            found.append(f"a worker that came after ended with {rescuer.exitcode}")
+        if (ended := _exit_code(rescuer)) != 0:
+            found.append(f"a worker that came after ended with {ended}")
     for process in (victim, *rescuers):
-        process.kill()
+        with _CHILDREN:
+            process.kill()
     reader = Reader(url, name)
     evidence = gather(reader, spec, journals, job.checkpoint_root)
     reader.close()
