@@ -10,11 +10,19 @@ from objectives.hyperparameters import Augmentation
 
 SHIFT_SHARE = 0.25  # of a side, at strength 1
 ROTATION_DEGREES = 45.0  # at strength 1
+CROP_SHARE = 0.92  # of the area that a crop may leave away at strength 1
+CROP_ASPECT = 4 / 3  # of its sides, either way, at strength 1
+ERASED_SHARES = (0.02, 0.33)  # of the area, at strength 1
+ERASED_ASPECT = 10 / 3  # of its sides, either way
+
+
+def _share(shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
+    # In 0..1, on the generator's device.
+    return torch.rand(shape, generator=generator, device=generator.device)
 
 
 def _uniform(shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
-    # In -1..1, on the generator's device.
-    return torch.rand(shape, generator=generator, device=generator.device) * 2 - 1
+    return _share(shape, generator) * 2 - 1  # in -1..1
 
 
 def _shift(count: int, size: tuple[int, int], strength: float, generator: torch.Generator) -> Tensor:
@@ -30,9 +38,44 @@ def _rotate(count: int, size: tuple[int, int], strength: float, generator: torch
     return rotations(_uniform((count,), generator) * math.radians(strength * ROTATION_DEGREES))
 
 
+def _crop(count: int, size: tuple[int, int], strength: float, generator: torch.Generator) -> Tensor:
+    # A part of random area and aspect ratio at a random place, stretched to the whole.
+    area = 1 - strength * CROP_SHARE * _share((count,), generator)
+    matrices = torch.eye(3, device=generator.device).repeat(count, 1, 1)
+    for axis, (side, part) in enumerate(
+        zip(reversed(size), _sides(area, CROP_ASPECT**strength, generator), strict=True)
+    ):
+        matrices[:, axis, axis] = part
+        matrices[:, axis, 2] = _uniform((count,), generator) * (1 - part) * side / 2
+    return matrices
+
+
+def _flip(count: int, size: tuple[int, int], strength: float, generator: torch.Generator) -> Tensor:
+    return _mirrored(count, 0, strength, generator)
+
+
+def _vertical_flip(count: int, size: tuple[int, int], strength: float, generator: torch.Generator) -> Tensor:
+    return _mirrored(count, 1, strength, generator)
+
+
+def _mirrored(count: int, axis: int, strength: float, generator: torch.Generator) -> Tensor:
+    matrices = torch.eye(3, device=generator.device).repeat(count, 1, 1)
+    matrices[:, axis, axis] = 1 - 2 * (_share((count,), generator) < strength / 2).float()
+    return matrices
+
+
+def _sides(area: Tensor, aspect: float, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    # Shares of width and height, at most the whole, of parts of that area; the aspect ratio is log-uniform.
+    ratio = torch.exp(_uniform(tuple(area.shape), generator) * math.log(aspect))
+    return (area * ratio).sqrt().clamp(max=1), (area / ratio).sqrt().clamp(max=1)
+
+
 # name -> function(count, (height, width), strength, generator) giving one matrix (3, 3) an image, as `warp` takes them.
 AFFINES: dict[str, Callable[[int, tuple[int, int], float, torch.Generator], Tensor]] = {
     "shift": _shift,
+    "crop": _crop,
+    "flip": _flip,
+    "vertical_flip": _vertical_flip,
     "rotate": _rotate,
 }
 
@@ -58,14 +101,43 @@ def warp(images: Tensor, matrices: Tensor) -> Tensor:
     return nn.functional.grid_sample(images, grid, align_corners=False)
 
 
-def augment(images: Tensor, augmentation: Augmentation, generator: torch.Generator) -> Tensor:
-    """The augmentation's operations on each of the images (B, C, H, W) in 0..1, in their order, as one resampling.
+def erase(images: Tensor, strength: float, generator: torch.Generator) -> Tensor:
+    """Half of the images (B, C, H, W) with a black rectangle at a random place (Zhong et al. 2020).
 
-    `generator` is of the images' device. `strength` s means: shift uniformly by up to 25 % * s of each side on both
-    axes; rotate uniformly by up to 45 degrees * s. What comes in from outside is black.
+    Its area is uniform from 2 % to 33 % of the image times `strength`, its aspect ratio log-uniform from 3:10 to 10:3.
+    """
+    count, _, height, width = images.shape
+    low, high = (strength * share for share in ERASED_SHARES)
+    area = low + (high - low) * _share((count,), generator)
+    inside = (_share((count,), generator) < 0.5).view(-1, 1, 1)
+    for axis, (pixels, part) in enumerate(zip((width, height), _sides(area, ERASED_ASPECT, generator), strict=True)):
+        start = _share((count,), generator) * (1 - part)
+        middles = (torch.arange(pixels, device=images.device) + 0.5) / pixels
+        along = (middles >= start[:, None]) & (middles < (start + part)[:, None])
+        inside = inside & along.unsqueeze(1 if axis == 0 else 2)
+    return images.masked_fill(inside.unsqueeze(1), 0.0)
+
+
+def augment(images: Tensor, augmentation: Augmentation, generator: torch.Generator) -> Tensor:
+    """The augmentation's operations on each of the images (B, C, H, W) in 0..1, drawn for each image.
+
+    `generator` is of the images' device. What comes in from outside is black. `strength` s means:
+
+    - shift: uniformly by up to 25 % * s of each side on both axes.
+    - crop (Szegedy et al. 2015): a part of 1 - 92 % * s to all of the area, its aspect ratio changed by up to (4/3)^s
+      either way, stretched to the whole; at 1 torchvision's RandomResizedCrop.
+    - flip, vertical_flip: mirrored left to right, upside down, with probability s / 2.
+    - rotate: uniformly by up to 45 degrees * s either way.
+    - erase: see `erase`.
+
+    All but erase move pixels: in their order, as one resampling. Erase comes last.
     """
     height, width = images.shape[-2:]
-    matrices = torch.eye(3, device=images.device)
+    matrices = None
     for operation in augmentation.operations:
-        matrices = matrices @ AFFINES[operation](len(images), (height, width), augmentation.strength, generator)
-    return warp(images, matrices)
+        if operation in AFFINES:
+            drawn = AFFINES[operation](len(images), (height, width), augmentation.strength, generator)
+            matrices = drawn if matrices is None else matrices @ drawn
+    if matrices is not None:
+        images = warp(images, matrices)
+    return erase(images, augmentation.strength, generator) if "erase" in augmentation.operations else images

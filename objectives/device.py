@@ -43,6 +43,15 @@ def _has_mps() -> bool:
     return torch.backends.mps.is_available()
 
 
+def check_precision(name: str, device: torch.device) -> None:
+    """Raises DeviceError where `device` does not compute in that precision fast enough to be of use.
+
+    bf16 needs a CUDA GPU that has it: elsewhere it is emulated, and slower than float32.
+    """
+    if name == "bf16" and not (device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)):
+        raise DeviceError(f'precision "bf16": {device} does not have it; take a GPU that has, or float32')
+
+
 def set_threads(count: int | None) -> int:
     """Lets torch compute with `count` threads, `None`: one on each core this process may use. Returns the count.
 

@@ -6,12 +6,13 @@ from typing import ClassVar
 
 @dataclass(frozen=True)
 class SGD:
-    """Stochastic gradient descent; `weight_decay` is L2, coupled into the gradient."""
+    """Stochastic gradient descent; `weight_decay` is L2, coupled into the gradient. Without momentum no Nesterov."""
 
     name: ClassVar[str] = "sgd"
     learning_rate: float
     momentum: float = 0.0
     weight_decay: float = 0.0
+    nesterov: bool = False
 
 
 @dataclass(frozen=True)
@@ -25,11 +26,14 @@ class Adagrad:
 
 @dataclass(frozen=True)
 class RMSprop:
-    """RMSprop; `weight_decay` is L2, coupled into the gradient."""
+    """RMSprop; `weight_decay` is L2, coupled into the gradient; `centered` divides by the estimated deviation."""
 
     name: ClassVar[str] = "rmsprop"
     learning_rate: float
     weight_decay: float = 0.0
+    alpha: float = 0.99
+    momentum: float = 0.0
+    centered: bool = False
 
 
 @dataclass(frozen=True)
@@ -39,6 +43,9 @@ class Adam:
     name: ClassVar[str] = "adam"
     learning_rate: float
     weight_decay: float = 0.0
+    beta1: float = 0.9
+    beta2: float = 0.999
+    amsgrad: bool = False
 
 
 @dataclass(frozen=True)
@@ -48,9 +55,34 @@ class AdamW:
     name: ClassVar[str] = "adamw"
     learning_rate: float
     weight_decay: float = 0.0
+    beta1: float = 0.9
+    beta2: float = 0.999
+    amsgrad: bool = False
 
 
-Optimizer = SGD | Adagrad | RMSprop | Adam | AdamW
+@dataclass(frozen=True)
+class NAdam:
+    """Adam with Nesterov momentum; `weight_decay` is L2, coupled into the gradient."""
+
+    name: ClassVar[str] = "nadam"
+    learning_rate: float
+    weight_decay: float = 0.0
+    beta1: float = 0.9
+    beta2: float = 0.999
+
+
+@dataclass(frozen=True)
+class RAdam:
+    """Adam with a rectified first phase; `weight_decay` is L2, coupled into the gradient."""
+
+    name: ClassVar[str] = "radam"
+    learning_rate: float
+    weight_decay: float = 0.0
+    beta1: float = 0.9
+    beta2: float = 0.999
+
+
+Optimizer = SGD | Adagrad | RMSprop | Adam | AdamW | NAdam | RAdam
 
 
 @dataclass(frozen=True)
@@ -70,11 +102,30 @@ class Step:
 
 
 @dataclass(frozen=True)
+class MultiStep:
+    """After each of two shares of the run's epochs the learning rate is multiplied by `factor`."""
+
+    name: ClassVar[str] = "multistep"
+    first: float
+    second: float
+    factor: float
+
+
+@dataclass(frozen=True)
 class Exponential:
     """A constant ratio between epochs, so that the last epoch's rate is `final_ratio` of the first's."""
 
     name: ClassVar[str] = "exponential"
     final_ratio: float
+
+
+@dataclass(frozen=True)
+class Plateau:
+    """Multiplied by `factor` when the validation loss has not improved for more than `patience` of the run's epochs."""
+
+    name: ClassVar[str] = "plateau"
+    patience: float
+    factor: float
 
 
 @dataclass(frozen=True)
@@ -84,7 +135,15 @@ class Cosine:
     name: ClassVar[str] = "cosine"
 
 
-Scheduler = Constant | Step | Exponential | Cosine
+@dataclass(frozen=True)
+class OneCycle:
+    """Up to the learning rate in the first `rise` of the run, then down to nothing, per optimizer step."""
+
+    name: ClassVar[str] = "onecycle"
+    rise: float = 0.3
+
+
+Scheduler = Constant | Step | MultiStep | Exponential | Plateau | Cosine | OneCycle
 
 
 @dataclass(frozen=True)
@@ -112,3 +171,7 @@ class Hyperparameters:
     input_normalization: str = "none"
     normalization: str = "none"
     batch_size: int = 64
+    warmup: float = 0.0  # share of the run in which the learning rate rises to its schedule
+    label_smoothing: float = 0.0
+    gradient_clipping: float | None = None  # the largest norm
+    width: float = 1.0  # times the network's channels and hidden units

@@ -2,12 +2,12 @@
 
 from typing import Literal
 
-OPTIMIZERS = ("sgd", "adagrad", "rmsprop", "adam", "adamw")
-SCHEDULERS = ("constant", "step", "exponential", "cosine")
-AUGMENTATIONS = ("shift", "rotate")
+OPTIMIZERS = ("sgd", "adagrad", "rmsprop", "adam", "adamw", "nadam", "radam")
+SCHEDULERS = ("constant", "step", "multistep", "exponential", "plateau", "cosine", "onecycle")
+AUGMENTATIONS = ("shift", "crop", "flip", "vertical_flip", "rotate", "erase")  # in the order in which they act
 INPUT_NORMALIZATIONS = ("none", "standard", "minmax")
 DECAY_SCOPES = ("weights", "all")
-PRECISIONS = ("float32",)
+PRECISIONS = ("float32", "bf16")
 
 # The validation metrics a study may be led by, and which way each is better.
 METRIC_DIRECTIONS: dict[str, Literal["maximize", "minimize"]] = {
@@ -20,3 +20,12 @@ METRIC_DIRECTIONS: dict[str, Literal["maximize", "minimize"]] = {
 # Data sets by name; a folder of images is named IMAGES_PREFIX + its path.
 DATASETS = ("mnist-5k", "mnist", "fashion-mnist", "cifar10", "synthetic")
 IMAGES_PREFIX = "images:"
+
+Subject = Literal["characters", "clothes", "photographs"]  # what pictures show: which augmentations make sense
+SUBJECTS: dict[str, Subject] = {
+    "mnist-5k": "characters",
+    "mnist": "characters",
+    "fashion-mnist": "clothes",
+    "cifar10": "photographs",
+    "synthetic": "characters",
+}

@@ -15,7 +15,8 @@ ParameterGroups = list[dict[str, Sequence[Tensor] | float]]
 
 
 def _sgd(groups: ParameterGroups, options: hp.SGD) -> torch.optim.Optimizer:
-    return torch.optim.SGD(groups, lr=options.learning_rate, momentum=options.momentum, fused=True)
+    nesterov = options.nesterov and options.momentum > 0  # Nesterov's step without momentum is the plain one
+    return torch.optim.SGD(groups, lr=options.learning_rate, momentum=options.momentum, nesterov=nesterov, fused=True)
 
 
 def _adagrad(groups: ParameterGroups, options: hp.Adagrad) -> torch.optim.Optimizer:
@@ -23,15 +24,33 @@ def _adagrad(groups: ParameterGroups, options: hp.Adagrad) -> torch.optim.Optimi
 
 
 def _rmsprop(groups: ParameterGroups, options: hp.RMSprop) -> torch.optim.Optimizer:
-    return torch.optim.RMSprop(groups, lr=options.learning_rate)
+    return torch.optim.RMSprop(
+        groups, lr=options.learning_rate, alpha=options.alpha, momentum=options.momentum, centered=options.centered
+    )
 
 
 def _adam(groups: ParameterGroups, options: hp.Adam) -> torch.optim.Optimizer:
-    return torch.optim.Adam(groups, lr=options.learning_rate, fused=True)
+    return torch.optim.Adam(
+        groups, lr=options.learning_rate, betas=_betas(options), amsgrad=options.amsgrad, fused=True
+    )
 
 
 def _adamw(groups: ParameterGroups, options: hp.AdamW) -> torch.optim.Optimizer:
-    return torch.optim.AdamW(groups, lr=options.learning_rate, fused=True)
+    return torch.optim.AdamW(
+        groups, lr=options.learning_rate, betas=_betas(options), amsgrad=options.amsgrad, fused=True
+    )
+
+
+def _nadam(groups: ParameterGroups, options: hp.NAdam) -> torch.optim.Optimizer:
+    return torch.optim.NAdam(groups, lr=options.learning_rate, betas=_betas(options))
+
+
+def _radam(groups: ParameterGroups, options: hp.RAdam) -> torch.optim.Optimizer:
+    return torch.optim.RAdam(groups, lr=options.learning_rate, betas=_betas(options))
+
+
+def _betas(options: hp.Adam | hp.AdamW | hp.NAdam | hp.RAdam) -> tuple[float, float]:
+    return options.beta1, options.beta2
 
 
 OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
@@ -40,6 +59,8 @@ OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
     "rmsprop": _rmsprop,
     "adam": _adam,
     "adamw": _adamw,
+    "nadam": _nadam,
+    "radam": _radam,
 }
 
 

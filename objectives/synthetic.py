@@ -18,7 +18,16 @@ DIVERGES_ABOVE = 1e3  # learning rate
 
 BEST_ACCURACY = 0.99
 BEST_LEARNING_RATE = {"sgd": 0.1, "adagrad": 0.02, "rmsprop": 1e-3, "adam": 2e-3, "adamw": 2e-3}
-SHORTFALL = {"sgd": 0.002, "adagrad": 0.01, "rmsprop": 0.006, "adam": 0.003, "adamw": 0.0}
+BEST_LEARNING_RATE |= {"nadam": 2e-3, "radam": 4e-3}
+SHORTFALL = {
+    "sgd": 0.002,
+    "adagrad": 0.01,
+    "rmsprop": 0.006,
+    "adam": 0.003,
+    "adamw": 0.0,
+    "nadam": 0.002,
+    "radam": 0.003,
+}
 
 
 class SyntheticCurve:

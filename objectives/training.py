@@ -21,7 +21,7 @@ from objectives.measurement import Diverged, Measurement
 from objectives.model_file import TrainedModel
 from objectives.optimizers import build_optimizer, l1_penalty, near_zero_share, penalized
 from objectives.protocol import Pulse, unwatched
-from objectives.schedulers import Plan, learning_rate_factor
+from objectives.schedulers import Plan, learning_rate_factor, warmup_factor
 
 # How many images go through the network at a time, by type of device: results depend on it by rounding, and by which
 # dropout masks are drawn. On a CPU because glibc gives large blocks back to the system after each use: batch 256 of
@@ -42,6 +42,7 @@ class Run:
     channels: tuple[int, ...] = (16, 32, 64)
     hidden_units: int = 100
     decay_scope: str = "weights"  # of names.DECAY_SCOPES
+    precision: str = "float32"  # of names.PRECISIONS: bf16 trains under autocast, and is evaluated in float32
 
 
 class Training:
@@ -90,7 +91,7 @@ class Training:
             raise StopIteration
         self._is_whole = False  # for good, if it raises
         measurement = _epoch(self._run, self._state, self._pulse, self._clock)
-        self._state.epoch = measurement.epoch
+        self._state.validation_losses.append(measurement.validation_loss)
         self._is_whole = True
         return measurement
 
@@ -140,7 +141,12 @@ class _State:
     shuffle: torch.Generator
     augmentation: torch.Generator
     random: GlobalRandom  # of dropout, after the initializer
-    epoch: int = 0  # finished
+    validation_losses: list[float]  # of the finished epochs
+
+    @property
+    def epoch(self) -> int:
+        """How many are finished."""
+        return len(self.validation_losses)
 
     @classmethod
     def fresh(cls, run: Run) -> "_State":
@@ -154,6 +160,7 @@ class _State:
             generator(run.seed, "shuffle", torch.device("cpu")),
             generator(run.seed, "augmentation", images.device),
             random,
+            [],
         )
 
     @classmethod
@@ -165,7 +172,7 @@ class _State:
             saved = torch.load(BytesIO(content), map_location="cpu", weights_only=True)
             if saved["run"] != _fingerprint(run):
                 raise CheckpointError.of_another_run()
-            state.epoch = saved["epoch"]
+            state.validation_losses = saved["validation_losses"]
             # Sums are rounded by memory format too. Weights are copied into the fresh ones and keep theirs, the
             # optimizer's tensors bring theirs along.
             state.model.load_state_dict(saved["model"])
@@ -187,7 +194,7 @@ class _State:
         file = BytesIO()
         saved = {
             "run": _fingerprint(run),
-            "epoch": self.epoch,
+            "validation_losses": self.validation_losses,
             "model": self.model.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "shuffle": self.shuffle.get_state(),
@@ -208,12 +215,13 @@ def _fingerprint(run: Run) -> str:
 
 def _config(run: Run) -> CNNConfig:
     _, channels, height, width = run.data.train.images.shape
+    factor = run.hyperparameters.width
     return CNNConfig(
         in_channels=channels,
         image_size=(height, width),
         classes=len(run.data.class_names),
-        channels=run.channels,
-        hidden_units=run.hidden_units,
+        channels=tuple(max(1, round(factor * count)) for count in run.channels),
+        hidden_units=max(1, round(factor * run.hidden_units)),
         normalization=run.hyperparameters.normalization,
         initializer=run.hyperparameters.initializer,
         dropout=run.hyperparameters.dropout,
@@ -249,14 +257,14 @@ def _epoch(run: Run, state: _State, pulse: Pulse, clock: Callable[[], float]) ->
 
 def _pass(run: Run, state: _State, pulse: Pulse) -> tuple[float, float, float]:
     # Every training image once: mean loss and accuracy as trained on, and the last learning rate.
-    images, labels = run.data.train.images, run.data.train.labels
+    images, labels, options = run.data.train.images, run.data.train.labels, run.hyperparameters
     order = torch.randperm(len(labels), generator=state.shuffle).to(labels.device)
-    batches = _batches(order, run.hyperparameters.batch_size)
+    batches = _batches(order, options.batch_size)
     plan = Plan(run.epochs, len(batches))
     losses, correct = [], []
     for step, chosen in enumerate(batches, start=state.epoch * len(batches)):
-        factor = learning_rate_factor(run.hyperparameters.scheduler, step, plan)
-        learning_rate = run.hyperparameters.optimizer.learning_rate * factor
+        factor = learning_rate_factor(options.scheduler, step, plan, state.validation_losses)
+        learning_rate = options.optimizer.learning_rate * factor * warmup_factor(options.warmup, step, plan)
         for group in state.optimizer.param_groups:
             group["lr"] = learning_rate
         batch_losses, batch_correct = _step(run, state, images[chosen], labels[chosen])
@@ -277,7 +285,8 @@ def _batches(order: Tensor, batch_size: int) -> tuple[Tensor, ...]:
 
 
 def _step(run: Run, state: _State, pixels: Tensor, labels: Tensor) -> tuple[list[Tensor], list[Tensor]]:
-    # One optimizer step on images (B, C, H, W) uint8; the sums of losses and of right answers, without penalties.
+    # One optimizer step on images (B, C, H, W) uint8; the sums of losses, without penalties and smoothing, and of right
+    # answers.
     options = run.hyperparameters
     images = pixels.float() / 255
     if options.augmentation is not None:
@@ -290,13 +299,19 @@ def _step(run: Run, state: _State, pixels: Tensor, labels: Tensor) -> tuple[list
     losses, correct = [], []
     state.optimizer.zero_grad()
     for part, truth in zip(images.chunk(pieces), labels.chunk(pieces), strict=True):
-        logits = state.model(part)
+        with torch.autocast(labels.device.type, torch.bfloat16, enabled=run.precision == "bf16"):
+            logits = state.model(part)
+        logits = logits.float()
         loss = nn.functional.cross_entropy(logits, truth, reduction="sum")
-        torch.autograd.backward(loss / len(labels))
         losses.append(loss.detach())
+        if options.label_smoothing > 0:  # Szegedy et al. 2016: the truth shares it evenly among all classes
+            loss = nn.functional.cross_entropy(logits, truth, reduction="sum", label_smoothing=options.label_smoothing)
+        torch.autograd.backward(loss / len(labels))
         correct.append((logits.detach().argmax(1) == truth).sum())
     if options.l1 > 0:
         torch.autograd.backward(l1_penalty(penalized(state.model, run.decay_scope), options.l1))
+    if options.gradient_clipping is not None:  # Pascanu et al. 2013: the gradient of all of that, as one vector
+        nn.utils.clip_grad_norm_(state.model.parameters(), options.gradient_clipping)
     state.optimizer.step()
     return losses, correct
 

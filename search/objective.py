@@ -60,6 +60,7 @@ def build_objective(
     from search.pictures import incumbent_files
 
     chosen = device.pick_device(machine.device, machine.process)
+    device.check_precision(spec.training.precision, chosen)
     threads = device.set_threads(machine.threads)
     device.keep_freed_memory()
     dataset = data.open_dataset(
@@ -77,6 +78,7 @@ def build_objective(
                 channels=spec.model.channels,
                 hidden_units=spec.model.hidden_units,
                 decay_scope=spec.training.decay_scope,
+                precision=spec.training.precision,
             ),
             resume=resume,
             pulse=pulse,

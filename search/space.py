@@ -8,7 +8,7 @@ from typing import Literal
 
 from models.names import INITIALIZERS, NORMALIZATIONS
 from objectives import hyperparameters as hp
-from objectives.names import AUGMENTATIONS, INPUT_NORMALIZATIONS, OPTIMIZERS, SCHEDULERS
+from objectives.names import AUGMENTATIONS, INPUT_NORMALIZATIONS, OPTIMIZERS, SCHEDULERS, SUBJECTS, Subject
 
 Value = str | int | float | bool
 
@@ -62,18 +62,18 @@ class Limits:
 class Parameter:
     """One name of the space: the technique it belongs to, the values it may take, and the parent that it needs.
 
-    `off` is what `false` in a spec stands for: the technique's neutral option, or 0.0 for a strength that is then not
-    there; `None` where there is no such thing.
+    `off` is what `false` in a spec stands for: the technique's neutral option, or the number that a parameter that is
+    then not there has: 0.0 for a strength; `None` where there is no such thing.
     """
 
     name: str
     technique: str
-    kind: Literal["choice", "float", "int"]
+    kind: Literal["choice", "bool", "float", "int"]
     default: Domain
     limits: Limits = Limits()
     options: tuple[str, ...] = ()
     off: str | float | None = None
-    parent: tuple[str, str] | None = None  # (name, value); the value "*" is any but the parent's neutral one
+    parent: tuple[str, tuple[str, ...]] | None = None  # its name, and the values of it that bring this parameter
 
     @property
     def switch(self) -> str:
@@ -84,6 +84,7 @@ class Parameter:
 _STRENGTH = Limits(low=0.0)
 _POSITIVE = Limits(low=0.0, low_open=True)
 _SHARE = Limits(low=0.0, high=1.0, low_open=True)
+_WITHIN = Limits(low=0.0, high=1.0, low_open=True, high_open=True)
 _BELOW_ONE = Limits(low=0.0, high=1.0, high_open=True)
 
 # Every combination, its parts in the order in which they are applied.
@@ -92,18 +93,67 @@ AUGMENTATION_NAMES = (
     *("+".join(parts) for count in range(1, len(AUGMENTATIONS) + 1) for parts in combinations(AUGMENTATIONS, count)),
 )
 
+# What is tried unless a spec says otherwise: nothing that makes another thing of what is to be recognized. A mirrored
+# digit is no digit, a dress upside down is none that a camera sees.
+DEFAULT_AUGMENTATIONS: dict[Subject, Choice] = {
+    "characters": Choice(("none", "shift", "rotate", "shift+rotate")),
+    "clothes": Choice(("none", "shift", "flip", "shift+flip", "shift+flip+erase")),
+    "photographs": Choice(("none", "flip", "shift+flip", "crop+flip", "crop+flip+erase")),
+}
+
+
+def _branch(parent: str, value: str, technique: str) -> Callable[..., Parameter]:
+    """Makes the parameters that exist under one option, named by it."""
+
+    def of(
+        name: str, default: Domain, limits: Limits, off: float | None = None, technique: str = technique
+    ) -> Parameter:
+        kind: Literal["bool", "float"] = "bool" if isinstance(off, bool) else "float"
+        return Parameter(f"{value}.{name}", technique, kind, default, limits, off=off, parent=(parent, (value,)))
+
+    return of
+
 
 def _of_optimizer(name: str, learning_rate: Range, weight_decay: Range) -> Iterator[Parameter]:
-    parent = ("optimizer", name)
-    yield Parameter(f"{name}.learning_rate", "optimizer", "float", learning_rate, _POSITIVE, parent=parent)
+    of = _branch("optimizer", name, "optimizer")
+    yield of("learning_rate", learning_rate, _POSITIVE)
+    # Those that are off have torch's own defaults.
     if name == "sgd":
-        yield Parameter("sgd.momentum", "optimizer", "float", Range(0.0, 0.99), _BELOW_ONE, parent=parent)
-    yield Parameter(f"{name}.weight_decay", "weight_decay", "float", weight_decay, _STRENGTH, off=0.0, parent=parent)
+        yield of("momentum", Range(0.0, 0.99), _BELOW_ONE)
+        yield of("nesterov", Off(), Limits(), off=False)
+    if name == "rmsprop":
+        yield of("alpha", Off(), _WITHIN, off=hp.RMSprop.alpha)
+        yield of("momentum", Off(), _BELOW_ONE, off=hp.RMSprop.momentum)
+        yield of("centered", Off(), Limits(), off=False)
+    if name in ("adam", "adamw", "nadam", "radam"):
+        yield of("beta1", Off(), _BELOW_ONE, off=hp.Adam.beta1)
+        yield of("beta2", Off(), _BELOW_ONE, off=hp.Adam.beta2)
+    if name in ("adam", "adamw"):
+        yield of("amsgrad", Off(), Limits(), off=False)
+    yield of("weight_decay", weight_decay, _STRENGTH, off=0.0, technique="weight_decay")
+
+
+def _of_schedulers() -> Iterator[Parameter]:
+    of = _branch("scheduler", "step", "scheduler")
+    yield of("period", Range(0.2, 0.5), _SHARE)
+    yield of("factor", Range(0.1, 0.7), _SHARE)
+    of = _branch("scheduler", "multistep", "scheduler")
+    yield of("first", Range(0.3, 0.6), _WITHIN)
+    yield of("second", Range(0.6, 0.9), _WITHIN)
+    yield of("factor", Range(0.1, 0.5), _SHARE)
+    of = _branch("scheduler", "exponential", "scheduler")
+    yield of("final_ratio", Range(0.01, 0.5, log=True), _SHARE)
+    of = _branch("scheduler", "plateau", "scheduler")
+    yield of("patience", Range(0.0, 0.3), _BELOW_ONE)
+    yield of("factor", Range(0.1, 0.7), _SHARE)
+    of = _branch("scheduler", "onecycle", "scheduler")
+    yield of("rise", Range(0.1, 0.4), _WITHIN)
 
 
 def _parameters() -> Iterator[Parameter]:
     """In the order in which they are sampled: a parent before its children."""
-    yield Parameter("optimizer", "optimizer", "choice", Choice(OPTIMIZERS), options=OPTIMIZERS)
+    usual = ("sgd", "adagrad", "rmsprop", "adam", "adamw")
+    yield Parameter("optimizer", "optimizer", "choice", Choice(usual), options=OPTIMIZERS)
     # Coupled decay is divided by the gradient's size in the adaptive optimizers, decoupled decay is not: other scales.
     coupled = Range(1e-6, 1e-3, log=True, optional=True)
     yield from _of_optimizer("sgd", Range(1e-3, 1.0, log=True), Range(1e-6, 1e-2, log=True, optional=True))
@@ -111,31 +161,29 @@ def _parameters() -> Iterator[Parameter]:
     yield from _of_optimizer("rmsprop", Range(1e-4, 1e-2, log=True), coupled)
     yield from _of_optimizer("adam", Range(1e-4, 1e-2, log=True), coupled)
     yield from _of_optimizer("adamw", Range(1e-4, 1e-2, log=True), Range(1e-3, 1.0, log=True, optional=True))
+    yield from _of_optimizer("nadam", Range(1e-4, 1e-2, log=True), coupled)
+    yield from _of_optimizer("radam", Range(1e-4, 1e-2, log=True), coupled)
     yield Parameter("batch_size", "batch_size", "int", Choice((32, 64, 128)), Limits(low=8))
-    yield Parameter("scheduler", "scheduler", "choice", Choice(SCHEDULERS), options=SCHEDULERS, off="constant")
-    yield Parameter("step.period", "scheduler", "float", Range(0.2, 0.5), _SHARE, parent=("scheduler", "step"))
-    yield Parameter("step.factor", "scheduler", "float", Range(0.1, 0.7), _SHARE, parent=("scheduler", "step"))
-    yield Parameter(
-        "exponential.final_ratio",
-        "scheduler",
-        "float",
-        Range(0.01, 0.5, log=True),
-        _SHARE,
-        parent=("scheduler", "exponential"),
-    )
+    usual = ("constant", "step", "exponential", "cosine", "onecycle")
+    yield Parameter("scheduler", "scheduler", "choice", Choice(usual), options=SCHEDULERS, off="constant")
+    yield from _of_schedulers()
+    # Not under onecycle, which has a rise of its own.
+    warm = tuple(name for name in SCHEDULERS if name != "onecycle")
+    yield Parameter("warmup", "warmup", "float", Off(), _BELOW_ONE, off=0.0, parent=("scheduler", warm))
     yield Parameter("l1", "l1", "float", Range(1e-7, 1e-3, log=True, optional=True), _STRENGTH, off=0.0)
     yield Parameter("dropout", "dropout", "float", Range(0.05, 0.6, optional=True), _BELOW_ONE, off=0.0)
+    yield Parameter("label_smoothing", "label_smoothing", "float", Range(0.02, 0.2, optional=True), _BELOW_ONE, off=0.0)
+    yield Parameter("gradient_clipping", "gradient_clipping", "float", Off(), _STRENGTH, off=0.0)
     yield Parameter(
         "augmentation",
         "augmentation",
         "choice",
-        Choice(("none", "shift", "rotate", "shift+rotate")),
+        DEFAULT_AUGMENTATIONS["characters"],
         options=AUGMENTATION_NAMES,
         off="none",
     )
-    yield Parameter(
-        "augmentation.strength", "augmentation", "float", Range(0.1, 1.0), _SHARE, parent=("augmentation", "*")
-    )
+    drawn = ("augmentation", AUGMENTATION_NAMES[1:])
+    yield Parameter("augmentation.strength", "augmentation", "float", Range(0.1, 1.0), _SHARE, parent=drawn)
     yield Parameter(
         "initializer",
         "initializer",
@@ -160,6 +208,7 @@ def _parameters() -> Iterator[Parameter]:
         options=NORMALIZATIONS,
         off="none",
     )
+    yield Parameter("width", "width", "float", Off(), _POSITIVE, off=1.0)
 
 
 PARAMETERS: dict[str, Parameter] = {parameter.name: parameter for parameter in _parameters()}
@@ -182,10 +231,12 @@ class SearchSpace:
     domains: tuple[tuple[str, Domain], ...]
 
     @classmethod
-    def default(cls, changes: Mapping[str, Domain] | None = None) -> "SearchSpace":
-        """The default space with some of its domains replaced."""
-        changes = changes or {}
-        return cls(tuple((name, changes.get(name, parameter.default)) for name, parameter in PARAMETERS.items()))
+    def default(cls, changes: Mapping[str, Domain] | None = None, dataset: str = "mnist-5k") -> "SearchSpace":
+        """The default space of a data set with some of its domains replaced."""
+        subject = SUBJECTS.get(dataset, "photographs")  # a folder of images
+        domains = {name: parameter.default for name, parameter in PARAMETERS.items()}
+        domains["augmentation"] = DEFAULT_AUGMENTATIONS[subject]
+        return cls(tuple((domains | dict(changes or {})).items()))
 
     def suggest(self, suggest: Suggest) -> dict[str, Value]:
         """One configuration: asks `suggest` for each parameter that is active, switches included, and for no other."""
@@ -225,10 +276,8 @@ def is_active(parameter: Parameter, values: Mapping[str, Value]) -> bool:
     """Whether the parameter exists beside these values: its parent holds the value that brings it."""
     if parameter.parent is None:
         return True
-    name, needed = parameter.parent
-    if name not in values:
-        return False
-    return values[name] != PARAMETERS[name].off if needed == "*" else values[name] == needed
+    name, bringing = parameter.parent
+    return values.get(name) in bringing
 
 
 def without_switches(values: Mapping[str, Value]) -> dict[str, Value]:
@@ -240,7 +289,7 @@ def to_hyperparameters(values: Mapping[str, Value]) -> hp.Hyperparameters:
     """The frozen configuration that a trial's values (with switches or without) stand for."""
 
     def number(name: str) -> float:
-        return float(values.get(name, 0.0))
+        return float(values.get(name, PARAMETERS[name].off or 0.0))
 
     def option(name: str) -> str:
         return str(values.get(name, PARAMETERS[name].off))
@@ -258,25 +307,50 @@ def to_hyperparameters(values: Mapping[str, Value]) -> hp.Hyperparameters:
         input_normalization=option("input_normalization"),
         normalization=option("normalization"),
         batch_size=int(values["batch_size"]),
+        warmup=number("warmup"),
+        label_smoothing=number("label_smoothing"),
+        gradient_clipping=number("gradient_clipping") or None,
+        width=number("width"),
     )
 
 
 def _optimizer(name: str, number: Callable[[str], float]) -> hp.Optimizer:
-    learning_rate, weight_decay = number(f"{name}.learning_rate"), number(f"{name}.weight_decay")
-    if name == "sgd":
-        return hp.SGD(learning_rate, number("sgd.momentum"), weight_decay)
-    kinds: dict[str, type[hp.Adagrad | hp.RMSprop | hp.Adam | hp.AdamW]]
-    kinds = {"adagrad": hp.Adagrad, "rmsprop": hp.RMSprop, "adam": hp.Adam, "adamw": hp.AdamW}
-    return kinds[name](learning_rate, weight_decay)
+    rate, decay = number(f"{name}.learning_rate"), number(f"{name}.weight_decay")
+
+    def betas() -> tuple[float, float]:
+        return number(f"{name}.beta1"), number(f"{name}.beta2")
+
+    match name:
+        case "sgd":
+            return hp.SGD(rate, number("sgd.momentum"), decay, bool(number("sgd.nesterov")))
+        case "adagrad":
+            return hp.Adagrad(rate, decay)
+        case "rmsprop":
+            further = number("rmsprop.alpha"), number("rmsprop.momentum"), bool(number("rmsprop.centered"))
+            return hp.RMSprop(rate, decay, *further)
+        case "adam":
+            return hp.Adam(rate, decay, *betas(), bool(number("adam.amsgrad")))
+        case "adamw":
+            return hp.AdamW(rate, decay, *betas(), bool(number("adamw.amsgrad")))
+        case "nadam":
+            return hp.NAdam(rate, decay, *betas())
+        case _:
+            return hp.RAdam(rate, decay, *betas())
 
 
 def _scheduler(name: str, number: Callable[[str], float]) -> hp.Scheduler:
     match name:
         case "step":
             return hp.Step(number("step.period"), number("step.factor"))
+        case "multistep":
+            return hp.MultiStep(number("multistep.first"), number("multistep.second"), number("multistep.factor"))
         case "exponential":
             return hp.Exponential(number("exponential.final_ratio"))
+        case "plateau":
+            return hp.Plateau(number("plateau.patience"), number("plateau.factor"))
         case "cosine":
             return hp.Cosine()
+        case "onecycle":
+            return hp.OneCycle(number("onecycle.rise"))
         case _:
             return hp.Constant()

@@ -1,8 +1,9 @@
 """The [space] and [[trial]] tables of a spec: from TOML to domains, and back."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
+from objectives.names import AUGMENTATIONS
 from search.document import Table, Toml, one_of, unknown
 from search.space import PARAMETERS, Choice, Domain, Off, Parameter, Range, SearchSpace, Value, is_active
 
@@ -36,7 +37,7 @@ def flatten_space(table: Mapping[str, Toml], prefix: str = "") -> dict[str, Toml
     return flat
 
 
-def read_space(table: "Table") -> SearchSpace:
+def read_space(table: "Table", dataset: str) -> SearchSpace:
     given = flatten_space(table.content)
     changes: dict[str, Domain] = {}
     if "weight_decay" in given:  # the technique as a whole, for every optimizer
@@ -51,7 +52,7 @@ def read_space(table: "Table") -> SearchSpace:
             changes[name] = _read_domain(table, PARAMETERS[name], value)
         else:
             table.fault(name, value, unknown(name, tuple(PARAMETERS)))
-    return SearchSpace.default(changes)
+    return SearchSpace.default(changes, dataset)
 
 
 def _read_domain(table: "Table", parameter: Parameter, value: Toml) -> Domain:
@@ -60,6 +61,8 @@ def _read_domain(table: "Table", parameter: Parameter, value: Toml) -> Domain:
     if isinstance(value, dict):
         return _read_range(table, parameter, value)
     values = value if isinstance(value, list) else [value]
+    if parameter.kind == "bool":
+        return _read_switch(table, parameter, values)
     optional = False in [item for item in values if isinstance(item, bool)]
     if optional and (parameter.off is None or parameter.kind == "choice"):
         table.fault(parameter.name, value, _no_off(parameter))
@@ -70,6 +73,14 @@ def _read_domain(table: "Table", parameter: Parameter, value: Toml) -> Domain:
     if len(set(options)) < len(options):
         table.fault(parameter.name, value, "a value stands there twice: leave one out")
     return Choice(tuple(options), optional)
+
+
+def _read_switch(table: "Table", parameter: Parameter, values: Sequence[Toml]) -> Domain:
+    options = [item for item in values if isinstance(item, bool)]
+    if not options or len(options) < len(values) or len(set(options)) < len(options):
+        table.fault(parameter.name, list(values), "give true, false, or [false, true]")
+        return parameter.default
+    return Choice(tuple(options))
 
 
 def _no_off(parameter: Parameter) -> str:
@@ -88,12 +99,22 @@ def _read_option(table: "Table", parameter: Parameter, value: Toml) -> Value:
     if parameter.kind == "choice":
         name = _canonical(value) if parameter.name == "augmentation" and isinstance(value, str) else value
         if not isinstance(name, str) or name not in parameter.options:
-            table.fault(parameter.name, value, one_of(str(value), parameter.options))
+            table.fault(parameter.name, value, _known(parameter, str(value)))
         return str(name)
+    if parameter.kind == "bool":
+        if not isinstance(value, bool):
+            table.fault(parameter.name, value, "must be true or false")
+        return value is True
     if isinstance(value, bool) or not isinstance(value, int | float):
         table.fault(parameter.name, value, "give a number")
         return 0.0
     return _read_number(table, parameter, value)
+
+
+def _known(parameter: Parameter, value: str) -> str:
+    if parameter.name == "augmentation":  # of which there are 64
+        return f"use none, or names joined by '+': {', '.join(AUGMENTATIONS)}"
+    return one_of(value, parameter.options)
 
 
 def _canonical(augmentation: str) -> str:
@@ -115,8 +136,11 @@ def _read_number(table: "Table", parameter: Parameter, value: float) -> float:
 
 
 def _read_range(table: "Table", parameter: Parameter, value: dict[str, Toml]) -> Domain:
-    if parameter.kind == "choice":
-        table.fault(parameter.name, value, f"is no number: give a list of {', '.join(parameter.options)}")
+    if parameter.kind in ("choice", "bool"):
+        given = (
+            "true, false, or [false, true]" if parameter.kind == "bool" else f"a list of {', '.join(parameter.options)}"
+        )
+        table.fault(parameter.name, value, f"is no number: give {given}")
         return parameter.default
     entry = Table(value, f"{table.key(parameter.name)}.", table.faults)
     low, high = entry.required_number("low"), entry.required_number("high")
@@ -152,7 +176,8 @@ def read_trial(table: "Table", space: SearchSpace) -> Trial:
     for name, value in fixed.items():
         parent = PARAMETERS[name].parent
         if parent is not None and not is_active(PARAMETERS[name], _pinned(space) | fixed):
-            needed = "one that is not none" if parent[1] == "*" else repr(parent[1])
+            others = [option for option in PARAMETERS[parent[0]].options if option not in parent[1]]
+            needed = f"one that is not {others[0]}" if len(others) == 1 else repr(parent[1][0])
             table.fault(name, value, f"exists only under {parent[0]} = {needed}: name that beside it")
     return tuple(sorted(fixed.items()))
 
@@ -170,6 +195,6 @@ def _holds(domain: Domain, value: Value) -> bool:
         case Off():
             return value is False
         case Choice(options, optional):
-            return optional if value is False else value in options
+            return value in options or (optional and value is False)
         case Range(low, high, _, optional):
             return optional if value is False else low <= float(value) <= high

@@ -11,13 +11,13 @@ from objectives.data_config import DataConfig
 from objectives.names import DATASETS, DECAY_SCOPES, IMAGES_PREFIX, METRIC_DIRECTIONS, PRECISIONS
 from search.document import Document, SpecError, Table, Toml, one_of
 from search.methods import ASHA, PRUNERS, SAMPLERS, TPE, Median, NoPruner, Pruner, Random, Sampler
-from search.space import Limits, SearchSpace
+from search.space import PARAMETERS, Limits, SearchSpace
 from search.space_document import Trial, domain_to_toml, read_space, read_trial
 from storage.studies import Budget
 
 DEFAULT_STUDY = "mnist-5k-default"
 NAME_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-DEFINITION_VERSION = 1
+DEFINITION_VERSION = 2
 BUDGET_KEYS = ("trials", "timeout", "target")
 NOT_DEFINING = (*BUDGET_KEYS, "priority")  # what two specs of one study may differ in
 
@@ -129,8 +129,12 @@ def parse_definition(definition: str, name: str, budget: Budget, priority: int =
         SpecError: it was stored by a version of this program that knew more.
     """
     document = json.loads(definition)
-    if document.pop("version") != DEFINITION_VERSION:
-        raise SpecError(f"study {name!r}", ["its stored definition is of another version: pip install -U hypersearch"])
+    version = document.pop("version")
+    if version > DEFINITION_VERSION:
+        raise SpecError(f"study {name!r}", ["its stored definition is of a later version: pip install -U hypersearch"])
+    if version == 1:  # it names every parameter that there was then, and those that came later are not searched
+        off = {each.name: False for each in PARAMETERS.values() if each.off is not None}
+        document["space"] = off | document["space"]
     document["study"] |= {"trials": budget.trials, "priority": priority}
     if budget.timeout_seconds is not None:
         document["study"]["timeout"] = budget.timeout_seconds
@@ -158,7 +162,8 @@ def _read_spec(root: "Table") -> StudySpec:
     study, data = root.table("study"), root.table("data")
     training, model = root.table("training"), root.table("model")
     epochs = training.integer("epochs", 8, low=1)
-    space = read_space(root.table("space"))
+    config = _read_data(data)
+    space = read_space(root.table("space"), config.dataset)
     spec = StudySpec(
         name=_read_name(study),
         seed=study.integer("seed", 0, low=0, high=2**32 - 1),
@@ -170,7 +175,7 @@ def _read_spec(root: "Table") -> StudySpec:
         ),
         sampler=_read_sampler(study),
         pruner=_read_pruner(study, epochs),
-        data=_read_data(data),
+        data=config,
         training=TrainingConfig(
             epochs=epochs,
             precision=training.option("precision", "float32", PRECISIONS),

@@ -115,7 +115,7 @@ def join_stored(database: Database, stored: StoredStudy, request: Request) -> Jo
     asked = parse_spec(
         merge(request.document or here.to_document(), {"study": {"name": stored.name}}, request.changes), request.source
     )
-    if asked.definition_hash() != stored.definition_hash:
+    if asked.definition_hash() != here.definition_hash():  # the stored one may be of an older version
         raise _differs(stored.name, here, asked, request.source)
     budget = _raised(stored.budget, asked, request)
     notices = []

@@ -7,10 +7,11 @@ import torch
 from torch import Tensor
 
 from objectives import names
-from objectives.augmentation import AFFINES, augment, rotations, warp
+from objectives.augmentation import AFFINES, augment, erase, rotations, warp
 from objectives.hyperparameters import Augmentation
 
-COMBINATIONS = [("shift",), ("rotate",), ("shift", "rotate"), ("rotate", "shift")]
+COMBINATIONS = [("shift",), ("crop",), ("rotate",), ("shift", "rotate"), ("rotate", "shift"), names.AUGMENTATIONS]
+SOMETIMES = [("flip",), ("vertical_flip",), ("erase",)]  # leave some images as they are
 
 
 def generator(seed: int = 0) -> torch.Generator:
@@ -34,7 +35,7 @@ def centres(images: Tensor) -> Tensor:
 
 
 def test_every_name_is_implemented_and_nothing_else() -> None:
-    assert tuple(AFFINES) == names.AUGMENTATIONS
+    assert (*AFFINES, "erase") == names.AUGMENTATIONS
 
 
 @pytest.mark.parametrize("operations", COMBINATIONS)
@@ -50,16 +51,16 @@ def test_shape_type_and_range_stay_and_images_of_a_batch_differ(
     assert len({tuple(picture.flatten().tolist()) for picture in found}) == len(found)
 
 
-@pytest.mark.parametrize("operations", COMBINATIONS)
+@pytest.mark.parametrize("operations", COMBINATIONS + SOMETIMES)
 def test_a_vanishing_strength_changes_nothing(operations: tuple[str, ...]) -> None:
     images = torch.rand((4, 3, 9, 14), generator=generator())
     found = augment(images, Augmentation(operations, 1e-7), generator())
     torch.testing.assert_close(found, images, rtol=0, atol=1e-4)
 
 
-@pytest.mark.parametrize("operations", COMBINATIONS)
+@pytest.mark.parametrize("operations", COMBINATIONS + SOMETIMES)
 def test_the_generator_alone_decides(operations: tuple[str, ...]) -> None:
-    images = torch.rand((4, 1, 9, 9), generator=generator())
+    images = torch.rand((20, 1, 9, 9), generator=generator())
     state = torch.get_rng_state()
     first, again, other = (augment(images, Augmentation(operations, 1.0), generator(seed)) for seed in (1, 1, 2))
     assert torch.equal(first, again)
@@ -128,3 +129,72 @@ def test_augment_composes_as_its_operations_stand() -> None:
     # The dot is in the middle: turned about it before the shift it stays, so x is uniform up to a quarter.
     assert float(drawn(("rotate", "shift")).abs().max()) <= 41 / 4
     assert float(drawn(("shift", "rotate")).abs().max()) > 41 / 4
+
+
+def ramp(axis: int, size: int) -> Tensor:
+    """An image (1, size, size) whose pixels are their distance along `axis` (0: down, 1: right), from 0 to 1."""
+    along = (torch.arange(size) + 0.5) / size
+    return (along.view(-1, 1) if axis == 0 else along.view(1, -1)).expand(1, size, size)
+
+
+@pytest.mark.parametrize("strength", [0.25, 1.0])
+def test_crop_takes_a_part_of_the_documented_area_and_aspect(strength: float) -> None:
+    """Of a ramp, a crop shows where it begins and ends along each side."""
+    sides = []
+    for axis in (0, 1):
+        found = augment(ramp(axis, 64).expand(3000, 1, 64, 64), Augmentation(("crop",), strength), generator())
+        line = found[:, 0, :, 32] if axis == 0 else found[:, 0, 32, :]
+        sides.append((line[:, 40] - line[:, 24]) * 64 / 16)  # away from the border, where nothing lies outside
+        middle = (line[:, 32] + line[:, 31]) / 2
+        assert ((middle - 0.5).abs() <= (1 - sides[-1]) / 2 + 0.01).all()  # it lies inside the image
+    area = sides[0] * sides[1]
+    assert 1 - 0.92 * strength - 0.01 <= float(area.min())
+    assert float(area.max()) <= 1.001
+    aspect = (sides[0] / sides[1])[(sides[0] < 0.999) & (sides[1] < 0.999)].log()
+    assert float(aspect.abs().max()) <= strength * math.log(4 / 3) + 0.02
+    if strength == 1.0:
+        assert float(area.min()) < 0.12
+        assert float(aspect.abs().max()) > 0.9 * math.log(4 / 3)
+
+
+@pytest.mark.parametrize("strength", [0.5, 1.0])
+@pytest.mark.parametrize(("operation", "axis"), [("flip", 3), ("vertical_flip", 2)])
+def test_flips_mirror_the_documented_share_of_the_images(operation: str, axis: int, strength: float) -> None:
+    images = torch.rand((1, 3, 9, 14), generator=generator()).expand(4000, 3, 9, 14)
+    found = augment(images, Augmentation((operation,), strength), generator())
+    mirrored = (found - images.flip(axis)).abs().amax((1, 2, 3)) < 1e-5
+    same = (found - images).abs().amax((1, 2, 3)) < 1e-5
+    assert (mirrored ^ same).all()
+    assert float(mirrored.float().mean()) == pytest.approx(strength / 2, abs=0.03)
+
+
+@pytest.mark.parametrize("strength", [0.25, 1.0])
+def test_erase_blackens_a_rectangle_of_the_documented_area_in_half_of_the_images(strength: float) -> None:
+    found = erase(torch.ones(4000, 2, 60, 60), strength, generator()) == 0
+    assert torch.equal(found[:, 0], found[:, 1])
+    rows, columns = found[:, 0].any(2), found[:, 0].any(1)
+    assert torch.equal(found[:, 0], rows[:, :, None] & columns[:, None, :])  # a rectangle: every such pixel is black
+    for line in (rows, columns):
+        assert ((line[:, 1:] & ~line[:, :-1]).sum(1) + line[:, 0] <= 1).all()  # in one piece
+    erased = rows.any(1)
+    assert float(erased.float().mean()) == pytest.approx(0.5, abs=0.03)
+    high, wide = rows.sum(1)[erased], columns.sum(1)[erased]
+    area = high * wide / 3600
+    assert 0.02 * strength * 0.6 <= float(area.min())  # in whole pixels
+    assert 0.25 * strength <= float(area.max()) <= 0.33 * strength * 1.2
+    assert float(area.mean()) == pytest.approx(0.175 * strength, rel=0.06)
+    assert 2.5 < float((high / wide).max()) < 5.0  # in whole pixels
+    assert 2.5 < float((wide / high).max()) < 5.0
+
+
+def test_erase_reaches_every_place() -> None:
+    found = erase(torch.ones(4000, 1, 12, 12), 1.0, generator())
+    assert float(found.mean(0).max()) < 1.0
+
+
+def test_erase_comes_last() -> None:
+    """Whatever stands first: what is black stays a rectangle of whole pixels."""
+    found = augment(torch.ones(200, 1, 41, 41), Augmentation(("erase", "flip"), 1.0), generator())
+    black = found[:, 0] == 0
+    assert torch.equal(black, black.any(2)[:, :, None] & black.any(1)[:, None, :])
+    assert black.any()

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from objectives.device import GlobalRandom, derived_seed, generator, pick_device, set_threads
+from objectives.device import GlobalRandom, check_precision, derived_seed, generator, pick_device, set_threads
 from objectives.errors import DeviceError
 
 CPU = torch.device("cpu")
@@ -141,3 +141,10 @@ def test_an_error_inside_gives_the_generator_back() -> None:
     with pytest.raises(ValueError, match="probability"), GlobalRandom(5, CPU).active():
         nn.functional.dropout(torch.rand(2), p=2.0)
     assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_bf16_on_a_cpu_is_refused_in_one_line() -> None:
+    check_precision("float32", torch.device("cpu"))
+    with pytest.raises(DeviceError) as refused:
+        check_precision("bf16", torch.device("cpu"))
+    assert str(refused.value) == 'precision "bf16": cpu does not have it; take a GPU that has, or float32'

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from models.cnn import CNN, CNNConfig
 from objectives import names
-from objectives.hyperparameters import SGD, Adagrad, Adam, AdamW, Optimizer, RMSprop
+from objectives.hyperparameters import SGD, Adagrad, Adam, AdamW, NAdam, Optimizer, RAdam, RMSprop
 from objectives.measurement import NEAR_ZERO
 from objectives.optimizers import (
     OPTIMIZERS,
@@ -24,6 +24,8 @@ COUPLED: list[Callable[[float, float], Optimizer]] = [
     lambda rate, decay: Adagrad(rate, weight_decay=decay),
     lambda rate, decay: RMSprop(rate, weight_decay=decay),
     lambda rate, decay: Adam(rate, weight_decay=decay),
+    lambda rate, decay: NAdam(rate, weight_decay=decay),
+    lambda rate, decay: RAdam(rate, weight_decay=decay),
 ]
 
 
@@ -88,7 +90,7 @@ def test_every_parameter_is_in_one_group_and_only_the_penalized_decay(scope: str
     assert [group["weight_decay"] for group in parameter_groups(model, 0.5, scope)] == [0.5, 0.0]
 
 
-@pytest.mark.parametrize("make", COUPLED, ids=["sgd", "adagrad", "rmsprop", "adam"])
+@pytest.mark.parametrize("make", COUPLED, ids=["sgd", "adagrad", "rmsprop", "adam", "nadam", "radam"])
 @pytest.mark.parametrize("scope", names.DECAY_SCOPES)
 def test_coupled_weight_decay_is_half_the_squared_weights_in_the_loss(
     make: Callable[[float, float], Optimizer], scope: str
@@ -131,6 +133,106 @@ def test_sgd_is_its_formula() -> None:
                 parameter.sub_(rate * velocity.mul_(momentum).add_(gradient))
     torch.testing.assert_close(
         stepped(SGD(rate, momentum), "weights", 3, None), [parameter.detach() for parameter in model.parameters()]
+    )
+
+
+Update = Callable[[int, list[Tensor], Tensor], Tensor]  # (step from 1, own state, gradient) -> what w loses
+
+
+def by_formula(update: Update, states: int, steps: int = 5) -> list[Tensor]:
+    """The parameters after some steps of an update rule, each with `states` tensors of its own that start at 0."""
+    model = small_cnn()
+    own = [[torch.zeros_like(parameter) for _ in range(states)] for parameter in model.parameters()]
+    for step in range(1, steps + 1):
+        gradients = torch.autograd.grad(loss_of(model), list(model.parameters()))
+        with torch.no_grad():
+            for parameter, state, gradient in zip(model.parameters(), own, gradients, strict=True):
+                parameter.sub_(update(step, state, gradient))
+    return [parameter.detach() for parameter in model.parameters()]
+
+
+def moments(state: list[Tensor], gradient: Tensor, beta1: float, beta2: float) -> tuple[Tensor, Tensor]:
+    state[0].mul_(beta1).add_((1 - beta1) * gradient)
+    state[1].mul_(beta2).add_((1 - beta2) * gradient.square())
+    return state[0], state[1]
+
+
+def nesterov(step: int, state: list[Tensor], gradient: Tensor) -> Tensor:
+    """Sutskever et al. 2013 as torch has it: w <- w - rate * (gradient + momentum * v)."""
+    velocity = state[0].mul_(0.9).add_(gradient)
+    return 0.1 * (gradient + 0.9 * velocity)
+
+
+def adagrad(step: int, state: list[Tensor], gradient: Tensor) -> Tensor:
+    """Duchi et al. 2011."""
+    return 0.1 * gradient / (state[0].add_(gradient.square()).sqrt() + 1e-10)
+
+
+def rmsprop(step: int, state: list[Tensor], gradient: Tensor) -> Tensor:
+    """Tieleman & Hinton 2012, centered (Graves 2013), with momentum after the division."""
+    square, mean, velocity = state
+    square.mul_(0.9).add_(0.1 * gradient.square())
+    mean.mul_(0.9).add_(0.1 * gradient)
+    deviation = (square - mean.square()).clamp(min=0).sqrt() + 1e-8
+    return 0.01 * velocity.mul_(0.5).add_(gradient / deviation)
+
+
+def adam(step: int, state: list[Tensor], gradient: Tensor) -> Tensor:
+    """Kingma & Ba 2015, at betas of 0.8 and 0.9."""
+    mean, square = moments(state, gradient, 0.8, 0.9)
+    return 0.01 * mean / (1 - 0.8**step) / ((square / (1 - 0.9**step)).sqrt() + 1e-8)
+
+
+def amsgrad(step: int, state: list[Tensor], gradient: Tensor) -> Tensor:
+    """Reddi et al. 2018: by the largest square so far."""
+    mean, square = moments(state, gradient, 0.9, 0.999)
+    largest = state[2].copy_(torch.maximum(state[2], square))
+    return 0.01 * mean / (1 - 0.9**step) / ((largest / (1 - 0.999**step)).sqrt() + 1e-8)
+
+
+def nadam(step: int, state: list[Tensor], gradient: Tensor) -> Tensor:
+    """Dozat 2016 with his schedule of momentum, 0.96 ** (0.004 * step)."""
+    mean, square = moments(state, gradient, 0.8, 0.9)
+    rates = [0.8 * (1 - 0.5 * 0.96 ** (0.004 * t)) for t in range(1, step + 2)]
+    product, after = torch.tensor(rates[:-1]).double().prod(), torch.tensor(rates).double().prod()
+    looking_ahead = (1 - rates[-2]) * gradient / (1 - product) + rates[-1] * mean / (1 - after)
+    return (0.01 * looking_ahead / ((square / (1 - 0.9**step)).sqrt() + 1e-8)).float()
+
+
+def radam(step: int, state: list[Tensor], gradient: Tensor) -> Tensor:
+    """Liu et al. 2020: plain momentum until the variance of the rate can be estimated, then rectified."""
+    mean, square = moments(state, gradient, 0.8, 0.9)
+    limit = 2 / (1 - 0.9) - 1
+    length = limit - 2 * step * 0.9**step / (1 - 0.9**step)
+    mean = mean / (1 - 0.8**step)
+    if length <= 5:
+        return 0.01 * mean
+    rectified = ((length - 4) * (length - 2) * limit / ((limit - 4) * (limit - 2) * length)) ** 0.5
+    return 0.01 * rectified * mean / ((square.sqrt() + 1e-8) / (1 - 0.9**step) ** 0.5)
+
+
+FORMULAS: list[tuple[Optimizer, Update, int]] = [
+    (SGD(0.1, 0.9, nesterov=True), nesterov, 1),
+    (Adagrad(0.1), adagrad, 1),
+    (RMSprop(0.01, alpha=0.9, momentum=0.5, centered=True), rmsprop, 3),
+    (Adam(0.01, beta1=0.8, beta2=0.9), adam, 2),
+    (Adam(0.01, amsgrad=True), amsgrad, 3),
+    (AdamW(0.01, beta1=0.8, beta2=0.9), adam, 2),
+    (AdamW(0.01, amsgrad=True), amsgrad, 3),
+    (NAdam(0.01, beta1=0.8, beta2=0.9), nadam, 2),
+    (RAdam(0.01, beta1=0.8, beta2=0.9), radam, 2),
+]
+
+
+@pytest.mark.parametrize(("options", "update", "states"), FORMULAS, ids=[repr(each[0]) for each in FORMULAS])
+def test_an_optimizer_is_its_formula(options: Optimizer, update: Update, states: int) -> None:
+    # Divided by their own size, gradients that differ by rounding alone make steps that differ by more.
+    torch.testing.assert_close(stepped(options, "weights", 5, None), by_formula(update, states), rtol=1e-3, atol=2e-4)
+
+
+def test_nesterov_without_momentum_is_plain() -> None:
+    torch.testing.assert_close(
+        stepped(SGD(0.1, 0.0, nesterov=True), "weights", 3, None), stepped(SGD(0.1), "weights", 3, None)
     )
 
 

@@ -5,8 +5,8 @@ import torch
 from torch.optim import lr_scheduler
 
 from objectives import names
-from objectives.hyperparameters import Constant, Cosine, Exponential, Scheduler, Step
-from objectives.schedulers import SCHEDULERS, Plan, learning_rate_factor
+from objectives.hyperparameters import Constant, Cosine, Exponential, MultiStep, OneCycle, Plateau, Scheduler, Step
+from objectives.schedulers import SCHEDULERS, Plan, learning_rate_factor, warmup_factor
 
 PLAN = Plan(epochs=10, steps_per_epoch=3)
 
@@ -55,6 +55,37 @@ def test_exponential_is_torch_exponentiallr_that_ends_at_the_final_ratio() -> No
     assert [found[0], found[-1]] == pytest.approx([1.0, 0.01], rel=1e-12)
 
 
+def test_multistep_is_torch_multisteplr() -> None:
+    optimizer = optimizer_of_rate_one()
+    expected = rates(optimizer, lr_scheduler.MultiStepLR(optimizer, milestones=[3, 8], gamma=0.2), 10)
+    assert factors(MultiStep(0.3, 0.8, 0.2)) == pytest.approx(repeated(expected), rel=1e-12)
+
+
+def test_milestones_may_come_in_any_order_and_on_one_epoch() -> None:
+    assert factors(MultiStep(0.8, 0.3, 0.2)) == factors(MultiStep(0.3, 0.8, 0.2))
+    assert factors(MultiStep(0.5, 0.5, 0.5))[-1] == 0.25
+    assert factors(MultiStep(0.01, 0.99, 0.5), Plan(5, 1)) == [1.0, 0.5, 0.5, 0.5, 0.5]
+
+
+LOSSES = [2.0, 1.0, 1.0, 0.9999999, 1.1, 1.2, 0.5, 0.6, 0.7, 0.8]
+
+
+@pytest.mark.parametrize("patience", [0, 1, 2, 3])
+@pytest.mark.parametrize("seed", range(5))
+def test_plateau_is_torch_reducelronplateau(patience: int, seed: int) -> None:
+    losses = LOSSES if seed == 0 else torch.rand(10, generator=torch.Generator().manual_seed(seed)).tolist()
+    optimizer = optimizer_of_rate_one()
+    theirs = lr_scheduler.ReduceLROnPlateau(optimizer, factor=0.5, patience=patience)
+    expected, found = [], []
+    for epoch in range(10):
+        expected.append(float(optimizer.param_groups[0]["lr"]))
+        step = epoch * PLAN.steps_per_epoch
+        found += [learning_rate_factor(Plateau(patience / 10, 0.5), step + i, PLAN, losses[:epoch]) for i in range(3)]
+        theirs.step(losses[epoch])
+    assert found == pytest.approx(repeated(expected), rel=1e-12)
+    assert expected[-1] < 1 or patience == 3
+
+
 def test_cosine_is_torch_cosineannealinglr_per_optimizer_step() -> None:
     optimizer = optimizer_of_rate_one()
     expected = rates(optimizer, lr_scheduler.CosineAnnealingLR(optimizer, T_max=30), 30)
@@ -81,12 +112,47 @@ def test_a_step_period_is_a_share_of_the_epochs_and_at_least_one(period: float, 
     assert factors(Step(period, 0.5), Plan(epochs=5, steps_per_epoch=1)) == expected
 
 
-@pytest.mark.parametrize("scheduler", [Constant(), Step(0.3, 0.1), Exponential(0.01)])
+@pytest.mark.parametrize(
+    "scheduler", [Constant(), Step(0.3, 0.1), MultiStep(0.3, 0.6, 0.1), Exponential(0.01), Plateau(0.0, 0.1)]
+)
 def test_a_run_of_one_epoch_keeps_its_learning_rate(scheduler: Scheduler) -> None:
     assert factors(scheduler, Plan(epochs=1, steps_per_epoch=4)) == [1.0] * 4
 
 
-@pytest.mark.parametrize("scheduler", [Step(0.4, 0.1), Exponential(0.01), Cosine()])
+@pytest.mark.parametrize(
+    "scheduler", [Step(0.4, 0.1), MultiStep(0.4, 0.8, 0.1), Exponential(0.01), Cosine(), OneCycle()]
+)
 def test_a_schedule_means_the_same_at_5_epochs_and_at_50(scheduler: Scheduler) -> None:
     short, long = factors(scheduler, Plan(5, 100)), factors(scheduler, Plan(50, 10))
-    assert (short[0], short[-1]) == pytest.approx((long[0], long[-1]), rel=1e-9)
+    assert (short[0], short[-1]) == pytest.approx((long[0], long[-1]), rel=1e-6)
+
+
+@pytest.mark.parametrize("rise", [0.1, 0.3, 0.45])
+@pytest.mark.parametrize("plan", [PLAN, Plan(2, 1), Plan(7, 13)])
+def test_onecycle_is_torch_onecyclelr_per_optimizer_step(rise: float, plan: Plan) -> None:
+    optimizer = optimizer_of_rate_one()
+    steps = plan.epochs * plan.steps_per_epoch
+    theirs = lr_scheduler.OneCycleLR(optimizer, max_lr=1.0, total_steps=steps, pct_start=rise, cycle_momentum=False)
+    expected = [float(theirs.get_last_lr()[0])]
+    for _ in range(steps - 1):
+        optimizer.step()
+        theirs.step()
+        expected.append(float(theirs.get_last_lr()[0]))
+    assert factors(OneCycle(rise), plan) == pytest.approx(expected, rel=1e-6, abs=1e-12)
+
+
+def test_onecycle_whose_rise_is_a_single_step_starts_at_the_top() -> None:
+    assert factors(OneCycle(0.1), Plan(10, 1))[:2] == pytest.approx([1.0, 0.9698], abs=1e-4)
+
+
+@pytest.mark.parametrize("share", [0.1, 0.3, 0.99])
+def test_warmup_is_torch_linearlr_from_the_first_step(share: float) -> None:
+    warm = round(share * 30)
+    optimizer = optimizer_of_rate_one()
+    theirs = lr_scheduler.LinearLR(optimizer, start_factor=1 / warm, end_factor=1.0, total_iters=max(1, warm - 1))
+    expected = rates(optimizer, theirs, 30)
+    assert [warmup_factor(warm / 30, step, PLAN) for step in range(30)] == pytest.approx(expected, rel=1e-9)
+
+
+def test_no_warmup_is_the_schedule_alone() -> None:
+    assert {warmup_factor(0.0, step, PLAN) for step in range(30)} == {1.0}

@@ -30,6 +30,11 @@ from objectives.hyperparameters import (
     Cosine,
     Exponential,
     Hyperparameters,
+    MultiStep,
+    NAdam,
+    OneCycle,
+    Plateau,
+    RAdam,
     RMSprop,
     Scheduler,
     Step,
@@ -83,9 +88,28 @@ def scores(measurements: list[Measurement]) -> list[Measurement]:
     return [replace(measurement, seconds=0.0, images_per_second=0.0) for measurement in measurements]
 
 
-OPTIMIZERS = [SGD(0.1), SGD(0.1, 0.9, 1e-3), *(kind(0.01, 1e-3) for kind in (Adagrad, RMSprop, Adam, AdamW))]
-SCHEDULERS: list[Scheduler] = [Constant(), Step(0.5, 0.1), Exponential(0.2), Cosine()]
-AUGMENTATIONS = [("shift",), ("rotate",), ("shift", "rotate")]
+OPTIMIZERS = [
+    SGD(0.1),
+    SGD(0.1, 0.9, 1e-3),
+    SGD(0.1, 0.9, 1e-3, nesterov=True),
+    *(kind(0.01, 1e-3) for kind in (Adagrad, RMSprop, Adam, AdamW, NAdam, RAdam)),
+    RMSprop(0.01, 1e-3, alpha=0.9),
+    RMSprop(0.01, 1e-3, momentum=0.5),
+    RMSprop(0.01, 1e-3, centered=True),
+    *(kind(0.01, 1e-3, beta1=0.8) for kind in (Adam, AdamW, NAdam, RAdam)),
+    *(kind(0.01, 1e-3, beta2=0.9) for kind in (Adam, AdamW, NAdam, RAdam)),
+    *(kind(0.01, 1e-3, amsgrad=True) for kind in (Adam, AdamW)),
+]
+SCHEDULERS: list[Scheduler] = [
+    Constant(),
+    Step(0.5, 0.1),
+    MultiStep(0.4, 0.6, 0.2),
+    Exponential(0.2),
+    Plateau(0.0, 0.5),
+    Cosine(),
+    OneCycle(),
+]
+AUGMENTATIONS = [*((name,) for name in names.AUGMENTATIONS), ("shift", "rotate"), names.AUGMENTATIONS]
 OPTIONS = [
     *(replace(PLAIN, optimizer=optimizer) for optimizer in OPTIMIZERS),
     *(replace(PLAIN, scheduler=scheduler) for scheduler in SCHEDULERS),
@@ -95,8 +119,23 @@ OPTIONS = [
     *(replace(PLAIN, input_normalization=name) for name in names.INPUT_NORMALIZATIONS),
     replace(PLAIN, l1=1e-3),
     replace(PLAIN, dropout=0.3),
+    replace(PLAIN, warmup=0.5),
+    replace(PLAIN, label_smoothing=0.1),
+    replace(PLAIN, gradient_clipping=0.1),
+    replace(PLAIN, width=1.5),
     Hyperparameters(
-        AdamW(0.01, 1e-3), Cosine(), 1e-4, 0.3, Augmentation(("shift", "rotate"), 0.5), "orthogonal", "minmax", "batch"
+        AdamW(0.01, 1e-3),
+        Cosine(),
+        l1=1e-4,
+        dropout=0.3,
+        augmentation=Augmentation(("shift", "rotate"), 0.5),
+        initializer="orthogonal",
+        input_normalization="minmax",
+        normalization="batch",
+        warmup=0.3,
+        label_smoothing=0.1,
+        gradient_clipping=1.0,
+        width=0.7,
     ),
 ]
 
@@ -117,8 +156,11 @@ def test_every_option_trains(options: Hyperparameters, channels: int, decay_scop
 
 
 def test_every_option_makes_a_difference() -> None:
-    found = {options: tuple(scores(list(train(tiny_run(options))))) for options in OPTIONS}
-    assert len(set(found.values())) == len(found) == len(OPTIONS) - 3  # PLAIN is four of them
+    # Three epochs: a plateau shows in the second at the earliest, where the rate is high enough not to learn.
+    found = {options: tuple(scores(list(train(tiny_run(options, epochs=3))))) for options in OPTIONS}
+    assert len(found) == len(OPTIONS) - 3  # PLAIN is four of them
+    same = [options for options, value in found.items() if list(found.values()).count(value) > 1]
+    assert same in ([], [PLAIN, replace(PLAIN, scheduler=Plateau(0.0, 0.5))])
 
 
 @pytest.mark.parametrize(
@@ -176,6 +218,80 @@ def test_training_is_the_plain_loop(normalization: str) -> None:
     run = tiny_run(options, epochs=4, count=72)
     expected = plain_loop(run, lambda optimizer: lr_scheduler.StepLR(optimizer, step_size=2, gamma=0.1))
     assert [measurement.train_loss for measurement in train(run)] == pytest.approx(expected, rel=1e-3)
+
+
+def smoothed(logits: Tensor, truth: Tensor, strength: float) -> Tensor:
+    """Szegedy et al. 2016: cross-entropy with (1 - strength) * truth + strength / classes."""
+    target = (1 - strength) * nn.functional.one_hot(truth, CLASSES) + strength / CLASSES
+    return -(target * logits.log_softmax(1)).sum(1).mean()
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.3])
+@pytest.mark.parametrize("clipping", [None, 0.05])
+@pytest.mark.parametrize("l1", [0.0, 1e-2])
+def test_smoothing_and_clipping_are_their_formulas_and_the_reported_loss_is_plain(
+    smoothing: float, clipping: float | None, l1: float
+) -> None:
+    """Clipped is the gradient of all that is trained on, penalties included, by the norm of all of it."""
+    options = replace(PLAIN, label_smoothing=smoothing, gradient_clipping=clipping, l1=l1, batch_size=64)
+    run = tiny_run(options, epochs=3)
+    images, labels = astuple(run.data.train)
+    with GlobalRandom(derived_seed(run.seed, "torch"), torch.device("cpu")).active():
+        model = CNN(CNNConfig(1, (12, 12), CLASSES, run.channels, run.hidden_units))
+    parameters, velocities = list(model.parameters()), [torch.zeros_like(weight) for weight in model.parameters()]
+    expected, norms = [], []
+    for _ in range(3):
+        logits = model(images / 255)
+        expected.append(nn.functional.cross_entropy(logits, labels).item())
+        penalty = torch.stack([weight.abs().sum() for weight in parameters if weight.dim() > 1]).sum()
+        gradients = torch.autograd.grad(smoothed(logits, labels, smoothing) + l1 * penalty, parameters)
+        norm = float(torch.cat([gradient.flatten() for gradient in gradients]).norm())
+        norms.append(norm)
+        scale = min(1.0, clipping / norm) if clipping is not None else 1.0
+        with torch.no_grad():
+            for weight, velocity, gradient in zip(parameters, velocities, gradients, strict=True):
+                weight.sub_(0.05 * velocity.mul_(0.9).add_(scale * gradient))
+    assert min(norms) > 0.05
+    assert [measurement.train_loss for measurement in train(run)] == pytest.approx(expected, rel=1e-4)
+
+
+def test_plateau_and_warmup_set_the_rates_that_they_should() -> None:
+    options = replace(PLAIN, scheduler=Plateau(0.0, 0.5), warmup=0.5, optimizer=SGD(0.3), batch_size=32)
+    found = list(train(tiny_run(options, epochs=8)))
+    losses = [measurement.validation_loss for measurement in found]
+    factor, expected = 1.0, []
+    for epoch, loss in enumerate(losses):
+        expected.append(0.3 * factor * min(1.0, (2 * epoch + 2) / 8))
+        factor *= 0.5 if epoch > 0 and loss >= min(losses[:epoch]) * (1 - 1e-4) else 1.0
+    assert factor < 1
+    assert [measurement.learning_rate for measurement in found] == pytest.approx(expected)
+
+
+def test_width_scales_channels_and_hidden_units() -> None:
+    model = train(tiny_run(replace(PLAIN, width=1.5))).model
+    assert [weight.shape[0] for weight in model.parameters() if weight.dim() > 1] == [6, 18, 12, CLASSES]
+    least = train(tiny_run(replace(PLAIN, width=0.01))).model
+    assert [weight.shape[0] for weight in least.parameters() if weight.dim() > 1] == [1, 1, 1, CLASSES]
+
+
+def test_bf16_computes_in_bf16_and_keeps_its_weights_and_its_scores_in_float32(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = {}
+    forward = CNN.forward
+
+    def spy(model: CNN, images: Tensor) -> Tensor:
+        logits = forward(model, images)
+        seen[model.training] = logits.dtype
+        return logits
+
+    monkeypatch.setattr(CNN, "forward", spy)
+    run = tiny_run(replace(PLAIN, optimizer=SGD(0.01, 0.9)), epochs=15)
+    training = train(replace(run, precision="bf16"))
+    found = [measurement.train_loss for measurement in training]
+    assert seen == {True: torch.bfloat16, False: torch.float32}
+    assert {weight.dtype for weight in training.model.parameters()} == {torch.float32}
+    plain = [measurement.train_loss for measurement in train(run)]
+    assert found == pytest.approx(plain, rel=0.02, abs=0.01)
+    assert found != plain
 
 
 # --- batches
@@ -464,7 +580,7 @@ def test_weights_and_optimizer_are_channels_last_after_a_resume() -> None:
     next(running)
     model = train(run, resume=running.checkpoint()).model
     kernels = [layer.weight for layer in model.modules() if isinstance(layer, nn.Conv2d)]
-    assert [kernel.shape for kernel in kernels] == [(4, 3, 3, 3), (12, 4, 3, 3)]
+    assert [kernel.shape for kernel in kernels] == [(3, 3, 3, 3), (8, 3, 3, 3)]
     assert all(kernel.is_contiguous(memory_format=torch.channels_last) for kernel in kernels)
     assert not any(kernel.is_contiguous() for kernel in kernels)
 
@@ -517,6 +633,7 @@ OTHERS = {
     "channels": replace(tiny_run(), channels=(4, 13)),
     "hidden_units": replace(tiny_run(), hidden_units=9),
     "decay_scope": replace(tiny_run(), decay_scope="all"),
+    "precision": replace(tiny_run(), precision="bf16"),
 }
 OTHER_DATA = {
     "images": tiny_run(count=65),

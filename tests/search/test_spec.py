@@ -1,13 +1,17 @@
 """A spec is validated as a whole: each fault is one line with file, key, value and mend."""
 
+import json
 import tomllib
+from pathlib import Path
 
 import pytest
 
 from search.document import SpecError
 from search.space import Choice, Off, Range
+from search.space_document import domain_to_toml
 from search.spec import parse_definition, parse_spec
 from search.template import starting_spec
+from storage.studies import Budget
 
 MALFORMED = [
     ("[study]\ntrails = 3", "study.trails = 3: unknown key; did you mean 'trials'?"),
@@ -46,7 +50,7 @@ MALFORMED = [
     ("[data]\nimage_size = 28", "data.image_size = 28: goes with images:FOLDER alone"),
     ('[data]\nsplit_seed = "a"', 'data.split_seed = "a": must be a whole number'),
     ("[training]\nepochs = 0", "training.epochs = 0: must be 1 or more"),
-    ('[training]\nprecision = "fp16"', 'training.precision = "fp16": use one of float32'),
+    ('[training]\nprecision = "half"', 'training.precision = "half": use one of float32, bf16'),
     ('[training]\ndecay_scope = "weight"', "training.decay_scope = \"weight\": did you mean 'weights'?"),
     ("[model]\nchannels = []", "model.channels = []: must be a list of whole numbers of 1 or more"),
     ("[model]\nchannels = [16, 0]", "model.channels = [16, 0]: must be a list"),
@@ -70,7 +74,22 @@ MALFORMED = [
     ("[space]\nbatch_size = 7.5", "space.batch_size = 7.5: give a whole number"),
     ("[space]\nbatch_size = 4", "space.batch_size = 4: must be 8 <= value"),
     ("[space]\nweight_decay = 0.1", "space.weight_decay = 0.1: only false goes here"),
-    ('[space]\naugmentation = "shift+flop"', 'space.augmentation = "shift+flop"'),
+    (
+        '[space]\naugmentation = "shift+flop"',
+        "space.augmentation = \"shift+flop\": use none, or names joined by '+': shift, crop, flip",
+    ),
+    ('[space]\n"sgd.nesterov" = 1', "sgd.nesterov = [1]: give true, false, or [false, true]"),
+    ('[space]\n"sgd.nesterov" = [true, true]', "give true, false, or [false, true]"),
+    ('[space]\n"sgd.nesterov" = { low = 0, high = 1 }', "is no number: give true, false, or [false, true]"),
+    ('[space]\n"adam.beta1" = 1.0', "must be 0 <= value < 1"),
+    ('[space]\n"multistep.first" = 1.0', "must be 0 < value < 1"),
+    ("[space]\nlabel_smoothing = 1.0", "must be 0 <= value < 1"),
+    ("[space]\nwidth = 0.0", "must be 0 < value"),
+    ('[[trial]]\nscheduler = "cosine"\nwarmup = 0.1', "trial[0].warmup = 0.1: is not in the [space]"),
+    (
+        '[space]\nwarmup = [false, 0.1]\n[[trial]]\nscheduler = "onecycle"\nwarmup = 0.1',
+        "trial[0].warmup = 0.1: exists only under scheduler = one that is not onecycle",
+    ),
     ("trial = 3", "trial = 3: must be tables, each headed [[trial]]"),
     ('[[trial]]\n"sgd.momentum" = 0.5', "trial[0].sgd.momentum = 0.5: exists only under optimizer = 'sgd'"),
     ("[[trial]]\ndropout = 0.9", "trial[0].dropout = 0.9: is not in the [space] of this study"),
@@ -141,3 +160,48 @@ def test_the_budget_is_no_part_of_the_definition() -> None:
 def test_the_starting_spec_is_the_default_study() -> None:
     spec = parse_spec(tomllib.loads(starting_spec()))
     assert spec == parse_spec({"study": {"name": "my-study"}})
+
+
+def test_a_definition_of_the_first_version_searches_what_it_did() -> None:
+    """What came later takes no part, whatever its default; what is asked for anew in the same words is that study."""
+    text = (Path(__file__).parent / "data" / "definition-1.json").read_text()
+    spec = parse_definition(text, "older", Budget(trials=40))
+    stored = json.loads(text)["space"]
+    assert {name for name, domain in spec.space.domains if name not in stored and domain != Off()} == NEWER_BRANCHES
+    assert {name: domain_to_toml(spec.space.domain(name)) for name in stored} == stored
+    assert spec.space.domain("optimizer") == Choice(("sgd", "adagrad", "rmsprop", "adam", "adamw"))
+    again = parse_definition(spec.definition(), "older", Budget(trials=40))
+    assert again == spec
+
+
+# Parameters without a neutral value: they exist under options alone that an older study does not have.
+NEWER_BRANCHES = {
+    *("nadam.learning_rate", "radam.learning_rate"),
+    *("multistep.first", "multistep.second", "multistep.factor"),
+    *("plateau.patience", "plateau.factor", "onecycle.rise"),
+}
+
+
+@pytest.mark.parametrize(
+    ("dataset", "flips"), [("mnist-5k", False), ("fashion-mnist", True), ("cifar10", True), ("images:x", True)]
+)
+def test_the_default_augmentations_fit_the_data_set(dataset: str, flips: bool) -> None:
+    options = parse_spec({"data": {"dataset": dataset}}).space.domain("augmentation")
+    assert isinstance(options, Choice)
+    assert options.options[0] == "none"
+    assert any("flip" in str(option).split("+") for option in options.options) == flips
+    assert not any("vertical_flip" in str(option) for option in options.options)
+
+
+def test_a_switch_is_off_on_or_searched() -> None:
+    def domain(value: object) -> object:
+        return parse_spec(tomllib.loads(f'[space]\n"sgd.nesterov" = {value}')).space.domain("sgd.nesterov")
+
+    assert domain("false") == Off()
+    assert domain("true") == Choice((True,))
+    assert domain("[false, true]") == Choice((False, True))
+    spec = parse_spec(
+        tomllib.loads('[space]\n"sgd.nesterov" = [false, true]\n[[trial]]\n"sgd.nesterov" = false\noptimizer = "sgd"')
+    )
+    assert dict(spec.first_trials[0])["sgd.nesterov"] is False
+    assert parse_spec(spec.to_document()) == spec
