@@ -5,7 +5,8 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from search.answers import Comparison, Status, parameters
 from search.live import duration, shown
-from search.space import Value
+from search.space import SearchSpace, Value
+from search.techniques import THE_TUTORIAL, Technique, default_of, exists_under, shown_domain
 from storage.records import StudyRecord, TrialRecord
 
 Json = str | int | float | bool | None | Sequence["Json"] | Mapping[str, "Json"]
@@ -122,6 +123,51 @@ def _trial_document(trial: TrialRecord, timings: bool) -> Json:
         document["images_per_second"] = None if last is None else last.images_per_second
         document["device"], document["threads"] = trial.device, trial.threads
     return document
+
+
+def techniques_document(techniques: Sequence[Technique]) -> Json:
+    """`techniques --json`."""
+    return [
+        {
+            "technique": technique.name,
+            "neutral": technique.neutral,
+            "meaning": technique.meaning,
+            "options": [
+                {"name": option.name, "formula": option.formula, "source": option.source}
+                for option in technique.options
+            ],
+            "hyperparameters": [
+                {
+                    "name": parameter.name,
+                    "default": default_of(parameter),
+                    "neutral": parameter.off,
+                    "exists_under": exists_under(parameter),
+                }
+                for parameter in technique.parameters
+            ],
+        }
+        for technique in techniques
+    ]
+
+
+def techniques_text(techniques: Sequence[Technique]) -> str:
+    """`techniques`."""
+    domains = SearchSpace.default()
+    paragraphs = []
+    for technique in techniques:
+        lines = [f"{technique.name}: {technique.meaning}"]
+        lines += [f"  {option.name}: {option.formula} [{option.source}]" for option in technique.options]
+        rows = [
+            (
+                f"    {parameter.name}",
+                shown_domain(domains.domain(parameter.name)),
+                "" if parameter.off is None else f"off is {parameter.off}",
+                "" if (where := exists_under(parameter)) is None else f"under {where}",
+            )
+            for parameter in technique.parameters
+        ]
+        paragraphs.append("\n".join([*lines, table(("    hyperparameter", "searched by default", "", ""), rows)]))
+    return "\n\n".join([*paragraphs, THE_TUTORIAL])
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

@@ -13,6 +13,7 @@ Trial = tuple[tuple[str, Value], ...]  # values of a configuration to run first,
 
 
 def domain_to_toml(domain: Domain) -> Toml:
+    """What a spec says for the domain."""
     match domain:
         case Off():
             return False

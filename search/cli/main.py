@@ -5,7 +5,7 @@ import sys
 
 import typer
 
-from search.cli import control, look, specs, work
+from search.cli import control, look, specs, techniques, work
 from search.cli.common import CommandLineError, say
 
 app = typer.Typer(
@@ -23,6 +23,7 @@ app.command("list")(look.list_command)
 app.command()(look.status)
 app.command()(look.compare)
 app.command()(look.dashboard)
+app.command("techniques")(techniques.techniques_command)
 app.command()(control.pause)
 app.command()(control.resume)
 app.command()(control.stop)

@@ -1,0 +1,30 @@
+"""The command that describes the techniques."""
+
+from typing import Annotated
+
+import typer
+
+from search.cli.common import DebugOption, JsonOption, QuietOption, StorageOption, VerboseOption, set_logging
+
+
+def techniques_command(
+    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="That technique alone.")] = None,
+    storage: StorageOption = None,
+    json: JsonOption = False,
+    quiet: QuietOption = False,
+    verbose: VerboseOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Describe every technique: options, formula, source, the hyperparameters that it brings."""
+    set_logging(verbose, debug)
+    from search.cli.common import CommandLineError
+    from search.document import one_of
+    from search.output import techniques_document, techniques_text, to_json
+    from search.techniques import techniques
+
+    every = techniques()
+    chosen = [technique for technique in every if name in (None, technique.name)]
+    if not chosen and name is not None:
+        known = one_of(name, [technique.name for technique in every])
+        raise CommandLineError(f"technique {name!r} is unknown: {known}")
+    print(to_json(techniques_document(chosen)) if json else techniques_text(chosen))
