@@ -17,6 +17,13 @@ METRIC_DIRECTIONS: dict[str, Literal["maximize", "minimize"]] = {
     "loss": "minimize",
 }
 
+# What a trial costs, known before it trains; a study may minimize them beside its metric, or bound them.
+COSTS: dict[str, str] = {
+    "parameters": "trainable numbers",
+    "macs": "multiply-accumulates of the forward pass of one image",
+    "latency": "milliseconds of it, measured on the worker's device",
+}
+
 # Data sets by name; a folder of images is named IMAGES_PREFIX + its path.
 DATASETS = ("mnist-5k", "mnist", "fashion-mnist", "cifar10", "synthetic")
 IMAGES_PREFIX = "images:"

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from typing import Protocol
 
+from objectives.costs import Costs
 from objectives.measurement import Measurement
 
 Pulse = Callable[[], None]  # called again and again while training moves; it stops the training by raising
@@ -18,6 +19,9 @@ class ResumableTraining(Iterator[Measurement], Protocol):
     @property
     def epoch(self) -> int:
         """How many epochs are finished, those before a resume included."""
+
+    def costs(self) -> Costs:
+        """What the network costs to use; it does not change the training."""
 
     def checkpoint(self) -> bytes:
         """What the same run goes on from after `epoch`; before the first epoch too.

@@ -11,6 +11,8 @@ from torch import Tensor, nn
 
 from models.cnn import CNN, CNNConfig
 from objectives.augmentation import augment
+from objectives.cost_measurement import measure_costs
+from objectives.costs import Costs
 from objectives.data import LabelledImages, ResidentData
 from objectives.device import GlobalRandom, derived_seed, generator
 from objectives.errors import CheckpointError
@@ -82,6 +84,11 @@ class Training:
         data, options = self._run.data, self._run.hyperparameters
         normalize = normalizer(options.input_normalization, data.mean, data.deviation)
         return examine(self._state.model, data.validation, normalize, _at_once(data.validation))
+
+    def costs(self) -> Costs:
+        """What the network costs to use on images of the run's shape and device."""
+        image = self._run.data.validation.images[:1].float() / 255
+        return measure_costs(self._state.model, image.contiguous(memory_format=torch.channels_last), self._clock)
 
     def __iter__(self) -> "Training":
         return self

@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import Field, asdict, dataclass, replace
 from functools import cache, partial
@@ -490,11 +490,14 @@ class TrialLeases:
         outcome: Outcome,
         *,
         value: float | None = None,
+        costs: Sequence[float] = (),
         reason: str | None = None,
         target_reached: bool = False,
         system_attributes: Mapping[str, str] | None = None,
     ) -> StudyState:
         """Ends the trial and gives the lease up, with `system_attributes` as JSON texts; returns the study's state.
+
+        `costs` are the values of the study's further objectives.
 
         Raises:
             LeaseLost: the trial is not this owner's.
@@ -519,7 +522,7 @@ class TrialLeases:
                 return self._end_if_due(held.stored)
             with self._optunas_write(held, locked_and_held, close):
                 self._optunas.set_trial_state_values(
-                    held.trial_id, ENDS_TRIAL[outcome], None if value is None else [value]
+                    held.trial_id, ENDS_TRIAL[outcome], None if value is None else [value, *costs]
                 )
             return states[-1]
 

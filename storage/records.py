@@ -77,6 +77,7 @@ class TrialRecord:
     number: int
     state: TrialState
     value: float | None
+    costs: tuple[float, ...]  # the values of the study's further objectives, where the trial is complete
     parameters: dict[str, ParameterValue]
     epochs: tuple[EpochRecord, ...]
     attempts: int
@@ -217,7 +218,9 @@ def read_best(
     query = (
         select(value, loss.label("loss"))
         .join(optuna_trials, optuna_trials.c.trial_id == optuna_values.c.trial_id)
-        .where(optuna_trials.c.study_id == study_id, optuna_trials.c.state == "COMPLETE")
+        .where(
+            optuna_trials.c.study_id == study_id, optuna_trials.c.state == "COMPLETE", optuna_values.c.objective == 0
+        )
         .order_by(value.desc() if direction == "maximize" else value, loss)
         .limit(1)
     )
@@ -306,14 +309,13 @@ def read_trials(database: Database, study_id: int) -> list[TrialRecord]:
     """Every trial of the study by number, with parameters, epochs and the last attempt: four queries in one view."""
     of_study = optuna_trials.c.study_id == study_id
     with database.transactions.snapshot() as connection:
-        values = {
-            row.trial_id: row.value
-            for row in connection.execute(
-                select(optuna_values.c.trial_id, optuna_values.c.value).join(
-                    optuna_trials, (optuna_trials.c.trial_id == optuna_values.c.trial_id) & of_study
-                )
-            )
-        }
+        values: dict[int, list[float]] = defaultdict(list)
+        for trial_id, value in connection.execute(
+            select(optuna_values.c.trial_id, optuna_values.c.value)
+            .join(optuna_trials, (optuna_trials.c.trial_id == optuna_values.c.trial_id) & of_study)
+            .order_by(optuna_values.c.objective)
+        ):
+            values[trial_id].append(value)
         parameters: dict[int, dict[str, ParameterValue]] = defaultdict(dict)
         for row in connection.execute(
             select(optuna_params)
@@ -340,7 +342,8 @@ def read_trials(database: Database, study_id: int) -> list[TrialRecord]:
         TrialRecord(
             number=row.number,
             state=_STATES[row.state],
-            value=values.get(row.trial_id),
+            value=next(iter(values[row.trial_id]), None),
+            costs=tuple(values[row.trial_id][1:]),
             parameters=parameters[row.trial_id],
             epochs=tuple(epochs[row.trial_id]),
             attempts=row.attempt or 0,

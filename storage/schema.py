@@ -74,6 +74,7 @@ optuna_values = Table(
     metadata,
     Column("trial_value_id", Integer, primary_key=True),
     Column("trial_id", Integer),
+    Column("objective", Integer),
     Column("value", Float(53)),
 )
 

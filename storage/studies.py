@@ -2,6 +2,7 @@
 
 import json
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -149,8 +150,12 @@ def create_study(
     definition_hash: str,
     budget: Budget,
     priority: int = 0,
+    costs: Sequence[str] = (),
 ) -> bool:
-    """Records a study in Optuna's tables and ours, in one transaction; `False` where one of that name is there."""
+    """Records a study in Optuna's tables and ours, in one transaction; `False` where one of that name is there.
+
+    `costs` are further objectives, each to be minimized.
+    """
     from optuna.exceptions import DuplicatedStudyError
     from optuna.study import StudyDirection
 
@@ -173,14 +178,15 @@ def create_study(
         # What `optuna.Study.set_metric_names` writes: the dashboard then names the axis.
         connection.execute(
             optuna_study_system_attributes.insert().values(
-                study_id=study_id, key="study:metric_names", value_json=json.dumps([metric])
+                study_id=study_id, key="study:metric_names", value_json=json.dumps([metric, *costs])
             )
         )
 
     def create(repeated: bool) -> bool:
         try:
             with database.transactions.writing(extra=insert):
-                optunas.create_new_study([StudyDirection[direction.upper()]], name)
+                directions = [StudyDirection[direction.upper()], *(StudyDirection.MINIMIZE for _ in costs)]
+                optunas.create_new_study(directions, name)
         except DuplicatedStudyError:
             return False
         return True
