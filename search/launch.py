@@ -1,12 +1,8 @@
 """Studies worked on by this process or by several of this machine, whatever signals come."""
 
-import os
-import signal
-import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass
-from types import FrameType
 
 from optuna import logging as optuna_logging
 from optuna.storages import RDBStorage
@@ -17,6 +13,7 @@ from search.crew import Crew
 from search.events import StudyLeft
 from search.live import Tally, View, choose_view, new_tally
 from search.objective import Machine, Objective, build_objective
+from search.signals import signals_as_exceptions
 from search.spec import StudySpec, parse_spec
 from search.study import JoinedStudy, Request, join, merge, stored_spec
 from search.watch import watch_study
@@ -26,19 +23,6 @@ from storage.errors import StudyDeleted, StudyNotFound
 from storage.hosts import Host
 from storage.records import read_study, read_trials
 from storage.studies import find_study, first_failure, read_workable
-
-
-class Stopped(BaseException):
-    """SIGINT or SIGTERM came."""
-
-    def __init__(self, number: int) -> None:
-        super().__init__(number)
-        self.exit_code = 128 + number
-        self.how_to_go_on = ""
-
-    def __str__(self) -> str:
-        what = "interrupted" if self.exit_code == 128 + signal.SIGINT else "terminated"
-        return f"{what}; {self.how_to_go_on}" if self.how_to_go_on else what
 
 
 class WorkFailed(Exception):
@@ -64,26 +48,6 @@ class Outcome:
 
     joined: JoinedStudy
     had_ended: bool  # there was nothing left to do
-
-
-@contextmanager
-def signals_as_exceptions() -> Iterator[None]:
-    """The first SIGINT or SIGTERM raises, so that the trial is handed back; the second leaves at once."""
-    if threading.current_thread() is not threading.main_thread():
-        yield  # only the main thread can have handlers; a notebook's worker thread is stopped by its owner
-        return
-
-    def first(number: int, frame: FrameType | None) -> None:
-        for each in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(each, lambda again, _: os._exit(128 + again))
-        raise Stopped(number)
-
-    before = {number: signal.signal(number, first) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def run_study(

@@ -1,14 +1,17 @@
 """Answers as text for a person and as JSON documents for scripts."""
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import TypeVar
 
 from search.answers import Comparison, Status, parameters
-from search.live import duration, shown
+from search.live import Page, duration, shown
 from search.space import SearchSpace, Value
 from search.techniques import THE_TUTORIAL, Technique, default_of, exists_under, shown_domain
+from search.watch import Away
 from storage.records import StudyRecord, TrialRecord
 
+Found = TypeVar("Found")
 Json = str | int | float | bool | None | Sequence["Json"] | Mapping[str, "Json"]
 
 END_REASONS = {
@@ -227,6 +230,34 @@ def status_text(status: Status) -> str:
         )
     lines.append(incumbent_text(status.incumbent, status.spec.metric))
     return "\n".join(lines)
+
+
+def status_pages(looks: Iterable[Status | Away]) -> Iterator[Page]:
+    """`status --watch`: in a log a line where the counts, the epoch of a running trial or the incumbent are new."""
+    return _pages(looks, lambda status: Page(status_text(status), (_status_line(status),)))
+
+
+def list_pages(looks: Iterable[list[StudyRecord] | Away]) -> Iterator[Page]:
+    """`list --watch`: in a log a line for each study that has changed."""
+    return _pages(looks, lambda records: Page(list_text(records), tuple(map(state_text, records))))
+
+
+def _pages(looks: Iterable[Found | Away], page_of: Callable[[Found], Page]) -> Iterator[Page]:
+    last = Page("", ())
+    for found in looks:
+        if isinstance(found, Away):
+            said = f"the database does not answer ({found.reason}): looking again until Ctrl-C"
+            yield Page(f"{last.text}\n{said}", (*last.lines, said))
+        else:
+            last = page_of(found)
+            yield last
+
+
+def _status_line(status: Status) -> str:
+    running = "".join(f"; trial {trial.number} running, epoch {trial.epoch}" for trial in status.running)
+    best = status.incumbent
+    incumbent = "" if best is None or best.value is None else f"; incumbent {best.value:.4f}, trial {best.number}"
+    return f"{state_text(status.record)}{running}{incumbent}"
 
 
 def incumbent_text(trial: TrialRecord | None, metric: str) -> str:

@@ -56,8 +56,10 @@ def persistent(query: Callable[Concatenate[Database, Given], Result]) -> Callabl
     return read
 
 
-def open_database(url: str) -> Database:
+def open_database(url: str, *, patience_seconds: float = LOOKING_SECONDS) -> Database:
     """Opens the database at `url` to read it (and to change the tables that are ours); no Optuna is loaded.
+
+    One that is away later is waited for `patience_seconds`.
 
     Raises:
         StorageURLError: the URL cannot be used.
@@ -65,7 +67,7 @@ def open_database(url: str) -> Database:
     """
     parsed = parse_url(url)
     _check(parsed, create=False)
-    return Database(parsed, _engine(parsed, connections=1), Patience(seconds=LOOKING_SECONDS))
+    return Database(parsed, _engine(parsed, connections=1), Patience(seconds=patience_seconds))
 
 
 def open_for_work(

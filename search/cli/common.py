@@ -2,6 +2,7 @@
 
 import os
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -26,6 +27,7 @@ QuietOption = Annotated[bool, typer.Option("-q", "--quiet", help="No progress.")
 VerboseOption = Annotated[bool, typer.Option("-v", "--verbose", help="Log what is done.")]
 DebugOption = Annotated[bool, typer.Option("--debug", help="Log everything; errors with their traceback.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="One JSON document.")]
+WatchOption = Annotated[bool, typer.Option("--watch", help="Look again and again, until Ctrl-C.")]
 ArtifactRootOption = Annotated[
     str | None,
     typer.Option(
@@ -33,6 +35,13 @@ ArtifactRootOption = Annotated[
     ),
 ]
 OutputOption = Annotated[Path | None, typer.Option("-o", "--output", metavar="FILE", help="Write there instead.")]
+
+
+def refuse_together(given: Mapping[str, bool]) -> None:
+    """Raises CommandLineError where more than one of these options is given."""
+    names = [name for name, is_given in given.items() if is_given]
+    if len(names) > 1:
+        raise CommandLineError(f"{' and '.join(names)} do not go together: leave one out")
 
 
 def say(line: str) -> None:
@@ -58,6 +67,14 @@ def database_at(storage: str | None) -> "Database":
     from storage.engine import open_database
 
     return open_database(storage or settings().storage)
+
+
+def watched_database_at(storage: str | None) -> "Database":
+    """As `database_at`, for one look after another: each gives up soon, as the next one comes anyway."""
+    from search.watch import PATIENCE_SECONDS
+    from storage.engine import open_database
+
+    return open_database(storage or settings().storage, patience_seconds=PATIENCE_SECONDS)
 
 
 def files_of(storage: str | None, artifact_root: str | None) -> "Files":

@@ -11,15 +11,19 @@ from search.cli.common import (
     QuietOption,
     StorageOption,
     VerboseOption,
+    WatchOption,
     database_at,
     files_of,
+    refuse_together,
     say,
     set_logging,
     settings,
+    watched_database_at,
 )
 
 
 def list_command(
+    watch: WatchOption = False,
     storage: StorageOption = None,
     json: JsonOption = False,
     quiet: QuietOption = False,
@@ -28,6 +32,10 @@ def list_command(
 ) -> None:
     """Show the studies of a storage."""
     set_logging(verbose, debug)
+    refuse_together({"--watch": watch, "--json": json})
+    if watch:
+        _watch_studies(storage)
+        return
     from search.answers import list_studies
     from search.output import list_document, list_text, to_json
 
@@ -39,22 +47,51 @@ def list_command(
     print(to_json(list_document(records)) if json else list_text(records))
 
 
+def _watch_studies(storage: str | None) -> None:
+    from rich.console import Console
+
+    from search.live import show_pages
+    from search.output import list_pages
+    from search.signals import signals_as_exceptions
+    from search.watch import watch_studies
+
+    with signals_as_exceptions(), watched_database_at(storage) as database:
+        show_pages(list_pages(watch_studies(database)), Console())
+
+
 def status(
     name: Annotated[str, typer.Argument(metavar="NAME")],
+    watch: WatchOption = False,
     storage: StorageOption = None,
     json: JsonOption = False,
     quiet: QuietOption = False,
     verbose: VerboseOption = False,
     debug: DebugOption = False,
 ) -> None:
-    """Show how far a study is: trials, workers, incumbent, pace."""
+    """Show how far a study is: trials, workers, incumbent, pace; with --watch until it has ended."""
     set_logging(verbose, debug)
+    refuse_together({"--watch": watch, "--json": json})
+    if watch:
+        _watch_status(storage, name)
+        return
     from search.answers import study_status
     from search.output import status_document, status_text, to_json
 
     with database_at(storage) as database:
         found = study_status(database, name)
     print(to_json(status_document(found)) if json else status_text(found))
+
+
+def _watch_status(storage: str | None, name: str) -> None:
+    from rich.console import Console
+
+    from search.live import show_pages
+    from search.output import status_pages
+    from search.signals import signals_as_exceptions
+    from search.watch import watch_status
+
+    with signals_as_exceptions(), watched_database_at(storage) as database:
+        show_pages(status_pages(watch_status(database, name)), Console())
 
 
 def compare(
@@ -90,7 +127,7 @@ def dashboard(
     from optuna.storages import get_storage
 
     from search.dashboard import serve
-    from search.launch import signals_as_exceptions
+    from search.signals import signals_as_exceptions
     from storage.artifacts import open_artifact_store
     from storage.backends import parse_url, shown
     from storage.engine import open_database, open_for_work

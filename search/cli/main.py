@@ -44,6 +44,7 @@ def main() -> None:
 
 def _guarded() -> int:
     from objectives.errors import DataError, DataUnavailable, DeviceError
+    from search.signals import Stopped
     from storage.errors import (
         ArtifactsUnavailable,
         ForeignStudy,
@@ -73,6 +74,8 @@ def _guarded() -> int:
         return _fail(str(error), 3)
     except StudyDeleted as error:
         return _fail(str(error), 1)
+    except Stopped as error:
+        return _fail(str(error), error.exit_code)
     except BrokenPipeError:  # `| head` has read enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
@@ -88,7 +91,7 @@ def _late(error: BaseException) -> int:
 
     from search.dashboard import NotLoopback
     from search.document import SpecError
-    from search.launch import Stopped, WorkFailed
+    from search.launch import WorkFailed
     from storage.transactions import reason
 
     match error:
@@ -96,8 +99,6 @@ def _late(error: BaseException) -> int:
             return _fail(str(error), 2)
         case WorkFailed():
             return _fail(str(error), 1)
-        case Stopped():
-            return _fail(str(error), error.exit_code)
         case StorageInternalError() | SQLAlchemyError():
             return _fail(f"the storage failed: {reason(error)}; see that it is reachable, writable and has room", 3)
         case OSError():

@@ -74,8 +74,9 @@ def run(
     from rich.console import Console
 
     from search.answers import compare_study
-    from search.launch import Stopped, run_study
+    from search.launch import run_study
     from search.output import summary_text
+    from search.signals import Stopped
     from storage.backends import parse_url, shown
     from storage.engine import open_database
     from storage.hosts import this_host
@@ -158,7 +159,8 @@ def worker(
     from rich.console import Console
 
     from search.crew import SUPERVISED, end_with_supervisor
-    from search.launch import Stopped, WorkFailed, serve_studies, signals_as_exceptions
+    from search.launch import WorkFailed, serve_studies
+    from search.signals import Stopped, signals_as_exceptions
     from storage.hosts import this_host
 
     url = storage or settings().storage
