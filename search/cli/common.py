@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from search.cli.completion import study_names
+
 if TYPE_CHECKING:
     from search.document import Document
     from search.objective import Files
@@ -19,6 +21,7 @@ class CommandLineError(Exception):
     """An argument or option that cannot be used."""
 
 
+NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="A study.", autocompletion=study_names)]
 StorageOption = Annotated[
     str | None,
     typer.Option("--storage", metavar="URL", help="Database [HYPERSEARCH_STORAGE, else sqlite:///hypersearch.db]."),

@@ -8,6 +8,7 @@ from search.cli.common import (
     ArtifactRootOption,
     DebugOption,
     JsonOption,
+    NameArgument,
     QuietOption,
     StorageOption,
     VerboseOption,
@@ -60,7 +61,7 @@ def _watch_studies(storage: str | None) -> None:
 
 
 def status(
-    name: Annotated[str, typer.Argument(metavar="NAME")],
+    name: NameArgument,
     watch: WatchOption = False,
     storage: StorageOption = None,
     json: JsonOption = False,
@@ -95,7 +96,7 @@ def _watch_status(storage: str | None, name: str) -> None:
 
 
 def compare(
-    name: Annotated[str, typer.Argument(metavar="NAME")],
+    name: NameArgument,
     timings: Annotated[bool, typer.Option("--timings", help="With times and devices in --json.")] = False,
     storage: StorageOption = None,
     json: JsonOption = False,

@@ -5,14 +5,13 @@ import sys
 
 import typer
 
-from search.cli import control, look, specs, techniques, work
+from search.cli import completion, control, look, specs, techniques, work
 from search.cli.common import CommandLineError, say
 
 app = typer.Typer(
-    name="hypersearch",
+    name=completion.PROGRAM,
     help="Which training techniques, at which strengths, give the best CNN image classifier.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
@@ -55,9 +54,14 @@ def _guarded() -> int:
         StudyNotFound,
     )
 
+    completion.mend_words(os.environ)
     try:
-        code = app(standalone_mode=False)  # that of typer.Exit, and 130 where typer itself saw Ctrl-C
+        code = app(
+            prog_name=completion.PROGRAM, standalone_mode=False
+        )  # that of typer.Exit, and 130 where typer itself saw Ctrl-C
         sys.stdout.flush()
+    except SystemExit:  # completions were asked for, and given
+        raise
     except typer.TyperException as error:
         return _fail(str(getattr(error, "format_message", error.__str__)()), 2)
     except (
