@@ -120,5 +120,8 @@ def parse_change(text: str) -> "Document":
 def write_text(text: str, file: Path | None) -> None:
     if file is None:
         sys.stdout.write(text)
-    else:
+        return
+    try:
         file.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise CommandLineError(f"{file}: cannot be written ({error.strerror}): name another file") from error

@@ -9,6 +9,7 @@ from search.cli.common import (
     DebugOption,
     JsonOption,
     NameArgument,
+    OutputOption,
     QuietOption,
     StorageOption,
     VerboseOption,
@@ -20,7 +21,9 @@ from search.cli.common import (
     set_logging,
     settings,
     watched_database_at,
+    write_text,
 )
+from search.cli.completion import study_names
 
 
 def list_command(
@@ -96,22 +99,40 @@ def _watch_status(storage: str | None, name: str) -> None:
 
 
 def compare(
-    name: NameArgument,
-    timings: Annotated[bool, typer.Option("--timings", help="With times and devices in --json.")] = False,
+    names: Annotated[list[str], typer.Argument(metavar="NAME...", help="Studies.", autocompletion=study_names)],
+    timings: Annotated[bool, typer.Option("--timings", help="With times and devices in --json and --csv.")] = False,
+    csv: Annotated[bool, typer.Option("--csv", help="One row a trial.")] = False,
+    output: OutputOption = None,
     storage: StorageOption = None,
     json: JsonOption = False,
     quiet: QuietOption = False,
     verbose: VerboseOption = False,
     debug: DebugOption = False,
 ) -> None:
-    """Rank the trials of a study and show what each technique did."""
+    """Rank the trials of a study and show what each technique did; of several studies, put them side by side."""
     set_logging(verbose, debug)
-    from search.answers import compare_study
+    refuse_together({"--csv": csv, "--json": json})
+    from search.answers import compare_studies, compare_study
     from search.output import compare_document, compare_text, to_json
+    from search.side_by_side import side_by_side_document, side_by_side_text, trials_csv
 
+    several = list(dict.fromkeys(names))
     with database_at(storage) as database:
-        found = compare_study(database, name)
-    print(to_json(compare_document(found, timings=timings)) if json else compare_text(found))
+        if csv:
+            found = [compare_study(database, name) for name in several]
+            write_text(trials_csv(found, timings=timings), output)
+        elif len(several) == 1:
+            one = compare_study(database, several[0])
+            text = to_json(compare_document(one, timings=timings)) if json else compare_text(one)
+            write_text(f"{text}\n", output)
+        else:
+            side_by_side = compare_studies(database, several)
+            text = (
+                to_json(side_by_side_document(side_by_side, timings=timings))
+                if json
+                else side_by_side_text(side_by_side)
+            )
+            write_text(f"{text}\n", output)
 
 
 def dashboard(

@@ -93,13 +93,14 @@ def _late(error: BaseException) -> int:
     from optuna.exceptions import StorageInternalError
     from sqlalchemy.exc import SQLAlchemyError
 
+    from search.answers import Incomparable
     from search.dashboard import NotLoopback
     from search.document import SpecError
     from search.launch import WorkFailed
     from storage.transactions import reason
 
     match error:
-        case SpecError() | NotLoopback():
+        case SpecError() | NotLoopback() | Incomparable():
             return _fail(str(error), 2)
         case WorkFailed():
             return _fail(str(error), 1)

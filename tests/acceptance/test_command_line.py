@@ -307,3 +307,22 @@ def test_watch_and_json_are_refused_together(tmp_path: Path) -> None:
         2,
         "hypersearch: --watch and --json do not go together: leave one out\n",
     )
+
+
+def test_several_studies_are_compared_and_written_to_a_file(tmp_path: Path) -> None:
+    (tmp_path / "small.toml").write_text(ONE_SPEC)
+    for name in ("small", "other"):
+        assert hypersearch(tmp_path, "run", "small.toml", "--study", name, "-q").returncode == 0
+    both = json.loads(hypersearch(tmp_path, "compare", "small", "other", "--json").stdout)
+    assert [study["study"] for study in both["studies"]] == ["small", "other"]
+    assert both["equal_trials"] == 4
+    twice = hypersearch(tmp_path, "compare", "small", "small", "--json").stdout
+    assert twice == hypersearch(tmp_path, "compare", "small", "--json").stdout
+    written = hypersearch(tmp_path, "compare", "small", "other", "--csv", "-o", "trials.csv")
+    assert (written.returncode, written.stdout) == (0, "")
+    assert len((tmp_path / "trials.csv").read_text().splitlines()) == 9
+    nowhere = hypersearch(tmp_path, "compare", "small", "-o", "nowhere/a.txt")
+    assert (nowhere.returncode, nowhere.stderr) == (
+        2,
+        "hypersearch: nowhere/a.txt: cannot be written (No such file or directory): name another file\n",
+    )

@@ -54,7 +54,7 @@ def answer(folder: Path, shell: str, line: str, **environment: str) -> tuple[int
 )
 def test_studies_of_the_storage_are_completed(shell: str, expected: str, tmp_path: Path) -> None:
     make(f"sqlite:///{tmp_path}/hypersearch.db", "flowers-1", "birds", "flowers-2")
-    for command in ("status", "compare", "pause", "spec show", "worker --study", "run --study", "delete"):
+    for command in ("status", "compare birds", "pause", "spec show", "worker --study", "run --study", "delete"):
         assert answer(tmp_path, shell, f"hypersearch {command} flow") == (0, expected), command
 
 
