@@ -14,7 +14,7 @@ from sqlalchemy.exc import DatabaseError, InterfaceError, SQLAlchemyError
 
 from storage import schema
 from storage.backends import CONNECTIONS, backend, parse_url, shown
-from storage.errors import StorageUnavailable
+from storage.errors import NotThereYet, StorageUnavailable
 from storage.transactions import Patience, Result, Transactions, reason
 
 if TYPE_CHECKING:
@@ -177,7 +177,7 @@ def _check(url: URL, *, create: bool) -> None:
     try:
         found = _revision(url, engine)
         if found is None and not create:
-            raise StorageUnavailable.empty(shown(url))
+            raise NotThereYet.empty(shown(url))
         if found is None:
             # One process makes the tables: where several do it at once, most of them fail.
             with _ALEMBIC, backend(url).alone(url, engine):

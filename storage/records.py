@@ -113,6 +113,13 @@ def read_studies(database: Database) -> list[StudyRecord]:
 
 
 @persistent
+def read_clock(database: Database) -> int:
+    """The database's clock: UTC milliseconds since 1970."""
+    with database.transactions.read() as connection:
+        return connection.execute(select(now_ms())).scalar_one()
+
+
+@persistent
 def read_study_names(database: Database) -> list[str]:
     """The name of every study that has a spec, in the order of creation."""
     query = (

@@ -37,6 +37,9 @@ ArtifactRootOption = Annotated[
         metavar="DIR", help="Where artifacts are kept, or s3://BUCKET [HYPERSEARCH_ARTIFACTS, else by the database]."
     ),
 ]
+DataRootOption = Annotated[
+    Path | None, typer.Option(metavar="DIR", help="Where data sets lie [HYPERSEARCH_DATA, else the user's cache].")
+]
 OutputOption = Annotated[Path | None, typer.Option("-o", "--output", metavar="FILE", help="Write there instead.")]
 
 

@@ -5,7 +5,7 @@ import sys
 
 import typer
 
-from search.cli import completion, control, look, specs, techniques, work
+from search.cli import completion, control, health, look, specs, techniques, work
 from search.cli.common import CommandLineError, say
 
 app = typer.Typer(
@@ -29,6 +29,7 @@ app.command()(control.stop)
 app.command()(control.extend)
 app.command()(control.delete)
 app.command()(control.upgrade)
+app.command()(health.doctor)
 spec_app = typer.Typer(help="Write, check and print specs.", no_args_is_help=True, rich_markup_mode=None)
 spec_app.command("init")(specs.spec_init)
 spec_app.command("check")(specs.spec_check)
@@ -45,6 +46,7 @@ def _guarded() -> int:
     from objectives.errors import DataError, DataUnavailable, DeviceError
     from search.signals import Stopped
     from storage.errors import (
+        ArtifactRootError,
         ArtifactsUnavailable,
         ForeignStudy,
         StorageUnavailable,
@@ -65,6 +67,7 @@ def _guarded() -> int:
     except typer.TyperException as error:
         return _fail(str(getattr(error, "format_message", error.__str__)()), 2)
     except (
+        ArtifactRootError,
         CommandLineError,
         ForeignStudy,
         StudyEnded,

@@ -10,6 +10,7 @@ from objectives.names import DATASETS
 from objectives.names import METRIC_DIRECTIONS as METRICS
 from search.cli.common import (
     ArtifactRootOption,
+    DataRootOption,
     DebugOption,
     QuietOption,
     StorageOption,
@@ -55,9 +56,6 @@ ChangesOption = Annotated[
 ]
 ThreadsOption = Annotated[str, typer.Option(metavar="N|auto", help="Cores that each worker computes with.")]
 DeviceOption = Annotated[str, typer.Option(metavar="NAME", help="auto, cpu, cuda, cuda:1 or mps.")]
-DataRootOption = Annotated[
-    Path | None, typer.Option(metavar="DIR", help="Where data sets lie [HYPERSEARCH_DATA, else the user's cache].")
-]
 
 
 def run(

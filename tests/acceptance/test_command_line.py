@@ -326,3 +326,27 @@ def test_several_studies_are_compared_and_written_to_a_file(tmp_path: Path) -> N
         2,
         "hypersearch: nowhere/a.txt: cannot be written (No such file or directory): name another file\n",
     )
+
+
+def test_the_doctor_looks_at_every_part_and_makes_nothing(tmp_path: Path, cache: dict[str, str]) -> None:
+    before = sorted(tmp_path.rglob("*"))
+    well = hypersearch(tmp_path, "doctor", **cache)
+    assert (well.returncode, well.stderr) == (0, "")
+    parts = [line.removeprefix("good   ").partition(":")[0] for line in well.stdout.splitlines()]
+    assert parts == [
+        "python",
+        "packages",
+        "extras",
+        "pytorch",
+        "processor",
+        "accelerators",
+        "storage",
+        "data folder",
+        "cache",
+        "artifact root",
+    ]
+    ill = hypersearch(tmp_path, "doctor", "--json", "--storage", "postgresql://me:secret@127.0.0.1:1/x", **cache)
+    assert (ill.returncode, ill.stderr) == (3, "")
+    assert [each["part"] for each in json.loads(ill.stdout)["findings"] if not each["good"]] == ["storage"]
+    assert "secret" not in ill.stdout
+    assert sorted(tmp_path.rglob("*")) == before
