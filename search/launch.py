@@ -3,11 +3,14 @@
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from pathlib import Path
 
 from optuna import logging as optuna_logging
 from optuna.storages import RDBStorage
 from rich.console import Console
 
+from objectives.device_name import check_device_name
+from objectives.names import IMAGES_PREFIX
 from search.analysis.ranking import incumbent
 from search.crew import Crew
 from search.events import StudyLeft
@@ -18,6 +21,7 @@ from search.spec import StudySpec, parse_spec
 from search.study import JoinedStudy, Request, join, merge, stored_spec
 from search.watch import watch_study
 from search.worker import Choose, this_worker, work, workplace
+from storage.artifacts import open_artifact_store
 from storage.engine import Database, open_for_work
 from storage.errors import StudyDeleted, StudyNotFound
 from storage.hosts import Host
@@ -72,7 +76,9 @@ def run_study(
         StudyDeleted: somebody deleted it.
     """
     optuna_logging.set_verbosity(optuna_logging.WARNING)
-    parse_spec(merge(request.document or {}, request.changes), request.source)  # before anything is created
+    _check_before_anything_is_created(
+        parse_spec(merge(request.document or {}, request.changes), request.source), machine
+    )
     database, rdb = open_for_work(storage_url)
     with database:
         joined = join(database, rdb, request)
@@ -112,6 +118,7 @@ def serve_studies(
         DataError, DataUnavailable, DeviceError, SpecError: no study could be served here, this is why for the last one.
     """
     optuna_logging.set_verbosity(optuna_logging.WARNING)
+    _check_machine(machine)
     database, rdb = open_for_work(storage_url)
     with database:
         for name in names:
@@ -119,6 +126,26 @@ def serve_studies(
         with signals_as_exceptions(), choose_view(None, console, quiet) as view:
             studies = _open(database, names, forever)
             _work_alone(database, rdb, studies, machine, host, view, console, quiet, several=True, forever=forever)
+
+
+def _check_before_anything_is_created(spec: StudySpec, machine: Machine) -> None:
+    dataset = spec.data.dataset
+    folder = Path(dataset.removeprefix(IMAGES_PREFIX)).expanduser()
+    if dataset.startswith(IMAGES_PREFIX) and not folder.is_dir():
+        from objectives.datasets import find_source
+
+        find_source(dataset, machine.data_root)  # says what is wrong
+    _check_machine(machine)
+
+
+def _check_machine(machine: Machine) -> None:
+    """Raises DeviceError, ArtifactRootError."""
+    check_device_name(machine.device)
+    if machine.device not in ("auto", "cpu"):  # what every machine has
+        from objectives.device import pick_device
+
+        pick_device(machine.device)
+    open_artifact_store(machine.files.artifact_root)
 
 
 def _work_alone(
