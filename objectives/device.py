@@ -10,6 +10,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor
 
+from objectives.device_name import check_device_name
 from objectives.errors import DeviceError
 
 
@@ -23,9 +24,8 @@ def pick_device(name: str, process: int = 0) -> torch.device:
     if name == "auto":
         present = (kind for kind, exists in (("cuda", torch.cuda.is_available()), ("mps", _has_mps())) if exists)
         return _in_turn(torch.device(next(present, "cpu")), process)
+    check_device_name(name)
     kind, _, index = name.partition(":")
-    if name != "cpu" and name != "mps" and not (kind == "cuda" and (index.isdecimal() or name == "cuda")):
-        raise DeviceError(f'device "{name}" is unknown: choose auto, cpu, cuda, cuda:1 (any number) or mps')
     if kind == "mps" and not _has_mps():
         raise DeviceError('device "mps": PyTorch finds no Apple GPU here; choose cpu or auto')
     if kind == "cuda" and (count := torch.cuda.device_count()) <= int(index or 0):

@@ -1,13 +1,17 @@
 """What a study has found, as frozen answers: the one source of what is printed, of --json and of a notebook."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from search.analysis.effects import Effect, at_the_edge, observed_effects
+from search.analysis.equal_budget import Standing, after_trials, epochs_of, within_epochs
+from search.analysis.importance import Importances, importances
 from search.analysis.ranking import incumbent, rank
+from search.document import Toml
 from search.space import Value, without_switches
 from search.spec import StudySpec
-from search.study import stored_spec
+from search.study import definition_keys, stored_spec
 from storage.engine import Database
 from storage.records import (
     RunningTrial,
@@ -37,6 +41,46 @@ class Comparison:
     def edges(self) -> list[tuple[str, Value, float]]:
         """The incumbent's parameters at an end of their range: (name, value, end)."""
         return [] if self.incumbent is None else at_the_edge(parameters(self.incumbent), self.spec.space)
+
+    @cached_property
+    def importances(self) -> Importances | None:
+        """What set the best trials apart; `None` where too few are complete. Optuna is loaded for it."""
+        return importances(self.trials, self.spec.space, self.spec.direction)
+
+
+class Incomparable(Exception):
+    """Studies that have no value in common."""
+
+    def __init__(self, one: StudySpec, other: StudySpec) -> None:
+        super().__init__(
+            f"study {one.name!r} is led by {one.metric}, study {other.name!r} by {other.metric}: "
+            "their values cannot be compared; compare studies of one metric"
+        )
+
+
+@dataclass(frozen=True)
+class Contender:
+    """One of several studies, and how good it was at the budget that all of them have used."""
+
+    comparison: Comparison
+    epochs: int  # trained, in all trials that have ended
+    at_equal_trials: Standing
+    at_equal_epochs: Standing
+
+
+@dataclass(frozen=True)
+class SideBySide:
+    """Several studies of one metric."""
+
+    contenders: tuple[Contender, ...]
+    trials: int  # finished in every one of them
+    epochs: int  # trained in every one of them
+    differing: tuple[tuple[str, tuple[Toml | None, ...]], ...]  # key of the spec, and its value in each study
+
+    @property
+    def is_on_other_images(self) -> bool:
+        """Whether the studies do not validate on the same images."""
+        return any(key.startswith("data.") for key, _ in self.differing)
 
 
 @dataclass(frozen=True)
@@ -69,6 +113,37 @@ def compare_study(database: Database, name: str) -> Comparison:
         trials=tuple(rank(trials, spec.direction)),
         incumbent=incumbent(trials, spec.direction),
         effects=tuple(observed_effects(trials, spec.direction)),
+    )
+
+
+def compare_studies(database: Database, names: Sequence[str]) -> SideBySide:
+    """Studies side by side at equal budget: after as many trials, and epochs, as the least advanced of them has.
+
+    Raises StudyNotFound, ForeignStudy, Incomparable.
+    """
+    found = [compare_study(database, name) for name in names]
+    for other in found[1:]:
+        if other.spec.metric != found[0].spec.metric:
+            raise Incomparable(found[0].spec, other.spec)
+    direction = found[0].spec.direction
+    trials = min(comparison.record.finished for comparison in found)
+    epochs = min(epochs_of(comparison.trials) for comparison in found)
+    definitions = [definition_keys(comparison.spec) for comparison in found]
+    keys = sorted({key for keys in definitions for key in keys} - {"study.name"})
+    values = {key: tuple(keys.get(key) for keys in definitions) for key in keys}
+    return SideBySide(
+        contenders=tuple(
+            Contender(
+                comparison,
+                epochs_of(comparison.trials),
+                after_trials(comparison.trials, trials, direction),
+                within_epochs(comparison.trials, epochs, direction),
+            )
+            for comparison in found
+        ),
+        trials=trials,
+        epochs=epochs,
+        differing=tuple((key, each) for key, each in values.items() if any(value != each[0] for value in each)),
     )
 
 

@@ -1,44 +1,32 @@
 """Studies worked on by this process or by several of this machine, whatever signals come."""
 
-import os
-import signal
-import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass
-from types import FrameType
+from pathlib import Path
 
 from optuna import logging as optuna_logging
 from optuna.storages import RDBStorage
 from rich.console import Console
 
+from objectives.device_name import check_device_name
+from objectives.names import IMAGES_PREFIX
 from search.analysis.ranking import incumbent
 from search.crew import Crew
 from search.events import StudyLeft
 from search.live import Tally, View, choose_view, new_tally
 from search.objective import Machine, Objective, build_objective
+from search.signals import signals_as_exceptions
 from search.spec import StudySpec, parse_spec
 from search.study import JoinedStudy, Request, join, merge, stored_spec
 from search.watch import watch_study
 from search.worker import Choose, this_worker, work, workplace
+from storage.artifacts import open_artifact_store
 from storage.engine import Database, open_for_work
 from storage.errors import StudyDeleted, StudyNotFound
 from storage.hosts import Host
 from storage.records import read_study, read_trials
 from storage.studies import find_study, first_failure, read_workable
-
-
-class Stopped(BaseException):
-    """SIGINT or SIGTERM came."""
-
-    def __init__(self, number: int) -> None:
-        super().__init__(number)
-        self.exit_code = 128 + number
-        self.how_to_go_on = ""
-
-    def __str__(self) -> str:
-        what = "interrupted" if self.exit_code == 128 + signal.SIGINT else "terminated"
-        return f"{what}; {self.how_to_go_on}" if self.how_to_go_on else what
 
 
 class WorkFailed(Exception):
@@ -66,26 +54,6 @@ class Outcome:
     had_ended: bool  # there was nothing left to do
 
 
-@contextmanager
-def signals_as_exceptions() -> Iterator[None]:
-    """The first SIGINT or SIGTERM raises, so that the trial is handed back; the second leaves at once."""
-    if threading.current_thread() is not threading.main_thread():
-        yield  # only the main thread can have handlers; a notebook's worker thread is stopped by its owner
-        return
-
-    def first(number: int, frame: FrameType | None) -> None:
-        for each in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(each, lambda again, _: os._exit(128 + again))
-        raise Stopped(number)
-
-    before = {number: signal.signal(number, first) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
 def run_study(
     storage_url: str,
     request: Request,
@@ -108,7 +76,9 @@ def run_study(
         StudyDeleted: somebody deleted it.
     """
     optuna_logging.set_verbosity(optuna_logging.WARNING)
-    parse_spec(merge(request.document or {}, request.changes), request.source)  # before anything is created
+    _check_before_anything_is_created(
+        parse_spec(merge(request.document or {}, request.changes), request.source), machine
+    )
     database, rdb = open_for_work(storage_url)
     with database:
         joined = join(database, rdb, request)
@@ -148,6 +118,7 @@ def serve_studies(
         DataError, DataUnavailable, DeviceError, SpecError: no study could be served here, this is why for the last one.
     """
     optuna_logging.set_verbosity(optuna_logging.WARNING)
+    _check_machine(machine)
     database, rdb = open_for_work(storage_url)
     with database:
         for name in names:
@@ -155,6 +126,26 @@ def serve_studies(
         with signals_as_exceptions(), choose_view(None, console, quiet) as view:
             studies = _open(database, names, forever)
             _work_alone(database, rdb, studies, machine, host, view, console, quiet, several=True, forever=forever)
+
+
+def _check_before_anything_is_created(spec: StudySpec, machine: Machine) -> None:
+    dataset = spec.data.dataset
+    folder = Path(dataset.removeprefix(IMAGES_PREFIX)).expanduser()
+    if dataset.startswith(IMAGES_PREFIX) and not folder.is_dir():
+        from objectives.datasets import find_source
+
+        find_source(dataset, machine.data_root)  # says what is wrong
+    _check_machine(machine)
+
+
+def _check_machine(machine: Machine) -> None:
+    """Raises DeviceError, ArtifactRootError."""
+    check_device_name(machine.device)
+    if machine.device not in ("auto", "cpu"):  # what every machine has
+        from objectives.device import pick_device
+
+        pick_device(machine.device)
+    open_artifact_store(machine.files.artifact_root)
 
 
 def _work_alone(

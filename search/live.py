@@ -1,7 +1,8 @@
-"""What the terminal shows while a study works: a live view, or one plain line a finished trial."""
+"""What the terminal shows while a study works or is watched: a live view, or plain lines."""
 
 import time
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import Protocol
 
 from rich.console import Console, Group
@@ -139,6 +140,29 @@ def choose_view(tally: Tally | None, console: Console, quiet: bool) -> View:
     if quiet:
         return PlainView(tally, Console(quiet=True))
     return LiveView(tally, console) if console.is_terminal and tally is not None else PlainView(tally, console)
+
+
+@dataclass(frozen=True)
+class Page:
+    """What one look of many has found: all of it for a terminal, and in lines for a log."""
+
+    text: str
+    lines: tuple[str, ...]
+
+
+def show_pages(pages: Iterable[Page], console: Console) -> None:
+    """On a terminal each page in the place of the one before; elsewhere the lines that the one before has not."""
+    if console.is_terminal:
+        with Live(console=console, auto_refresh=False) as live:
+            for page in pages:
+                live.update(Text(page.text), refresh=True)
+        return
+    said: tuple[str, ...] = ()
+    for page in pages:
+        for each in page.lines:
+            if each not in said:
+                print(each, file=console.file, flush=True)
+        said = page.lines
 
 
 def new_tally(finished: int, budget: int, best: float | None, maximize: bool) -> Tally:

@@ -3,12 +3,15 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from objectives.hyperparameters import Hyperparameters
 from objectives.protocol import Pulse, ResumableTraining
-from search.artifacts import FilesOf
 from search.spec import StudySpec
 from storage.records import EpochRecord
+
+if TYPE_CHECKING:
+    from search.artifacts import FilesOf  # its imports, Optuna among them, would cost every command
 
 # (hyperparameters, seed, checkpoint to go on from, pulse)
 Train = Callable[[Hyperparameters, int, bytes | None, Pulse], ResumableTraining]
@@ -42,7 +45,7 @@ class Objective:
     train: Train
     device: str
     threads: int
-    files_of: FilesOf | None = None  # of a new incumbent
+    files_of: "FilesOf | None" = None  # of a new incumbent
 
 
 def build_objective(

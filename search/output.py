@@ -1,14 +1,19 @@
 """Answers as text for a person and as JSON documents for scripts."""
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import TypeVar
 
+from search.analysis.importance import FEWEST, Importances
 from search.answers import Comparison, Status, parameters
-from search.live import duration, shown
+from search.live import Page, duration, shown
 from search.space import SearchSpace, Value
 from search.techniques import THE_TUTORIAL, Technique, default_of, exists_under, shown_domain
+from search.watch import Away
 from storage.records import StudyRecord, TrialRecord
 
+Found = TypeVar("Found")
+SMALLEST_SHARE = 0.005  # of an importance that a person is shown
 Json = str | int | float | bool | None | Sequence["Json"] | Mapping[str, "Json"]
 
 END_REASONS = {
@@ -74,19 +79,20 @@ def status_document(status: Status) -> Json:
             }
             for worker in status.workers
         ],
-        "incumbent": _incumbent_document(status.incumbent),
+        "incumbent": incumbent_document(status.incumbent),
         "trials_per_hour": status.trials_per_hour,
         "seconds_to_go": status.seconds_to_go,
     }
 
 
-def _incumbent_document(trial: TrialRecord | None) -> Json:
+def incumbent_document(trial: TrialRecord | None) -> Json:
+    """The best complete trial so far."""
     if trial is None:
         return None
     return {"number": trial.number, "value": trial.value, "params": dict(parameters(trial))}
 
 
-def compare_document(comparison: Comparison, *, timings: bool) -> Json:
+def compare_document(comparison: Comparison, *, timings: bool) -> dict[str, Json]:
     """`compare --json`: without `timings` nothing in it depends on when and where the study ran."""
     techniques: dict[str, dict[str, Json]] = {}
     for effect in comparison.effects:
@@ -100,12 +106,18 @@ def compare_document(comparison: Comparison, *, timings: bool) -> Json:
         "study": comparison.spec.name,
         "metric": comparison.spec.metric,
         "direction": comparison.spec.direction,
-        "trials": [_trial_document(trial, timings) for trial in comparison.trials],
+        "trials": [trial_document(trial, timings) for trial in comparison.trials],
         "techniques": techniques,
+        "importances": _importances_document(comparison.importances),
     }
 
 
-def _trial_document(trial: TrialRecord, timings: bool) -> Json:
+def _importances_document(found: Importances | None) -> Json:
+    return None if found is None else {name: round(share, 6) for name, share in found.shares}
+
+
+def trial_document(trial: TrialRecord, timings: bool) -> dict[str, Json]:
+    """One trial of `compare --json`."""
     document: dict[str, Json] = {
         "number": trial.number,
         "state": trial.state,
@@ -229,6 +241,34 @@ def status_text(status: Status) -> str:
     return "\n".join(lines)
 
 
+def status_pages(looks: Iterable[Status | Away]) -> Iterator[Page]:
+    """`status --watch`: in a log a line where the counts, the epoch of a running trial or the incumbent are new."""
+    return _pages(looks, lambda status: Page(status_text(status), (_status_line(status),)))
+
+
+def list_pages(looks: Iterable[list[StudyRecord] | Away]) -> Iterator[Page]:
+    """`list --watch`: in a log a line for each study that has changed."""
+    return _pages(looks, lambda records: Page(list_text(records), tuple(map(state_text, records))))
+
+
+def _pages(looks: Iterable[Found | Away], page_of: Callable[[Found], Page]) -> Iterator[Page]:
+    last = Page("", ())
+    for found in looks:
+        if isinstance(found, Away):
+            said = f"the database does not answer ({found.reason}): looking again until Ctrl-C"
+            yield Page(f"{last.text}\n{said}", (*last.lines, said))
+        else:
+            last = page_of(found)
+            yield last
+
+
+def _status_line(status: Status) -> str:
+    running = "".join(f"; trial {trial.number} running, epoch {trial.epoch}" for trial in status.running)
+    best = status.incumbent
+    incumbent = "" if best is None or best.value is None else f"; incumbent {best.value:.4f}, trial {best.number}"
+    return f"{state_text(status.record)}{running}{incumbent}"
+
+
 def incumbent_text(trial: TrialRecord | None, metric: str) -> str:
     """The best complete trial so far, with its parameters."""
     if trial is None or trial.value is None:
@@ -252,7 +292,21 @@ def compare_text(comparison: Comparison) -> str:
         for place, trial in enumerate(comparison.trials, start=1)
     ]
     ranking = table(("rank", "trial", "state", comparison.spec.metric, "epochs", "parameters"), rows)
-    return f"{state_text(comparison.record)}\n\n{ranking}\n\n{effects_text(comparison)}"
+    parts = [state_text(comparison.record), ranking, effects_text(comparison), importances_text(comparison)]
+    return "\n\n".join(parts)
+
+
+def importances_text(comparison: Comparison) -> str:
+    """What set the best trials apart."""
+    found = comparison.importances
+    if found is None:
+        return f"importances: no hyperparameter has been in {FEWEST} complete trials yet"
+    rows = [(name, f"{share:.2f}") for name, share in found.shares if share >= SMALLEST_SHARE]
+    left_out = f"; in fewer than {FEWEST} and left out: {', '.join(found.left_out)}" if found.left_out else ""
+    return (
+        f"importances (PED-ANOVA: what tells the best {found.best} of the {found.complete} complete trials from the "
+        f"others, in shares of 1{left_out})\n{table(('hyperparameter', 'share'), rows)}"
+    )
 
 
 def _settings(values: dict[str, Value]) -> str:

@@ -179,7 +179,7 @@ def _differs(name: str, here: StudySpec, asked: StudySpec, source: str) -> SpecE
 
 def differing_keys(one: StudySpec, other: StudySpec) -> list[tuple[str, Toml | None, Toml | None]]:
     """Dotted keys in which two definitions differ, with both values."""
-    first, second = (_flat(json.loads(spec.definition())) for spec in (one, other))
+    first, second = definition_keys(one), definition_keys(other)
     return [
         (key, first.get(key), second.get(key))
         for key in sorted(first.keys() | second.keys())
@@ -187,9 +187,10 @@ def differing_keys(one: StudySpec, other: StudySpec) -> list[tuple[str, Toml | N
     ]
 
 
-def _flat(document: Mapping[str, Toml]) -> dict[str, Toml]:
+def definition_keys(spec: StudySpec) -> dict[str, Toml]:
+    """The dotted keys of a definition with their values."""
     flat: dict[str, Toml] = {}
-    for name, value in document.items():
+    for name, value in json.loads(spec.definition()).items():
         if isinstance(value, dict):
             flat |= {f"{name}.{key}": entry for key, entry in value.items()}
         else:

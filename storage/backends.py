@@ -11,7 +11,7 @@ from sqlalchemy import URL, Connection, Engine, create_engine, make_url
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.pool import NullPool
 
-from storage.errors import StorageUnavailable, StorageURLError
+from storage.errors import NotThereYet, StorageUnavailable, StorageURLError
 
 CONNECTIONS = 2  # a worker's: one trains and records, one keeps the lease
 CONNECT_TIMEOUT_SECONDS = 5
@@ -75,7 +75,7 @@ class SQLite:
         if not path.parent.is_dir():
             raise StorageUnavailable.no_folder(str(path.parent))
         if not create and not path.exists():
-            raise StorageUnavailable.no_file(str(path))
+            raise NotThereYet.no_file(str(path))
 
     @contextmanager
     def alone(self, url: URL, engine: Engine) -> Iterator[None]:

@@ -14,7 +14,7 @@ from sqlalchemy.exc import DatabaseError, InterfaceError, SQLAlchemyError
 
 from storage import schema
 from storage.backends import CONNECTIONS, backend, parse_url, shown
-from storage.errors import StorageUnavailable
+from storage.errors import NotThereYet, StorageUnavailable
 from storage.transactions import Patience, Result, Transactions, reason
 
 if TYPE_CHECKING:
@@ -56,8 +56,10 @@ def persistent(query: Callable[Concatenate[Database, Given], Result]) -> Callabl
     return read
 
 
-def open_database(url: str) -> Database:
+def open_database(url: str, *, patience_seconds: float = LOOKING_SECONDS) -> Database:
     """Opens the database at `url` to read it (and to change the tables that are ours); no Optuna is loaded.
+
+    One that is away later is waited for `patience_seconds`.
 
     Raises:
         StorageURLError: the URL cannot be used.
@@ -65,7 +67,7 @@ def open_database(url: str) -> Database:
     """
     parsed = parse_url(url)
     _check(parsed, create=False)
-    return Database(parsed, _engine(parsed, connections=1), Patience(seconds=LOOKING_SECONDS))
+    return Database(parsed, _engine(parsed, connections=1), Patience(seconds=patience_seconds))
 
 
 def open_for_work(
@@ -175,7 +177,7 @@ def _check(url: URL, *, create: bool) -> None:
     try:
         found = _revision(url, engine)
         if found is None and not create:
-            raise StorageUnavailable.empty(shown(url))
+            raise NotThereYet.empty(shown(url))
         if found is None:
             # One process makes the tables: where several do it at once, most of them fail.
             with _ALEMBIC, backend(url).alone(url, engine):

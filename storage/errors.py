@@ -36,10 +36,6 @@ class StorageUnavailable(Exception):
     """The database is not reachable, or not usable as it is."""
 
     @classmethod
-    def no_file(cls, path: str) -> "StorageUnavailable":
-        return cls(f"no database at {path}: 'hypersearch run' creates one, or name another with --storage")
-
-    @classmethod
     def no_folder(cls, folder: str) -> "StorageUnavailable":
         return cls(f"the folder {folder} of the database does not exist: create it, or name another with --storage")
 
@@ -67,10 +63,6 @@ class StorageUnavailable(Exception):
         return cls(f"storage {backend!r} needs its driver: pip install 'hypersearch[{extra}]'")
 
     @classmethod
-    def empty(cls, url: str) -> "StorageUnavailable":
-        return cls(f"no study in {url}: 'hypersearch run' or 'create' makes the first, or name another with --storage")
-
-    @classmethod
     def newer(cls, found: str) -> "StorageUnavailable":
         return cls(f"the database has schema {found}, newer than this program: pip install -U hypersearch")
 
@@ -84,6 +76,18 @@ class StorageUnavailable(Exception):
     @classmethod
     def gone(cls, seconds: float, reason: str) -> "StorageUnavailable":
         return cls(f"the database has not answered for {seconds:.0f} s ({reason}): see to it, then run again to go on")
+
+
+class NotThereYet(StorageUnavailable):
+    """Nothing has been recorded there so far: whoever works there makes it."""
+
+    @classmethod
+    def no_file(cls, path: str) -> "NotThereYet":
+        return cls(f"no database at {path}: 'hypersearch run' creates one, or name another with --storage")
+
+    @classmethod
+    def empty(cls, url: str) -> "NotThereYet":
+        return cls(f"no study in {url}: 'hypersearch run' or 'create' makes the first, or name another with --storage")
 
 
 class StudyNotFound(Exception):

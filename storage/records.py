@@ -114,6 +114,25 @@ def read_studies(database: Database) -> list[StudyRecord]:
 
 
 @persistent
+def read_clock(database: Database) -> int:
+    """The database's clock: UTC milliseconds since 1970."""
+    with database.transactions.read() as connection:
+        return connection.execute(select(now_ms())).scalar_one()
+
+
+@persistent
+def read_study_names(database: Database) -> list[str]:
+    """The name of every study that has a spec, in the order of creation."""
+    query = (
+        select(optuna_studies.c.study_name)
+        .join(study, study.c.study_id == optuna_studies.c.study_id)
+        .order_by(optuna_studies.c.study_id)
+    )
+    with database.transactions.read() as connection:
+        return list(connection.scalars(query))
+
+
+@persistent
 def read_study(database: Database, stored: StoredStudy) -> StudyRecord:
     """The study's counts as they are now."""
     with database.transactions.read() as connection:

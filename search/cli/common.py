@@ -2,10 +2,13 @@
 
 import os
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from search.cli.completion import study_names
 
 if TYPE_CHECKING:
     from search.document import Document
@@ -18,6 +21,7 @@ class CommandLineError(Exception):
     """An argument or option that cannot be used."""
 
 
+NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="A study.", autocompletion=study_names)]
 StorageOption = Annotated[
     str | None,
     typer.Option("--storage", metavar="URL", help="Database [HYPERSEARCH_STORAGE, else sqlite:///hypersearch.db]."),
@@ -26,13 +30,24 @@ QuietOption = Annotated[bool, typer.Option("-q", "--quiet", help="No progress.")
 VerboseOption = Annotated[bool, typer.Option("-v", "--verbose", help="Log what is done.")]
 DebugOption = Annotated[bool, typer.Option("--debug", help="Log everything; errors with their traceback.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="One JSON document.")]
+WatchOption = Annotated[bool, typer.Option("--watch", help="Look again and again, until Ctrl-C.")]
 ArtifactRootOption = Annotated[
     str | None,
     typer.Option(
         metavar="DIR", help="Where artifacts are kept, or s3://BUCKET [HYPERSEARCH_ARTIFACTS, else by the database]."
     ),
 ]
+DataRootOption = Annotated[
+    Path | None, typer.Option(metavar="DIR", help="Where data sets lie [HYPERSEARCH_DATA, else the user's cache].")
+]
 OutputOption = Annotated[Path | None, typer.Option("-o", "--output", metavar="FILE", help="Write there instead.")]
+
+
+def refuse_together(given: Mapping[str, bool]) -> None:
+    """Raises CommandLineError where more than one of these options is given."""
+    names = [name for name, is_given in given.items() if is_given]
+    if len(names) > 1:
+        raise CommandLineError(f"{' and '.join(names)} do not go together: leave one out")
 
 
 def say(line: str) -> None:
@@ -58,6 +73,14 @@ def database_at(storage: str | None) -> "Database":
     from storage.engine import open_database
 
     return open_database(storage or settings().storage)
+
+
+def watched_database_at(storage: str | None) -> "Database":
+    """As `database_at`, for one look after another: each gives up soon, as the next one comes anyway."""
+    from search.watch import PATIENCE_SECONDS
+    from storage.engine import open_database
+
+    return open_database(storage or settings().storage, patience_seconds=PATIENCE_SECONDS)
 
 
 def files_of(storage: str | None, artifact_root: str | None) -> "Files":
@@ -100,5 +123,8 @@ def parse_change(text: str) -> "Document":
 def write_text(text: str, file: Path | None) -> None:
     if file is None:
         sys.stdout.write(text)
-    else:
+        return
+    try:
         file.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise CommandLineError(f"{file}: cannot be written ({error.strerror}): name another file") from error

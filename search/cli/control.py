@@ -8,6 +8,7 @@ from search.cli.common import (
     ArtifactRootOption,
     CommandLineError,
     DebugOption,
+    NameArgument,
     QuietOption,
     StorageOption,
     VerboseOption,
@@ -18,11 +19,9 @@ from search.cli.common import (
     settings,
 )
 
-Name = Annotated[str, typer.Argument(metavar="NAME")]
-
 
 def pause(
-    name: Name,
+    name: NameArgument,
     storage: StorageOption = None,
     quiet: QuietOption = False,
     verbose: VerboseOption = False,
@@ -38,7 +37,7 @@ def pause(
 
 
 def resume(
-    name: Name,
+    name: NameArgument,
     storage: StorageOption = None,
     quiet: QuietOption = False,
     verbose: VerboseOption = False,
@@ -54,7 +53,7 @@ def resume(
 
 
 def stop(
-    name: Name,
+    name: NameArgument,
     storage: StorageOption = None,
     quiet: QuietOption = False,
     verbose: VerboseOption = False,
@@ -70,7 +69,7 @@ def stop(
 
 
 def extend(
-    name: Name,
+    name: NameArgument,
     trials: Annotated[int, typer.Option(metavar="N", help="Finished trials to end with, more than before.")],
     storage: StorageOption = None,
     quiet: QuietOption = False,
@@ -87,7 +86,7 @@ def extend(
 
 
 def delete(
-    name: Name,
+    name: NameArgument,
     yes: Annotated[bool, typer.Option("--yes", help="Do it: there is no way back.")] = False,
     artifact_root: ArtifactRootOption = None,
     storage: StorageOption = None,

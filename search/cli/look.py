@@ -8,18 +8,26 @@ from search.cli.common import (
     ArtifactRootOption,
     DebugOption,
     JsonOption,
+    NameArgument,
+    OutputOption,
     QuietOption,
     StorageOption,
     VerboseOption,
+    WatchOption,
     database_at,
     files_of,
+    refuse_together,
     say,
     set_logging,
     settings,
+    watched_database_at,
+    write_text,
 )
+from search.cli.completion import study_names
 
 
 def list_command(
+    watch: WatchOption = False,
     storage: StorageOption = None,
     json: JsonOption = False,
     quiet: QuietOption = False,
@@ -28,6 +36,10 @@ def list_command(
 ) -> None:
     """Show the studies of a storage."""
     set_logging(verbose, debug)
+    refuse_together({"--watch": watch, "--json": json})
+    if watch:
+        _watch_studies(storage)
+        return
     from search.answers import list_studies
     from search.output import list_document, list_text, to_json
 
@@ -39,16 +51,33 @@ def list_command(
     print(to_json(list_document(records)) if json else list_text(records))
 
 
+def _watch_studies(storage: str | None) -> None:
+    from rich.console import Console
+
+    from search.live import show_pages
+    from search.output import list_pages
+    from search.signals import signals_as_exceptions
+    from search.watch import watch_studies
+
+    with signals_as_exceptions(), watched_database_at(storage) as database:
+        show_pages(list_pages(watch_studies(database)), Console())
+
+
 def status(
-    name: Annotated[str, typer.Argument(metavar="NAME")],
+    name: NameArgument,
+    watch: WatchOption = False,
     storage: StorageOption = None,
     json: JsonOption = False,
     quiet: QuietOption = False,
     verbose: VerboseOption = False,
     debug: DebugOption = False,
 ) -> None:
-    """Show how far a study is: trials, workers, incumbent, pace."""
+    """Show how far a study is: trials, workers, incumbent, pace; with --watch until it has ended."""
     set_logging(verbose, debug)
+    refuse_together({"--watch": watch, "--json": json})
+    if watch:
+        _watch_status(storage, name)
+        return
     from search.answers import study_status
     from search.output import status_document, status_text, to_json
 
@@ -57,23 +86,53 @@ def status(
     print(to_json(status_document(found)) if json else status_text(found))
 
 
+def _watch_status(storage: str | None, name: str) -> None:
+    from rich.console import Console
+
+    from search.live import show_pages
+    from search.output import status_pages
+    from search.signals import signals_as_exceptions
+    from search.watch import watch_status
+
+    with signals_as_exceptions(), watched_database_at(storage) as database:
+        show_pages(status_pages(watch_status(database, name)), Console())
+
+
 def compare(
-    name: Annotated[str, typer.Argument(metavar="NAME")],
-    timings: Annotated[bool, typer.Option("--timings", help="With times and devices in --json.")] = False,
+    names: Annotated[list[str], typer.Argument(metavar="NAME...", help="Studies.", autocompletion=study_names)],
+    timings: Annotated[bool, typer.Option("--timings", help="With times and devices in --json and --csv.")] = False,
+    csv: Annotated[bool, typer.Option("--csv", help="One row a trial.")] = False,
+    output: OutputOption = None,
     storage: StorageOption = None,
     json: JsonOption = False,
     quiet: QuietOption = False,
     verbose: VerboseOption = False,
     debug: DebugOption = False,
 ) -> None:
-    """Rank the trials of a study and show what each technique did."""
+    """Rank the trials of a study and show what each technique did; of several studies, put them side by side."""
     set_logging(verbose, debug)
-    from search.answers import compare_study
+    refuse_together({"--csv": csv, "--json": json})
+    from search.answers import compare_studies, compare_study
     from search.output import compare_document, compare_text, to_json
+    from search.side_by_side import side_by_side_document, side_by_side_text, trials_csv
 
+    several = list(dict.fromkeys(names))
     with database_at(storage) as database:
-        found = compare_study(database, name)
-    print(to_json(compare_document(found, timings=timings)) if json else compare_text(found))
+        if csv:
+            found = [compare_study(database, name) for name in several]
+            write_text(trials_csv(found, timings=timings), output)
+        elif len(several) == 1:
+            one = compare_study(database, several[0])
+            text = to_json(compare_document(one, timings=timings)) if json else compare_text(one)
+            write_text(f"{text}\n", output)
+        else:
+            side_by_side = compare_studies(database, several)
+            text = (
+                to_json(side_by_side_document(side_by_side, timings=timings))
+                if json
+                else side_by_side_text(side_by_side)
+            )
+            write_text(f"{text}\n", output)
 
 
 def dashboard(
@@ -90,7 +149,7 @@ def dashboard(
     from optuna.storages import get_storage
 
     from search.dashboard import serve
-    from search.launch import signals_as_exceptions
+    from search.signals import signals_as_exceptions
     from storage.artifacts import open_artifact_store
     from storage.backends import parse_url, shown
     from storage.engine import open_database, open_for_work

@@ -5,14 +5,13 @@ import sys
 
 import typer
 
-from search.cli import control, look, specs, techniques, work
+from search.cli import completion, control, health, look, specs, techniques, work
 from search.cli.common import CommandLineError, say
 
 app = typer.Typer(
-    name="hypersearch",
+    name=completion.PROGRAM,
     help="Which training techniques, at which strengths, give the best CNN image classifier.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
@@ -30,6 +29,7 @@ app.command()(control.stop)
 app.command()(control.extend)
 app.command()(control.delete)
 app.command()(control.upgrade)
+app.command()(health.doctor)
 spec_app = typer.Typer(help="Write, check and print specs.", no_args_is_help=True, rich_markup_mode=None)
 spec_app.command("init")(specs.spec_init)
 spec_app.command("check")(specs.spec_check)
@@ -44,7 +44,9 @@ def main() -> None:
 
 def _guarded() -> int:
     from objectives.errors import DataError, DataUnavailable, DeviceError
+    from search.signals import Stopped
     from storage.errors import (
+        ArtifactRootError,
         ArtifactsUnavailable,
         ForeignStudy,
         StorageUnavailable,
@@ -54,12 +56,18 @@ def _guarded() -> int:
         StudyNotFound,
     )
 
+    completion.mend_words(os.environ)
     try:
-        code = app(standalone_mode=False)  # that of typer.Exit, and 130 where typer itself saw Ctrl-C
+        code = app(
+            prog_name=completion.PROGRAM, standalone_mode=False
+        )  # that of typer.Exit, and 130 where typer itself saw Ctrl-C
         sys.stdout.flush()
+    except SystemExit:  # completions were asked for, and given
+        raise
     except typer.TyperException as error:
         return _fail(str(getattr(error, "format_message", error.__str__)()), 2)
     except (
+        ArtifactRootError,
         CommandLineError,
         ForeignStudy,
         StudyEnded,
@@ -73,6 +81,8 @@ def _guarded() -> int:
         return _fail(str(error), 3)
     except StudyDeleted as error:
         return _fail(str(error), 1)
+    except Stopped as error:
+        return _fail(str(error), error.exit_code)
     except BrokenPipeError:  # `| head` has read enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
@@ -86,18 +96,17 @@ def _late(error: BaseException) -> int:
     from optuna.exceptions import StorageInternalError
     from sqlalchemy.exc import SQLAlchemyError
 
+    from search.answers import Incomparable
     from search.dashboard import NotLoopback
     from search.document import SpecError
-    from search.launch import Stopped, WorkFailed
+    from search.launch import WorkFailed
     from storage.transactions import reason
 
     match error:
-        case SpecError() | NotLoopback():
+        case SpecError() | NotLoopback() | Incomparable():
             return _fail(str(error), 2)
         case WorkFailed():
             return _fail(str(error), 1)
-        case Stopped():
-            return _fail(str(error), error.exit_code)
         case StorageInternalError() | SQLAlchemyError():
             return _fail(f"the storage failed: {reason(error)}; see that it is reachable, writable and has room", 3)
         case OSError():

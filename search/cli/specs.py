@@ -9,6 +9,7 @@ from search.cli.common import (
     CommandLineError,
     DebugOption,
     JsonOption,
+    NameArgument,
     OutputOption,
     QuietOption,
     StorageOption,
@@ -20,7 +21,7 @@ from search.cli.common import (
 
 
 def spec_init(
-    file: Annotated[Path | None, typer.Argument(metavar="[FILE]", help="Where to write; else it is printed.")] = None,
+    file: Annotated[Path | None, typer.Argument(metavar="FILE", help="Where to write; else it is printed.")] = None,
     storage: StorageOption = None,
     quiet: QuietOption = False,
     verbose: VerboseOption = False,
@@ -36,7 +37,7 @@ def spec_init(
 
 
 def spec_check(
-    file: Annotated[Path, typer.Argument(metavar="FILE")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A spec, a TOML file.")],
     storage: StorageOption = None,
     quiet: QuietOption = False,
     verbose: VerboseOption = False,
@@ -65,7 +66,7 @@ def spec_check(
 
 
 def spec_show(
-    name: Annotated[str, typer.Argument(metavar="NAME")],
+    name: NameArgument,
     output: OutputOption = None,
     storage: StorageOption = None,
     json: JsonOption = False,

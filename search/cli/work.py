@@ -6,8 +6,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from objectives.names import DATASETS
+from objectives.names import METRIC_DIRECTIONS as METRICS
 from search.cli.common import (
     ArtifactRootOption,
+    DataRootOption,
     DebugOption,
     QuietOption,
     StorageOption,
@@ -20,34 +23,43 @@ from search.cli.common import (
     set_logging,
     settings,
 )
+from search.cli.completion import among, study_names
+from search.methods import PRUNERS, SAMPLERS
 
 if TYPE_CHECKING:
     from search.crew import Crew
     from search.objective import Machine
     from search.study import JoinedStudy, Request
 
-StudyOption = Annotated[str | None, typer.Option(metavar="NAME", help="The study's name.")]
-DatasetOption = Annotated[str | None, typer.Option(metavar="NAME", help="A data set, or images:FOLDER.")]
+StudyOption = Annotated[str | None, typer.Option(metavar="NAME", help="The study's name.", autocompletion=study_names)]
+DatasetOption = Annotated[
+    str | None,
+    typer.Option(metavar="NAME", help="A data set, or images:FOLDER.", autocompletion=among(DATASETS)),
+]
 TrialsOption = Annotated[int | None, typer.Option(metavar="N", help="Finished trials to end with.")]
 EpochsOption = Annotated[int | None, typer.Option(metavar="N", help="Epochs a trial.")]
 TimeoutOption = Annotated[str | None, typer.Option(metavar="30m", help="End after that time.")]
 TargetOption = Annotated[float | None, typer.Option(metavar="0.99", help="End when a trial reaches it.")]
-MetricOption = Annotated[str | None, typer.Option(metavar="NAME", help="What is searched for.")]
+MetricOption = Annotated[
+    str | None,
+    typer.Option(metavar="NAME", help=f"What leads the search: {', '.join(METRICS)}.", autocompletion=among(METRICS)),
+]
 SeedOption = Annotated[int | None, typer.Option(metavar="N", help="The study's seed.")]
-SamplerOption = Annotated[str | None, typer.Option(metavar="NAME", help="tpe or random.")]
-PrunerOption = Annotated[str | None, typer.Option(metavar="NAME", help="none, median or asha.")]
+SamplerOption = Annotated[
+    str | None, typer.Option(metavar="NAME", help=f"{', '.join(SAMPLERS)}.", autocompletion=among(SAMPLERS))
+]
+PrunerOption = Annotated[
+    str | None, typer.Option(metavar="NAME", help=f"{', '.join(PRUNERS)}.", autocompletion=among(PRUNERS))
+]
 ChangesOption = Annotated[
     list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Any key of the spec; repeatable.")
 ]
 ThreadsOption = Annotated[str, typer.Option(metavar="N|auto", help="Cores that each worker computes with.")]
 DeviceOption = Annotated[str, typer.Option(metavar="NAME", help="auto, cpu, cuda, cuda:1 or mps.")]
-DataRootOption = Annotated[
-    Path | None, typer.Option(metavar="DIR", help="Where data sets lie [HYPERSEARCH_DATA, else the user's cache].")
-]
 
 
 def run(
-    spec: Annotated[Path | None, typer.Argument(metavar="[SPEC]", help="A study's spec, a TOML file.")] = None,
+    spec: Annotated[Path | None, typer.Argument(metavar="SPEC", help="A study's spec, a TOML file.")] = None,
     study: StudyOption = None,
     dataset: DatasetOption = None,
     trials: TrialsOption = None,
@@ -74,8 +86,9 @@ def run(
     from rich.console import Console
 
     from search.answers import compare_study
-    from search.launch import Stopped, run_study
+    from search.launch import run_study
     from search.output import summary_text
+    from search.signals import Stopped
     from storage.backends import parse_url, shown
     from storage.engine import open_database
     from storage.hosts import this_host
@@ -140,7 +153,8 @@ def create(
 
 def worker(
     study: Annotated[
-        list[str] | None, typer.Option(metavar="NAME", help="Only this study; repeatable [every open one].")
+        list[str] | None,
+        typer.Option(metavar="NAME", help="Only this study; repeatable [every open one].", autocompletion=study_names),
     ] = None,
     forever: Annotated[bool, typer.Option("--forever", help="Wait for new studies.")] = False,
     processes: Annotated[str, typer.Option(metavar="N|auto", help="Worker processes on this machine.")] = "1",
@@ -158,7 +172,8 @@ def worker(
     from rich.console import Console
 
     from search.crew import SUPERVISED, end_with_supervisor
-    from search.launch import Stopped, WorkFailed, serve_studies, signals_as_exceptions
+    from search.launch import WorkFailed, serve_studies
+    from search.signals import Stopped, signals_as_exceptions
     from storage.hosts import this_host
 
     url = storage or settings().storage

@@ -2,11 +2,13 @@
 
 import json
 import os
+import pty
 import signal
 import sqlite3
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import optuna
@@ -213,14 +215,14 @@ def test_a_malformed_spec_creates_nothing(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["bad.toml"]
 
 
-def test_the_command_line_starts_without_torch(tmp_path: Path) -> None:
+def test_commands_that_look_start_without_torch_and_without_optuna(tmp_path: Path) -> None:
     (tmp_path / "small.toml").write_text(ONE_SPEC)
     hypersearch(tmp_path, "run", "small.toml")
     for arguments in (["--help"], ["list"], ["status", "small"], ["compare", "small"], ["spec", "check", "small.toml"]):
         code = (
             "import sys\nfrom search.cli import main as cli\n"
             f"sys.argv = ['hypersearch', *{arguments!r}]\n"
-            "try:\n    cli.main()\nfinally:\n    assert 'torch' not in sys.modules, 'torch was loaded'\n"
+            "try:\n    cli.main()\nfinally:\n    assert not {'torch', 'optuna', 'boto3'} & set(sys.modules)\n"
         )
         result = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False)
         assert (result.returncode, result.stderr) == (0, ""), arguments
@@ -250,3 +252,101 @@ def test_a_spec_is_written_and_checked_before_there_is_a_database(tmp_path: Path
         "time: unknown, nothing like it is recorded\n"
     )
     assert [path.name for path in tmp_path.iterdir()] == ["my.toml"]
+
+
+def test_a_watched_study_is_shown_until_it_ends_and_a_watched_list_until_ctrl_c(tmp_path: Path) -> None:
+    (tmp_path / "small.toml").write_text(ONE_SPEC)
+    hypersearch(tmp_path, "create", "small.toml")
+    watches = [start(tmp_path, "status", "small", "--watch"), start(tmp_path, "list", "--watch")]
+    first = []
+    for watch in watches:
+        assert watch.stdout is not None
+        first.append(watch.stdout.readline())
+    assert first == ["study small: open, 0/4 trials finished (0 complete, 0 pruned), 0 failed\n"] * 2
+    assert hypersearch(tmp_path, "worker").returncode == 0
+    shown, errors = watches[0].communicate(timeout=60)
+    assert (watches[0].returncode, errors) == (0, "")
+    assert shown.splitlines()[-1].startswith("study small: ended (its budget of trials is used up), 4/4")
+    assert watches[1].stdout is not None
+    assert any("4/4" in line for line in watches[1].stdout)
+    watches[1].send_signal(signal.SIGINT)
+    assert watches[1].communicate(timeout=60) == ("", "hypersearch: interrupted\n")
+    assert watches[1].returncode == 130
+
+
+def test_on_a_terminal_the_watch_draws_over_itself_and_gives_the_cursor_back(tmp_path: Path) -> None:
+    (tmp_path / "small.toml").write_text(ONE_SPEC)
+    hypersearch(tmp_path, "create", "small.toml")
+    terminal, side = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "hypersearch", "status", "small", "--watch"],
+        cwd=tmp_path,
+        env=os.environ | {"TERM": "xterm", "COLUMNS": "120"},
+        stdin=side,
+        stdout=side,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    os.close(side)
+    shown = ""
+    while "incumbent: none" not in shown:
+        shown += os.read(terminal, 4096).decode()
+    process.send_signal(signal.SIGTERM)
+    with suppress(OSError):  # how Linux says that the other side is closed
+        while more := os.read(terminal, 4096).decode():
+            shown += more
+    os.close(terminal)
+    assert process.communicate(timeout=60)[1] == "hypersearch: terminated\n"
+    assert process.returncode == 143
+    assert shown.rindex("\x1b[?25h") > shown.index("\x1b[?25l")  # hidden, shown again
+
+
+def test_watch_and_json_are_refused_together(tmp_path: Path) -> None:
+    result = hypersearch(tmp_path, "list", "--watch", "--json")
+    assert (result.returncode, result.stderr) == (
+        2,
+        "hypersearch: --watch and --json do not go together: leave one out\n",
+    )
+
+
+def test_several_studies_are_compared_and_written_to_a_file(tmp_path: Path) -> None:
+    (tmp_path / "small.toml").write_text(ONE_SPEC)
+    for name in ("small", "other"):
+        assert hypersearch(tmp_path, "run", "small.toml", "--study", name, "-q").returncode == 0
+    both = json.loads(hypersearch(tmp_path, "compare", "small", "other", "--json").stdout)
+    assert [study["study"] for study in both["studies"]] == ["small", "other"]
+    assert both["equal_trials"] == 4
+    twice = hypersearch(tmp_path, "compare", "small", "small", "--json").stdout
+    assert twice == hypersearch(tmp_path, "compare", "small", "--json").stdout
+    written = hypersearch(tmp_path, "compare", "small", "other", "--csv", "-o", "trials.csv")
+    assert (written.returncode, written.stdout) == (0, "")
+    assert len((tmp_path / "trials.csv").read_text().splitlines()) == 9
+    nowhere = hypersearch(tmp_path, "compare", "small", "-o", "nowhere/a.txt")
+    assert (nowhere.returncode, nowhere.stderr) == (
+        2,
+        "hypersearch: nowhere/a.txt: cannot be written (No such file or directory): name another file\n",
+    )
+
+
+def test_the_doctor_looks_at_every_part_and_makes_nothing(tmp_path: Path, cache: dict[str, str]) -> None:
+    before = sorted(tmp_path.rglob("*"))
+    well = hypersearch(tmp_path, "doctor", **cache)
+    assert (well.returncode, well.stderr) == (0, "")
+    parts = [line.removeprefix("good   ").partition(":")[0] for line in well.stdout.splitlines()]
+    assert parts == [
+        "python",
+        "packages",
+        "extras",
+        "pytorch",
+        "processor",
+        "accelerators",
+        "storage",
+        "data folder",
+        "cache",
+        "artifact root",
+    ]
+    ill = hypersearch(tmp_path, "doctor", "--json", "--storage", "postgresql://me:secret@127.0.0.1:1/x", **cache)
+    assert (ill.returncode, ill.stderr) == (3, "")
+    assert [each["part"] for each in json.loads(ill.stdout)["findings"] if not each["good"]] == ["storage"]
+    assert "secret" not in ill.stdout
+    assert sorted(tmp_path.rglob("*")) == before

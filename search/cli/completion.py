@@ -1,0 +1,55 @@
+"""What a shell completes: names of studies from the storage, and names that the code knows."""
+
+import re
+from collections.abc import Callable, Iterable, MutableMapping
+
+import typer
+
+PROGRAM = "hypersearch"
+ASKS = "_HYPERSEARCH_COMPLETE"  # in the environment where a shell asks; typer makes it from the program's name
+CONNECT_SECONDS = "1"  # somebody waits at the keyboard
+_BREAKS = re.compile("[:=]+")
+
+
+def study_names(ctx: typer.Context, incomplete: str) -> list[str]:
+    """The studies whose names begin so; none where the storage is not there."""
+    from search.cli.common import settings
+    from storage.backends import parse_url
+    from storage.engine import open_database
+    from storage.records import read_study_names
+
+    try:
+        url = parse_url(ctx.params.get("storage") or settings().storage)
+        if url.get_backend_name() != "sqlite" and "connect_timeout" not in url.query:
+            url = url.update_query_dict({"connect_timeout": CONNECT_SECONDS})
+        with open_database(url.render_as_string(hide_password=False), patience_seconds=0) as database:
+            return [name for name in read_study_names(database) if name.startswith(incomplete)]
+    except Exception:  # a shell waits for names, not for reasons: the command itself will say what is wrong
+        return []
+
+
+def among(names: Iterable[str]) -> Callable[[str], list[str]]:
+    """Completes to those of the names that begin so."""
+
+    def complete(incomplete: str) -> list[str]:
+        return [name for name in names if name.startswith(incomplete)]
+
+    return complete
+
+
+def mend_words(environment: MutableMapping[str, str]) -> None:
+    """Where bash asks: puts together what it has split at ':' and '=' too, as the URL of --storage."""
+    if environment.get(ASKS) != "complete_bash":
+        return
+    words, cursor = environment["COMP_WORDS"].split("\n"), int(environment["COMP_CWORD"])
+    joined: list[str] = []
+    before = ""
+    for place, word in enumerate(words):
+        if joined and (_BREAKS.fullmatch(word) or _BREAKS.fullmatch(before)):
+            joined[-1] += word
+        else:
+            joined.append(word)
+        before = word
+        if place == cursor:
+            environment["COMP_CWORD"] = str(len(joined) - 1)
+    environment["COMP_WORDS"] = "\n".join(joined)

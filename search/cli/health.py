@@ -1,0 +1,47 @@
+"""doctor: is this machine ready to work?"""
+
+import typer
+
+from search.cli.common import (
+    ArtifactRootOption,
+    DataRootOption,
+    DebugOption,
+    JsonOption,
+    QuietOption,
+    StorageOption,
+    VerboseOption,
+    files_of,
+    set_logging,
+    settings,
+)
+
+
+def doctor(
+    data_root: DataRootOption = None,
+    artifact_root: ArtifactRootOption = None,
+    storage: StorageOption = None,
+    json: JsonOption = False,
+    quiet: QuietOption = False,
+    verbose: VerboseOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Look at Python, packages, devices, storage and folders: each is good, or has its mend beside it."""
+    set_logging(verbose, debug)
+    from search.doctor import examine, worst_exit_code
+    from search.doctor_output import doctor_document, finding_text
+    from search.output import to_json
+    from storage.errors import StorageURLError
+
+    known = settings()
+    try:
+        artifacts: str | None = files_of(storage, artifact_root).artifact_root
+    except StorageURLError:  # one of the findings
+        artifacts = artifact_root
+    findings = []
+    for finding in examine(storage or known.storage, data_root or known.data_root, known.cache_root, artifacts):
+        findings.append(finding)
+        if not json:
+            print(finding_text(finding), flush=True)  # PyTorch takes seconds to load
+    if json:
+        print(to_json(doctor_document(findings)))
+    raise typer.Exit(worst_exit_code(findings))

@@ -1,0 +1,194 @@
+"""Several studies side by side at equal budget, all trials as CSV, and what set the best trials apart."""
+
+import csv
+import json
+import math
+import random
+from io import StringIO
+from pathlib import Path
+
+import pytest
+
+import hypersearch
+from objectives.synthetic import synthetic_curve
+from search.analysis.equal_budget import Standing, after_trials, within_epochs
+from search.analysis.importance import FEWEST, importances
+from search.answers import Incomparable, compare_studies, compare_study
+from search.document import Document
+from search.output import compare_text
+from search.side_by_side import side_by_side_document, side_by_side_text, trials_csv
+from search.space import Choice, Domain, Range, SearchSpace, Value, to_hyperparameters
+from search.spec import parse_spec
+from storage.engine import open_database
+from storage.records import EpochRecord, TrialRecord, TrialState
+
+
+def trial(number: int, state: TrialState, value: float | None, epochs: int) -> TrialRecord:
+    trained = tuple(EpochRecord(each + 1, 1, 0, 1, 0, 0, 0, 0.1, 0, 1, 1, None) for each in range(epochs))
+    return TrialRecord(number, state, value, {}, trained, 1, "cpu", 1, None, 0, 1)
+
+
+TRIALS = [
+    trial(0, "complete", 0.7, 4),
+    trial(1, "failed", None, 3),
+    trial(2, "pruned", 0.95, 1),
+    trial(3, "complete", 0.8, 4),
+    trial(4, "running", None, 2),
+    trial(5, "complete", 0.9, 4),
+]
+
+
+def test_the_standing_after_so_many_finished_trials_counts_every_epoch_trained() -> None:
+    found = [after_trials(TRIALS, count, "maximize") for count in range(5)]
+    assert found == [
+        Standing(0, 0, None),
+        Standing(1, 7, TRIALS[0]),  # with the trial that failed after it, before the next one finished
+        Standing(2, 8, TRIALS[0]),  # a pruned trial is no incumbent
+        Standing(3, 12, TRIALS[3]),
+        Standing(4, 16, TRIALS[5]),
+    ]
+    assert after_trials(TRIALS[::-1], 3, "maximize") == found[3]  # whatever the order they come in
+    assert after_trials(TRIALS, 3, "minimize").best == TRIALS[0]
+
+
+def test_the_standing_within_so_many_epochs_takes_no_trial_that_goes_beyond() -> None:
+    found = [within_epochs(TRIALS, epochs, "maximize") for epochs in (3, 4, 11, 12, 99)]
+    assert found == [
+        Standing(0, 0, None),
+        Standing(1, 4, TRIALS[0]),
+        Standing(2, 8, TRIALS[0]),
+        Standing(3, 12, TRIALS[3]),
+        Standing(4, 16, TRIALS[5]),
+    ]
+
+
+def ran(url: str, name: str, trials: int, **tables: Document) -> None:
+    document: Document = {
+        "study": {"name": name, "trials": trials, "pruner": "none", "sampler": "random", **tables.get("study", {})},
+        "data": {"dataset": "synthetic", **tables.get("data", {})},
+        "training": {"epochs": 2},
+        "space": tables.get("space", {}),
+    }
+    hypersearch.run(parse_spec(document), storage=url)
+
+
+def test_studies_stand_side_by_side_with_what_differs_in_their_specs(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/a.db"
+    ran(url, "all", 6)
+    ran(url, "sgd", 3, space={"optimizer": "sgd"})
+    with open_database(url) as database:
+        found = compare_studies(database, ["all", "sgd"])
+        alone = compare_study(database, "all")
+    assert (found.trials, found.epochs, found.is_on_other_images) == (3, 6, False)
+    first_three = [trial for trial in alone.trials if trial.number < 3]
+    best = found.contenders[0].at_equal_trials.best
+    assert best is not None
+    assert best.value == max(trial.value or 0.0 for trial in first_three)
+    document = json.loads(json.dumps(side_by_side_document(found, timings=False)))
+    assert document["differing_keys"] == {
+        "space.optimizer": {"all": ["sgd", "adagrad", "rmsprop", "adam", "adamw"], "sgd": "sgd"}
+    }
+    assert [(each["study"], each["finished"], len(each["trials"])) for each in document["studies"]] == [
+        ("all", 6, 6),
+        ("sgd", 3, 3),
+    ]
+    assert [each["at_equal_trials"]["trials"] for each in document["studies"]] == [3, 3]
+    assert document["studies"][0]["at_equal_trials"]["incumbent"]["value"] == best.value
+    text = side_by_side_text(found)
+    assert "after 3 trials  within 6 epochs" in text
+    assert 'space.optimizer  ["sgd", "adagrad", "rmsprop", "adam", "adamw"]  "sgd"' in text
+    assert "other images" not in text
+
+
+def test_studies_of_other_splits_are_said_to_be_no_ranking_and_of_other_metrics_refused(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/a.db"
+    ran(url, "a", 1)
+    ran(url, "b", 1, data={"split_seed": 1})
+    ran(url, "c", 1, study={"metric": "loss"})
+    with open_database(url) as database:
+        assert "their values are of other images or splits" in side_by_side_text(compare_studies(database, ["a", "b"]))
+        with pytest.raises(Incomparable) as caught:
+            compare_studies(database, ["a", "b", "c"])
+    assert str(caught.value) == (
+        "study 'a' is led by accuracy, study 'c' by loss: "
+        "their values cannot be compared; compare studies of one metric"
+    )
+
+
+def test_every_trial_is_a_row_of_the_csv(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/a.db"
+    ran(url, "a", 3, space={"optimizer": "sgd", "sgd.momentum": 0.9})
+    ran(url, "b", 2, space={"optimizer": "adam"})
+    with open_database(url) as database:
+        found = [compare_study(database, name) for name in ("a", "b")]
+    rows = list(csv.DictReader(StringIO(trials_csv(found, timings=False))))
+    assert [(row["study"], row["number"]) for row in rows] == [
+        (comparison.spec.name, str(trial.number)) for comparison in found for trial in comparison.trials
+    ]
+    first = found[0].trials[0]
+    assert {name: rows[0][name] for name in ("state", "value", "epochs", "params.sgd.momentum")} == {
+        "state": "complete",
+        "value": str(first.value),
+        "epochs": "2",
+        "params.sgd.momentum": "0.9",
+    }
+    assert rows[0]["params.adam.learning_rate"] == ""
+    assert not {"seconds", "device"} & rows[0].keys()
+    assert {"seconds", "device"} <= next(csv.DictReader(StringIO(trials_csv(found, timings=True)))).keys()
+
+
+def at_random(count: int, seed: int, changes: dict[str, Domain]) -> tuple[list[TrialRecord], SearchSpace]:
+    """Trials of the made-up objective."""
+    random_numbers, space = random.Random(seed), SearchSpace.default(changes)
+
+    def suggest(name: str, domain: Domain) -> Value:
+        if isinstance(domain, Choice):
+            return random_numbers.choice(domain.options)
+        assert isinstance(domain, Range)
+        if domain.log:
+            return math.exp(random_numbers.uniform(math.log(domain.low), math.log(domain.high)))
+        return random_numbers.uniform(domain.low, domain.high)
+
+    found = []
+    for number in range(count):
+        values = space.suggest(suggest)
+        *_, last = synthetic_curve(to_hyperparameters(values), 4, number)
+        value = last.validation_accuracy
+        found.append(TrialRecord(number, "complete", value, dict(values), (), 1, "cpu", 1, None, 0, 1))
+    return found, space
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_hyperparameter_that_decides_is_the_most_important_one(seed: int) -> None:
+    pinned: dict[str, Domain] = {"optimizer": Choice(("sgd",)), "scheduler": Choice(("cosine",))}
+    trials, space = at_random(60, seed, pinned)
+    found = importances(trials, space, "maximize")
+    assert found is not None
+    assert found.shares[0][0] == "sgd.learning_rate"
+    assert sum(share for _, share in found.shares) == pytest.approx(1)
+    assert (found.best, found.complete) == (15, 60)
+    assert "optimizer" not in dict(found.shares)  # it is pinned
+    assert not [name for name, _ in found.shares if name.endswith(".on")]
+
+
+def test_what_few_trials_have_had_is_left_out_by_name() -> None:
+    trials, space = at_random(FEWEST, 0, {})
+    found = importances(trials, space, "maximize")
+    assert found is not None
+    assert "adam.learning_rate" in found.left_out
+    assert "batch_size" in dict(found.shares)
+    assert importances(trials[1:], space, "maximize") is None
+    pruned = [TrialRecord(**{**vars(trial), "state": "pruned"}) for trial in trials]
+    assert importances(pruned, space, "maximize") is None
+
+
+def test_compare_says_what_the_importances_mean(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/a.db"
+    ran(url, "many", FEWEST)
+    comparison = hypersearch.compare("many", storage=url)
+    text = compare_text(comparison)
+    assert f"what tells the best 5 of the {FEWEST} complete trials from the others, in shares of 1" in text
+    assert comparison.importances is not None
+    ran(url, "few", 2)
+    few = hypersearch.compare("few", storage=url)
+    assert compare_text(few).endswith("importances: no hyperparameter has been in 20 complete trials yet")
