@@ -4,6 +4,7 @@ import gc
 import json
 from collections.abc import Callable, Container, Iterator, Sequence
 from contextlib import contextmanager
+from copy import copy
 
 from optuna.distributions import BaseDistribution
 from optuna.storages import BaseStorage
@@ -129,6 +130,26 @@ class LeasedStorage(BaseStorage):
             with _no_garbage_collection():
                 self._seen = self._read(lambda: self._optunas.get_all_trials(study_id, deepcopy=False))
         return [trial for trial in self._seen if states is None or trial.state in states]
+
+
+class EndsAlone(LeasedStorage):
+    """As a sampler of several objectives sees it: nothing of what pruned trials reported.
+
+    Optuna's TPE ranks pruned trials by their last report, for which it asks the study for its one direction.
+    """
+
+    def get_all_trials(
+        self, study_id: int, deepcopy: bool = True, states: Container[TrialState] | None = None
+    ) -> list[FrozenTrial]:
+        return [_without_reports(trial) for trial in super().get_all_trials(study_id, deepcopy, states)]
+
+
+def _without_reports(trial: FrozenTrial) -> FrozenTrial:
+    if trial.state != TrialState.PRUNED:
+        return trial
+    bare = copy(trial)
+    bare.intermediate_values = {}
+    return bare
 
 
 @contextmanager

@@ -1,0 +1,73 @@
+"""What the built-in default study finds on mnist-5k, by seed: the best value, and the trials and time it took.
+
+Resumable: run again with the same --folder, it goes on where it stood.
+"""
+
+import argparse
+import math
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from benchmarks.figures import machine, spread
+from search.answers import Comparison, compare_study
+from storage.engine import open_database
+
+ROOT = Path(__file__).parents[1]
+
+
+def study(folder: Path, seed: int, trials: int, threads: int) -> Comparison:
+    """Runs the study of a seed, as a user would, to its end."""
+    name, url = f"default-{seed}", f"sqlite:///{folder}/default-{seed}.db"
+    command = [sys.executable, "-P", "-m", "hypersearch", "run", "--study", name, "--storage", url, "-q"]
+    command += ["--dataset", "mnist-5k", "--seed", str(seed), "--trials", str(trials), "--threads", str(threads)]
+    command += ["--artifact-root", str(folder / "artifacts")]
+    subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
+    with open_database(url) as database:
+        return compare_study(database, name)
+
+
+def trials_until(found: Comparison, target: float) -> int | None:
+    """How many trials had been finished when the first complete one reached the target."""
+    finished = [trial for trial in found.trials if trial.state in ("complete", "pruned") and trial.ended_ms is not None]
+    ordered = sorted(finished, key=lambda trial: trial.ended_ms or 0)
+    for count, trial in enumerate(ordered, start=1):
+        if trial.state == "complete" and trial.value is not None and trial.value >= target:
+            return count
+    return None
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Prints a line a seed and the whole; 1 where fewer than `--needed` seeds reach the target."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--folder", type=Path, required=True, help="where the databases lie; kept")
+    parser.add_argument("--seeds", type=int, default=10)
+    parser.add_argument("--trials", type=int, default=40)
+    parser.add_argument("--target", type=float, default=0.975)
+    parser.add_argument("--needed", type=int, default=9)
+    parser.add_argument("--threads", type=int, default=2)
+    given = parser.parse_args(arguments)
+    given.folder.mkdir(parents=True, exist_ok=True)
+    print(f"{machine('hypersearch', 'torch', 'optuna')}; {given.trials} trials, {given.threads} threads", flush=True)
+    best, minutes, epochs = [], [], []
+    for seed in range(given.seeds):
+        found = study(given.folder.resolve(), seed, given.trials, given.threads)
+        value = -math.inf if found.incumbent is None or found.incumbent.value is None else found.incumbent.value
+        best.append(value)
+        minutes.append(sum(epoch.seconds for trial in found.trials for epoch in trial.epochs) / 60)
+        epochs.append(float(sum(len(trial.epochs) for trial in found.trials)))
+        until = trials_until(found, given.target)
+        print(
+            f"seed {seed}: {value:.4f}, {found.record.complete} complete, {found.record.pruned} pruned, "
+            f"{epochs[-1]:.0f} epochs, {minutes[-1]:.1f} min of training, {given.target} after {until} trials",
+            flush=True,
+        )
+    reached = sum(value >= given.target for value in best)
+    print(f"best {spread(best, 4)}; epochs {spread(epochs, 0)}; minutes of training {spread(minutes, 1)}")
+    print(f"{reached} of {given.seeds} seeds reach {given.target} within {given.trials} trials")
+    return int(reached < given.needed)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
