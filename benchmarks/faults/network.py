@@ -6,8 +6,10 @@ from dataclasses import replace
 from sqlalchemy import make_url
 
 from benchmarks.faults.checker import violations
-from benchmarks.faults.lab import Lab, Process, Result, all_train, until
+from benchmarks.faults.lab import END_SECONDS, Lab, Process, Result, all_train, until
 from benchmarks.faults.proxy import Proxy
+
+TRIALS, EPOCHS = 6, 20
 
 
 def cut(lab: Lab, times: int, scale: float = 1.0) -> Result:
@@ -34,7 +36,7 @@ def cut_once(lab: Lab, how: str, leases: float, scale: float) -> tuple[list[str]
     """What is wrong after one cut, and how long after it the worker had recorded two more epochs."""
     seconds = leases * 60 * scale
     # Trials of two leases each, so that the cut comes in the middle of one and some are left when the worker is back.
-    order = replace(lab.study(trials=6, epochs=20), scale=scale, epoch_seconds=0.1 * 60 * scale)
+    order = replace(lab.study(TRIALS, EPOCHS), scale=scale, epoch_seconds=0.1 * 60 * scale)
     with Proxy(lab.server.port) as proxy:
         url = make_url(order.url).set(port=proxy.port).render_as_string(hide_password=False)
         away = lab.start(replace(order, url=url, name="cut", machine="another machine"))
@@ -48,7 +50,7 @@ def cut_once(lab: Lab, how: str, leases: float, scale: float) -> tuple[list[str]
         mended = time.monotonic()
         until(lambda: len(away.facts("epoch")) > known + 1, 90)
         since = float(away.facts("epoch")[known + 1]["at"] or 0) - mended
-        wrong = lab.wait_for_end([away, near])
+        wrong = lab.wait_for_end([away, near], END_SECONDS + TRIALS * EPOCHS * order.epoch_seconds)
     return wrong + _judged(away, near, taken_over=leases > 1), since
 
 
