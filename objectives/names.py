@@ -24,15 +24,21 @@ COSTS: dict[str, str] = {
     "latency": "milliseconds of it, measured on the worker's device",
 }
 
-# Data sets by name; a folder of images is named IMAGES_PREFIX + its path.
-DATASETS = ("mnist-5k", "mnist", "fashion-mnist", "cifar10", "synthetic")
-IMAGES_PREFIX = "images:"
-
 Subject = Literal["characters", "clothes", "photographs"]  # what pictures show: which augmentations make sense
 SUBJECTS: dict[str, Subject] = {
     "mnist-5k": "characters",
+    "digits": "characters",
     "mnist": "characters",
     "fashion-mnist": "clothes",
+    "kmnist": "characters",
+    "qmnist": "characters",
+    "emnist": "characters",
+    "usps": "characters",
+    "svhn": "characters",
     "cifar10": "photographs",
+    "cifar100": "photographs",
+    "stl10": "photographs",
     "synthetic": "characters",
 }
+DATASETS = tuple(SUBJECTS)  # by name; a folder of images is named IMAGES_PREFIX + its path
+IMAGES_PREFIX = "images:"

@@ -3,27 +3,26 @@
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from pathlib import Path
 
 from optuna import logging as optuna_logging
 from optuna.storages import RDBStorage
 from rich.console import Console
 
 from objectives.device_name import check_device_name
-from objectives.names import IMAGES_PREFIX
 from search.analysis.ranking import incumbent
 from search.crew import Crew
 from search.events import StudyLeft
 from search.live import Tally, View, choose_view, new_tally
 from search.objective import Machine, Objective, build_objective
+from search.preparation import decoding_shown, prepare_data
 from search.signals import signals_as_exceptions
 from search.spec import StudySpec, parse_spec
-from search.study import JoinedStudy, Request, join, merge, stored_spec
+from search.study import JoinedStudy, Request, join, merge, stored_spec, study_name
 from search.watch import watch_study
 from search.worker import Choose, this_worker, work, workplace
 from storage.artifacts import open_artifact_store
-from storage.engine import Database, open_for_work
-from storage.errors import StudyDeleted, StudyNotFound
+from storage.engine import Database, open_database, open_for_work
+from storage.errors import StorageUnavailable, StudyDeleted, StudyNotFound
 from storage.hosts import Host
 from storage.records import read_study, read_trials
 from storage.studies import find_study, first_failure, read_workable
@@ -76,14 +75,19 @@ def run_study(
         StudyDeleted: somebody deleted it.
     """
     optuna_logging.set_verbosity(optuna_logging.WARNING)
-    _check_before_anything_is_created(
-        parse_spec(merge(request.document or {}, request.changes), request.source), machine
-    )
+    spec = parse_spec(merge(request.document or {}, request.changes), request.source)
+    _check_machine(machine)
+    shown = Console(quiet=True) if quiet else console
+    is_new = not _is_there(storage_url, study_name(request))
+    if is_new:  # what cannot be trained is refused before anything is created
+        prepare_data(spec, machine, shown)
     database, rdb = open_for_work(storage_url)
     with database:
         joined = join(database, rdb, request)
         on_joined(joined)
         had_ended = joined.stored.state == "ended"
+        if not is_new and not had_ended:
+            prepare_data(joined.spec, machine, shown)
         with signals_as_exceptions(), choose_view(_tally(database, joined), console, quiet) as view:
             if crew is not None and not had_ended:
                 with crew.working(joined.stored.name):
@@ -128,14 +132,14 @@ def serve_studies(
             _work_alone(database, rdb, studies, machine, host, view, console, quiet, several=True, forever=forever)
 
 
-def _check_before_anything_is_created(spec: StudySpec, machine: Machine) -> None:
-    dataset = spec.data.dataset
-    folder = Path(dataset.removeprefix(IMAGES_PREFIX)).expanduser()
-    if dataset.startswith(IMAGES_PREFIX) and not folder.is_dir():
-        from objectives.datasets import find_source
-
-        find_source(dataset, machine.data_root)  # says what is wrong
-    _check_machine(machine)
+def _is_there(storage_url: str, name: str) -> bool:
+    """Whether the study can be seen; nothing is created. Raises ForeignStudy, StorageURLError."""
+    try:
+        with open_database(storage_url) as database:
+            find_study(database, name)
+    except (StorageUnavailable, StudyNotFound):
+        return False
+    return True
 
 
 def _check_machine(machine: Machine) -> None:
@@ -162,7 +166,9 @@ def _work_alone(
     forever: bool = False,
 ) -> None:
     def build(spec: StudySpec) -> Objective:
-        return build_objective(spec, machine, None if quiet else _decoding(console))
+        # One study was prepared before, and has a view that the terminal belongs to
+        with decoding_shown(Console(quiet=True) if quiet or not several else console) as show:
+            return build_objective(spec, machine, show)
 
     refused: Exception | None = None
     served = False
@@ -211,14 +217,6 @@ def _open(database: Database, names: Sequence[str], forever: bool) -> Choose:
         return [JoinedStudy(stored, stored_spec(stored)) for stored, _ in found]
 
     return choose
-
-
-def _decoding(console: Console) -> Callable[[int, int], None]:
-    def show(done: int, total: int) -> None:
-        if done == total:
-            console.print(f"decoded {total:,} images, once for this machine", highlight=False)
-
-    return show
 
 
 def _tally(database: Database, joined: JoinedStudy) -> Tally:

@@ -42,7 +42,7 @@ def join(database: Database, optunas: "BaseStorage", request: Request) -> Joined
         SpecError: the request is not valid, or differs from the stored definition, or would lower the budget.
         ForeignStudy: plain Optuna has a study of that name.
     """
-    name = _study_name(request)
+    name = study_name(request)
     try:
         return join_stored(database, find_study(database, name), request)
     except StudyNotFound:
@@ -82,7 +82,8 @@ def merge(*documents: Mapping[str, Toml]) -> Document:
     return merged
 
 
-def _study_name(request: Request) -> str:
+def study_name(request: Request) -> str:
+    """The name of the study that is asked for."""
     study = merge(request.document or {}, request.changes).get("study", {})
     name = study.get("name") if isinstance(study, dict) else None
     if isinstance(name, str):

@@ -21,7 +21,7 @@ sampler = "tpe"                # tpe or random
 pruner = "asha"                # none, median or asha
 
 [data]
-dataset = "mnist-5k"           # mnist-5k, mnist, fashion-mnist, cifar10, or images:FOLDER (one sub-folder per class)
+dataset = "mnist-5k"           # one of the names in docs/data.md, or images:FOLDER (one sub-folder per class)
 validation_fraction = 0.2      # of the training split, stratified
 split_seed = 0
 # image_size = 64              # for folders of images

@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -132,6 +133,7 @@ def test_a_label_stays_with_its_image(tmp_path: Path, opened: Opener) -> None:
     ("per_class", "fraction", "expected"),
     [
         (1, 0.25, 'class "a" has 1 images outside the test split; add some until it has 2 or more'),
+        (2, 0.2, "1 of 4 images for validation are fewer than the 2 classes; raise it or add images"),
         (10, 0.01, "0 of 16 images for validation are fewer than the 2 classes; raise it or add images"),
         (10, 0.95, "1 of 16 images for training are fewer than the 2 classes; lower it or add images"),
     ],
@@ -144,6 +146,26 @@ def test_too_few_images_for_a_split_are_refused(
         opened(config)
     where = f'dataset "{config.dataset}"' if per_class == 1 else f"validation_fraction {fraction}"
     assert str(refused.value) == f"{where}: {expected}"
+
+
+def test_two_classes_of_two_images_are_enough_for_a_search(tmp_path: Path, opened: Opener) -> None:
+    dataset = opened(DataConfig(make_folder(tmp_path / "images", per_class=2).dataset, validation_fraction=0.5))
+    assert [dataset.split(name).labels.tolist() for name in ("train", "validation")] == [[0, 1], [0, 1]]
+
+
+def test_a_thousand_classes_of_five_pixels_are_split_with_each_class_everywhere(tmp_path: Path, opened: Opener) -> None:
+    for label in range(1000):
+        folder = tmp_path / "images" / f"{label:03}"
+        folder.mkdir(parents=True)
+        for row in range(5):
+            (folder / f"{row}.ppm").write_bytes(b"P6 1 1 255\n" + bytes([label % 256, label // 256, row]))
+    config = DataConfig(f"images:{tmp_path / 'images'}", validation_fraction=0.25)
+    dataset = opened(config)
+    test = open_test_split(config, data_root=opened.data_root, cache_root=opened.cache_root)
+    assert dataset.image_shape == (3, 1, 1)
+    for arrays, per_class in ((dataset.split("train"), 3), (dataset.split("validation"), 1), (test, 1)):
+        assert np.bincount(arrays.labels).tolist() == [per_class] * 1000
+        np.testing.assert_array_equal(arrays.images[:, :2, 0, 0] @ [1, 256], arrays.labels)
 
 
 def test_a_test_split_without_images_is_refused(tmp_path: Path, opened: Opener) -> None:
@@ -187,7 +209,7 @@ def test_a_data_set_larger_than_a_chunk_is_kept_whole(
 ) -> None:
     config = make_folder(tmp_path / "images")
     at_once = opened(config)
-    monkeypatch.setattr("objectives.data._CHUNK_BYTES", 6 * 6 * 5)
+    monkeypatch.setattr("objectives.cache._CHUNK_BYTES", 6 * 6 * 5)
     in_chunks = open_dataset(config, data_root=opened.data_root, cache_root=tmp_path / "other cache")
     np.testing.assert_array_equal(in_chunks.searchable.images, at_once.searchable.images)
 
@@ -302,6 +324,52 @@ def test_what_a_process_that_died_left_half_made_is_not_used(tmp_path: Path, ope
     assert opened.entries() == [entry]
 
 
+KILLED = """
+import sys, time
+from pathlib import Path
+from objectives.cache import open_searchable
+from objectives.data_config import DataConfig
+
+def progress(done, total):
+    if done == int(sys.argv[3]):
+        print("here", flush=True)
+        time.sleep(600)
+
+root = Path(sys.argv[2])
+open_searchable(DataConfig(sys.argv[1]), root / "data", root / "cache", progress)
+"""
+
+
+@pytest.mark.parametrize("images", [100, 300])
+def test_a_process_killed_while_it_decodes_leaves_nothing_that_is_taken_for_whole(
+    images: int, tmp_path: Path, opened: Opener
+) -> None:
+    config = make_folder(tmp_path / "images", per_class=150)
+    command = [sys.executable, "-c", KILLED, config.dataset, str(tmp_path), str(images)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"here\n"
+        process.kill()
+    (half_made,) = opened.entries()
+    assert half_made.name.endswith(".aside")
+    assert len(everything(opened(config))) == 240
+    assert opened.decoded == 1
+    (entry,) = opened.entries()
+    assert entry != half_made
+
+
+def test_decoding_can_be_interrupted(tmp_path: Path, opened: Opener) -> None:
+    config = make_folder(tmp_path / "images", per_class=150)
+
+    def interrupt(done: int, total: int) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        open_dataset(config, data_root=opened.data_root, cache_root=opened.cache_root, on_progress=interrupt)
+    assert opened.entries() == []
+    assert [thread for thread in threading.enumerate() if thread.name.startswith("ThreadPool")] == []
+
+
 def test_a_decoding_that_fails_leaves_nothing(tmp_path: Path, opened: Opener) -> None:
     config = DataConfig(make_folder(tmp_path / "images").dataset, image_size=10_000_000)
     with pytest.raises(DataError, match=r"40 images of 10000000 x 10000000 pixels need 4000000\.0 GB of memory"):
@@ -377,7 +445,7 @@ def test_mean_and_deviation_do_not_depend_on_how_the_images_are_cut_into_chunks(
 ) -> None:
     dataset = dataset_of(noise(0, 30, 3, 8, 8), validation=7)
     whole = hold(dataset, torch.device("cpu"))
-    monkeypatch.setattr("objectives.data._CHUNK_BYTES", 3 * 8 * 8 * 5)
+    monkeypatch.setattr("objectives.cache._CHUNK_BYTES", 3 * 8 * 8 * 5)
     cut = hold(dataset, torch.device("cpu"))
     assert torch.equal(whole.mean, cut.mean)
     assert torch.equal(whole.deviation, cut.deviation)

@@ -1,7 +1,7 @@
-"""Every data set is read as it is meant: pixels, classes, test split, and what is wrong with it in one line."""
+"""Every named data set is read as it is meant: pixels, classes, test split, and what is wrong with it in one line."""
 
+import bz2
 import hashlib
-import logging
 import pickle
 import socket
 import tempfile
@@ -10,16 +10,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import scipy.io
+import sklearn.datasets
 import torchvision
-from hypothesis import given
-from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
 
-from objectives import datasets
-from objectives.datasets import Decoded, find_source, stratified_split
+from objectives import datasets, published
+from objectives.datasets import find_source
 from objectives.errors import DataError, DataUnavailable
 from objectives.names import DATASETS
+from objectives.source import Decoded
 
 Pixels = NDArray[np.uint8]
 
@@ -28,22 +29,9 @@ def noise(seed: int, *shape: int) -> Pixels:
     return np.random.RandomState(seed).randint(0, 256, shape).astype(np.uint8)
 
 
-def save(pixels: Pixels, path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(pixels).save(path)
-
-
 def decode(dataset: str, tmp_path: Path, image_size: int | None = None) -> Decoded:
     scratch = Path(tempfile.mkdtemp(dir=tmp_path))
     return find_source(dataset, tmp_path / "data").decode(scratch, image_size, lambda done, total: None)
-
-
-def decode_folder(folder: Path, image_size: int | None = None) -> Decoded:
-    return decode(f"images:{folder}", folder.parent, image_size)
-
-
-def contents(decoded: Decoded, rows: NDArray[np.int64]) -> set[bytes]:
-    return {decoded.images[row].tobytes() for row in rows}
 
 
 def test_every_named_image_set_has_a_reader() -> None:
@@ -53,44 +41,13 @@ def test_every_named_image_set_has_a_reader() -> None:
 def test_an_unknown_data_set_is_refused_with_the_known_ones(tmp_path: Path) -> None:
     with pytest.raises(DataError) as refused:
         find_source("mnits", tmp_path)
-    assert str(refused.value) == 'dataset "mnits": choose mnist-5k, mnist, fashion-mnist, cifar10 or images:FOLDER'
+    assert str(refused.value) == (
+        'dataset "mnits": choose mnist-5k, digits, mnist, fashion-mnist, kmnist, qmnist, emnist, usps, svhn, '
+        "cifar10, cifar100, stl10 or images:FOLDER"
+    )
 
 
-# --- stratified splits
-
-
-@given(st.lists(st.integers(2, 40), min_size=2, max_size=8), st.floats(0.01, 0.99), st.integers(0, 2**32 - 1))
-def test_a_stratified_split_takes_exactly_its_fraction_and_leaves_every_class_on_both_sides(
-    counts: list[int], fraction: float, seed: int
-) -> None:
-    labels = np.random.RandomState(0).permutation(np.repeat(np.arange(len(counts)), counts))
-    total = round(fraction * len(labels))
-    if not len(counts) <= total <= len(labels) - len(counts):
-        return
-    stay, taken = stratified_split(labels, fraction, seed)
-    assert sorted([*stay, *taken]) == list(range(len(labels)))
-    assert len(taken) == total
-    assert set(labels[stay]) == set(labels[taken]) == set(range(len(counts)))
-
-
-def test_a_stratified_split_shares_by_largest_remainder() -> None:
-    labels = np.repeat([0, 1, 2], [10, 13, 17])  # 30 % of 40 is 12; the exact shares are 3.0, 3.9 and 5.1
-    _, taken = stratified_split(labels, 0.3, seed=0)
-    assert np.bincount(labels[taken]).tolist() == [3, 4, 5]
-
-
-def test_a_class_too_small_for_its_fraction_takes_its_image_from_the_largest() -> None:
-    labels = np.repeat([0, 1, 2], [26, 2, 2])  # 10 % of 30 is 3; the exact shares are 2.6, 0.2 and 0.2
-    _, taken = stratified_split(labels, 0.1, seed=0)
-    assert np.bincount(labels[taken]).tolist() == [1, 1, 1]
-
-
-def test_a_split_is_the_same_in_every_release_of_numpy() -> None:
-    _, taken = stratified_split(np.repeat([0, 1], 10), 0.3, seed=7)
-    assert taken.tolist() == [0, 5, 8, 11, 12, 13]
-
-
-# --- mnist-5k
+# --- shipped with a package
 
 
 def test_the_test_split_of_mnist_5k_never_changes(mnist_5k_cache: Path) -> None:
@@ -99,6 +56,24 @@ def test_the_test_split_of_mnist_5k_never_changes(mnist_5k_cache: Path) -> None:
     assert np.bincount(labels).tolist() == [100] * 10
     digest = hashlib.sha256(images.tobytes() + labels.tobytes()).hexdigest()
     assert digest == "e95ac17f866a4c392a51b7e7f3ce1fe912d566ef75ecbca822038816400f6619"
+
+
+def test_digits_are_those_of_scikit_learn_on_the_scale_of_pixels(tmp_path: Path) -> None:
+    pixels, labels = sklearn.datasets.load_digits(return_X_y=True)
+    decoded = decode("digits", tmp_path)
+    np.testing.assert_array_equal(decoded.images, np.rint(pixels * 15.9375).astype(np.uint8).reshape(-1, 1, 8, 8))
+    np.testing.assert_array_equal(decoded.labels, labels)
+    assert decoded.class_names == tuple("0123456789")
+
+
+def test_the_test_split_of_digits_never_changes(tmp_path: Path) -> None:
+    decoded = decode("digits", tmp_path)
+    assert (len(decoded.train), len(decoded.test)) == (1438, 359)
+    assert np.bincount(decoded.labels[decoded.test]).tolist() == [36, 36, 35, 37, 36, 36, 36, 36, 35, 36]
+    assert (
+        hashlib.sha256(decoded.test.tobytes()).hexdigest()
+        == "3530be80b9605f4c4adc46d0ee3006a356c16968a8efcc58f24463bc820d5ef9"
+    )
 
 
 # --- published sets
@@ -121,7 +96,8 @@ def write_mnist(raw: Path) -> tuple[Pixels, Pixels]:
 
 
 @pytest.mark.parametrize(
-    ("dataset", "folder", "third"), [("mnist", "MNIST", "2"), ("fashion-mnist", "FashionMNIST", "Pullover")]
+    ("dataset", "folder", "third"),
+    [("mnist", "MNIST", "2"), ("fashion-mnist", "FashionMNIST", "Pullover"), ("kmnist", "KMNIST", "su")],
 )
 def test_idx_files_are_read_with_their_published_test_split(
     dataset: str, folder: str, third: str, tmp_path: Path
@@ -132,6 +108,98 @@ def test_idx_files_are_read_with_their_published_test_split(
     np.testing.assert_array_equal(decoded.images[decoded.test], test[:, None])
     assert decoded.labels.tolist() == [*range(10)] * 4
     assert (len(decoded.class_names), decoded.class_names[2]) == (10, third)
+
+
+def test_a_label_of_qmnist_is_the_first_number_of_its_row(tmp_path: Path) -> None:
+    raw = tmp_path / "data" / "QMNIST" / "raw"
+    images = {"train": noise(0, 4, 28, 28), "test": noise(1, 3, 28, 28)}
+    for split, pixels in images.items():
+        write_idx(raw / f"qmnist-{split}-images-idx3-ubyte", pixels)
+        rows = np.array([[digit, 4, 100 + digit, 7, 1, 2, 0, 0] for digit in range(9, 9 - len(pixels), -1)])
+        header = bytes([0, 0, 0x0C, 2]) + b"".join(size.to_bytes(4, "big") for size in rows.shape)  # 0x0C: int32
+        (raw / f"qmnist-{split}-labels-idx2-int").write_bytes(header + rows.astype(">i4").tobytes())
+    decoded = decode("qmnist", tmp_path)
+    np.testing.assert_array_equal(decoded.images[decoded.train], images["train"][:, None])
+    np.testing.assert_array_equal(decoded.images[decoded.test], images["test"][:, None])
+    assert decoded.labels.tolist() == [9, 8, 7, 6, 9, 8, 7]
+    assert decoded.class_names == tuple("0123456789")
+
+
+def test_emnist_is_its_balanced_split_upright(tmp_path: Path) -> None:
+    raw = tmp_path / "data" / "EMNIST" / "raw"
+    images = {"train": noise(0, 47, 28, 28), "test": noise(1, 2, 28, 28)}
+    for split, pixels in images.items():
+        write_idx(raw / f"emnist-balanced-{split}-images-idx3-ubyte", pixels.swapaxes(1, 2))  # as published
+        write_idx(raw / f"emnist-balanced-{split}-labels-idx1-ubyte", np.arange(len(pixels), dtype=np.uint8))
+    decoded = decode("emnist", tmp_path)
+    np.testing.assert_array_equal(decoded.images[decoded.train], images["train"][:, None])
+    np.testing.assert_array_equal(decoded.images[decoded.test], images["test"][:, None])
+    assert decoded.labels.tolist() == [*range(47), 0, 1]
+    assert decoded.class_names == tuple(torchvision.datasets.EMNIST.classes_split_dict["balanced"])
+
+
+def test_usps_is_read_from_its_lines_of_numbers(tmp_path: Path) -> None:
+    images = {"usps.bz2": noise(0, 10, 16, 16), "usps.t.bz2": noise(1, 3, 16, 16)}
+    (tmp_path / "data").mkdir()
+    for name, pixels in images.items():
+        lines = []
+        for row, image in enumerate(pixels):  # torchvision rounds down to whole pixels
+            numbers = " ".join(f"{i}:{(pixel + 0.5) / 127.5 - 1:.6f}" for i, pixel in enumerate(image.ravel(), start=1))
+            lines.append(f"{row + 1} {numbers} \n")
+        (tmp_path / "data" / name).write_bytes(bz2.compress("".join(lines).encode()))
+    decoded = decode("usps", tmp_path)
+    np.testing.assert_array_equal(decoded.images[decoded.train], images["usps.bz2"][:, None])
+    np.testing.assert_array_equal(decoded.images[decoded.test], images["usps.t.bz2"][:, None])
+    assert decoded.labels.tolist() == [*range(10), 0, 1, 2]
+    assert decoded.class_names == tuple("0123456789")
+
+
+def md5_of(path: Path) -> str:
+    return hashlib.md5(path.read_bytes()).hexdigest()
+
+
+def write_svhn(folder: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Pixels]:
+    """An SVHN of 10 images to train on and 2 to test, whose checksums torchvision is told; gives the images."""
+    folder.mkdir()
+    images = {"train": noise(0, 10, 3, 32, 32), "test": noise(1, 2, 3, 32, 32)}
+    told = {}
+    for split, pixels in images.items():
+        path = folder / f"{split}_32x32.mat"
+        labels = np.arange(1, len(pixels) + 1, dtype=np.uint8)[:, None]  # 10 is the digit 0
+        scipy.io.savemat(path, {"X": pixels.transpose(2, 3, 1, 0), "y": labels})
+        told[split] = ["unused", path.name, md5_of(path)]
+    monkeypatch.setattr(torchvision.datasets.SVHN, "split_list", told)
+    return images
+
+
+def test_svhn_is_read_with_its_published_test_split(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    images = write_svhn(tmp_path / "data", monkeypatch)
+    decoded = decode("svhn", tmp_path)
+    np.testing.assert_array_equal(decoded.images[decoded.train], images["train"])
+    np.testing.assert_array_equal(decoded.images[decoded.test], images["test"])
+    assert decoded.labels.tolist() == [1, 2, 3, 4, 5, 6, 7, 8, 9, 0, 1, 2]
+    assert decoded.class_names == tuple("0123456789")
+
+
+def test_stl10_is_read_without_its_images_without_label(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "data" / "stl10_binary"
+    folder.mkdir(parents=True)
+    images = {"train": noise(0, 3, 3, 96, 96), "test": noise(1, 2, 3, 96, 96)}
+    for split, pixels in images.items():
+        (folder / f"{split}_X.bin").write_bytes(pixels.swapaxes(2, 3).tobytes())  # column by column
+        (folder / f"{split}_y.bin").write_bytes(bytes([1, 10, 8][: len(pixels)]))
+    stl10 = torchvision.datasets.STL10
+    for attribute in ("train_list", "test_list"):
+        told = [
+            [name, md5_of(folder / name) if (folder / name).exists() else md5]
+            for name, md5 in getattr(stl10, attribute)
+        ]
+        monkeypatch.setattr(stl10, attribute, told)
+    decoded = decode("stl10", tmp_path)
+    np.testing.assert_array_equal(decoded.images[decoded.train], images["train"])
+    np.testing.assert_array_equal(decoded.images[decoded.test], images["test"])
+    assert decoded.labels.tolist() == [0, 9, 7, 0, 9]
+    assert decoded.class_names[::3] == ("airplane", "cat", "horse", "truck")
 
 
 def write_cifar10(folder: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Pixels, Pixels]:
@@ -162,6 +230,27 @@ def test_cifar10_is_read_with_its_published_test_split(tmp_path: Path, monkeypat
     assert decoded.class_names[3::5] == ("cat", "ship")
 
 
+def test_cifar100_is_read_with_its_fine_classes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "data" / "cifar-100-python"
+    folder.mkdir(parents=True)
+    names = [f"class {label}" for label in range(100)]
+    images = {"train": noise(0, 4, 3, 32, 32), "test": noise(1, 2, 3, 32, 32)}
+    labels = {"train": [99, 0, 1, 2], "test": [3, 98]}
+    for split, pixels in images.items():
+        content = {"data": pixels.reshape(len(pixels), -1), "fine_labels": labels[split], "coarse_labels": [7] * 4}
+        (folder / split).write_bytes(pickle.dumps(content))
+    (folder / "meta").write_bytes(pickle.dumps({"fine_label_names": names, "coarse_label_names": ["7"]}))
+    cifar100 = torchvision.datasets.CIFAR100
+    monkeypatch.setattr(cifar100, "train_list", [["train", md5_of(folder / "train")]])
+    monkeypatch.setattr(cifar100, "test_list", [["test", md5_of(folder / "test")]])
+    monkeypatch.setattr(cifar100, "meta", cifar100.meta | {"md5": md5_of(folder / "meta")})
+    decoded = decode("cifar100", tmp_path)
+    np.testing.assert_array_equal(decoded.images[decoded.train], images["train"])
+    np.testing.assert_array_equal(decoded.images[decoded.test], images["test"])
+    assert decoded.labels.tolist() == [99, 0, 1, 2, 3, 98]
+    assert decoded.class_names == tuple(names)
+
+
 def test_a_published_set_is_resized_where_a_size_is_asked_for(tmp_path: Path) -> None:
     raw = tmp_path / "data" / "MNIST" / "raw"
     train, _ = write_mnist(raw)
@@ -181,6 +270,67 @@ def test_damaged_files_of_a_published_set_are_named(tmp_path: Path) -> None:
         "mnist: the files are damaged; place train-images-idx3-ubyte, train-labels-idx1-ubyte, t10k-images-idx3-ubyte, "
         f"t10k-labels-idx1-ubyte in {raw}"
     )
+
+
+def test_a_file_whose_checksum_is_another_is_damaged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_svhn(tmp_path / "data", monkeypatch)
+    with (tmp_path / "data" / "test_32x32.mat").open("ab") as file:
+        file.write(b"more")
+    with pytest.raises(DataUnavailable) as refused:
+        decode("svhn", tmp_path)
+    assert str(refused.value) == (
+        f"svhn: the files are damaged; place train_32x32.mat, test_32x32.mat in {tmp_path / 'data'}"
+    )
+
+
+@pytest.mark.parametrize("labels", [[0] * 29 + [10], [0] * 29])
+def test_labels_that_do_not_go_with_the_images_are_damaged(labels: list[int], tmp_path: Path) -> None:
+    raw = tmp_path / "data" / "MNIST" / "raw"
+    write_mnist(raw)
+    write_idx(raw / "train-labels-idx1-ubyte", np.array(labels, dtype=np.uint8))
+    with pytest.raises(DataUnavailable, match="mnist: the files are damaged"):
+        decode("mnist", tmp_path)
+
+
+IDX = "train-images-idx3-ubyte, train-labels-idx1-ubyte, t10k-images-idx3-ubyte, t10k-labels-idx1-ubyte"
+
+
+@pytest.mark.parametrize(
+    ("dataset", "files", "folder"),
+    [
+        ("mnist", IDX, "MNIST/raw"),
+        ("fashion-mnist", IDX, "FashionMNIST/raw"),
+        ("kmnist", IDX, "KMNIST/raw"),
+        (
+            "qmnist",
+            "qmnist-train-images-idx3-ubyte, qmnist-train-labels-idx2-int, "
+            "qmnist-test-images-idx3-ubyte, qmnist-test-labels-idx2-int",
+            "QMNIST/raw",
+        ),
+        (
+            "emnist",
+            "emnist-balanced-train-images-idx3-ubyte, emnist-balanced-train-labels-idx1-ubyte, "
+            "emnist-balanced-test-images-idx3-ubyte, emnist-balanced-test-labels-idx1-ubyte",
+            "EMNIST/raw",
+        ),
+        ("usps", "usps.bz2, usps.t.bz2", ""),
+        ("svhn", "train_32x32.mat, test_32x32.mat", ""),
+        (
+            "cifar10",
+            "data_batch_1, data_batch_2, data_batch_3, data_batch_4, data_batch_5, test_batch, batches.meta",
+            "cifar-10-batches-py",
+        ),
+        ("cifar100", "train, test, meta", "cifar-100-python"),
+        ("stl10", "train_X.bin, train_y.bin, test_X.bin, test_y.bin", "stl10_binary"),
+    ],
+)
+def test_a_set_that_is_not_to_be_had_says_which_files_to_place_where(
+    dataset: str, files: str, folder: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(published, "_DOWNLOAD", "raise SystemExit(1)")
+    with pytest.raises(DataUnavailable) as refused:
+        find_source(dataset, tmp_path)
+    assert str(refused.value) == f"{dataset}: neither found nor downloaded; place {files} in {tmp_path / folder}"
 
 
 @pytest.fixture
@@ -217,7 +367,7 @@ def test_an_absent_set_without_network_says_what_to_place_where(
 def test_a_server_that_never_answers_does_not_hold_a_download_for_ever(
     tmp_path: Path, no_network: Callable[[int], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(datasets, "DOWNLOAD_TIMEOUT_SECONDS", 0.2)
+    monkeypatch.setattr(published, "DOWNLOAD_TIMEOUT_SECONDS", 0.2)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         no_network(silent.getsockname()[1])
         with pytest.raises(DataUnavailable):
@@ -226,7 +376,7 @@ def test_a_server_that_never_answers_does_not_hold_a_download_for_ever(
 
 PRETEND_DOWNLOAD = """
 import pathlib, sys
-_, name, folder, timeout = sys.argv
+_, name, folder, timeout, splits = sys.argv
 raw = pathlib.Path(folder) / name / "raw"
 raw.mkdir(parents=True)
 for file in ("train-images-idx3", "train-labels-idx1", "t10k-images-idx3", "t10k-labels-idx1"):
@@ -235,7 +385,7 @@ for file in ("train-images-idx3", "train-labels-idx1", "t10k-images-idx3", "t10k
 
 
 def test_a_download_stands_in_its_place_when_it_is_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(datasets, "_DOWNLOAD", PRETEND_DOWNLOAD)
+    monkeypatch.setattr(published, "_DOWNLOAD", PRETEND_DOWNLOAD)
     find_source("mnist", tmp_path)
     assert sorted(path.name for path in (tmp_path / "MNIST" / "raw").iterdir()) == [
         "t10k-images-idx3-ubyte",
@@ -249,266 +399,7 @@ def test_a_download_stands_in_its_place_when_it_is_whole(tmp_path: Path, monkeyp
 def test_a_download_that_breaks_off_leaves_nothing_in_its_place(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(datasets, "_DOWNLOAD", PRETEND_DOWNLOAD + "sys.exit(1)")
+    monkeypatch.setattr(published, "_DOWNLOAD", PRETEND_DOWNLOAD + "sys.exit(1)")
     with pytest.raises(DataUnavailable):
         find_source("mnist", tmp_path)
     assert [path for path in tmp_path.iterdir() if path.is_dir()] == []
-
-
-# --- folders: pixels
-
-
-def test_a_folder_of_grey_images_of_one_size_is_read_as_it_is(tmp_path: Path) -> None:
-    folder = tmp_path / "images"
-    images = noise(0, 4, 5, 7)
-    for name, image in zip(("dog/b.png", "dog/a.BMP", "cat/2.png", "cat/10.tif"), images, strict=True):
-        save(image, folder / name)
-    decoded = decode_folder(folder)
-    assert decoded.class_names == ("cat", "dog")
-    assert decoded.labels.tolist() == [0, 0, 1, 1]
-    np.testing.assert_array_equal(decoded.images, images[[3, 2, 1, 0], None])  # by relative path
-
-
-def test_one_colour_image_makes_a_folder_rgb(tmp_path: Path) -> None:
-    folder = tmp_path / "images"
-    grey, colour = noise(0, 6, 6), noise(1, 6, 6, 3)
-    save(grey, folder / "a" / "grey.png")
-    save(colour, folder / "b" / "colour.png")
-    np.testing.assert_array_equal(decode_folder(folder).images, [np.stack([grey] * 3), np.moveaxis(colour, -1, 0)])
-
-
-def constant(mode: str, colour: object) -> Image.Image:
-    return Image.new(mode, (4, 4), colour)
-
-
-def palette(transparency: bytes | None) -> Image.Image:
-    image = constant("P", 0)
-    image.putpalette([10, 20, 30, 0, 0, 0])
-    if transparency is not None:
-        image.info["transparency"] = transparency
-    return image
-
-
-@pytest.mark.parametrize(
-    ("image", "name", "expected"),
-    [
-        (palette(None), "palette.png", (10, 20, 30)),
-        (palette(bytes([0, 255])), "transparent_palette.png", (255, 255, 255)),
-        (constant("RGBA", (10, 20, 30, 0)), "transparent.png", (255, 255, 255)),
-        (constant("RGBA", (10, 20, 30, 255)), "opaque.png", (10, 20, 30)),
-        (constant("RGBA", (0, 0, 0, 51)), "a_fifth_of_black.png", (204, 204, 204)),
-        (constant("CMYK", (255, 0, 0, 0)), "cyan.tif", (0, 255, 255)),
-        (constant("LA", (7, 255)), "grey.png", (7,)),
-        (constant("LA", (7, 0)), "transparent_grey.png", (255,)),
-        (constant("1", 1), "bit.png", (255,)),
-        (constant("I;16", 65535), "white_16_bits.png", (255,)),
-        (constant("I;16", 257 * 9 + 128), "grey_16_bits.png", (9,)),
-        (constant("I;16B", 257 * 9 + 129), "grey_16_bits_big_endian.tif", (10,)),
-        (constant("I", 70_000), "more_than_16_bits.tif", (255,)),
-        (constant("F", 12.0), "floats.tif", (12,)),
-    ],
-    ids=lambda value: value if isinstance(value, str) else "",
-)
-def test_every_mode_is_converted_properly(
-    image: Image.Image, name: str, expected: tuple[int, ...], tmp_path: Path
-) -> None:
-    for class_name in ("a", "b"):
-        path = tmp_path / "images" / class_name / name
-        path.parent.mkdir(parents=True)
-        image.save(path)
-    pixels = np.broadcast_to(np.array(expected, dtype=np.uint8)[:, None, None], (len(expected), 4, 4))
-    np.testing.assert_array_equal(decode_folder(tmp_path / "images").images, [pixels, pixels])
-
-
-def test_images_are_turned_as_their_exif_says(tmp_path: Path) -> None:
-    folder = tmp_path / "images"
-    upright = noise(0, 4, 6)
-    exif = Image.Exif()
-    exif[0x0112] = 6  # to be shown turned by 90 degrees clockwise
-    save(upright, folder / "a" / "upright.png")
-    (folder / "b").mkdir()
-    Image.fromarray(np.rot90(upright)).save(folder / "b" / "turned.png", exif=exif)
-    np.testing.assert_array_equal(decode_folder(folder).images, [upright[None], upright[None]])
-
-
-def test_an_image_size_scales_the_shorter_side_and_keeps_the_centre(tmp_path: Path) -> None:
-    folder = tmp_path / "images"
-    wide = np.repeat(np.repeat(np.array([[0, 50, 100, 150, 200, 250]], dtype=np.uint8), 8, axis=0), 4, axis=1)
-    save(wide, folder / "a" / "wide.png")  # (8, 24): stripes of 4 pixels
-    save(wide.T, folder / "b" / "tall.png")
-    square = np.repeat(np.array([[100, 150]], dtype=np.uint8), 2, axis=0)
-    decoded = decode_folder(folder, image_size=2)
-    np.testing.assert_allclose(decoded.images, np.array([square[None], square.T[None]]), atol=7)  # antialiased
-
-
-def test_a_folder_of_mixed_sizes_becomes_squares_of_64(tmp_path: Path) -> None:
-    save(noise(0, 10, 12), tmp_path / "images" / "a" / "1.png")
-    save(noise(1, 90, 70), tmp_path / "images" / "b" / "1.png")
-    assert decode_folder(tmp_path / "images").images.shape == (2, 1, 64, 64)
-
-
-def test_hidden_and_foreign_files_are_no_images(tmp_path: Path) -> None:
-    folder = tmp_path / "images"
-    for name in ("a/1.png", "b/1.png", "a/._1.png", ".thumbnails/1.png"):
-        save(noise(0, 4, 4), folder / name)
-    (folder / "a" / "notes.txt").write_text("a cat")
-    (folder / "README.md").write_text("two classes")
-    decoded = decode_folder(folder)
-    assert (decoded.class_names, len(decoded.images)) == (("a", "b"), 2)
-
-
-def test_files_that_cannot_be_read_are_named_counted_and_left_out(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    folder = tmp_path / "images"
-    for row in range(6):
-        save(noise(row, 64, 64), folder / "ab"[row % 2] / f"{row}.png")
-    whole = (folder / "a" / "0.png").read_bytes()
-    for name in ("a/empty.png", "a/text.jpg", "b/cut.png", "b/cut_too.png"):
-        (folder / name).write_bytes({"a/empty.png": b"", "a/text.jpg": b"hello"}.get(name, whole[: len(whole) // 2]))
-    with caplog.at_level(logging.WARNING):
-        decoded = decode_folder(folder)
-    assert caplog.messages == [
-        f"{folder}: 4 of 10 images cannot be read and are left out: a/empty.png, a/text.jpg, b/cut.png, ..."
-    ]
-    read = np.sort(np.concatenate([decoded.train, decoded.test]))
-    np.testing.assert_array_equal(decoded.images[read], noise_of_rows([0, 2, 4, 1, 3, 5]))
-    assert decoded.labels[read].tolist() == [0, 0, 0, 1, 1, 1]
-
-
-def noise_of_rows(seeds: list[int]) -> Pixels:
-    return np.stack([noise(seed, 1, 64, 64) for seed in seeds])
-
-
-def test_progress_ends_with_the_last_image(tmp_path: Path) -> None:
-    folder = tmp_path / "images"
-    for row in range(120):
-        save(noise(row, 2, 2), folder / "ab"[row % 2] / f"{row}.png")
-    seen: list[tuple[int, int]] = []
-    find_source(f"images:{folder}", tmp_path).decode(tmp_path, None, lambda done, total: seen.append((done, total)))
-    assert seen == [(100, 120), (120, 120)]
-
-
-def test_images_larger_than_memory_are_refused_before_they_are_read(tmp_path: Path) -> None:
-    for class_name in ("a", "b"):
-        save(noise(0, 4, 4), tmp_path / "images" / class_name / "1.png")
-    with pytest.raises(DataError) as refused:
-        decode_folder(tmp_path / "images", image_size=10_000_000)
-    assert str(refused.value).startswith(
-        f"{tmp_path / 'images'}: 2 images of 10000000 x 10000000 pixels need 200000.0 GB of memory and "
-    )
-    assert str(refused.value).endswith(" GB are free; set a smaller image_size")
-
-
-# --- folders: the test split
-
-
-def test_a_published_test_folder_is_the_test_split(tmp_path: Path) -> None:
-    folder = tmp_path / "images"
-    images = noise(0, 5, 4, 4)
-    for name, image in zip(("train/a/1", "train/a/2", "train/b/1", "train/b/2", "test/b/1"), images, strict=True):
-        save(image, folder / f"{name}.png")
-    decoded = decode_folder(folder)
-    np.testing.assert_array_equal(decoded.images, images[:, None])
-    assert (decoded.train.tolist(), decoded.test.tolist()) == ([0, 1, 2, 3], [4])
-    assert decoded.labels.tolist() == [0, 0, 1, 1, 1]
-
-
-def test_the_test_split_of_a_tree_is_the_fifth_of_each_class_with_the_smallest_hash(tmp_path: Path) -> None:
-    folder = tmp_path / "images"
-    images = noise(0, 30, 4, 4)
-    for row, image in enumerate(images):
-        save(image, folder / ("a" if row < 10 else "b") / f"{row}.png")
-    decoded = decode_folder(folder)
-    expected: set[bytes] = set()
-    for class_name, count in (("a", 2), ("b", 4)):
-        files = sorted((folder / class_name).iterdir(), key=lambda file: hashlib.sha256(file.read_bytes()).digest())
-        expected |= {np.asarray(Image.open(file)).tobytes() for file in files[:count]}
-    assert contents(decoded, decoded.test) == expected
-    assert contents(decoded, decoded.train) == {image.tobytes() for image in images} - expected
-
-
-def test_the_test_split_depends_on_no_file_name(tmp_path: Path) -> None:
-    for row, image in enumerate(noise(0, 40, 4, 4)):
-        save(image, tmp_path / "once" / "ab"[row % 2] / f"{row}.png")
-        save(image, tmp_path / "renamed" / "ab"[row % 2] / f"{row * 7919 % 1000} {row}.png")
-    once, renamed = decode_folder(tmp_path / "once"), decode_folder(tmp_path / "renamed")
-    assert once.images.tobytes() != renamed.images.tobytes()
-    assert len(once.test) == 8
-    assert contents(once, once.test) == contents(renamed, renamed.test)
-
-
-def test_no_file_has_a_copy_on_the_other_side_of_the_test_split(tmp_path: Path) -> None:
-    folder = tmp_path / "images"
-    for row, image in enumerate(noise(0, 60, 4, 4)):
-        own, other = "ab" if row < 40 else "ba"
-        for name in (f"{own}/{row}.png", f"{own}/copy of {row}.png", *[f"{other}/{row}.png"] * (row % 2)):
-            save(image, folder / name)
-    decoded = decode_folder(folder)
-    test, train = contents(decoded, decoded.test), contents(decoded, decoded.train)
-    assert len(test) >= 10
-    assert len(test) + len(train) == 60
-    assert test.isdisjoint(train)
-
-
-# --- folders: what is wrong with them
-
-
-def test_a_missing_folder_is_named(tmp_path: Path) -> None:
-    with pytest.raises(DataError) as refused:
-        find_source(f"images:{tmp_path / 'nowhere'}", tmp_path)
-    assert str(refused.value) == (
-        f"{tmp_path / 'nowhere'}: no such folder; give one that holds a sub-folder of images for each class"
-    )
-
-
-@pytest.mark.parametrize(
-    ("files", "expected"),
-    [
-        ([], "{folder}: 0 sub-folders; give each of two or more classes a sub-folder of images"),
-        (["a.png"], "{folder}: 0 sub-folders; give each of two or more classes a sub-folder of images"),
-        (["a/1.png"], "{folder}: 1 sub-folders; give each of two or more classes a sub-folder of images"),
-        (
-            ["train/a/1.png", "test/a/1.png"],
-            "{folder}/train: 1 sub-folders; give each of two or more classes a sub-folder of images",
-        ),
-        (
-            ["a/1.png", "b/notes.txt"],
-            "{folder}/b: no image in this class; add some "
-            "(.bmp .gif .jpeg .jpg .pbm .pgm .png .ppm .tif .tiff .webp) or remove it",
-        ),
-        (
-            ["train/a/1.png", "train/b/1.png", "val/a/1.png"],
-            "{folder}: train without test; add {folder}/test, or give {folder}/train, which is then split",
-        ),
-        (
-            ["train/a/1.png", "train/b/1.png", "test/c/1.png"],
-            "{folder}/test/c: no such class in {folder}/train; add it there or remove it here",
-        ),
-    ],
-)
-def test_a_folder_that_is_laid_out_otherwise_is_refused(files: list[str], expected: str, tmp_path: Path) -> None:
-    folder = tmp_path / "images"
-    folder.mkdir()
-    for name in files:
-        if name.endswith(".png"):
-            save(noise(0, 4, 4), folder / name)
-        else:
-            (folder / name).parent.mkdir()
-            (folder / name).touch()
-    with pytest.raises(DataError) as refused:
-        find_source(f"images:{folder}", tmp_path)
-    assert str(refused.value) == expected.format(folder=folder)
-
-
-def test_a_file_that_the_system_will_not_open_ends_the_decoding(tmp_path: Path) -> None:
-    folder = tmp_path / "images"
-    for name in ("a/1.png", "b/1.png"):
-        save(noise(0, 4, 4), folder / name)
-    source = find_source(f"images:{folder}", tmp_path)
-    (folder / "b" / "1.png").unlink()
-    with pytest.raises(DataUnavailable) as refused:
-        source.decode(tmp_path, None, lambda done, total: None)
-    assert str(refused.value) == (
-        f"{folder / 'b' / '1.png'}: cannot be read (No such file or directory); make it readable or remove it"
-    )

@@ -1,0 +1,154 @@
+"""Data sets decoded once a machine, in a cache that a changed data set invalidates; no torch."""
+
+import hashlib
+import json
+import math
+import os
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from filelock import FileLock
+
+from objectives.data_config import DataConfig
+from objectives.datasets import find_source
+from objectives.errors import DataError, DataUnavailable
+from objectives.source import Decoded, Images, Progress, Source
+from objectives.splits import Labels
+
+CACHE_VERSION = 1  # of what a decoded data set is and how it is laid out: another number decodes everything again
+_CHUNK_BYTES = 64 * 2**20
+
+
+@dataclass(frozen=True, eq=False)
+class LabelledArrays:
+    """Images with their classes, on the host."""
+
+    images: Images  # (N, C, H, W) uint8
+    labels: Labels  # (N,) int64
+
+
+def open_searchable(
+    config: DataConfig, data_root: Path, cache_root: Path, on_progress: Progress
+) -> tuple[tuple[str, ...], LabelledArrays]:
+    """The names of the classes and what is not test, memory-mapped; enough of each class for training and validation.
+
+    Raises DataError where the data or the configuration is bad, DataUnavailable where the data is not to be had or
+    `cache_root` cannot be written to.
+    """
+    class_names, arrays = _open(config, "train", data_root, cache_root, on_progress)
+    _check_counts(config, class_names, arrays.labels)
+    return class_names, arrays
+
+
+def open_test(config: DataConfig, data_root: Path, cache_root: Path) -> LabelledArrays:
+    """The test split, memory-mapped. Raises as open_searchable does, and DataError for one without images."""
+    _, arrays = _open(config, "test", data_root, cache_root, lambda done, total: None)
+    if len(arrays.labels) == 0:
+        raise DataError(f'dataset "{config.dataset}": no image is left for the test split; add images')
+    return arrays
+
+
+def _check_counts(config: DataConfig, class_names: tuple[str, ...], labels: Labels) -> None:
+    """Raises DataError where stratified_split cannot give every class an image on both sides."""
+    counts = np.bincount(labels, minlength=len(class_names))
+    fewest = int(counts.argmin())
+    if counts[fewest] < 2:
+        raise DataError(
+            f'dataset "{config.dataset}": class "{class_names[fewest]}" has {counts[fewest]} images outside the test '
+            "split; add some until it has 2 or more"
+        )
+    taken = round(config.validation_fraction * len(labels))
+    for side, count, mend in (("validation", taken, "raise"), ("training", len(labels) - taken, "lower")):
+        if count < len(class_names):
+            raise DataError(
+                f"validation_fraction {config.validation_fraction}: {count} of {len(labels)} images for {side} are "
+                f"fewer than the {len(class_names)} classes; {mend} it or add images"
+            )
+
+
+def _open(
+    config: DataConfig, split: Literal["train", "test"], data_root: Path, cache_root: Path, on_progress: Progress
+) -> tuple[tuple[str, ...], LabelledArrays]:
+    source = find_source(config.dataset, data_root)
+    size = "native" if config.image_size is None else f"{config.image_size}px"
+    slug = f"{source.slug}.{size}"
+    key = hashlib.sha256(json.dumps([CACHE_VERSION, slug, source.fingerprint]).encode()).hexdigest()[:16]
+    entry = cache_root / f"{slug}.{key}"
+    try:
+        if not _is_intact(entry):
+            cache_root.mkdir(parents=True, exist_ok=True)
+            with FileLock(cache_root / f"{slug}.lock"):
+                if not _is_intact(entry):  # else another process has decoded it meanwhile
+                    _build(source, config.image_size, entry, slug, on_progress)
+        return _load(entry, split)
+    except OSError as error:
+        raise DataUnavailable(
+            f"{cache_root}: cannot keep decoded images there ({error.strerror or error}); make it writable or make room"
+        ) from error
+
+
+def _build(source: Source, image_size: int | None, entry: Path, slug: str, on_progress: Progress) -> None:
+    """Decodes aside and renames, under the lock of this slug: what is found half-made is of a process that died."""
+    aside = entry.with_name(f"{slug}.aside")
+    shutil.rmtree(aside, ignore_errors=True)
+    scratch = aside / "scratch"
+    scratch.mkdir(parents=True)
+    try:
+        _write(source.decode(scratch, image_size, on_progress), aside)
+        shutil.rmtree(scratch)
+        for outdated in entry.parent.glob(f"{slug}.*/"):
+            if outdated != aside:
+                shutil.rmtree(outdated, ignore_errors=True)
+        aside.rename(entry)
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+def _write(decoded: Decoded, folder: Path) -> None:
+    for split, rows in (("train", decoded.train), ("test", decoded.test)):
+        np.save(folder / f"{split}_labels.npy", decoded.labels[rows])
+        shape = (len(rows), *decoded.images.shape[1:])
+        images = np.lib.format.open_memmap(folder / f"{split}_images.npy", "w+", np.uint8, shape)
+        for chunk in chunks(images):
+            images[chunk] = decoded.images[rows[chunk]]
+        images.flush()
+    sizes = {}
+    for path in folder.glob("*.npy"):
+        with path.open("r+b") as file:
+            os.fsync(file.fileno())
+        sizes[path.name] = path.stat().st_size
+    content = {"class_names": decoded.class_names, "sizes": sizes}
+    with (folder / "meta.json").open("w") as meta:
+        json.dump({"content": content, "sha256": _checksum(content)}, meta)
+        meta.flush()
+        os.fsync(meta.fileno())
+
+
+def _checksum(content: object) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def _is_intact(entry: Path) -> bool:
+    try:
+        meta = json.loads((entry / "meta.json").read_bytes())
+        return meta["sha256"] == _checksum(meta["content"]) and all(
+            (entry / name).stat().st_size == size for name, size in meta["content"]["sizes"].items()
+        )
+    except (FileNotFoundError, ValueError, LookupError, TypeError):  # not there, or not as it was written
+        return False
+
+
+def _load(entry: Path, split: Literal["train", "test"]) -> tuple[tuple[str, ...], LabelledArrays]:
+    meta = json.loads((entry / "meta.json").read_bytes())
+    images = np.load(entry / f"{split}_images.npy", mmap_mode="r")
+    return tuple(meta["content"]["class_names"]), LabelledArrays(images, np.load(entry / f"{split}_labels.npy"))
+
+
+def chunks(images: Images) -> Iterator[slice]:
+    """Slices along N that keep memory small."""
+    step = max(1, _CHUNK_BYTES // math.prod(images.shape[1:]))
+    return (slice(start, start + step) for start in range(0, len(images), step))

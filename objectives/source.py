@@ -1,0 +1,74 @@
+"""What a data set is once it is read, and what every reader of one needs."""
+
+import hashlib
+import json
+import math
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import psutil
+from numpy.typing import NDArray
+from PIL import Image
+
+from objectives.errors import DataError
+from objectives.image_file import fitted
+from objectives.splits import Labels, Positions
+
+Images = NDArray[np.uint8]  # (N, C, H, W)
+Progress = Callable[[int, int], None]  # images done, images in all
+
+
+@dataclass(frozen=True, eq=False)
+class Decoded:
+    """A data set as it was read. Rows of `images` that stand in neither split could not be read."""
+
+    class_names: tuple[str, ...]
+    images: Images
+    labels: Labels
+    train: Positions  # validation is still part of it
+    test: Positions
+
+
+@dataclass(frozen=True)
+class Source:
+    """A data set on this machine: which it is, what tells that it has changed, and how to read it.
+
+    `decode(scratch, image_size, on_progress)` may leave files in the folder `scratch`; its images are mapped to them.
+    """
+
+    slug: str  # the part of a file name that tells this source from every other
+    fingerprint: str
+    decode: Callable[[Path, int | None, Progress], Decoded]
+
+
+def allocated(what: str, scratch: Path, count: int, shape: tuple[int, int, int]) -> Images:
+    """Room for `count` images (C, H, W) in a file in `scratch`.
+
+    Raises DataError first where they do not fit: a disk that runs full under a memory map ends the process by SIGBUS.
+    """
+    needed_bytes = count * math.prod(shape)
+    need = f"{what}: {count} images of {shape[1]} x {shape[2]} pixels need {needed_bytes / 1e9:.1f} GB"
+    if needed_bytes > (free := psutil.virtual_memory().available):
+        raise DataError(f"{need} of memory and {free / 1e9:.1f} GB are free; set a smaller image_size")
+    if 2 * needed_bytes > (free := shutil.disk_usage(scratch).free):  # here, and in the two splits
+        raise DataError(f"{need} twice in {scratch} and {free / 1e9:.1f} GB are free; make room or shrink image_size")
+    return np.lib.format.open_memmap(scratch / "images.npy", "w+", np.uint8, (count, *shape))
+
+
+def resized(what: str, images: Images, size: int | None, scratch: Path) -> Images:
+    """Every image (C, H, W) as a square of `size` pixels; `None` leaves them."""
+    if size is None:
+        return images
+    squares = allocated(what, scratch, len(images), (images.shape[1], size, size))
+    for image, row in zip(images, squares, strict=True):
+        picture = Image.fromarray(image[0] if len(image) == 1 else np.moveaxis(image, 0, -1))
+        row[:] = fitted(picture, size, size)
+    return squares
+
+
+def digest_of(value: Sequence[object]) -> str:
+    """SHA-256 of what JSON can say, in hex."""
+    return hashlib.sha256(json.dumps(value).encode()).hexdigest()

@@ -1,0 +1,63 @@
+"""Data made ready before anything depends on it: found, decoded, and enough for both splits; no torch."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from search.objective import Machine
+from search.spec import StudySpec
+
+LINES = 4  # in all, where no bar can be drawn
+
+
+def prepare_data(spec: StudySpec, machine: Machine, console: Console) -> None:
+    """Decodes the study's images unless this machine has them decoded already; `console` shows how far it is.
+
+    Raises:
+        DataError, DataUnavailable: the data cannot be used, or is not to be had.
+    """
+    if spec.data.dataset == "synthetic":
+        return
+    from objectives.cache import open_searchable
+
+    with decoding_shown(console) as show:
+        open_searchable(spec.data, machine.data_root, machine.cache_root, show)
+
+
+@contextmanager
+def decoding_shown(console: Console) -> Iterator[Callable[[int, int], None]]:
+    """`show(done, total)`: a bar on a terminal, a few lines elsewhere; nothing where it is not called.
+
+    >>> with decoding_shown(Console()) as show:
+    ...     show(500, 500)
+    decoded 500 images, once for this machine
+    """
+    bar = Progress(
+        TextColumn("decoding images"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        console=console,
+        transient=True,
+    )
+    task = bar.add_task("")
+    lines = 0
+
+    def show(done: int, total: int) -> None:
+        nonlocal lines
+        if done == total:
+            bar.live.stop()
+            console.print(f"decoded {total:,} images, once for this machine", highlight=False)
+        elif console.is_terminal:
+            bar.update(task, completed=done, total=total)
+            bar.start()
+        elif LINES * done // total > lines:
+            lines = LINES * done // total
+            console.print(f"decoded {done:,} of {total:,} images", highlight=False)
+
+    try:
+        yield show
+    finally:
+        bar.live.stop()

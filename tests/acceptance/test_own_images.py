@@ -1,0 +1,97 @@
+"""A folder of one's own images, as a user runs it: real processes, real files."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+
+def hypersearch(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-P", "-m", "hypersearch", *arguments],
+        cwd=folder,
+        env=os.environ | {"XDG_CACHE_HOME": str(folder / "cache")},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+
+
+def make(folder: Path, counts: dict[str, int], side: int = 4) -> None:
+    """So many images of colour noise in each sub-folder."""
+    random = np.random.RandomState(0)
+    for name, count in counts.items():
+        (folder / name).mkdir(parents=True)
+        for row in range(count):
+            pixels = random.randint(0, 256, (side, side, 3)).astype(np.uint8)
+            Image.fromarray(pixels).save(folder / name / f"{row}.png")
+
+
+@pytest.mark.parametrize(
+    ("counts", "expected"),
+    [
+        ({"a": 9}, "images: 1 sub-folders; give each of two or more classes a sub-folder of images"),
+        (
+            {"a": 2, "b": 2},
+            "validation_fraction 0.2: 1 of 4 images for validation are fewer than the 2 classes; "
+            "raise it or add images",
+        ),
+        (
+            {"a": 9, "b": 1},
+            'dataset "images:images": class "b" has 1 images outside the test split; add some until it has 2 or more',
+        ),
+    ],
+)
+def test_a_folder_that_cannot_be_searched_on_is_refused_and_nothing_is_created(
+    counts: dict[str, int], expected: str, tmp_path: Path
+) -> None:
+    make(tmp_path / "images", counts)
+    result = hypersearch(tmp_path, "run", "--dataset", "images:images", "--workers", "2")
+    assert result.returncode == 2
+    assert [line for line in result.stderr.splitlines() if not line.startswith("decoded ")] == [
+        f"hypersearch: {expected}"
+    ]
+    assert sorted(path.name for path in tmp_path.iterdir() if path.name != "cache") == ["images"]
+
+
+SPEC = """
+[study]
+name = "own"
+trials = 2
+pruner = "none"
+[data]
+dataset = "images:images"
+[training]
+epochs = 1
+[model]
+channels = [4, 8]
+hidden_units = 16
+"""
+
+
+@pytest.mark.parametrize("side", [1, 5])
+def test_workers_find_the_images_decoded_and_an_ended_study_needs_them_no_more(side: int, tmp_path: Path) -> None:
+    make(tmp_path / "images", {"a": 60, "b": 60}, side)
+    (tmp_path / "images" / "a" / "notes.txt").write_text("a cat")
+    (tmp_path / "own.toml").write_text(SPEC)
+    first = hypersearch(tmp_path, "run", "own.toml", "--workers", "2")
+    assert first.returncode == 0, first.stderr
+    lines = first.stderr.splitlines()
+    assert lines[:3] == [
+        "decoded 100 of 120 images",
+        "decoded 120 images, once for this machine",
+        "WARNING objectives.image_folder: images: 1 files or folders are no images or stand in no class: a/notes.txt",
+    ]
+    assert "decoded" not in "".join(lines[3:])
+    status = json.loads(hypersearch(tmp_path, "status", "own", "--json").stdout)
+    assert (status["finished"], status["failed"]) == (2, 0)
+    shutil.rmtree(tmp_path / "images")
+    again = hypersearch(tmp_path, "run", "own.toml")
+    assert (again.returncode, again.stderr) == (0, "study 'own' is finished: nothing is trained again\n")
