@@ -7,8 +7,10 @@ from functools import cached_property
 from search.analysis.effects import Effect, at_the_edge, observed_effects
 from search.analysis.equal_budget import Standing, after_trials, epochs_of, within_epochs
 from search.analysis.importance import Importances, importances
+from search.analysis.pruning import PruningRecord, pruning_record
 from search.analysis.ranking import incumbent, rank
 from search.document import Toml
+from search.methods import NoRule
 from search.space import Value, without_switches
 from search.spec import StudySpec
 from search.study import definition_keys, stored_spec
@@ -29,13 +31,14 @@ from storage.studies import find_study
 
 @dataclass(frozen=True)
 class Comparison:
-    """One study's trials in order of rank, and what each technique did as observed."""
+    """One study's trials in order of rank, what each technique did as observed, and what the pruner did."""
 
     record: StudyRecord
     spec: StudySpec
     trials: tuple[TrialRecord, ...]
     incumbent: TrialRecord | None
     effects: tuple[Effect, ...]
+    pruning: PruningRecord | None  # None: no trial is ever stopped early
 
     @property
     def edges(self) -> list[tuple[str, Value, float]]:
@@ -113,6 +116,9 @@ def compare_study(database: Database, name: str) -> Comparison:
         trials=tuple(rank(trials, spec.direction)),
         incumbent=incumbent(trials, spec.direction),
         effects=tuple(observed_effects(trials, spec.direction)),
+        pruning=None
+        if isinstance(spec.pruner.rule, NoRule)
+        else pruning_record(trials, spec.pruner.name, spec.training.epochs, spec.direction),
     )
 
 
@@ -156,7 +162,7 @@ def study_status(database: Database, name: str) -> Status:
     ends = [trial.ended_ms for trial in trials if trial.ended_ms is not None and trial.state != "running"]
     hours = (max(ends) - min(starts)) / 3_600_000 if ends and starts and record.finished else 0.0
     pace = record.finished / hours if hours > 0 else None
-    left = max(0, stored.budget.trials - record.finished) if stored.state == "open" else 0
+    left = max(0, spec.planned_trials - record.finished) if stored.state == "open" else 0
     return Status(
         record=record,
         spec=spec,

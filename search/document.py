@@ -128,9 +128,11 @@ class Table:
             return default
         return self._known(name, value, known, default)
 
-    def boolean(self, name: str) -> bool:
+    def boolean(self, name: str, default: bool = False) -> bool:
         value = self._take(name)
-        if value is not None and not isinstance(value, bool):
+        if value is None:
+            return default
+        if not isinstance(value, bool):
             self.fault(name, value, "must be true or false")
         return value is True
 

@@ -224,7 +224,7 @@ def _tally(database: Database, joined: JoinedStudy) -> Tally:
     best = incumbent(read_trials(database, joined.stored.study_id), joined.spec.direction)
     return new_tally(
         record.finished,
-        joined.spec.budget.trials,
+        joined.spec.planned_trials,
         None if best is None else best.value,
         joined.spec.direction == "maximize",
     )

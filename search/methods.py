@@ -20,10 +20,62 @@ class Random:
 
 
 @dataclass(frozen=True)
-class NoPruner:
+class GP:
+    """Gaussian process over all parameters; the first `startup_trials` finished ones are drawn at random."""
+
+    name: ClassVar[str] = "gp"
+    startup_trials: int = 10
+
+
+@dataclass(frozen=True)
+class QMC:
+    """Scrambled Sobol points: each trial takes the point of its number."""
+
+    name: ClassVar[str] = "qmc"
+
+
+@dataclass(frozen=True)
+class CMAES:
+    """Covariance matrix adaptation, over ranges that every trial has."""
+
+    name: ClassVar[str] = "cmaes"
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Every configuration once; a range is `points` values, evenly spaced on its own scale, its ends among them."""
+
+    name: ClassVar[str] = "grid"
+    points: int | None = None
+
+
+@dataclass(frozen=True)
+class BruteForce:
+    """Every configuration once, of a space that holds no more than it can count."""
+
+    name: ClassVar[str] = "brute_force"
+    points: ClassVar[None] = None
+
+
+Sampler = TPE | Random | GP | QMC | CMAES | Grid | BruteForce
+SAMPLERS: dict[str, type[Sampler]] = {kind.name: kind for kind in (TPE, Random, GP, QMC, CMAES, Grid, BruteForce)}
+
+
+@dataclass(frozen=True)
+class NoRule:
     """Every trial runs all epochs."""
 
     name: ClassVar[str] = "none"
+
+
+@dataclass(frozen=True)
+class Percentile:
+    """Stops a trial whose best value so far is not among the best `percentile` % of complete trials at that epoch."""
+
+    name: ClassVar[str] = "percentile"
+    percentile: float = 25.0
+    startup_trials: int = 5
+    min_epochs: int = 1
 
 
 @dataclass(frozen=True)
@@ -31,6 +83,7 @@ class Median:
     """Stops a trial whose best value so far is worse than the median of the complete trials at the same epoch."""
 
     name: ClassVar[str] = "median"
+    percentile: ClassVar[float] = 50.0
     startup_trials: int = 5
     min_epochs: int = 1
 
@@ -44,8 +97,55 @@ class ASHA:
     reduction_factor: int = 3
 
 
-Sampler = TPE | Random
-Pruner = NoPruner | Median | ASHA
+@dataclass(frozen=True)
+class Hyperband:
+    """Brackets of ASHA, each with a later first rung than the one before."""
 
-SAMPLERS: dict[str, type[Sampler]] = {kind.name: kind for kind in (TPE, Random)}
-PRUNERS: dict[str, type[Pruner]] = {kind.name: kind for kind in (NoPruner, Median, ASHA)}
+    name: ClassVar[str] = "hyperband"
+    min_epochs: int = 1
+    reduction_factor: int = 3
+
+
+@dataclass(frozen=True)
+class Threshold:
+    """Stops a trial whose value is below `lower` (of a loss: above `upper`) after min_epochs or later."""
+
+    name: ClassVar[str] = "threshold"
+    lower: float | None = None
+    upper: float | None = None
+    min_epochs: int = 1
+
+
+Comparing = Percentile | Median | ASHA | Hyperband  # with other trials
+
+
+@dataclass(frozen=True)
+class Patient:
+    """What `of` would stop is stopped only when it has not improved for `patience` epochs."""
+
+    name: ClassVar[str] = "patient"
+    patience: int = 2
+    of: Comparing | Threshold = Median()
+
+
+Rule = NoRule | Comparing | Threshold | Patient
+RULES: dict[str, type[Rule]] = {
+    kind.name: kind for kind in (NoRule, Median, Percentile, ASHA, Hyperband, Patient, Threshold)
+}
+
+
+@dataclass(frozen=True)
+class Pruner:
+    """By which rule trials are stopped early, and how far it is trusted.
+
+    `audit` is the share of trials due to be stopped that run all epochs all the same, to see what stopping costs.
+    """
+
+    rule: Rule
+    audit: float = 0.1
+    like_with_like: bool = True  # only trials with as much annealing to come, and as regularized, are compared
+
+    @property
+    def name(self) -> str:
+        """Of the rule."""
+        return self.rule.name

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TypeVar
 
 from search.analysis.importance import FEWEST, Importances
+from search.analysis.pruning import FEW_AUDITS, PruningRecord
 from search.answers import Comparison, Status, parameters
 from search.live import Page, duration, shown
 from search.space import SearchSpace, Value
@@ -22,6 +23,7 @@ END_REASONS = {
     "target": "its target is reached",
     "failures": "too many trials failed",
     "stopped": "it was stopped",
+    "exhausted": "every configuration has been run",
 }
 
 
@@ -109,11 +111,29 @@ def compare_document(comparison: Comparison, *, timings: bool) -> dict[str, Json
         "trials": [trial_document(trial, timings) for trial in comparison.trials],
         "techniques": techniques,
         "importances": _importances_document(comparison.importances),
+        "pruning": None if comparison.pruning is None else _pruning_document(comparison.pruning, timings),
     }
 
 
 def _importances_document(found: Importances | None) -> Json:
     return None if found is None else {name: round(share, 6) for name, share in found.shares}
+
+
+def _pruning_document(pruning: PruningRecord, timings: bool) -> Json:
+    document: dict[str, Json] = {
+        "pruner": pruning.pruner,
+        "stopped": pruning.stopped,
+        "epochs": pruning.epochs,
+        "epochs_saved": pruning.epochs_saved,
+        "share_saved": pruning.share_saved,
+        "audited": pruning.audited,
+        "audited_better": pruning.better,
+        "better_share_bound": pruning.bound,
+        "few_audits": pruning.has_few_audits,
+    }
+    if timings:
+        document["seconds_saved"] = pruning.seconds_saved
+    return document
 
 
 def trial_document(trial: TrialRecord, timings: bool) -> dict[str, Json]:
@@ -279,7 +299,7 @@ def incumbent_text(trial: TrialRecord | None, metric: str) -> str:
 
 
 def compare_text(comparison: Comparison) -> str:
-    """`compare`: the ranking, then what each technique did."""
+    """`compare`: the ranking, then what each technique did, then what the pruner did."""
     rows = [
         (
             str(place),
@@ -293,6 +313,8 @@ def compare_text(comparison: Comparison) -> str:
     ]
     ranking = table(("rank", "trial", "state", comparison.spec.metric, "epochs", "parameters"), rows)
     parts = [state_text(comparison.record), ranking, effects_text(comparison), importances_text(comparison)]
+    if comparison.pruning is not None:
+        parts.append(pruning_text(comparison.pruning))
     return "\n\n".join(parts)
 
 
@@ -307,6 +329,23 @@ def importances_text(comparison: Comparison) -> str:
         f"importances (PED-ANOVA: what tells the best {found.best} of the {found.complete} complete trials from the "
         f"others, in shares of 1{left_out})\n{table(('hyperparameter', 'share'), rows)}"
     )
+
+
+def pruning_text(pruning: PruningRecord) -> str:
+    """What stopping trials early saved, and what it may have cost."""
+    saved = (
+        f"pruning ({pruning.pruner}): {pruning.stopped} trials were stopped, which saved {pruning.epochs_saved} of "
+        f"{pruning.epochs + pruning.epochs_saved} epochs ({100 * pruning.share_saved:.0f} %)"
+    )
+    if not pruning.audited:
+        return f"{saved}\naudits: no trial that was due to be stopped has run to its end yet; what it cost is unknown"
+    audits = (
+        f"audits: of {pruning.audited} that were due to be stopped and ran to their end, {pruning.better} ended better "
+        "than the best of all others"
+    )
+    if pruning.has_few_audits:
+        return f"{saved}\n{audits}; with fewer than {FEW_AUDITS} audits that says little of the stopped ones"
+    return f"{saved}\n{audits}: at most {100 * pruning.bound:.0f} % of the stopped ones would have (95 % confidence)"
 
 
 def _settings(values: dict[str, Value]) -> str:
@@ -359,6 +398,8 @@ def summary_text(comparison: Comparison) -> str:
     lines += [
         f"  hypersearch compare {name}      every trial, ranked",
         "  hypersearch dashboard      curves and plots in the browser",
-        f"  hypersearch run --study {name} --trials {comparison.record.stored.budget.trials * 2}      search on",
     ]
+    if comparison.record.stored.end_reason != "exhausted":
+        more = comparison.record.stored.budget.trials * 2
+        lines.append(f"  hypersearch run --study {name} --trials {more}      search on")
     return "\n".join(lines)

@@ -3,15 +3,38 @@
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Literal
 
 from objectives.data_config import DataConfig
 from objectives.names import DATASETS, DECAY_SCOPES, IMAGES_PREFIX, METRIC_DIRECTIONS, PRECISIONS
 from search.document import Document, SpecError, Table, Toml, one_of
-from search.methods import ASHA, PRUNERS, SAMPLERS, TPE, Median, NoPruner, Pruner, Random, Sampler
-from search.space import PARAMETERS, Limits, SearchSpace
+from search.enumeration import Schedule, uncounted
+from search.flat import flat_domains
+from search.methods import (
+    ASHA,
+    CMAES,
+    GP,
+    QMC,
+    RULES,
+    SAMPLERS,
+    TPE,
+    BruteForce,
+    Comparing,
+    Grid,
+    Hyperband,
+    Median,
+    NoRule,
+    Patient,
+    Percentile,
+    Pruner,
+    Random,
+    Rule,
+    Sampler,
+    Threshold,
+)
+from search.space import PARAMETERS, SWITCHES, Choice, Limits, SearchSpace
 from search.space_document import Trial, domain_to_toml, read_space, read_trial
 from storage.studies import Budget
 
@@ -19,6 +42,8 @@ DEFAULT_STUDY = "mnist-5k-default"
 NAME_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 DEFINITION_VERSION = 2
 BUDGET_KEYS = ("trials", "timeout", "target")
+_WRAPPED = tuple(name for name in RULES if name not in ("none", "patient"))  # what patience may wrap
+_PERCENT = Limits(0.0, 100.0, low_open=True, high_open=True)
 NOT_DEFINING = (*BUDGET_KEYS, "priority")  # what two specs of one study may differ in
 
 
@@ -67,6 +92,23 @@ class StudySpec:
         """Which way the metric is better."""
         return METRIC_DIRECTIONS[self.metric]
 
+    @property
+    def most_trials(self) -> int | None:
+        """How many trials the sampler can make at all; `None`: as many as the budget asks for."""
+        if isinstance(self.sampler, Grid | BruteForce):
+            return self.schedule(self.sampler.points).size
+        return None
+
+    @property
+    def planned_trials(self) -> int:
+        """How many finished trials the study is for."""
+        most = self.most_trials
+        return self.budget.trials if most is None else min(most, self.budget.trials)
+
+    def schedule(self, points: int | None) -> Schedule:
+        """Which trial takes which configuration, where each is run once."""
+        return Schedule(self.space, points, self.first_trials, self.seed)
+
     def definition(self) -> str:
         """All but the budget as canonical JSON: what the storage holds and what workers read."""
         document = self.to_document()
@@ -91,7 +133,7 @@ class StudySpec:
         if self.priority:
             study["priority"] = self.priority
         study["sampler"] = _named_table(self.sampler)
-        study["pruner"] = _named_table(self.pruner)
+        study["pruner"] = _pruner_table(self.pruner)
         data: Document = {
             "dataset": self.data.dataset,
             "validation_fraction": self.data.validation_fraction,
@@ -118,8 +160,26 @@ class StudySpec:
         return document
 
 
-def _named_table(method: Sampler | Pruner) -> Document:
-    return {"name": method.name} | {field.name: getattr(method, field.name) for field in fields(method)}
+def _named_table(method: Sampler | Rule) -> Document:
+    table: Document = {"name": method.name}
+    for field in fields(method):
+        value = getattr(method, field.name)
+        if value is not None:
+            table[field.name] = _named_table(value) if field.name == "of" else value
+    return table
+
+
+def _pruner_table(pruner: Pruner) -> Document:
+    table = _named_table(pruner.rule)
+    if not isinstance(pruner.rule, NoRule):
+        table["audit"] = pruner.audit
+    if _compares(pruner.rule):
+        table["like_with_like"] = pruner.like_with_like
+    return table
+
+
+def _compares(rule: Rule) -> bool:
+    return isinstance(rule.of if isinstance(rule, Patient) else rule, Comparing)
 
 
 def parse_definition(definition: str, name: str, budget: Budget, priority: int = 0) -> StudySpec:
@@ -162,19 +222,20 @@ def _read_spec(root: "Table") -> StudySpec:
     study, data = root.table("study"), root.table("data")
     training, model = root.table("training"), root.table("model")
     epochs = training.integer("epochs", 8, low=1)
+    metric = study.option("metric", "accuracy", tuple(METRIC_DIRECTIONS))
     config = _read_data(data)
     space = read_space(root.table("space"), config.dataset)
     spec = StudySpec(
         name=_read_name(study),
         seed=study.integer("seed", 0, low=0, high=2**32 - 1),
-        metric=study.option("metric", "accuracy", tuple(METRIC_DIRECTIONS)),
+        metric=metric,
         budget=Budget(
             trials=study.integer("trials", 40, low=1),
             timeout_seconds=study.duration("timeout"),
             target=study.optional_number("target"),
         ),
-        sampler=_read_sampler(study),
-        pruner=_read_pruner(study, epochs),
+        sampler=_read_sampler(study, space),
+        pruner=_read_pruner(study, epochs, METRIC_DIRECTIONS[metric]),
         data=config,
         training=TrainingConfig(
             epochs=epochs,
@@ -220,35 +281,106 @@ def _read_data(data: "Table") -> DataConfig:
     )
 
 
-def _read_sampler(study: "Table") -> Sampler:
+def _read_sampler(study: "Table", space: SearchSpace) -> Sampler:
     name, options = study.method("sampler", "tpe", tuple(SAMPLERS))
+    faults = len(study.faults)
     sampler: Sampler
     match name:
         case "random":
             sampler = Random()
+        case "gp":
+            sampler = GP(startup_trials=options.integer("startup_trials", GP.startup_trials, low=0))
+        case "qmc":
+            sampler = QMC()
+        case "cmaes":
+            sampler = CMAES()
+        case "grid":
+            sampler = Grid(points=options.optional_integer("points", low=2, high=1000))
+        case "brute_force":
+            sampler = BruteForce()
         case _:
             sampler = TPE(startup_trials=options.integer("startup_trials", TPE.startup_trials, low=0))
     options.refuse_the_rest()
+    if len(study.faults) == faults and (mend := _cannot_sample(sampler, space)) is not None:
+        study.fault("sampler", name, mend)
     return sampler
 
 
-def _read_pruner(study: "Table", epochs: int) -> Pruner:
-    name, options = study.method("pruner", "asha", tuple(PRUNERS))
-    # A quarter of the run before the first judgement: schedules and penalties have shown little before.
-    min_epochs = max(1, round(epochs / 4))
-    pruner: Pruner
-    match name:
-        case "none":
-            pruner = NoPruner()
-        case "median":
-            pruner = Median(
-                startup_trials=options.integer("startup_trials", Median.startup_trials, low=0),
-                min_epochs=options.integer("min_epochs", min_epochs, low=1),
-            )
-        case _:
-            pruner = ASHA(
-                min_epochs=options.integer("min_epochs", min_epochs, low=1),
-                reduction_factor=options.integer("reduction_factor", ASHA.reduction_factor, low=2),
-            )
+def _cannot_sample(sampler: Sampler, space: SearchSpace) -> str | None:
+    """Why the sampler cannot search the space, and what to do."""
+    if isinstance(sampler, Grid | BruteForce) and (ranges := uncounted(space, sampler.points)):
+        instead = ', or sampler = { name = "grid", points = 3 }'
+        return f"cannot count a range: give lists of values for {_some(ranges)}{instead}"
+    if not isinstance(sampler, CMAES):
+        return None
+    flat = flat_domains(space)
+    choices = [
+        SWITCHES[name].name if name in SWITCHES else name for name, domain in flat.items() if isinstance(domain, Choice)
+    ]
+    if choices:
+        return f"searches ranges that every trial has: pin {_some(choices)}, or use tpe or gp"
+    return None if flat else "has nothing to search: give a parameter a range"
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+
+
+def _read_pruner(study: "Table", epochs: int, direction: str) -> Pruner:
+    name, options = study.method("pruner", "asha", tuple(RULES))
+    rule = _read_rule(name, options, epochs, direction)
+    pruner = Pruner(
+        rule,
+        audit=0.0 if isinstance(rule, NoRule) else options.number("audit", Pruner.audit, Limits(0.0, 1.0)),
+        like_with_like=_compares(rule) and options.boolean("like_with_like", Pruner.like_with_like),
+    )
     options.refuse_the_rest()
     return pruner
+
+
+def _read_rule(name: str, options: "Table", epochs: int, direction: str) -> Rule:
+    # A quarter of the run before the first judgement: schedules and penalties have shown little before.
+    quarter = max(1, round(epochs / 4))
+    match name:
+        case "none":
+            return NoRule()
+        case "median":
+            return Median(
+                startup_trials=options.integer("startup_trials", Median.startup_trials, low=0),
+                min_epochs=options.integer("min_epochs", quarter, low=1),
+            )
+        case "percentile":
+            return Percentile(
+                percentile=options.number("percentile", Percentile.percentile, _PERCENT),
+                startup_trials=options.integer("startup_trials", Percentile.startup_trials, low=0),
+                min_epochs=options.integer("min_epochs", quarter, low=1),
+            )
+        case "hyperband":
+            return Hyperband(
+                min_epochs=options.integer("min_epochs", Hyperband.min_epochs, low=1),
+                reduction_factor=options.integer("reduction_factor", Hyperband.reduction_factor, low=2),
+            )
+        case "threshold":
+            return _read_threshold(options, quarter, direction)
+        case "patient":
+            inner_name, inner_options = options.method("of", "median", _WRAPPED)
+            inner = _read_rule(inner_name, inner_options, epochs, direction)
+            inner_options.refuse_the_rest()
+            assert isinstance(inner, Comparing | Threshold)
+            return Patient(patience=options.integer("patience", quarter, low=1), of=inner)
+        case _:
+            return ASHA(
+                min_epochs=options.integer("min_epochs", quarter, low=1),
+                reduction_factor=options.integer("reduction_factor", ASHA.reduction_factor, low=2),
+            )
+
+
+def _read_threshold(options: "Table", min_epochs: int, direction: str) -> Threshold:
+    lower, upper = options.optional_number("lower"), options.optional_number("upper")
+    needed, other = ("lower", "upper") if direction == "maximize" else ("upper", "lower")
+    bound, wrong = (lower, upper) if direction == "maximize" else (upper, lower)
+    if wrong is not None:
+        options.fault(other, wrong, f"would stop the best trials: this metric needs {needed}")
+    elif bound is None:
+        options.fault("name", "threshold", f"needs {needed}, the value beyond which a trial is stopped")
+    return Threshold(lower, upper, options.integer("min_epochs", min_epochs, low=1))

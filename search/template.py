@@ -17,8 +17,8 @@ trials = 40                    # finished trials to end with
 # timeout = "2h"               # end after that time
 # target = 0.99                # end when a trial reaches it
 # priority = 0                 # workers of several studies serve the highest first
-sampler = "tpe"                # tpe or random
-pruner = "asha"                # none, median or asha
+sampler = "tpe"                # tpe, gp, cmaes, random, qmc, grid or brute_force
+pruner = "asha"                # none, asha, hyperband, median, percentile, patient or threshold
 
 [data]
 dataset = "mnist-5k"           # one of the names in docs/data.md, or images:FOLDER (one sub-folder per class)

@@ -19,7 +19,7 @@ from search.artifacts import IncumbentArtifacts
 from search.events import EpochFinished, Event, TrialFinished, TrialOutcome, TrialStarted
 from search.live import duration
 from search.objective import Objective
-from search.pruners import build_pruner
+from search.pruners import due_attribute, due_epoch, is_audited, is_due
 from search.samplers import Configuration, build_sampler, derived_seed, draw
 from search.space import Value, to_hyperparameters, without_switches
 from search.spec import StudySpec
@@ -66,6 +66,8 @@ class Trial:
         self._checkpoints = CheckpointFolder(folder, held.attempt)
         self._parameters: dict[str, Value] = {}
         self._values: dict[int, float] = {}  # of the study's metric, by epoch
+        self._due: int | None = None  # the epoch after which the pruner would stop it
+        self._audited = is_audited(spec, held.number)
         self._spent_seconds = 0.0  # in epochs of earlier attempts that are kept
         self._warned = False
 
@@ -94,6 +96,12 @@ class Trial:
         self._load()
         configuration = self._configuration()
         self._parameters = without_switches(configuration.values)
+        if self._due is not None and not self._audited:  # its worker died before it could end it
+            self._values = {
+                epoch: value for epoch, value in self._frozen.intermediate_values.items() if epoch <= self._due
+            }
+            yield self._end("pruned", self._values[self._due], self._by_pruner())
+            return
         started = self._place.monotonic()
 
         def pulse() -> None:
@@ -134,22 +142,25 @@ class Trial:
             yield EpochFinished(self._held.number, measurement, value)
             if measurement.epoch == self._spec.training.epochs:
                 continue
+            if state == "ended":
+                yield self._end("pruned", value, "the study ended")
+                return
+            if self._due is not None and not self._audited:
+                yield self._end("pruned", value, self._by_pruner())
+                return
             if state == "paused":
                 self._hand_back()
                 yield self._finished("handed back", None, "the study is paused")
-                return
-            if (stop := self._stop_reason(state)) is not None:
-                yield self._end("pruned", value, stop)
                 return
 
     def _load(self) -> None:
         self._study = optuna.load_study(
             study_name=self._held.stored.name,
             storage=self._storage,
-            sampler=build_sampler(self._spec.sampler, self._spec.seed, self._held.number),
-            pruner=build_pruner(self._spec.pruner),
+            sampler=build_sampler(self._spec, self._held.number),
         )
         self._frozen = new_trial(self._held) if self._held.is_new else self._storage.get_trial(self._held.trial_id)
+        self._due = due_epoch(self._frozen)
 
     def _configuration(self) -> Configuration:
         """The recorded configuration of a trial that was taken over, or a fresh one, recorded."""
@@ -198,9 +209,11 @@ class Trial:
 
     def _record(self, training: ResumableTraining, measurement: Measurement) -> StudyState:
         value = measurement.metric(self._spec.metric)
+        # Judged before it is recorded: the verdict goes with the report, and whoever takes the trial over keeps to it.
+        verdict = self._judge(measurement.epoch, value)
         saved = self._save(training)
         try:
-            state = self._leases.report(self._held, measurement, value, saved)
+            state = self._leases.report(self._held, measurement, value, saved, verdict)
         except LeaseLost:
             with self._files_matter_less_than_the_trial():
                 if saved is not None:
@@ -231,11 +244,22 @@ class Trial:
                 error.strerror,
             )
 
-    def _stop_reason(self, state: StudyState) -> str | None:
-        if state == "ended":
-            return "the study ended"
-        self._frozen.intermediate_values = self._values
-        return f"by {self._spec.pruner.name}" if self._study.pruner.prune(self._study, self._frozen) else None
+    def _judge(self, epoch: int, value: float) -> dict[str, str]:
+        """What to record where the trial is due to be stopped, for the first time and before its last epoch."""
+        self._frozen.intermediate_values = self._values | {epoch: value}
+        if self._due is not None or epoch == self._spec.training.epochs:
+            return {}
+
+        def read() -> list[FrozenTrial]:
+            return self._storage.get_all_trials(self._held.stored.study_id, deepcopy=False)
+
+        if not is_due(self._spec, self._frozen, read):
+            return {}
+        self._due = epoch
+        return due_attribute(epoch)
+
+    def _by_pruner(self) -> str:
+        return f"by {self._spec.pruner.name}"
 
     def _end(
         self,

@@ -127,10 +127,11 @@ class _Loop:
             NothingToTake, StudyDeleted: as TrialLeases.acquire.
             DataError, DataUnavailable, DeviceError: the study cannot be served on this machine.
         """
+        most = joined.spec.most_trials
         if joined.stored.uid != self._uid:
-            self._place.leases.look(joined.stored)
+            self._place.leases.look(joined.stored, most)
             self._get_ready(joined)
-        return self._place.leases.acquire(joined.stored)
+        return self._place.leases.acquire(joined.stored, most)
 
     def _get_ready(self, joined: JoinedStudy) -> None:
         self._uid, self._objective = None, None  # the data of the study before goes first

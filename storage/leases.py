@@ -34,6 +34,7 @@ from storage.schema import (
     worker,
 )
 from storage.studies import (
+    Counts,
     StoredStudy,
     StudyState,
     count_trials,
@@ -41,6 +42,7 @@ from storage.studies import (
     end_if_due,
     end_locked_if_due,
     lock_study,
+    move,
     read_state,
 )
 from storage.transactions import Result, Step
@@ -198,36 +200,38 @@ class TrialLeases:
         """From now on the worker computes there."""
         self.worker = replace(self.worker, device=device, threads=threads)
 
-    def acquire(self, stored: StoredStudy) -> Lease:
+    def acquire(self, stored: StoredStudy, most: int | None = None) -> Lease:
         """Takes up a trial that its worker handed back or died over, else a new one if the budget has room.
+
+        `most`: so many trials can be made at all, failed ones included; after these the study ends as exhausted.
 
         Raises:
             NothingToTake: the study is not open, or all that is left is held by others.
             StudyDeleted: the study is gone.
         """
         if self._waits:
-            self.look(stored)
+            self.look(stored, most)
         taken: Lease | None = None
         while taken is None:
             try:
-                taken = self._transactions.persist(lambda repeated: self._create(stored))
+                taken = self._transactions.persist(lambda repeated: self._create(stored, most))
             except _NoRoom:
                 self._waits = True
-                raise self._nothing(stored) from None
+                raise self._nothing(stored, most) from None
             except _Takeable:
                 taken = self._transactions.persist(lambda repeated: self._take_over(stored, "open"))
         self._waits = False
         return taken
 
-    def look(self, stored: StoredStudy) -> None:
+    def look(self, stored: StoredStudy, most: int | None = None) -> None:
         """Whether `acquire` is worth its lock now: it may still find that others were first.
 
         Raises:
             NothingToTake: the study is not open, or all that is left is held by others.
             StudyDeleted: the study is gone.
         """
-        if not self._transactions.persist(lambda repeated: self._has_something(stored)):
-            raise self._nothing(stored)
+        if not self._transactions.persist(lambda repeated: self._has_something(stored, most)):
+            raise self._nothing(stored, most)
 
     def settle(self, stored: StoredStudy) -> int:
         """Ends the trials of an ended study that nobody works on any more; returns how many are still held.
@@ -264,7 +268,7 @@ class TrialLeases:
             expired = connection.execute(select(lease).where(lease.c.owner.is_not(None), gone_by)).all()
         self.watch.see(expired)
 
-    def _has_something(self, stored: StoredStudy) -> bool:
+    def _has_something(self, stored: StoredStudy, most: int | None) -> bool:
         with self._transactions.read() as connection:
             state, timed_out = read_state(connection, stored)
             leases = connection.execute(_leases_of(stored)).all()
@@ -273,21 +277,28 @@ class TrialLeases:
             if self._takeable(leases):
                 return True
             budget = connection.scalar(select(study.c.trials).where(study.c.study_id == stored.study_id)) or 0
-            return count_trials(connection, stored.study_id).finished + len(leases) < budget
+            counts = count_trials(connection, stored.study_id)
+            return counts.finished + len(leases) < budget and not _exhausted(counts, len(leases), most)
 
-    def _nothing(self, stored: StoredStudy) -> NothingToTake:
+    def _nothing(self, stored: StoredStudy, most: int | None) -> NothingToTake:
         def end(repeated: bool) -> NothingToTake:
             with self._transactions.read() as connection:
                 state, timed_out = read_state(connection, stored)
                 leased = len(connection.execute(_leases_of(stored)).all())
             if state == "open" and (timed_out or not leased):
                 with self._transactions.write() as connection:
-                    state = end_if_due(connection, stored)
+                    row = lock_study(connection, stored)
+                    state = end_locked_if_due(connection, row)
+                    counts = count_trials(connection, stored.study_id)
+                    leased = len(connection.execute(_leases_of(stored)).all())
+                    if state == "open" and not leased and _exhausted(counts, leased, most):
+                        move(connection, row, "ended", "exhausted" if counts.finished else "failures")
+                        state = "ended"
             return NothingToTake(state, leased)
 
         return self._transactions.persist(end)
 
-    def _create(self, stored: StoredStudy) -> Lease:
+    def _create(self, stored: StoredStudy, most: int | None) -> Lease:
         taken: list[Lease] = []
 
         def room_is_left(connection: Connection) -> None:
@@ -298,7 +309,7 @@ class TrialLeases:
                 raise _Takeable
             if row.state != "open" or due(row, counts) is not None:
                 raise _NoRoom
-            if counts.finished + len(leases) >= row.trials:
+            if counts.finished + len(leases) >= row.trials or _exhausted(counts, len(leases), most):
                 raise _NoRoom
 
         def insert_lease(connection: Connection) -> None:
@@ -436,9 +447,16 @@ class TrialLeases:
         self._transactions.persist(insert)
 
     def report(
-        self, held: Lease, metrics: EpochMetrics, value: float, checkpoint: CheckpointName | None = None
+        self,
+        held: Lease,
+        metrics: EpochMetrics,
+        value: float,
+        checkpoint: CheckpointName | None = None,
+        system_attributes: Mapping[str, str] | None = None,
     ) -> StudyState:
         """Records an epoch and `value`, the study's metric (Optuna's intermediate value); returns the study's state.
+
+        `system_attributes` are what is known of the trial since this epoch, as JSON texts.
 
         Raises:
             LeaseLost: the trial is not this owner's.
@@ -467,8 +485,11 @@ class TrialLeases:
                     connection.execute(epoch.delete().where(of_trial, epoch.c.epoch == metrics.epoch))
                     of_trial = reports.c.trial_id == held.trial_id
                     connection.execute(reports.delete().where(of_trial, reports.c.step == metrics.epoch))
+                    if system_attributes:
+                        _delete_attributes(connection, held, system_attributes)
                 connection.execute(epoch.insert(), row)
                 connection.execute(reports.insert(), reported)
+                _insert_attributes(connection, held, system_attributes or {})
                 return read_state(connection, held.stored)
 
         try:
@@ -645,6 +666,10 @@ class TrialLeases:
         )
 
 
+def _exhausted(counts: Counts, leased: int, most: int | None) -> bool:
+    return most is not None and counts.finished + counts.failed + leased >= most
+
+
 def _leases_of(stored: StoredStudy) -> Select[tuple[object, ...]]:
     return (
         select(lease, optuna_trials.c.number, optuna_trials.c.state)
@@ -671,6 +696,11 @@ def _insert_attributes(connection: Connection, held: Lease, texts: Mapping[str, 
             table.insert(),
             [{"trial_id": held.trial_id, "key": key, "value_json": text} for key, text in texts.items()],
         )
+
+
+def _delete_attributes(connection: Connection, held: Lease, keys: Iterable[str]) -> None:
+    table = optuna_system_attributes
+    connection.execute(table.delete().where(table.c.trial_id == held.trial_id, table.c.key.in_(list(keys))))
 
 
 def _where_held(statement: Update, held: Lease) -> Update:

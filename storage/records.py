@@ -26,6 +26,7 @@ from storage.studies import StoredStudy, count_trials, select_studies
 
 ParameterValue = str | int | float | bool | None
 UNFINISHED = ("RUNNING", "WAITING")
+DUE_KEY = "hypersearch:due"  # of the epoch after which a trial was found due to be stopped early
 ARTIFACT_PREFIX = "artifacts:"  # of the keys by which Optuna names a trial's artifacts
 TrialState = Literal["complete", "pruned", "failed", "running"]
 _STATES: dict[str, TrialState] = {
@@ -86,6 +87,7 @@ class TrialRecord:
     reason: str | None
     started_ms: int | None
     ended_ms: int | None
+    due_epoch: int | None = None  # after which the pruner would stop it; an audited trial goes on all the same
 
     @property
     def validation_loss(self) -> float | None:
@@ -325,7 +327,7 @@ def read_workers(database: Database) -> list[WorkerRecord]:
 
 @persistent
 def read_trials(database: Database, study_id: int) -> list[TrialRecord]:
-    """Every trial of the study by number, with parameters, epochs and the last attempt: four queries in one view."""
+    """Every trial of the study by number, with parameters, epochs and the last attempt: five queries in one view."""
     of_study = optuna_trials.c.study_id == study_id
     with database.transactions.snapshot() as connection:
         values: dict[int, list[float]] = defaultdict(list)
@@ -350,6 +352,15 @@ def read_trials(database: Database, study_id: int) -> list[TrialRecord]:
             .order_by(epoch.c.trial_id, epoch.c.epoch)
         ):
             epochs[row.trial_id].append(EpochRecord(*row[1:]))
+        attributes = optuna_system_attributes
+        due = {
+            row.trial_id: int(row.value_json)
+            for row in connection.execute(
+                select(attributes.c.trial_id, attributes.c.value_json)
+                .join(optuna_trials, (optuna_trials.c.trial_id == attributes.c.trial_id) & of_study)
+                .where(attributes.c.key == DUE_KEY)
+            )
+        }
         rows = connection.execute(
             select(optuna_trials, attempt)
             .outerjoin(attempt, attempt.c.trial_id == optuna_trials.c.trial_id)
@@ -371,6 +382,7 @@ def read_trials(database: Database, study_id: int) -> list[TrialRecord]:
             reason=row.reason,
             started_ms=row.started_ms,
             ended_ms=row.ended_ms,
+            due_epoch=due.get(row.trial_id),
         )
         for row in last_attempts.values()
     ]

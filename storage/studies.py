@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from optuna.storages import BaseStorage
 
 StudyState = Literal["open", "paused", "ended"]
-EndReason = Literal["trials", "timeout", "target", "failures", "stopped"]
+EndReason = Literal["trials", "timeout", "target", "failures", "stopped", "exhausted"]
 
 # Which state may follow which, and what brings it there.
 TRANSITIONS: dict[StudyState, tuple[StudyState, ...]] = {

@@ -57,10 +57,10 @@ def spec_check(
             seconds = seconds_per_epoch(database, spec)
     except StorageUnavailable:  # a spec can be checked before there is a database: nothing is recorded yet
         seconds = None
-    epochs = spec.budget.trials * spec.training.epochs
+    epochs = spec.planned_trials * spec.training.epochs
     long = "unknown, nothing like it is recorded" if seconds is None else f"up to {duration(seconds * epochs)}"
     print(
-        f"{file}: study {spec.name}, {spec.budget.trials} trials of {spec.training.epochs} epochs "
+        f"{file}: study {spec.name}, {spec.planned_trials} trials of {spec.training.epochs} epochs "
         f"(at most {epochs} epochs; fewer where trials are pruned), time: {long}"
     )
 

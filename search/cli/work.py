@@ -24,7 +24,7 @@ from search.cli.common import (
     settings,
 )
 from search.cli.completion import among, study_names
-from search.methods import PRUNERS, SAMPLERS
+from search.methods import RULES, SAMPLERS
 
 if TYPE_CHECKING:
     from search.crew import Crew
@@ -49,7 +49,7 @@ SamplerOption = Annotated[
     str | None, typer.Option(metavar="NAME", help=f"{', '.join(SAMPLERS)}.", autocompletion=among(SAMPLERS))
 ]
 PrunerOption = Annotated[
-    str | None, typer.Option(metavar="NAME", help=f"{', '.join(PRUNERS)}.", autocompletion=among(PRUNERS))
+    str | None, typer.Option(metavar="NAME", help=f"{', '.join(RULES)}.", autocompletion=among(RULES))
 ]
 ChangesOption = Annotated[
     list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Any key of the spec; repeatable.")

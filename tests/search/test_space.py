@@ -44,7 +44,7 @@ def test_each_list_of_names_is_what_the_space_offers() -> None:
     assert PARAMETERS["initializer"].options == model_names.INITIALIZERS
     assert PARAMETERS["normalization"].options == model_names.NORMALIZATIONS
     assert set(methods.SAMPLERS) == set(samplers.SAMPLERS)
-    assert set(methods.PRUNERS) == set(pruners.PRUNERS)
+    assert set(methods.RULES) == set(pruners.RULES)
     assert "weight_decay" in TECHNIQUES
 
 

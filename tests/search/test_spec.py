@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from search.document import SpecError
-from search.space import Choice, Off, Range
+from search.document import Document, SpecError, Toml
+from search.methods import ASHA, RULES, SAMPLERS, Hyperband, Median, Patient, Rule
+from search.space import PARAMETERS, Choice, Off, Range
 from search.space_document import domain_to_toml
 from search.spec import parse_definition, parse_spec
 from search.template import starting_spec
@@ -37,7 +38,42 @@ MALFORMED = [
     ("[study]\nsampler = 3", "study.sampler = 3: must be a name"),
     ('[study]\nsampler = { name = "tpe", startup = 3 }', "study.sampler.startup = 3: unknown key"),
     ('[study]\nsampler = { name = "random", startup_trials = 3 }', "study.sampler.startup_trials = 3: unknown key"),
-    ('[study]\npruner = "hyperbandd"', 'study.pruner = "hyperbandd": use one of none, median, asha'),
+    (
+        '[study]\nsampler = { name = "tpe", startup_trials = -1 }',
+        "study.sampler.startup_trials = -1: must be 0 or more",
+    ),
+    ('[study]\nsampler = { name = "grid", points = 1 }', "study.sampler.points = 1: must be from 2 to 1000"),
+    (
+        '[study]\nsampler = "grid"',
+        'study.sampler = "grid": cannot count a range: give lists of values for sgd.learning_rate, sgd.momentum, ',
+    ),
+    ('[study]\nsampler = "brute_force"', 'study.sampler = "brute_force": cannot count a range: give lists of values'),
+    (
+        '[study]\nsampler = "cmaes"',
+        'study.sampler = "cmaes": searches ranges that every trial has: pin optimizer, ',
+    ),
+    ('[study]\npruner = "hyperbandd"', "study.pruner = \"hyperbandd\": did you mean 'hyperband'?"),
+    (
+        '[study]\npruner = "wilcoxon"',
+        'study.pruner = "wilcoxon": use one of none, median, percentile, asha, hyperband, patient, threshold',
+    ),
+    ('[study]\npruner = { name = "asha", audit = 1.5 }', "study.pruner.audit = 1.5: must be 0 <= value <= 1"),
+    ('[study]\npruner = { name = "none", audit = 0.5 }', "study.pruner.audit = 0.5: unknown key"),
+    ('[study]\npruner = { name = "asha", like_with_like = 1 }', "like_with_like = 1: must be true or false"),
+    ('[study]\npruner = { name = "percentile", percentile = 0 }', "percentile = 0: must be 0 < value < 100"),
+    ('[study]\npruner = "threshold"', 'study.pruner.name = "threshold": needs lower, the value beyond which'),
+    (
+        '[study]\nmetric = "loss"\npruner = { name = "threshold", lower = 0.1, upper = 1 }',
+        "study.pruner.lower = 0.1: would stop the best trials: this metric needs upper",
+    ),
+    (
+        '[study]\npruner = { name = "patient", of = "patient" }',
+        'study.pruner.of = "patient": use one of median, percentile, asha, hyperband, threshold',
+    ),
+    (
+        '[study]\npruner = { name = "patient", of = { name = "asha", audit = 0.5 } }',
+        "study.pruner.of.audit = 0.5: unknown key",
+    ),
     (
         '[study]\npruner = { name = "asha", reduction_factor = 1 }',
         "study.pruner.reduction_factor = 1: must be 2 or more",
@@ -149,6 +185,60 @@ def test_a_stored_definition_gives_the_same_spec_back() -> None:
     spec = parse_spec(tomllib.loads(text))
     assert parse_definition(spec.definition(), spec.name, spec.budget) == spec
     assert spec.budget.timeout_seconds == 5400
+
+
+METHODS: list[Toml] = [
+    *SAMPLERS,
+    {"name": "tpe", "startup_trials": 3},
+    {"name": "gp", "startup_trials": 3},
+    {"name": "grid", "points": 4},
+]
+PRUNERS: list[Toml] = [
+    *(name for name in RULES if name != "threshold"),
+    {"name": "asha", "min_epochs": 3, "reduction_factor": 2, "audit": 0, "like_with_like": False},
+    {"name": "percentile", "percentile": 60, "startup_trials": 9, "min_epochs": 1, "audit": 0.5},
+    {"name": "hyperband", "min_epochs": 2, "reduction_factor": 4},
+    {"name": "threshold", "lower": 0.5, "min_epochs": 2, "audit": 1.0},
+    {"name": "patient", "patience": 3, "of": {"name": "asha", "min_epochs": 1}},
+    {"name": "patient", "of": {"name": "threshold", "lower": 0.5}},
+]
+
+
+@pytest.mark.parametrize(
+    ("key", "method"), [*(("sampler", each) for each in METHODS), *(("pruner", p) for p in PRUNERS)]
+)
+def test_every_sampler_and_pruner_is_stored_with_its_options(key: str, method: Toml) -> None:
+    space: Document = {}
+    for name, parameter in PARAMETERS.items():
+        pinned = parameter.default.low if isinstance(parameter.default, Range) else 64
+        space[name] = False if parameter.off is not None else parameter.options[0] if parameter.options else pinned
+    space["sgd.learning_rate"] = {"low": 0.001, "high": 0.01} if method == "cmaes" else [0.001, 0.01]
+    spec = parse_spec({"study": {key: method}, "space": space})
+    assert parse_definition(spec.definition(), spec.name, spec.budget) == spec
+    shown = spec.to_document()["study"]
+    assert isinstance(shown, dict)
+    stored = shown[key]
+    assert isinstance(stored, dict)
+    assert stored["name"] == (method["name"] if isinstance(method, dict) else method)
+    if isinstance(method, dict):
+        assert {name: stored[name] for name in method if name != "of"} == {n: v for n, v in method.items() if n != "of"}
+
+
+def test_a_stored_pruner_without_the_newer_keys_is_read_with_their_defaults() -> None:
+    spec = parse_spec({"study": {"name": "a"}})
+    document = json.loads(spec.definition())
+    del document["study"]["pruner"]["audit"], document["study"]["pruner"]["like_with_like"]
+    assert parse_definition(json.dumps(document), spec.name, spec.budget) == spec
+
+
+def test_the_first_judgement_is_after_a_quarter_of_the_run() -> None:
+    def rule(pruner: Toml, epochs: int) -> Rule:
+        return parse_spec({"study": {"pruner": pruner}, "training": {"epochs": epochs}}).pruner.rule
+
+    assert rule("asha", 20) == ASHA(min_epochs=5)
+    assert rule("hyperband", 20) == Hyperband(min_epochs=1)
+    assert rule("patient", 20) == Patient(patience=5, of=Median(min_epochs=5))
+    assert rule({"name": "patient", "of": "asha"}, 2) == Patient(patience=1, of=ASHA(min_epochs=1))
 
 
 def test_the_budget_is_no_part_of_the_definition() -> None:

@@ -2,6 +2,7 @@
 
 import math
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import optuna
@@ -11,7 +12,7 @@ from sqlalchemy import event, update
 from objectives.hyperparameters import Hyperparameters
 from objectives.protocol import Pulse, ResumableTraining
 from objectives.synthetic import synthetic_curve
-from search.document import Document
+from search.document import Document, Toml
 from search.events import Event, TrialFinished, TrialStarted
 from search.objective import Files, Objective, Train
 from search.study import JoinedStudy, Request, join, stored_spec
@@ -19,10 +20,10 @@ from search.trial import new_trial
 from search.worker import this_worker, work, workplace
 from storage.engine import open_for_work
 from storage.hosts import this_host
-from storage.leases import TrialLeases
+from storage.leases import Lease, Outcome, TrialLeases
 from storage.records import TrialRecord, read_trials
 from storage.schema import lease
-from storage.studies import find_study, pause_study, stop_study
+from storage.studies import StudyState, find_study, pause_study, stop_study
 
 Result = tuple[list[Event], list[TrialRecord], str | None]
 
@@ -65,7 +66,7 @@ def elsewhere(tmp_path: Path) -> Path:
     return tmp_path / "elsewhere"
 
 
-def study(trials: int, **more: str | float) -> Document:
+def study(trials: int, **more: Toml) -> Document:
     return {"study": {"name": "s", "trials": trials, "pruner": "none", **more}, "data": {"dataset": "synthetic"}}
 
 
@@ -134,6 +135,68 @@ def test_pruned_trials_count_and_keep_the_value_of_their_last_epoch(tmp_path: Pa
     assert len(trials) == 20
     assert [trial.value for trial in pruned] == [trial.epochs[-1].validation_accuracy for trial in pruned]
     assert all(trial.reason == f"by {pruner}" for trial in pruned)
+
+
+def asha(audit: float) -> Toml:
+    return {"name": "asha", "audit": audit}
+
+
+def test_audited_trials_run_to_their_end_and_change_no_judgement(tmp_path: Path) -> None:
+    folders = [tmp_path / str(number) for number in range(3)]
+    for folder in folders:
+        folder.mkdir()
+    shares = (0.0, 0.3, 1.0)
+    none, some, all_ = (
+        run(folder, study(30, sampler="random", pruner=asha(share)), curve)[1]
+        for folder, share in zip(folders, shares, strict=True)
+    )
+    stopped_after = [len(trial.epochs) if trial.state == "pruned" else None for trial in none]
+    assert [trial.due_epoch for trial in none] == stopped_after
+    assert [trial.due_epoch for trial in some] == stopped_after
+    assert [trial.due_epoch for trial in all_] == stopped_after
+    assert {trial.state for trial in all_} == {"complete"}
+    audited = [trial for trial in some if trial.due_epoch is not None and trial.state == "complete"]
+    assert 0 < len(audited) < len([epoch for epoch in stopped_after if epoch is not None])
+    assert {len(trial.epochs) for trial in audited} == {8}
+
+
+def test_a_trial_whose_worker_dies_before_it_could_stop_it_is_stopped_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    document = study(30, sampler="random", pruner=asha(0.0))
+    finish = TrialLeases.finish
+
+    def die(self: TrialLeases, held: Lease, outcome: Outcome, **rest: str | float | None) -> StudyState:
+        if outcome == "pruned":
+            raise ValueError("its worker dies")
+        return finish(self, held, outcome, **rest)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(TrialLeases, "finish", die)
+    with pytest.raises(ValueError, match="its worker dies"):
+        run(tmp_path, document, curve)
+    monkeypatch.undo()
+    events, trials, _ = run(tmp_path, document, curve)
+    _, undisturbed, _ = run(elsewhere(tmp_path), document, curve)
+    assert isinstance(events[0], TrialFinished)
+    stopped = trials[events[0].number]
+    assert (events[0].outcome, events[0].reason, events[0].epochs) == ("pruned", "by asha", stopped.due_epoch)
+    assert [replace(trial, attempts=1, started_ms=0, ended_ms=0) for trial in trials] == [
+        replace(trial, attempts=1, started_ms=0, ended_ms=0) for trial in undisturbed
+    ]
+
+
+def test_an_audit_survives_its_worker(tmp_path: Path) -> None:
+    document = study(30, sampler="random", pruner=asha(1.0))
+    _, undisturbed, _ = run(elsewhere(tmp_path), document, curve)
+    number, due = next((trial.number, trial.due_epoch) for trial in undisturbed if trial.due_epoch is not None)
+    events_before = 10 * number + 1  # each trial starts, has 8 epochs, and ends
+    run(tmp_path, document, curve, stop_after=events_before + due + 1)
+    events, trials, _ = run(tmp_path, document, curve)
+    assert isinstance(events[0], TrialStarted)
+    assert (events[0].number, events[0].epochs) == (number, due + 1)
+    assert [(trial.state, trial.due_epoch, trial.value) for trial in trials] == [
+        (trial.state, trial.due_epoch, trial.value) for trial in undisturbed
+    ]
 
 
 def damage_all(folder: Path) -> None:
@@ -284,11 +347,12 @@ def test_a_trial_over_its_time_limit_is_pruned_with_its_last_value(tmp_path: Pat
     assert 1 <= len(trials[0].epochs) <= 2
 
 
-def test_a_trial_takes_at_most_three_write_transactions_more_than_epochs(tmp_path: Path) -> None:
+@pytest.mark.parametrize("pruner", ["none", {"name": "asha", "audit": 1.0}])
+def test_a_trial_takes_at_most_three_write_transactions_more_than_epochs(tmp_path: Path, pruner: Toml) -> None:
     database, rdb = open_for_work(f"sqlite:///{tmp_path}/a.db")
     written: list[str] = []
     with database:
-        joined = join(database, rdb, Request(study(12), {}, "test"))
+        joined = join(database, rdb, Request(study(12, pruner=pruner), {}, "test"))
         me = this_worker(this_host(), "-", 0)
         with workplace(database, rdb, me, files_in(tmp_path)) as place:
             event.listen(

@@ -31,6 +31,7 @@ from storage.keeper import Keeper
 from storage.leased import LeasedStorage
 from storage.leases import Lease, LeaseTimes, NothingToTake, TrialLeases, Watch, Worker
 from storage.records import (
+    DUE_KEY,
     read_checkpoints,
     read_epoch_seconds,
     read_running,
@@ -336,6 +337,38 @@ def test_a_value_that_is_no_number_is_reported_as_optuna_reports_it(value: float
     opened.rdb.set_trial_intermediate_value(held.trial_id, 2, value)
     reported = opened.rdb.get_trial(held.trial_id).intermediate_values
     assert [str(reported[epoch]) for epoch in (1, 2)] == [str(value)] * 2
+
+
+def test_what_is_known_since_an_epoch_is_recorded_with_its_report_also_when_that_is_repeated(opened: Opened) -> None:
+    leases = opened.leases(worker("a"))
+    held = leases.acquire(opened.stored)
+    leases.report(held, MEASUREMENTS[0], 0.5, None, {DUE_KEY: "1"})
+    leases.report(held, MEASUREMENTS[0], 0.5, None, {DUE_KEY: "1"})  # as after a COMMIT without an answer
+    (record,) = read_trials(opened.database, opened.stored.study_id)
+    assert (record.due_epoch, len(record.epochs)) == (1, 1)
+    assert opened.rdb.get_trial(held.trial_id).system_attrs == {DUE_KEY: 1}
+
+
+def test_a_study_that_can_have_no_more_trials_ends_once_the_last_one_has_ended(opened: Opened) -> None:
+    with_budget(opened, 9)
+    leases, other = opened.leases(worker("a")), opened.leases(worker("b"))
+    held = [leases.acquire(opened.stored, 3), other.acquire(opened.stored, 3)]
+    leases.finish(held[0], "failed", reason="boom")  # it has had its try
+    held[0] = leases.acquire(opened.stored, 3)
+    assert held[0].number == 2
+    with pytest.raises(NothingToTake, match="open; 2 are leased"):
+        opened.leases(worker("c")).acquire(opened.stored, 3)
+    other.hand_back(held[1])
+    held[1] = leases.acquire(opened.stored, 3)
+    assert held[1].number == 1
+    leases.finish(held[0], "complete", value=0.5)
+    with pytest.raises(NothingToTake, match="open; 1 are leased"):
+        other.look(opened.stored, 3)
+    leases.finish(held[1], "pruned", value=0.4)
+    assert opened.again().state == "open"
+    with pytest.raises(NothingToTake, match="ended; 0 are leased"):
+        other.acquire(opened.stored, 3)
+    assert opened.again().end_reason == "exhausted"
 
 
 def test_only_a_trial_that_was_made_for_its_lease_is_new(opened: Opened) -> None:
