@@ -18,3 +18,12 @@ class Costs:
         7652840.0
         """
         return float(asdict(self)[name])
+
+
+def shown_cost(value: float) -> str:
+    """A count with its thousands apart, a measured time in three digits.
+
+    >>> shown_cost(338006.0), shown_cost(0.41235)
+    ('338,006', '0.412')
+    """
+    return f"{value:,.0f}" if value.is_integer() else f"{value:.3g}"

@@ -7,6 +7,7 @@ from functools import cached_property
 from search.analysis.effects import Effect, at_the_edge, observed_effects
 from search.analysis.equal_budget import Standing, after_trials, epochs_of, within_epochs
 from search.analysis.importance import Importances, importances
+from search.analysis.pareto import pareto_front
 from search.analysis.pruning import PruningRecord, pruning_record
 from search.analysis.ranking import incumbent, rank
 from search.document import Toml
@@ -44,6 +45,11 @@ class Comparison:
     def edges(self) -> list[tuple[str, Value, float]]:
         """The incumbent's parameters at an end of their range: (name, value, end)."""
         return [] if self.incumbent is None else at_the_edge(parameters(self.incumbent), self.spec.space)
+
+    @property
+    def front(self) -> list[TrialRecord]:
+        """The trials that no other beats in the metric and every cost; empty where there is one objective."""
+        return pareto_front(self.trials, self.spec.direction) if self.spec.minimize else []
 
     @cached_property
     def importances(self) -> Importances | None:

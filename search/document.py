@@ -128,6 +128,19 @@ class Table:
             return default
         return self._known(name, value, known, default)
 
+    def options(self, name: str, known: Sequence[str]) -> tuple[str, ...]:
+        """A list of different names, or none."""
+        value = self._take(name)
+        if value is None:
+            return ()
+        if not isinstance(value, list) or len({json.dumps(item) for item in value}) < len(value):
+            self.fault(name, value, f"must be a list of different names: {', '.join(known)}")
+            return ()
+        for item in value:
+            if item not in known:
+                self.fault(name, item, one_of(str(item), known))
+        return tuple(str(item) for item in value)
+
     def boolean(self, name: str, default: bool = False) -> bool:
         value = self._take(name)
         if value is None:

@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TypeVar
 
+from objectives.costs import shown_cost
 from search.analysis.importance import FEWEST, Importances
 from search.analysis.pruning import FEW_AUDITS, PruningRecord
 from search.answers import Comparison, Status, parameters
@@ -108,7 +109,9 @@ def compare_document(comparison: Comparison, *, timings: bool) -> dict[str, Json
         "study": comparison.spec.name,
         "metric": comparison.spec.metric,
         "direction": comparison.spec.direction,
-        "trials": [trial_document(trial, timings) for trial in comparison.trials],
+        "minimize": list(comparison.spec.minimize),
+        "front": [trial.number for trial in comparison.front],
+        "trials": [trial_document(trial, timings, comparison.spec.minimize) for trial in comparison.trials],
         "techniques": techniques,
         "importances": _importances_document(comparison.importances),
         "pruning": None if comparison.pruning is None else _pruning_document(comparison.pruning, timings),
@@ -136,8 +139,8 @@ def _pruning_document(pruning: PruningRecord, timings: bool) -> Json:
     return document
 
 
-def trial_document(trial: TrialRecord, timings: bool) -> dict[str, Json]:
-    """One trial of `compare --json`."""
+def trial_document(trial: TrialRecord, timings: bool, minimize: Sequence[str] = ()) -> dict[str, Json]:
+    """One trial of `compare --json`; `minimize` names its costs."""
     document: dict[str, Json] = {
         "number": trial.number,
         "state": trial.state,
@@ -147,6 +150,8 @@ def trial_document(trial: TrialRecord, timings: bool) -> dict[str, Json]:
         "validation_loss": trial.validation_loss,
         "reason": trial.reason,
     }
+    if minimize:
+        document["costs"] = dict(zip(minimize, trial.costs, strict=False))  # of one that has not ended: none
     last = trial.epochs[-1] if trial.epochs else None
     if last is not None and last.train_eval_loss is not None:
         document["generalization_gap"] = last.validation_loss - last.train_eval_loss
@@ -216,7 +221,7 @@ def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def _is_number(cell: str) -> bool:
-    return cell.replace(".", "", 1).replace("-", "", 1).replace("/", "", 1).isdecimal()
+    return cell.replace(".", "", 1).replace("-", "", 1).replace("/", "", 1).replace(",", "").isdecimal()
 
 
 def list_text(records: Sequence[StudyRecord]) -> str:
@@ -312,10 +317,26 @@ def compare_text(comparison: Comparison) -> str:
         for place, trial in enumerate(comparison.trials, start=1)
     ]
     ranking = table(("rank", "trial", "state", comparison.spec.metric, "epochs", "parameters"), rows)
-    parts = [state_text(comparison.record), ranking, effects_text(comparison), importances_text(comparison)]
+    parts = [state_text(comparison.record), ranking]
+    if comparison.spec.minimize:
+        parts.append(front_text(comparison))
+    parts += [effects_text(comparison), importances_text(comparison)]
     if comparison.pruning is not None:
         parts.append(pruning_text(comparison.pruning))
     return "\n\n".join(parts)
+
+
+def front_text(comparison: Comparison) -> str:
+    """The trials that no other beats in everything."""
+    spec = comparison.spec
+    rows = [
+        (str(trial.number), f"{trial.value:.4f}", *map(shown_cost, trial.costs), _settings(parameters(trial)))
+        for trial in comparison.front
+    ]
+    if not rows:
+        return "Pareto front: no trial has run all epochs"
+    header = ("trial", spec.metric, *spec.minimize, "parameters")
+    return f"Pareto front: the complete trials that no other beats in everything\n{table(header, rows)}"
 
 
 def importances_text(comparison: Comparison) -> str:
@@ -382,6 +403,7 @@ def summary_text(comparison: Comparison) -> str:
         "",
         incumbent_text(comparison.incumbent, comparison.spec.metric),
         "",
+        *((front_text(comparison), "") if comparison.spec.minimize else ()),
         effects_text(comparison),
         "",
         "where to look next",

@@ -107,6 +107,8 @@ def trials_csv(comparisons: Sequence[Comparison], *, timings: bool) -> str:
             known |= values.keys()
             document = trial_document(trial, timings)
             del document["params"]
+            costs = zip(comparison.spec.minimize, trial.costs, strict=False)  # of one that has not ended: none
+            document |= {f"costs.{name}": cost for name, cost in costs}
             rows.append({"study": comparison.spec.name, **document, **{f"params.{key}": values[key] for key in values}})
     order = {name: place for place, name in enumerate(PARAMETERS)}
     named = [f"params.{name}" for name in sorted(known, key=lambda name: (order.get(name, len(order)), name))]

@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields
 from typing import Literal
 
 from objectives.data_config import DataConfig
-from objectives.names import DATASETS, DECAY_SCOPES, IMAGES_PREFIX, METRIC_DIRECTIONS, PRECISIONS
+from objectives.names import COSTS, DATASETS, DECAY_SCOPES, IMAGES_PREFIX, METRIC_DIRECTIONS, PRECISIONS
 from search.document import Document, SpecError, Table, Toml, one_of
 from search.enumeration import Schedule, uncounted
 from search.flat import flat_domains
@@ -86,6 +86,8 @@ class StudySpec:
     space: SearchSpace
     first_trials: tuple[Trial, ...] = ()
     priority: int = 0  # workers of many studies serve the highest first
+    minimize: tuple[str, ...] = ()  # further objectives, of names.COSTS
+    constraints: tuple[tuple[str, float], ...] = ()  # (of names.COSTS, at most)
 
     @property
     def direction(self) -> Literal["maximize", "minimize"]:
@@ -132,6 +134,8 @@ class StudySpec:
             study["target"] = self.budget.target
         if self.priority:
             study["priority"] = self.priority
+        if self.minimize:
+            study["minimize"] = list(self.minimize)
         study["sampler"] = _named_table(self.sampler)
         study["pruner"] = _pruner_table(self.pruner)
         data: Document = {
@@ -155,6 +159,8 @@ class StudySpec:
             "model": {"channels": list(self.model.channels), "hidden_units": self.model.hidden_units},
             "space": {name: domain_to_toml(domain) for name, domain in self.space.domains},
         }
+        if self.constraints:
+            document["constraints"] = dict(self.constraints)
         if self.first_trials:
             document["trial"] = [dict(trial) for trial in self.first_trials]
         return document
@@ -220,11 +226,12 @@ def parse_spec(document: Mapping[str, Toml], source: str = "spec") -> StudySpec:
 
 def _read_spec(root: "Table") -> StudySpec:
     study, data = root.table("study"), root.table("data")
-    training, model = root.table("training"), root.table("model")
+    training, model, constraints = root.table("training"), root.table("model"), root.table("constraints")
     epochs = training.integer("epochs", 8, low=1)
     metric = study.option("metric", "accuracy", tuple(METRIC_DIRECTIONS))
     config = _read_data(data)
     space = read_space(root.table("space"), config.dataset)
+    minimize = study.options("minimize", tuple(COSTS))
     spec = StudySpec(
         name=_read_name(study),
         seed=study.integer("seed", 0, low=0, high=2**32 - 1),
@@ -234,7 +241,7 @@ def _read_spec(root: "Table") -> StudySpec:
             timeout_seconds=study.duration("timeout"),
             target=study.optional_number("target"),
         ),
-        sampler=_read_sampler(study, space),
+        sampler=_read_sampler(study, space, minimize),
         pruner=_read_pruner(study, epochs, METRIC_DIRECTIONS[metric]),
         data=config,
         training=TrainingConfig(
@@ -250,8 +257,10 @@ def _read_spec(root: "Table") -> StudySpec:
         space=space,
         first_trials=tuple(read_trial(trial, space) for trial in root.tables("trial")),
         priority=study.integer("priority", 0, low=-1000, high=1000),
+        minimize=minimize,
+        constraints=tuple((name, bound) for name in COSTS if (bound := _read_bound(constraints, name)) is not None),
     )
-    for table in (study, data, training, model):
+    for table in (study, data, training, model, constraints):
         table.refuse_the_rest()
     return spec
 
@@ -281,7 +290,14 @@ def _read_data(data: "Table") -> DataConfig:
     )
 
 
-def _read_sampler(study: "Table", space: SearchSpace) -> Sampler:
+def _read_bound(constraints: "Table", name: str) -> float | None:
+    bound = constraints.optional_number(name)
+    if bound is not None and bound <= 0:
+        constraints.fault(name, bound, "must be above 0: every network costs something")
+    return None if bound is None else float(bound)
+
+
+def _read_sampler(study: "Table", space: SearchSpace, minimize: tuple[str, ...]) -> Sampler:
     name, options = study.method("sampler", "tpe", tuple(SAMPLERS))
     faults = len(study.faults)
     sampler: Sampler
@@ -301,6 +317,8 @@ def _read_sampler(study: "Table", space: SearchSpace) -> Sampler:
         case _:
             sampler = TPE(startup_trials=options.integer("startup_trials", TPE.startup_trials, low=0))
     options.refuse_the_rest()
+    if minimize and isinstance(sampler, GP | CMAES):
+        study.fault("sampler", name, "searches one objective: use tpe, or leave minimize out")
     if len(study.faults) == faults and (mend := _cannot_sample(sampler, space)) is not None:
         study.fault("sampler", name, mend)
     return sampler

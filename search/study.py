@@ -107,6 +107,7 @@ def _insert(database: Database, optunas: "BaseStorage", spec: StudySpec) -> None
         definition_hash=spec.definition_hash(),
         budget=spec.budget,
         priority=spec.priority,
+        costs=spec.minimize,
     )
 
 

@@ -1,5 +1,6 @@
 """One trial in the hands of a worker: from its configuration to what is recorded of its end."""
 
+import json
 import logging
 import time
 from collections.abc import Callable, Generator
@@ -12,6 +13,7 @@ from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, TrialState
 
 from objectives.checkpoint import CheckpointFolder, SavedCheckpoint
+from objectives.costs import Costs, shown_cost
 from objectives.errors import CheckpointError
 from objectives.measurement import Diverged, Measurement
 from objectives.protocol import ResumableTraining
@@ -26,7 +28,7 @@ from search.spec import StudySpec
 from storage.engine import Database
 from storage.errors import LeaseLost, StorageUnavailable, StudyDeleted
 from storage.keeper import Keeper
-from storage.leased import LeasedStorage
+from storage.leased import EndsAlone, LeasedStorage
 from storage.leases import Lease, Outcome, TrialLeases
 from storage.records import read_checkpoints
 from storage.studies import StudyState
@@ -62,12 +64,15 @@ class Trial:
         self._held = held
         self._spec = spec
         self._storage = LeasedStorage(optunas, place.leases, held)
+        # What the sampler sees.
+        self._sampled = EndsAlone(optunas, place.leases, held) if spec.minimize else self._storage
         folder = place.checkpoint_root / held.stored.uid / str(held.number)
         self._checkpoints = CheckpointFolder(folder, held.attempt)
         self._parameters: dict[str, Value] = {}
         self._values: dict[int, float] = {}  # of the study's metric, by epoch
         self._due: int | None = None  # the epoch after which the pruner would stop it
         self._audited = is_audited(spec, held.number)
+        self._costs: Costs | None = None  # where the study asks for them
         self._spent_seconds = 0.0  # in epochs of earlier attempts that are kept
         self._warned = False
 
@@ -116,6 +121,9 @@ class Trial:
                 if training is None:
                     training = self._start(objective, configuration, pulse)
                     yield self._started(training)
+                    if (over := self._over_a_bound(training)) is not None:
+                        yield self._end("pruned", None, over)
+                        return
                 measurement = next(training, None)
             except (LeaseLost, StudyDeleted, StorageUnavailable):
                 raise
@@ -156,7 +164,7 @@ class Trial:
     def _load(self) -> None:
         self._study = optuna.load_study(
             study_name=self._held.stored.name,
-            storage=self._storage,
+            storage=self._sampled,
             sampler=build_sampler(self._spec, self._held.number),
         )
         self._frozen = new_trial(self._held) if self._held.is_new else self._storage.get_trial(self._held.trial_id)
@@ -168,7 +176,7 @@ class Trial:
             return Configuration(dict(self._frozen.params), dict(self._frozen.distributions))
         first = self._spec.first_trials
         fixed = dict(first[self._held.number]) if self._held.number < len(first) else {}
-        with self._storage.one_view() as notes:
+        with self._sampled.one_view() as notes:
             configuration = draw(self._spec.space, self._study, self._frozen, fixed)
         internal = configuration.internal()
         self._leases.record_parameters(self._held, internal, configuration.distributions, notes)
@@ -197,6 +205,16 @@ class Trial:
         if recorded:
             self._go_on_after(0)
         return objective.train(hyperparameters, seed, None, pulse)
+
+    def _over_a_bound(self, training: ResumableTraining) -> str | None:
+        """Measures what the network costs, if the study asks for it, and says which bound that is over."""
+        if not (self._spec.minimize or self._spec.constraints):
+            return None
+        self._costs = training.costs()
+        for name, bound in self._spec.constraints:
+            if (cost := self._costs.of(name)) > bound:
+                return f"infeasible: {name} {shown_cost(cost)} is over {shown_cost(bound)}"
+        return None
 
     def _go_on_after(self, epochs: int) -> None:
         self._leases.resume_at(self._held, epochs)
@@ -268,13 +286,22 @@ class Trial:
         reason: str | None,
         system_attributes: dict[str, str] | None = None,
     ) -> TrialFinished:
+        costs = self._costs
+        bounds = (
+            {}
+            if costs is None
+            else {  # what `optuna.Trial.set_constraint` writes: above 0 is infeasible
+                f"constraints:{name}": json.dumps(costs.of(name) - bound) for name, bound in self._spec.constraints
+            }
+        )
         self._leases.finish(
             self._held,
             outcome,
             value=value,
+            costs=() if costs is None else [costs.of(name) for name in self._spec.minimize],
             reason=reason,
             target_reached=outcome == "complete" and self._reaches_target(value),
-            system_attributes=system_attributes,
+            system_attributes=bounds | (system_attributes or {}),
         )
         with self._files_matter_less_than_the_trial():
             self._checkpoints.remove()

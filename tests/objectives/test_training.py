@@ -267,6 +267,14 @@ def test_plateau_and_warmup_set_the_rates_that_they_should() -> None:
     assert [measurement.learning_rate for measurement in found] == pytest.approx(expected)
 
 
+def test_asking_what_a_network_costs_changes_no_training() -> None:
+    run = tiny_run(replace(PLAIN, dropout=0.3, normalization="batch"))
+    training = train(run)
+    costs = training.costs()
+    assert costs.parameters == sum(weight.numel() for weight in training.model.parameters())
+    assert scores(list(training)) == scores(list(train(run)))
+
+
 def test_width_scales_channels_and_hidden_units() -> None:
     model = train(tiny_run(replace(PLAIN, width=1.5))).model
     assert [weight.shape[0] for weight in model.parameters() if weight.dim() > 1] == [6, 18, 12, CLASSES]
