@@ -17,7 +17,7 @@ from storage.studies import Budget
 MALFORMED = [
     ("[study]\ntrails = 3", "study.trails = 3: unknown key; did you mean 'trials'?"),
     ("[studdy]\ntrials = 3", "studdy = {\"trials\": 3}: unknown key; did you mean 'study'?"),
-    ("x = 1", "x = 1: unknown key; known are data, model, space, study, training, trial"),
+    ("x = 1", "x = 1: unknown key; known are constraints, data, model, space, study, training, trial"),
     ("study = 3", "study = 3: must be a table, [study]"),
     ('[study]\nname = "a b"', 'study.name = "a b": use 1 to 64'),
     ('[study]\nname = ""', 'study.name = "": use 1 to 64'),
