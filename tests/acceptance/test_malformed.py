@@ -122,7 +122,7 @@ def malformed_documents(draw: st.DrawFn) -> Document:
     return document
 
 
-@settings(max_examples=100, deadline=None, derandomize=True)
+@settings(max_examples=200, deadline=None, derandomize=True)
 @given(malformed_documents(), st.sampled_from([("spec", "check"), ("run",), ("create",)]))
 def test_a_malformed_spec_is_refused(document: Document, command: tuple[str, ...]) -> None:
     with folder() as made:
