@@ -152,9 +152,9 @@ class Recorder(Table):
         self._note(name, "number", None)
         return super().optional_number(name)
 
-    def boolean(self, name: str) -> bool:
-        self._note(name, "true or false", False)
-        return super().boolean(name)
+    def boolean(self, name: str, default: bool = False) -> bool:
+        self._note(name, "true or false", default)
+        return super().boolean(name, default)
 
     def duration(self, name: str) -> float | None:
         self._note(name, 'seconds, or "1h30m"', None, "above 0")
@@ -221,7 +221,9 @@ def _methods(key: Key) -> str:
                     default += (
                         f" at {DEFAULT_EPOCHS} epochs, {_value(longer[each.name].default)} at {2 * DEFAULT_EPOCHS}"
                     )
-                options.append(f"{_code(each.name.removeprefix(f'{key.name}.'))} ({default}; {_limits(each)})")
+                options.append(
+                    f"{_code(each.name.removeprefix(f'{key.name}.'))} ({default}; {_limits(each) or each.kind})"
+                )
         rows.append((_code(method), "<br>".join(options), _docstring(method)))
     heading = f'`{name} = "NAME"`, or `{name} = {{ name = "NAME", OPTION = VALUE }}`:'
     return f"{heading}\n\n{_table((name, 'options (default; limits)', 'what it does'), rows)}"
