@@ -13,6 +13,9 @@ from search.space import Limits
 Toml = str | int | float | bool | list["Toml"] | dict[str, "Toml"]  # what a spec may hold: TOML without dates
 Document = dict[str, Toml]
 
+LARGEST_INTEGER = 2**31 - 1  # that a column of a database holds
+DEEPEST = 20  # tables and lists in one another; a spec has 4
+_BARE_KEY = re.compile(r"[A-Za-z0-9_.\-]+")
 _DURATION = re.compile(r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s)?")
 
 
@@ -31,15 +34,34 @@ def load_document(path: Path) -> Document:
         SpecError: the file is not there, not readable or no TOML.
     """
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return parse_toml(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise SpecError(str(path), ["no such file: 'hypersearch spec init FILE' writes one to start from"]) from None
     except OSError as error:
         raise SpecError(str(path), [f"cannot be read: {error.strerror}"]) from None
     except UnicodeDecodeError:
         raise SpecError(str(path), ["is no text in UTF-8: save it as such"]) from None
-    except tomllib.TOMLDecodeError as error:
+    except ValueError as error:
         raise SpecError(str(path), [f"is no TOML: {error}".replace("\n", " ")]) from None
+
+
+def parse_toml(text: str) -> Document:
+    """Raises ValueError for what is no TOML, and for what no message could show."""
+    try:
+        document: Document = tomllib.loads(text)
+        deepest = _depth(document)
+    except RecursionError:
+        deepest = DEEPEST + 1
+    if deepest > DEEPEST:
+        raise ValueError(f"tables or lists are nested deeper than {DEEPEST}")
+    return document
+
+
+def _depth(value: Toml) -> int:
+    if isinstance(value, int) and not -(2**63) <= value < 2**63:
+        raise ValueError("a whole number has more than 64 bits")  # beyond https://toml.io/en/v1.0.0#integer
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return 1 + max(map(_depth, inner), default=0)
 
 
 def unknown(name: str, known: Sequence[str]) -> str:
@@ -62,7 +84,8 @@ class Table:
         self._seen: set[str] = set()
 
     def key(self, name: str) -> str:
-        return f"{self._prefix}{name}"
+        shown = name if _BARE_KEY.fullmatch(name) else json.dumps(name)
+        return f"{self._prefix}{shown}"
 
     def fault(self, name: str, value: Toml, mend: str) -> None:
         shown = json.dumps(value, default=str, ensure_ascii=False)
@@ -149,19 +172,20 @@ class Table:
             self.fault(name, value, "must be true or false")
         return value is True
 
-    def integer(self, name: str, default: int, *, low: int, high: int | None = None) -> int:
+    def integer(self, name: str, default: int, *, low: int, high: int = LARGEST_INTEGER) -> int:
         value = self.optional_integer(name, low=low, high=high)
         return default if value is None else value
 
-    def optional_integer(self, name: str, *, low: int, high: int | None = None) -> int | None:
+    def optional_integer(self, name: str, *, low: int, high: int = LARGEST_INTEGER) -> int | None:
         value = self._take(name)
         if value is None:
             return None
         if isinstance(value, bool) or not isinstance(value, int):
             self.fault(name, value, "must be a whole number")
             return None
-        if value < low or (high is not None and value > high):
-            self.fault(name, value, f"must be {low} or more" if high is None else f"must be from {low} to {high}")
+        if not low <= value <= high:
+            is_open = high == LARGEST_INTEGER and value < low
+            self.fault(name, value, f"must be {low} or more" if is_open else f"must be from {low} to {high}")
             return None
         return value
 
@@ -171,7 +195,9 @@ class Table:
             return default
         if isinstance(value, list) and value:
             whole = tuple(
-                item for item in value if isinstance(item, int) and not isinstance(item, bool) and item >= low
+                item
+                for item in value
+                if isinstance(item, int) and not isinstance(item, bool) and low <= item <= LARGEST_INTEGER
             )
             if len(whole) == len(value):
                 return whole
@@ -212,7 +238,7 @@ class Table:
         if value is None:
             return None
         seconds = parse_duration(value) if isinstance(value, str) else self.optional_number(name)
-        if seconds is None or seconds <= 0:
+        if seconds is None or not 0 < seconds < math.inf:
             self.fault(name, value, 'write it like "30m", "2h" or "1h30m"')
             return None
         return seconds

@@ -8,7 +8,6 @@ from optuna import logging as optuna_logging
 from optuna.storages import RDBStorage
 from rich.console import Console
 
-from objectives.device_name import check_device_name
 from search.analysis.ranking import incumbent
 from search.crew import Crew
 from search.events import StudyLeft
@@ -16,8 +15,8 @@ from search.live import Tally, View, choose_view, new_tally
 from search.objective import Machine, Objective, build_objective
 from search.preparation import decoding_shown, prepare_data
 from search.signals import signals_as_exceptions
-from search.spec import StudySpec, parse_spec
-from search.study import JoinedStudy, Request, join, merge, stored_spec, study_name
+from search.spec import StudySpec
+from search.study import JoinedStudy, Request, join, stored_spec, study_name
 from search.watch import watch_study
 from search.worker import Choose, this_worker, work, workplace
 from storage.artifacts import open_artifact_store
@@ -75,7 +74,7 @@ def run_study(
         StudyDeleted: somebody deleted it.
     """
     optuna_logging.set_verbosity(optuna_logging.WARNING)
-    spec = parse_spec(merge(request.document or {}, request.changes), request.source)
+    spec = request.spec()
     _check_machine(machine)
     shown = Console(quiet=True) if quiet else console
     is_new = not _is_there(storage_url, study_name(request))
@@ -144,7 +143,6 @@ def _is_there(storage_url: str, name: str) -> bool:
 
 def _check_machine(machine: Machine) -> None:
     """Raises DeviceError, ArtifactRootError."""
-    check_device_name(machine.device)
     if machine.device not in ("auto", "cpu"):  # what every machine has
         from objectives.device import pick_device
 

@@ -217,14 +217,15 @@ def parse_spec(document: Mapping[str, Toml], source: str = "spec") -> StudySpec:
     """
     faults: list[str] = []
     root = Table(document, "", faults)
-    spec = _read_spec(root)
+    spec = read_spec(root)
     root.refuse_the_rest()
     if faults:
         raise SpecError(source, faults)
     return spec
 
 
-def _read_spec(root: "Table") -> StudySpec:
+def read_spec(root: Table) -> StudySpec:
+    """Reads every key of a document; what is wrong is noted in the table."""
     study, data = root.table("study"), root.table("data")
     training, model, constraints = root.table("training"), root.table("model"), root.table("constraints")
     epochs = training.integer("epochs", 8, low=1)

@@ -25,6 +25,10 @@ class Request:
     changes: Document
     source: str  # what errors call it
 
+    def spec(self) -> StudySpec:
+        """What it asks for where nothing is stored yet. Raises SpecError."""
+        return parse_spec(merge(self.document or {}, self.changes), self.source)
+
 
 @dataclass(frozen=True)
 class JoinedStudy:
@@ -54,12 +58,12 @@ def join(database: Database, optunas: "BaseStorage", request: Request) -> Joined
 
 def create_or_join(storage_url: str, request: Request) -> JoinedStudy:
     """As `join`, in the database at a URL, made where it is not there. Raises StorageUnavailable too."""
+    request.spec()  # before anything is created
     from optuna import logging as optuna_logging
 
     from storage.engine import open_for_work
 
     optuna_logging.set_verbosity(optuna_logging.WARNING)
-    parse_spec(merge(request.document or {}, request.changes), request.source)  # before anything is created
     database, rdb = open_for_work(storage_url)
     with database:
         return join(database, rdb, request)

@@ -10,8 +10,8 @@ _HEAD = """\
 # A study of hypersearch. What is left out keeps its default; 'hypersearch spec check FILE' checks it.
 
 [study]
-name = "my-study"
-seed = 0
+name = "my-study"              # 1 to 64 letters, digits, '.', '_' or '-', the first a letter or digit
+seed = 0                       # of the sampler and of every trial
 metric = "accuracy"            # on the validation split: accuracy, balanced_accuracy, macro_f1 (up), loss (down)
 trials = 40                    # finished trials to end with
 # timeout = "2h"               # end after that time
@@ -23,18 +23,18 @@ pruner = "asha"                # none, asha, hyperband, median, percentile, pati
 [data]
 dataset = "mnist-5k"           # one of the names in docs/data.md, or images:FOLDER (one sub-folder per class)
 validation_fraction = 0.2      # of the training split, stratified
-split_seed = 0
+split_seed = 0                 # which images those are; apart from study.seed, so that studies can share a split
 # image_size = 64              # for folders of images
 
 [training]
-epochs = 8
+epochs = 8                     # of every trial; schedules depend on them
 # timeout = "20m"              # a trial that takes longer is pruned
-precision = "float32"
+precision = "float32"          # or "bf16" (autocast), on a GPU that has it
 decay_scope = "weights"        # weight decay and L1 on conv and linear weights; or "all", biases and norms too
 
 [model]
 channels = [16, 32, 64]        # of each 3x3 convolution; all but the first halve the image
-hidden_units = 100
+hidden_units = 100             # of the layer before the classes
 
 # One value pins a parameter, a list chooses, { low, high, log, optional } is a range; false pins a technique off;
 # optional: may also be off. These are the defaults: keep what you want to change.

@@ -104,19 +104,19 @@ def change(key: str, value: str | int | float) -> "Document":
 
 def parse_change(text: str) -> "Document":
     """`--set KEY=VALUE`: a dotted TOML key, and TOML or else a string."""
-    import tomllib
+    from search.document import parse_toml
 
     key, equals, value = text.partition("=")
     if not equals:
         raise CommandLineError(f"--set {text}: write KEY=VALUE, as training.epochs=3")
     try:
-        return tomllib.loads(f"{key} = {value}")
-    except tomllib.TOMLDecodeError:
+        return parse_toml(f"{key} = {value}")
+    except ValueError:
         pass  # not TOML: a string, unless it is the key that is wrong
     try:
         quoted = value.replace("\\", "\\\\").replace('"', '\\"')
-        return tomllib.loads(f'{key} = "{quoted}"')
-    except tomllib.TOMLDecodeError:
+        return parse_toml(f'{key} = "{quoted}"')
+    except ValueError:
         raise CommandLineError(f"--set {text}: {key!r} is no dotted TOML key, as training.epochs") from None
 
 

@@ -44,6 +44,7 @@ def main() -> None:
 
 def _guarded() -> int:
     from objectives.errors import DataError, DataUnavailable, DeviceError
+    from search.document import SpecError
     from search.signals import Stopped
     from storage.errors import (
         ArtifactRootError,
@@ -70,6 +71,7 @@ def _guarded() -> int:
         ArtifactRootError,
         CommandLineError,
         ForeignStudy,
+        SpecError,
         StudyEnded,
         StudyNotFound,
         StorageURLError,
@@ -98,12 +100,11 @@ def _late(error: BaseException) -> int:
 
     from search.answers import Incomparable
     from search.dashboard import NotLoopback
-    from search.document import SpecError
     from search.launch import WorkFailed
     from storage.transactions import reason
 
     match error:
-        case SpecError() | NotLoopback() | Incomparable():
+        case NotLoopback() | Incomparable():
             return _fail(str(error), 2)
         case WorkFailed():
             return _fail(str(error), 1)
@@ -119,6 +120,6 @@ def _fail(message: str, code: int) -> int:
         import traceback
 
         traceback.print_exc()
-    for fault in message.splitlines():
+    for fault in message.split("\n"):
         say(f"hypersearch: {fault}")
     return code

@@ -83,6 +83,10 @@ def run(
 ) -> None:
     """Create the study if it is not there, work on it until it ends, and print a summary."""
     set_logging(verbose, debug)
+    options = _study_options(study, dataset, trials, epochs, timeout, target, metric, seed, sampler, pruner)
+    request = _request(spec, options, changes)
+    url = storage or settings().storage
+    count, machine = _divided("--workers", workers, threads, device, data_root, url, artifact_root)
     from rich.console import Console
 
     from search.answers import compare_study
@@ -93,10 +97,6 @@ def run(
     from storage.engine import open_database
     from storage.hosts import this_host
 
-    options = _study_options(study, dataset, trials, epochs, timeout, target, metric, seed, sampler, pruner)
-    request = _request(spec, options, changes)
-    url = storage or settings().storage
-    count, machine = _divided("--workers", workers, threads, device, data_root, url, artifact_root)
     resume = ""
 
     def on_joined(joined: "JoinedStudy") -> None:
@@ -169,6 +169,8 @@ def worker(
 ) -> None:
     """Take trials of every open study until nothing is left."""
     set_logging(verbose, debug)
+    url = storage or settings().storage
+    count, machine = _divided("--processes", processes, threads, device, data_root, url, artifact_root)
     from rich.console import Console
 
     from search.crew import SUPERVISED, end_with_supervisor
@@ -176,8 +178,6 @@ def worker(
     from search.signals import Stopped, signals_as_exceptions
     from storage.hosts import this_host
 
-    url = storage or settings().storage
-    count, machine = _divided("--processes", processes, threads, device, data_root, url, artifact_root)
     if os.environ.get(SUPERVISED):
         end_with_supervisor()
     try:
@@ -233,13 +233,15 @@ def _request(spec: Path | None, options: dict[str, str | int | float], changes: 
     from search.document import load_document
     from search.study import Request, merge
 
-    return Request(
+    request = Request(
         document=None if spec is None else load_document(spec),
         changes=merge(
             *(parse_change(text) for text in changes or ()), *(change(key, value) for key, value in options.items())
         ),
         source="the command line" if spec is None else str(spec),
     )
+    request.spec()  # what is wrong is told before all that work needs is loaded
+    return request
 
 
 def _tell(joined: "JoinedStudy") -> None:
@@ -253,8 +255,10 @@ def _divided(
     option: str, workers: str, threads: str, device: str, data_root: Path | None, url: str, artifact_root: str | None
 ) -> "tuple[int, Machine]":
     """How many processes, and the machine as each of them sees it."""
+    from objectives.device_name import check_device_name
     from search.crew import divide_cores
 
+    check_device_name(device)
     known = settings()
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     count, each = divide_cores(read_count(option, workers), read_count("--threads", threads), cores)

@@ -4,6 +4,7 @@ import csv
 import json
 import math
 import random
+from dataclasses import replace
 from io import StringIO
 from pathlib import Path
 
@@ -20,12 +21,35 @@ from search.side_by_side import side_by_side_document, side_by_side_text, trials
 from search.space import Choice, Domain, Range, SearchSpace, Value, to_hyperparameters
 from search.spec import parse_spec
 from storage.engine import open_database
-from storage.records import EpochRecord, TrialRecord, TrialState
+from storage.records import EpochRecord, ParameterValue, TrialRecord, TrialState
 
 
 def trial(number: int, state: TrialState, value: float | None, epochs: int) -> TrialRecord:
     trained = tuple(EpochRecord(each + 1, 1, 0, 1, 0, 0, 0, 0.1, 0, 1, 1, None) for each in range(epochs))
-    return TrialRecord(number, state, value, {}, trained, 1, "cpu", 1, None, 0, 1)
+    return record(number, state, value, {}, trained)
+
+
+def record(
+    number: int,
+    state: TrialState,
+    value: float | None,
+    parameters: dict[str, ParameterValue],
+    epochs: tuple[EpochRecord, ...] = (),
+) -> TrialRecord:
+    return TrialRecord(
+        number=number,
+        state=state,
+        value=value,
+        costs=(),
+        parameters=parameters,
+        epochs=epochs,
+        attempts=1,
+        device="cpu",
+        threads=1,
+        reason=None,
+        started_ms=0,
+        ended_ms=1,
+    )
 
 
 TRIALS = [
@@ -154,7 +178,7 @@ def at_random(count: int, seed: int, changes: dict[str, Domain]) -> tuple[list[T
         values = space.suggest(suggest)
         *_, last = synthetic_curve(to_hyperparameters(values), 4, number)
         value = last.validation_accuracy
-        found.append(TrialRecord(number, "complete", value, dict(values), (), 1, "cpu", 1, None, 0, 1))
+        found.append(record(number, "complete", value, dict(values)))
     return found, space
 
 
@@ -178,7 +202,7 @@ def test_what_few_trials_have_had_is_left_out_by_name() -> None:
     assert "adam.learning_rate" in found.left_out
     assert "batch_size" in dict(found.shares)
     assert importances(trials[1:], space, "maximize") is None
-    pruned = [TrialRecord(**{**vars(trial), "state": "pruned"}) for trial in trials]
+    pruned = [replace(trial, state="pruned") for trial in trials]
     assert importances(pruned, space, "maximize") is None
 
 

@@ -1,6 +1,5 @@
 """Looking again and again: it leaves the database alone most of the time, and outlasts its absence."""
 
-from collections.abc import Callable
 from io import StringIO
 from pathlib import Path
 
@@ -8,7 +7,8 @@ import pytest
 from rich.console import Console
 
 import hypersearch
-from benchmarks.servers import PostgreSQLServer
+from benchmarks.faults.proxy import Proxy
+from benchmarks.servers import Server
 from search import control
 from search.answers import Status
 from search.live import Page, show_pages
@@ -37,24 +37,21 @@ def test_most_of_the_time_nobody_looks() -> None:
     assert slept == [2.0, 9.0]
 
 
-def test_a_watch_outlasts_a_database_that_goes_away(tmp_path: Path) -> None:
-    with PostgreSQLServer(tmp_path / "data") as server:
-        url = server.database("a")
-        create_or_join(url, request("watched"))
-        with open_database(url, patience_seconds=PATIENCE_SECONDS) as database:
-            acts: dict[int, Callable[[], object]] = {
-                0: lambda: server.stop(server.gently),
-                1: server.start,
-                2: lambda: control.stop(url, "watched", this_host()),
-            }
-            found = []
-            for place, look in enumerate(status_looks := watch_status(database, "watched")):
+def test_a_watch_outlasts_a_database_that_goes_away(postgresql: Server) -> None:
+    url = postgresql.database("watched")
+    create_or_join(url, request("watched"))
+    with Proxy(postgresql.port) as proxy:
+        through_proxy = postgresql.url("watched", proxy.port)
+        acts = (proxy.close_all, proxy.mend, lambda: control.stop(url, "watched", this_host()))
+        found = []
+        with open_database(through_proxy, patience_seconds=PATIENCE_SECONDS) as database:
+            looks = watch_status(database, "watched")
+            for act in acts:
+                look = next(looks)
                 found.append(look.record.stored.state if isinstance(look, Status) else type(look))
-                acts[place]()
-                if place == 2:
-                    break
-            assert [state.record.stored.state for state in status_looks if isinstance(state, Status)] == ["ended"]
-        assert found == ["open", Away, "open"]
+                act()
+            assert [look.record.stored.state for look in looks if isinstance(look, Status)] == ["ended"]
+    assert found == ["open", Away, "open"]
 
 
 def test_what_was_never_there_is_not_waited_for(tmp_path: Path) -> None:

@@ -1,0 +1,64 @@
+"""Every example is a valid spec, and runs."""
+
+import os
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from hypersearch import compare
+from search.spec import parse_spec
+
+FOLDER = Path(__file__).parents[2] / "examples"
+EXAMPLES = sorted(FOLDER.glob("*.toml"))
+
+
+def hypersearch(folder: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "hypersearch", *arguments],
+        cwd=folder,
+        env=os.environ | environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def some_images(folder: Path) -> None:
+    """Two classes that differ in brightness, of sizes that differ."""
+    noise = np.random.default_rng(0)
+    for name, brightness, count in (("dark", 40, 24), ("light", 180, 12)):
+        (folder / name).mkdir(parents=True)
+        for number in range(count):
+            pixels = noise.integers(brightness, brightness + 40, (50 + number, 60, 3), dtype=np.uint8)
+            Image.fromarray(pixels).save(folder / name / f"{number}.png")
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.stem)
+def test_an_example_is_checked_and_runs(example: Path, tmp_path: Path, mnist_5k_cache: Path) -> None:
+    (tmp_path / "cache" / "hypersearch").mkdir(parents=True)
+    (tmp_path / "cache" / "hypersearch" / "decoded").symlink_to(mnist_5k_cache, target_is_directory=True)
+    cache = {"XDG_CACHE_HOME": str(tmp_path / "cache")}
+    checked = hypersearch(tmp_path, "spec", "check", str(example), **cache)
+    assert (checked.returncode, checked.stderr) == (0, "")
+    spec = parse_spec(tomllib.loads(example.read_text()))
+    if spec.data.dataset.startswith("images:"):
+        some_images(tmp_path / spec.data.dataset.removeprefix("images:"))
+    small = ("--trials", "2", "--epochs", "1", "--set", "model.channels=[4]", "--set", "model.hidden_units=8")
+    ran = hypersearch(tmp_path, "run", str(example), *small, "--threads", "1", **cache)
+    assert ran.returncode == 0, ran.stderr
+    found = compare(spec.name, storage=f"sqlite:///{tmp_path}/hypersearch.db")
+    assert (found.record.stored.state, found.record.finished) == ("ended", 2)
+    if spec.first_trials:
+        first = next(trial for trial in found.trials if trial.number == 0)
+        named = {name: value for name, value in spec.first_trials[0] if value is not False}
+        assert {name: first.parameters[name] for name in named} == named
+
+
+def test_an_example_is_named_after_its_file() -> None:
+    names = {path.stem: tomllib.loads(path.read_text())["study"]["name"] for path in EXAMPLES}
+    assert names == {name: name for name in names}

@@ -1,0 +1,116 @@
+"""Every command that the documents show works: each is run, or listed here with the reason why not."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from benchmarks.servers import Server
+from docs.reference import pages
+
+ROOT = Path(__file__).parents[2]
+GENERATED = {ROOT / "docs" / name for name in pages()}
+DOCUMENTS = [ROOT / "README.md", *sorted(set((ROOT / "docs").rglob("*.md")) - GENERATED)]
+
+NOT_RUN = {
+    "make demo": "installs several GB and trains for minutes: benchmarks.demo does it",
+    "make test": "runs these tests",
+    "python -m venv .venv": "an environment without packages",
+    ".venv/bin/pip install -e .": "installs several GB",
+    "pip install 'hypersearch[postgresql]'": "installs from a package index",
+}
+SMALL = "--trials 2 --epochs 1 --threads 1 --set model.channels=[4] --set model.hidden_units=8"
+INSTEAD = {
+    ".venv/bin/hypersearch run examples/demo.toml": f"hypersearch run examples/demo.toml {SMALL}",
+    "hypersearch run --dataset images:flowers --set data.image_size=32 --trials 20": (
+        f"hypersearch run --dataset images:flowers --set data.image_size=32 {SMALL}"
+    ),
+    "hypersearch run flowers.toml": (
+        f"hypersearch run flowers.toml --dataset images:flowers --set data.image_size=32 {SMALL}"
+    ),
+    "hypersearch run my.toml --workers 4": "hypersearch run my.toml --workers 2",
+    "hypersearch worker --processes 4": "hypersearch worker --processes 2",
+    "hypersearch worker --processes 2 --forever": "hypersearch worker --processes 2",
+    "export HYPERSEARCH_STORAGE=postgresql://me@db.example/search": 'export HYPERSEARCH_STORAGE="$A_SERVER"',
+}
+
+
+def commands(document: Path) -> list[str]:
+    """What stands behind a $ in its console blocks, without comments."""
+    blocks = re.findall(r"^```console\n(.*?)^```", document.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+    lines = [line for block in blocks for line in block.splitlines()]
+    return [re.sub(r"\s+# .*", "", line.removeprefix("$ ")) for line in lines if line.startswith("$ ")]
+
+
+SHOWN = {document: found for document in DOCUMENTS if (found := commands(document))}
+
+
+def flowers(folder: Path) -> None:
+    random = np.random.default_rng(0)
+    for place, name in enumerate(("daisy", "rose")):
+        (folder / name).mkdir(parents=True)
+        for number in range(15):
+            pixels = random.integers(100 * place, 100 * place + 80, (40, 40, 3), dtype=np.uint8)
+            Image.fromarray(pixels).save(folder / name / f"{number}.png")
+
+
+@pytest.fixture
+def user(tmp_path: Path, mnist_5k_cache: Path, postgresql: Server) -> dict[str, str]:
+    """The environment of a user who has what the documents speak of: images, a spec, the examples, a server."""
+    work = tmp_path / "work"
+    flowers(work / "flowers")
+    (work / "examples").symlink_to(ROOT / "examples")
+    (work / "my.toml").write_text('[study]\nname = "my-study"\ntrials = 3\n[data]\ndataset = "synthetic"\n')
+    (tmp_path / "cache" / "hypersearch").mkdir(parents=True)
+    (tmp_path / "cache" / "hypersearch" / "decoded").symlink_to(mnist_5k_cache, target_is_directory=True)
+    program = tmp_path / "bin" / "hypersearch"
+    program.parent.mkdir()
+    program.write_text(f'#!/bin/sh\nexec {sys.executable} -P -m hypersearch "$@"\n')
+    program.chmod(0o755)
+    return os.environ | {
+        "PATH": f"{program.parent}:{os.environ['PATH']}",
+        "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
+        "XDG_CACHE_HOME": str(tmp_path / "cache"),
+        "XDG_DATA_HOME": str(tmp_path / "data"),
+        "A_SERVER": postgresql.database(f"docs_{tmp_path.name[-20:].lower()}"),
+    }
+
+
+@pytest.mark.parametrize("document", SHOWN, ids=lambda path: path.stem)
+def test_the_commands_of_a_document_work_in_their_order(document: Path, tmp_path: Path, user: dict[str, str]) -> None:
+    run = [INSTEAD.get(command, command) for command in SHOWN[document] if command not in NOT_RUN]
+    (tmp_path / "commands.sh").write_text("\n".join(run))
+    result = subprocess.run(
+        ["bash", "-ex", "../commands.sh"],
+        cwd=tmp_path / "work",
+        env=user,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 0, f"{result.stderr}\nmend the command, or list it in {Path(__file__).name}"
+
+
+def test_what_is_listed_here_stands_in_a_document() -> None:
+    shown = {command for found in SHOWN.values() for command in found}
+    assert not (NOT_RUN.keys() | INSTEAD.keys()) - shown
+    assert len(shown) > 15
+
+
+def test_what_the_prose_names_is_in_the_reference() -> None:
+    reference = pages()["commands.md"]
+    for document in DOCUMENTS:
+        text = re.sub(r"^```.*?^```", "", document.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
+        assert not re.findall(r"^ {4}hypersearch .*", text, re.MULTILINE), "commands stand in console blocks"
+        for line in re.findall(r"`hypersearch ([^`]+)`", text):
+            words = line.split()
+            command = " ".join(words[:2]) if words[0] == "spec" else words[0]
+            if not command.startswith("-"):
+                assert f"\n## hypersearch {command.rstrip(',')}\n" in reference, line
+            assert all(f"`{word}`" in reference for word in words if word.startswith("--")), line
