@@ -25,7 +25,7 @@ from storage.records import EpochRecord, TrialRecord, TrialState
 
 def trial(number: int, state: TrialState, value: float | None, epochs: int) -> TrialRecord:
     trained = tuple(EpochRecord(each + 1, 1, 0, 1, 0, 0, 0, 0.1, 0, 1, 1, None) for each in range(epochs))
-    return TrialRecord(number, state, value, {}, trained, 1, "cpu", 1, None, 0, 1)
+    return TrialRecord(number, state, value, (), {}, trained, 1, "cpu", 1, None, 0, 1)
 
 
 TRIALS = [
@@ -154,7 +154,7 @@ def at_random(count: int, seed: int, changes: dict[str, Domain]) -> tuple[list[T
         values = space.suggest(suggest)
         *_, last = synthetic_curve(to_hyperparameters(values), 4, number)
         value = last.validation_accuracy
-        found.append(TrialRecord(number, "complete", value, dict(values), (), 1, "cpu", 1, None, 0, 1))
+        found.append(TrialRecord(number, "complete", value, (), dict(values), (), 1, "cpu", 1, None, 0, 1))
     return found, space
 
 
