@@ -2,7 +2,7 @@
 
 import math
 import random
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -49,7 +49,8 @@ class Enumeration:
 
     def __init__(self, space: SearchSpace, points: int | None = None) -> None:
         domains = dict(reachable(space))
-        self._root = _Branch((), _nodes(domains, {}, points))
+        roots = (name for name in domains if PARAMETERS[name].parent is None)
+        self._root = _Branch((), tuple(_node(domains, name, points) for name in roots))
         self.size = self._root.size
 
     def at(self, index: int) -> dict[str, Value]:
@@ -72,23 +73,16 @@ def uncounted(space: SearchSpace, points: int | None) -> list[str]:
     ]
 
 
-def _nodes(domains: Mapping[str, Choice | Range], beside: Mapping[str, Value], points: int | None) -> tuple[_Node, ...]:
-    """Those that exist beside the one value of their parent; beside none, those without a parent."""
-    return tuple(
-        _Node(tuple(_branches(domains, name, points)))
-        for name in domains
-        if (PARAMETERS[name].parent is None) == (not beside) and is_active(PARAMETERS[name], beside)
-    )
-
-
-def _branches(domains: Mapping[str, Choice | Range], name: str, points: int | None) -> Iterator[_Branch]:
-    domain, switch = domains[name], PARAMETERS[name].switch
-    on: tuple[tuple[str, Value], ...] = ()
-    if domain.optional:
-        yield _Branch(((switch, False),))
-        on = ((switch, True),)
-    for value in _counted(name, domain, points):
-        yield _Branch((*on, (name, value)), _nodes(domains, {name: value}, points))
+def _node(domains: Mapping[str, Choice | Range], name: str, points: int | None) -> _Node:
+    switch = PARAMETERS[name].switch
+    children = [child for child in domains if (parent := PARAMETERS[child].parent) is not None and parent[0] == name]
+    on = ((switch, True),) if domains[name].optional else ()
+    branches = [_Branch(((switch, False),))] if domains[name].optional else []
+    for value in _counted(name, domains[name], points):
+        active = (child for child in children if is_active(PARAMETERS[child], {name: value}))
+        below = tuple(_node(domains, child, points) for child in active)
+        branches.append(_Branch((*on, (name, value)), below))
+    return _Node(tuple(branches))
 
 
 def _counted(name: str, domain: Choice | Range, points: int | None) -> tuple[Value, ...]:

@@ -25,7 +25,7 @@ FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
 
 
 @dataclass(frozen=True)
-class Draw:
+class Slot:
     """Which trial of which study a sampler is made for."""
 
     spec: StudySpec
@@ -37,15 +37,15 @@ class Draw:
         return derived_seed(self.spec.seed, self.number, "sampler")
 
 
-def _tpe(options: TPE, draw: Draw) -> BaseSampler:
+def _tpe(options: TPE, slot: Slot) -> BaseSampler:
     with warnings.catch_warnings():
         # Without groups a third of the conditional parameters would be drawn one by one; see docs/decisions.
         warnings.simplefilter("ignore", ExperimentalWarning)
-        return TPESampler(n_startup_trials=options.startup_trials, multivariate=True, group=True, seed=draw.seed)
+        return TPESampler(n_startup_trials=options.startup_trials, multivariate=True, group=True, seed=slot.seed)
 
 
-def _random(options: Random, draw: Draw) -> BaseSampler:
-    return RandomSampler(seed=draw.seed)
+def _random(options: Random, slot: Slot) -> BaseSampler:
+    return RandomSampler(seed=slot.seed)
 
 
 class PlannedSampler(BaseSampler):
@@ -71,19 +71,19 @@ class PlannedSampler(BaseSampler):
         return self._value_of(param_name)
 
 
-def _qmc(options: QMC, draw: Draw) -> BaseSampler:
+def _qmc(options: QMC, slot: Slot) -> BaseSampler:
     from scipy.stats.qmc import Sobol  # takes half a second to import
 
-    flat = flat_domains(draw.spec.space)
-    sequence = Sobol(max(1, len(flat)), rng=draw.spec.seed)  # one seed for all trials: each takes another point of it
-    if draw.number:
-        sequence.fast_forward(draw.number)
+    flat = flat_domains(slot.spec.space)
+    sequence = Sobol(max(1, len(flat)), rng=slot.spec.seed)  # one seed for all trials: each takes another point of it
+    if slot.number:
+        sequence.fast_forward(slot.number)
     point = dict(zip(flat, map(float, sequence.random()[0]), strict=False))
     return PlannedSampler(lambda name: value_at(name, flat[name], point[name]))
 
 
-def _grid(options: Grid | BruteForce, draw: Draw) -> BaseSampler:
-    return PlannedSampler(draw.spec.schedule(options.points).configuration(draw.number).__getitem__)
+def _grid(options: Grid | BruteForce, slot: Slot) -> BaseSampler:
+    return PlannedSampler(slot.spec.schedule(options.points).configuration(slot.number).__getitem__)
 
 
 class FlatSampler(BaseSampler):
@@ -111,11 +111,11 @@ class FlatGPSampler(FlatSampler):
     one that diverged with the worst.
     """
 
-    def __init__(self, options: GP, draw: Draw) -> None:
-        super().__init__(draw.spec.space)
+    def __init__(self, options: GP, slot: Slot) -> None:
+        super().__init__(slot.spec.space)
         self._options = options
-        self._seed = draw.seed
-        self._direction = draw.spec.direction
+        self._seed = slot.seed
+        self._direction = slot.spec.direction
 
     def sample_relative(
         self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
@@ -145,11 +145,11 @@ class CmaEsSampler(FlatSampler):
     CMA-ES (Hansen 2016, "The CMA Evolution Strategy: A Tutorial"), so stopped trials take part, behind complete ones.
     """
 
-    def __init__(self, draw: Draw) -> None:
-        super().__init__(draw.spec.space)
+    def __init__(self, slot: Slot) -> None:
+        super().__init__(slot.spec.space)
         self._ranges = {name: domain for name, domain in self.flat.items() if isinstance(domain, Range)}
-        self._seed = draw.seed
-        self._direction = draw.spec.direction
+        self._seed = slot.seed
+        self._direction = slot.spec.direction
 
     def sample_relative(
         self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
@@ -190,12 +190,12 @@ def metric_of(trial: FrozenTrial) -> float | None:
     return trial.values[0] if trial.state in FINISHED and trial.values else None
 
 
-def _gp(options: GP, draw: Draw) -> BaseSampler:
-    return FlatGPSampler(options, draw)
+def _gp(options: GP, slot: Slot) -> BaseSampler:
+    return FlatGPSampler(options, slot)
 
 
-def _cmaes(options: CMAES, draw: Draw) -> BaseSampler:
-    return CmaEsSampler(draw)
+def _cmaes(options: CMAES, slot: Slot) -> BaseSampler:
+    return CmaEsSampler(slot)
 
 
 SAMPLERS: dict[str, Callable[..., BaseSampler]] = {
@@ -217,7 +217,7 @@ def derived_seed(study_seed: int, number: int, purpose: str) -> int:
 
 def build_sampler(spec: StudySpec, number: int) -> BaseSampler:
     """The sampler of one trial."""
-    return SAMPLERS[spec.sampler.name](spec.sampler, Draw(spec, number))
+    return SAMPLERS[spec.sampler.name](spec.sampler, Slot(spec, number))
 
 
 def distribution(name: str, domain: Choice | Range) -> BaseDistribution:

@@ -16,6 +16,8 @@ from storage.studies import Budget, StoredStudy, create_study, find_study, raise
 if TYPE_CHECKING:
     from optuna.storages import BaseStorage
 
+METHODS = ("sampler", "pruner")  # of [study]: a name, or a table of a name and options
+
 
 @dataclass(frozen=True)
 class Request:
@@ -82,8 +84,20 @@ def merge(*documents: Mapping[str, Toml]) -> Document:
             under = merged.get(key)
             if isinstance(value, dict) and key == "space":
                 value = flatten_space(value)
-            merged[key] = {**under, **value} if isinstance(under, dict) and isinstance(value, dict) else value
+            if isinstance(value, dict) and isinstance(under, dict):
+                methods = {name: _method(under.get(name), value[name]) for name in METHODS if name in value}
+                value = {**under, **value, **(methods if key == "study" else {})}
+            merged[key] = value
     return merged
+
+
+def _method(under: Toml | None, over: Toml) -> Toml:
+    """A method in place of another; options without a name go to the one that is there, before or after them."""
+    if isinstance(over, dict) and "name" not in over and isinstance(under, str | dict):
+        return {"name": under, **over} if isinstance(under, str) else {**under, **over}
+    if isinstance(over, str) and isinstance(under, dict) and "name" not in under:
+        return {"name": over, **under}
+    return over
 
 
 def study_name(request: Request) -> str:
