@@ -1,4 +1,4 @@
-"""Writes docs/commands.md and docs/spec.md from the code itself: `python -m docs.reference`, or `make docs`."""
+"""Writes the pages of docs/ that the code itself knows best: `python -m docs.reference`, or `make docs`."""
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
@@ -15,7 +15,7 @@ from search.document import LARGEST_INTEGER, Document, Table, Toml
 from search.output import to_json
 from search.space import PARAMETERS, TECHNIQUES, Limits, Parameter, SearchSpace
 from search.spec import TrainingConfig, read_spec
-from search.techniques import exists_under, shown_domain
+from search.techniques import THE_TUTORIAL, exists_under, shown_domain, techniques
 from search.template import starting_spec
 
 FOLDER = Path(__file__).parent
@@ -31,7 +31,7 @@ def main() -> None:
 
 def pages() -> dict[str, str]:
     """The reference, by file name in this folder."""
-    return {"commands.md": commands_page(), "spec.md": spec_page()}
+    return {"commands.md": commands_page(), "spec.md": spec_page(), "techniques.md": techniques_page()}
 
 
 # --- commands
@@ -151,6 +151,10 @@ class Recorder(Table):
     def optional_number(self, name: str) -> float | None:
         self._note(name, "number", None)
         return super().optional_number(name)
+
+    def options(self, name: str, known: Sequence[str]) -> tuple[str, ...]:
+        self._note(name, "list of names", [], known=known)
+        return super().options(name, known)
 
     def boolean(self, name: str, default: bool = False) -> bool:
         self._note(name, "true or false", default)
@@ -300,6 +304,36 @@ def _code(text: str) -> str:
 def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     lines = [header, ["---"] * len(header), *([cell.replace("|", "\\|") for cell in row] for row in rows)]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+# --- techniques
+
+
+def techniques_page() -> str:
+    """Every technique: options, formula, source, hyperparameters."""
+    parts = [
+        f"# Techniques\n\n{NOTICE} `hypersearch techniques` says the same. Each works on its own and with all others; "
+        "`false` in a spec turns one off. In formulas g is a gradient, w a weight, r the learning rate, and the run "
+        f"goes from step 0 to step T. {THE_TUTORIAL[0].upper()}{THE_TUTORIAL[1:]}."
+    ]
+    space = SearchSpace.default()
+    for technique in techniques():
+        options = [(_code(option.name), option.formula, option.source) for option in technique.options]
+        rows = [
+            (
+                _code(parameter.name),
+                shown_domain(space.domain(parameter.name)),
+                "" if parameter.off is None else _code(str(parameter.off)),
+                exists_under(parameter) or "",
+            )
+            for parameter in technique.parameters
+        ]
+        parts += [
+            f"## {technique.name}\n\n{technique.meaning[:1].upper()}{technique.meaning[1:]}.",
+            _table(("option", "formula", "source"), options),
+            _table(("hyperparameter", "searched by default (mnist-5k)", "off means", "exists under"), rows),
+        ]
+    return "\n\n".join(parts) + "\n"
 
 
 if __name__ == "__main__":

@@ -201,6 +201,8 @@ def parse_definition(definition: str, name: str, budget: Budget, priority: int =
     if version == 1:  # it names every parameter that there was then, and those that came later are not searched
         off = {each.name: False for each in PARAMETERS.values() if each.off is not None}
         document["space"] = off | document["space"]
+        if document["study"]["pruner"]["name"] != "none":
+            document["study"]["pruner"] |= {"audit": 0.0, "like_with_like": False}
     document["study"] |= {"trials": budget.trials, "priority": priority}
     if budget.timeout_seconds is not None:
         document["study"]["timeout"] = budget.timeout_seconds

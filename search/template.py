@@ -16,6 +16,7 @@ metric = "accuracy"            # on the validation split: accuracy, balanced_acc
 trials = 40                    # finished trials to end with
 # timeout = "2h"               # end after that time
 # target = 0.99                # end when a trial reaches it
+# minimize = ["parameters"]    # further objectives: parameters, macs, latency
 # priority = 0                 # workers of several studies serve the highest first
 sampler = "tpe"                # tpe, gp, cmaes, random, qmc, grid or brute_force
 pruner = "asha"                # none, asha, hyperband, median, percentile, patient or threshold
@@ -35,6 +36,11 @@ decay_scope = "weights"        # weight decay and L1 on conv and linear weights;
 [model]
 channels = [16, 32, 64]        # of each 3x3 convolution; all but the first halve the image
 hidden_units = 100             # of the layer before the classes
+
+[constraints]
+# parameters = 500_000         # at most so many trainable numbers; a network over a bound is not trained
+# macs = 10_000_000            # at most so many multiply-accumulates an image
+# latency = 1.5                # at most so many milliseconds an image, as measured
 
 # One value pins a parameter, a list chooses, { low, high, log, optional } is a range; false pins a technique off;
 # optional: may also be off. These are the defaults: keep what you want to change.

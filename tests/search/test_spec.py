@@ -260,6 +260,7 @@ def test_a_definition_of_the_first_version_searches_what_it_did() -> None:
     assert {name for name, domain in spec.space.domains if name not in stored and domain != Off()} == NEWER_BRANCHES
     assert {name: domain_to_toml(spec.space.domain(name)) for name in stored} == stored
     assert spec.space.domain("optimizer") == Choice(("sgd", "adagrad", "rmsprop", "adam", "adamw"))
+    assert (spec.pruner.audit, spec.pruner.like_with_like) == (0.0, False)
     again = parse_definition(spec.definition(), "older", Budget(trials=40))
     assert again == spec
 
