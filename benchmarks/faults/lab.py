@@ -17,6 +17,8 @@ from pathlib import Path
 from benchmarks.faults.worker import Order, command
 from benchmarks.servers import MariaDBServer, PostgreSQLServer, Server
 from search.study import Request, create_or_join
+from storage.engine import open_database
+from storage.studies import find_study, pause_study, resume_study
 
 BACKENDS = ("sqlite", "postgresql", "mariadb")
 SERVERS: dict[str, type[PostgreSQLServer] | type[MariaDBServer]] = {
@@ -130,6 +132,17 @@ class Lab:
             popen = subprocess.Popen(command(order), cwd=ROOT, stderr=file)
         self._started.append(popen)
         return Process(order, popen, errors)
+
+    def start_together(self, orders: Sequence[Order], training: int) -> list[Process]:
+        """Starts workers on one study, which is paused until all are up: so many of them then train, in any order."""
+        with open_database(orders[0].url) as database:
+            stored = find_study(database, orders[0].study)
+            pause_study(database, stored)
+            processes = [self.start(order) for order in orders]
+            until(lambda: all(process.facts("start") for process in processes))
+            resume_study(database, stored)
+        until(lambda: sum(bool(process.facts("epoch")) for process in processes) >= training)
+        return processes
 
     def wait_for_end(self, processes: Iterable[Process], seconds: float = END_SECONDS) -> list[str]:
         """Until all have ended; returns what is wrong with how they did."""

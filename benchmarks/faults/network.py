@@ -48,10 +48,10 @@ def cut_once(lab: Lab, how: str, leases: float, scale: float) -> tuple[list[str]
         time.sleep(seconds)
         proxy.mend()
         mended = time.monotonic()
-        until(lambda: len(away.facts("epoch")) > known + 1, 90)
-        since = float(away.facts("epoch")[known + 1]["at"] or 0) - mended
         wrong = lab.wait_for_end([away, near], END_SECONDS + TRIALS * EPOCHS * order.epoch_seconds)
-    return wrong + _judged(away, near, taken_over=leases > 1), since
+    if not (later := away.facts("epoch")[known + 1 :]):
+        return [*wrong, "the cut worker has not gone on"], 0.0
+    return wrong + _judged(away, near, taken_over=leases > 1), float(later[0]["at"] or 0) - mended
 
 
 def _judged(away: Process, near: Process, *, taken_over: bool) -> list[str]:

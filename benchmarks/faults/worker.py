@@ -7,21 +7,21 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import closing
+from contextvars import ContextVar
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from optuna import logging as optuna_logging
-from sqlalchemy import Connection, Row
+from sqlalchemy import Connection, Engine, event
 
 from search.events import EpochFinished, TrialFinished, TrialStarted
 from search.objective import Files, Machine, build_objective
 from search.study import JoinedStudy, stored_spec
 from search.worker import this_worker, work, workplace
-from storage import leases
 from storage.engine import open_for_work
 from storage.hosts import Host, this_host
 from storage.leases import LeaseTimes, TrialLeases
-from storage.studies import StoredStudy, find_study
+from storage.studies import find_study
 from storage.transactions import Patience
 
 TIMED = ("acquire", "record_parameters", "report", "finish")
@@ -38,7 +38,7 @@ class Order:
     scale: float = 1.0  # of the product's lease times: 0.2 makes a lease of 12 s
     epoch_seconds: float = 0.5
     machine: str = ""  # it says to be on; this one if empty
-    freezes_in: str = ""  # stops itself in its first transaction of that kind, once that holds the study's row
+    freezes_in: str = ""  # once told to, it stops itself in a transaction of that operation, before its COMMIT
     clock_shift: float = 0.0  # seconds that its time.time() is off
     patience_seconds: float = 600.0
 
@@ -46,6 +46,11 @@ class Order:
     def log(self) -> Path:
         """Its log: one JSON document a line."""
         return Path(self.folder) / f"{self.name}.log"
+
+    @property
+    def freeze(self) -> Path:
+        """The file that tells it to freeze."""
+        return Path(self.folder) / f"{self.name}.freeze"
 
 
 def scaled(scale: float) -> LeaseTimes:
@@ -78,26 +83,24 @@ def _time_operations(log: _Log) -> None:
         setattr(TrialLeases, name, timed(name, getattr(TrialLeases, name)))
 
 
-def _freeze_in(operation: str) -> None:
-    inside = False
-    method, lock = getattr(TrialLeases, operation), leases.lock_study
+def _freeze_in(operation: str, engine: Engine, told: Path) -> None:
+    inside: ContextVar[bool] = ContextVar("inside", default=False)  # not in the lease keeper's thread
+    method = getattr(TrialLeases, operation)
 
     def call(*given: object, **named: object) -> object:
-        nonlocal inside
-        inside = True
-        return method(*given, **named)
+        token = inside.set(True)
+        try:
+            return method(*given, **named)
+        finally:
+            inside.reset(token)
 
-    def lock_and_freeze(connection: Connection, stored: StoredStudy) -> Row[tuple[object, ...]]:
-        nonlocal inside
-        row = lock(connection, stored)
-        if inside:
-            setattr(TrialLeases, operation, method)
-            inside = False
+    def freeze(connection: Connection) -> None:
+        if inside.get() and told.exists():
+            told.unlink()
             os.kill(os.getpid(), signal.SIGSTOP)
-        return row
 
     setattr(TrialLeases, operation, call)
-    leases.lock_study = lock_and_freeze
+    event.listen(engine, "commit", freeze)
 
 
 def run(order: Order) -> None:
@@ -107,11 +110,11 @@ def run(order: Order) -> None:
     if order.clock_shift:
         now = time.time
         time.time = lambda: now() + order.clock_shift
-    if order.freezes_in:
-        _freeze_in(order.freezes_in)
     _time_operations(log)
     patience = Patience(order.patience_seconds, longest_delay_seconds=Patience().longest_delay_seconds * order.scale)
     database, rdb = open_for_work(order.url, patience=patience)
+    if order.freezes_in:
+        _freeze_in(order.freezes_in, database.engine, order.freeze)
     host = this_host()
     me = this_worker(Host(host.name, order.machine or host.machine), "none", 1)
     if order.machine:
@@ -130,14 +133,14 @@ def run(order: Order) -> None:
         workplace(database, rdb, me, machine.files, scaled(order.scale)) as place,
         closing(work(place, rdb, choose, lambda spec: build_objective(spec, machine))) as events,
     ):
-        for event in events:
-            match event:
+        for each in events:
+            match each:
                 case TrialStarted(_, number, attempt):
                     log.write("trial", number=number, attempt=attempt)
                 case EpochFinished(number, measurement, value):
                     log.write("epoch", number=number, epoch=measurement.epoch, value=value)
                 case TrialFinished():
-                    log.write("end", number=event.number, outcome=event.outcome, value=event.value)
+                    log.write("end", number=each.number, outcome=each.outcome, value=each.value)
 
 
 def command(order: Order) -> list[str]:
