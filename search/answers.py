@@ -53,7 +53,7 @@ class Comparison:
 
     @cached_property
     def importances(self) -> Importances | None:
-        """What set the best trials apart; `None` where too few are complete. Optuna is loaded for it."""
+        """What set the best trials apart; `None` where too few are complete."""
         return importances(self.trials, self.spec.space, self.spec.direction)
 
 

@@ -1,12 +1,15 @@
 """Which parameters set the best trials of a study apart, by PED-ANOVA."""
 
 import math
-import warnings
+from bisect import bisect_left, bisect_right
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
+from statistics import NormalDist
 from typing import Literal
 
+from search.analysis.ranking import rank
 from search.space import PARAMETERS, SWITCHES, Choice, Off, Range, SearchSpace
 from storage.records import ParameterValue, TrialRecord
 
@@ -26,14 +29,14 @@ class Importances:
     shares: tuple[tuple[str, float], ...]
     best: int  # so many trials, of all `complete` ones, counted as the best
     complete: int
-    left_out: tuple[str, ...]  # searched parameters that fewer than FEWEST complete trials had
+    left_out: tuple[str, ...]  # searched parameters that some complete trials had, but fewer than FEWEST
 
 
 def importances(trials: Sequence[TrialRecord], space: SearchSpace, direction: Direction) -> Importances | None:
     """How differently each searched parameter is distributed among the best complete trials and among all complete.
 
     What exists only in a branch weighs as much as the branch was taken. `None` where no parameter can be judged.
-    Source: PED-ANOVA (arXiv:2304.10255) in its conditional form (arXiv:2601.20800), as Optuna has it.
+    Source: PED-ANOVA (arXiv:2304.10255) in its conditional form (arXiv:2601.20800).
     """
     complete = [trial for trial in trials if trial.state == "complete" and trial.value is not None]
     domains = _domains(space)
@@ -43,15 +46,18 @@ def importances(trials: Sequence[TrialRecord], space: SearchSpace, direction: Di
     judged = [name for name in domains if counts[name] >= FEWEST]
     if not judged:
         return None
+    ranked = rank(complete, direction)
+    worst = ranked[math.ceil(BEST_SHARE * len(ranked)) - 1].value
+    best = [trial for place, trial in enumerate(ranked) if place < BEST_SHARE * len(ranked) or trial.value == worst]
     shares: dict[str, float] = {}
-    for name, share in _by_ped_anova(complete, {name: domains[name] for name in judged}, direction).items():
+    for name, share in _by_ped_anova(complete, best, {name: domains[name] for name in judged}).items():
         parameter = SWITCHES[name].name if name in SWITCHES else name
         shares[parameter] = shares.get(parameter, 0.0) + share
     return Importances(
         shares=tuple(sorted(shares.items(), key=lambda pair: (-pair[1], pair[0]))),
-        best=math.ceil(BEST_SHARE * len(complete)),
+        best=len(best),
         complete=len(complete),
-        left_out=tuple(name for name in space.searched if name not in shares),
+        left_out=tuple(name for name in space.searched if counts[name] and name not in shares),
     )
 
 
@@ -76,27 +82,93 @@ def _holds(domain: Choice | Range, value: ParameterValue) -> bool:
 
 
 def _by_ped_anova(
-    complete: Sequence[TrialRecord], domains: dict[str, Choice | Range], direction: Direction
+    complete: Sequence[TrialRecord], best: Sequence[TrialRecord], domains: Mapping[str, Choice | Range]
 ) -> dict[str, float]:
-    from optuna import create_study, logging
-    from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
-    from optuna.trial import create_trial
+    """Of each name, the Pearson divergence of its density among the best from that among all that have it.
 
-    from search.samplers import distribution
+    It is weighed by (share of the best that have it)^2 / (share of all that have it), theorem 4.2 of arXiv:2601.20800,
+    and brought to a sum of 1.
+    """
+    found = {}
+    for name, domain in domains.items():
+        among_all, among_best = (_values(trials, name, domain) for trials in (complete, best))
+        divergence = 0.0
+        if among_best and not _is_single(domain):
+            wide, narrow = (_density(name, domain, values) for values in (among_all, among_best))
+            divergence = sum(one * (other / one - 1) ** 2 for one, other in zip(wide, narrow, strict=True))
+        weight = (len(among_best) / len(best)) ** 2 / (len(among_all) / len(complete))
+        found[name] = weight * divergence
+    total = sum(found.values())
+    return {name: value / total if total > 0 else 1 / len(found) for name, value in found.items()}
 
-    logging.set_verbosity(logging.WARNING)
-    distributions = {name: distribution(name, domain) for name, domain in domains.items()}
-    study = create_study(direction=direction)
-    for trial in complete:
-        values = {
-            name: trial.parameters[name]
-            for name, domain in domains.items()
-            if _holds(domain, trial.parameters.get(name))
-        }
-        held = {name: distributions[name] for name in values}
-        study.add_trial(create_trial(value=trial.value, params=values, distributions=held))
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # all trials equally good: then the shares are equal, as the docstring says
-        return get_param_importances(
-            study, evaluator=PedAnovaImportanceEvaluator(target_quantile=BEST_SHARE), params=list(domains)
-        )
+
+def _values(trials: Sequence[TrialRecord], name: str, domain: Choice | Range) -> list[ParameterValue]:
+    values = (trial.parameters.get(name) for trial in trials)
+    return [value for value in values if _holds(domain, value)]
+
+
+def _is_single(domain: Choice | Range) -> bool:
+    return len(domain.options) == 1 if isinstance(domain, Choice) else domain.low == domain.high
+
+
+# Densities as in Optuna's PedAnovaImportanceEvaluator, which a test compares with; to import that takes seconds where
+# scikit-learn is installed.
+GRID_CELLS = 50
+PRIOR_WEIGHT = 1.0  # of one more kernel, as wide as the grid
+NARROWEST = 0.5 / 1.64  # 90 % of such a kernel lie in its cell
+NEVER_ZERO = 1e-12
+
+
+def _density(name: str, domain: Choice | Range, values: Sequence[ParameterValue]) -> list[float]:
+    """The probability of each option, or of each cell of a grid over the range."""
+    if isinstance(domain, Choice):
+        smooth = _smoothed(Counter(domain.options.index(value) for value in values), len(domain.options))
+    else:
+        cells = _cells(name, domain)
+        numbers = [value for value in values if isinstance(value, int | float)]
+        smooth = _kernel_density(Counter(_cell(domain, cells, number) for number in numbers), cells)
+    return [probability + NEVER_ZERO for probability in smooth]
+
+
+def _cells(name: str, domain: Range) -> int:
+    if name in SWITCHES or PARAMETERS[name].kind != "int":
+        return GRID_CELLS
+    values = domain.high - domain.low + 1
+    return min(GRID_CELLS, math.ceil(math.log2(values)) + 1 if domain.log else round(values))
+
+
+def _cell(domain: Range, cells: int, value: float) -> int:
+    low, high, at = domain.low, domain.high, value
+    if domain.log:
+        low, high, at = math.log(low), math.log(high), math.log(at)
+    return min(max(math.ceil((at - low) * (cells - 1) / (high - low) - 0.5), 0), cells - 1)
+
+
+def _smoothed(counts: Counter[int], options: int) -> list[float]:
+    """A mixture with one part for each option seen, each leaning to its option, and an even one."""
+    parts = len(counts) + 1
+    total = counts.total() + PRIOR_WEIGHT
+    elsewhere = PRIOR_WEIGHT / parts
+    lean = 1 + options * elsewhere
+    even = counts.total() / total * elsewhere / lean + PRIOR_WEIGHT / total / options
+    return [even + counts[option] / total / lean for option in range(options)]
+
+
+def _kernel_density(counts: Counter[int], cells: int) -> list[float]:
+    """Normal kernels at the cells seen, cut off at the ends, their width by Scott's rule (Scott 1992)."""
+    seen, number = sorted(counts), counts.total()
+    mean = sum(cell * counts[cell] for cell in seen) / number
+    deviation = math.sqrt(sum(counts[cell] * (cell - mean) ** 2 for cell in seen) / max(1, number - 1))
+    so_far = list(accumulate(counts[cell] for cell in seen))
+    lower = seen[bisect_left(so_far, number // 4)]
+    upper = seen[min(len(seen) - 1, bisect_right(so_far, number * 3 // 4))]
+    width = max(1.059 * min((upper - lower) / 1.34, deviation) * number**-0.2, NARROWEST)
+    kernels = [(NormalDist(cell, width), float(counts[cell])) for cell in seen]
+    kernels.append((NormalDist((cells - 1) / 2, cells), PRIOR_WEIGHT))
+    density = [0.0] * cells
+    for kernel, weight in kernels:
+        below = [kernel.cdf(edge - 0.5) for edge in range(cells + 1)]
+        scale = weight / (number + PRIOR_WEIGHT) / (below[-1] - below[0])
+        for cell in range(cells):
+            density[cell] += scale * (below[cell + 1] - below[cell])
+    return density

@@ -217,7 +217,7 @@ def test_a_malformed_spec_creates_nothing(tmp_path: Path) -> None:
 
 def test_commands_that_look_start_without_torch_and_without_optuna(tmp_path: Path) -> None:
     (tmp_path / "small.toml").write_text(ONE_SPEC)
-    hypersearch(tmp_path, "run", "small.toml")
+    hypersearch(tmp_path, "run", "small.toml", "--trials", "24")  # enough for importances
     for arguments in (["--help"], ["list"], ["status", "small"], ["compare", "small"], ["spec", "check", "small.toml"]):
         code = (
             "import sys\nfrom search.cli import main as cli\n"

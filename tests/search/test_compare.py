@@ -7,18 +7,23 @@ import random
 from dataclasses import replace
 from io import StringIO
 from pathlib import Path
+from typing import Literal
 
+import optuna
 import pytest
+from optuna.distributions import CategoricalDistribution
+from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
 
 import hypersearch
 from objectives.synthetic import synthetic_curve
 from search.analysis.equal_budget import Standing, after_trials, within_epochs
-from search.analysis.importance import FEWEST, importances
+from search.analysis.importance import BEST_SHARE, FEWEST, importances
 from search.answers import Incomparable, compare_studies, compare_study
 from search.document import Document
 from search.output import compare_text
+from search.samplers import distribution
 from search.side_by_side import side_by_side_document, side_by_side_text, trials_csv
-from search.space import Choice, Domain, Range, SearchSpace, Value, to_hyperparameters
+from search.space import Choice, Domain, Off, Range, SearchSpace, Value, to_hyperparameters
 from search.spec import parse_spec
 from storage.engine import open_database
 from storage.records import EpochRecord, ParameterValue, TrialRecord, TrialState
@@ -169,9 +174,10 @@ def at_random(count: int, seed: int, changes: dict[str, Domain]) -> tuple[list[T
         if isinstance(domain, Choice):
             return random_numbers.choice(domain.options)
         assert isinstance(domain, Range)
-        if domain.log:
-            return math.exp(random_numbers.uniform(math.log(domain.low), math.log(domain.high)))
-        return random_numbers.uniform(domain.low, domain.high)
+        low, high = (math.log(domain.low), math.log(domain.high)) if domain.log else (domain.low, domain.high)
+        value = random_numbers.uniform(low, high)
+        number = min(max(math.exp(value) if domain.log else value, domain.low), domain.high)
+        return round(number) if name == "batch_size" else number
 
     found = []
     for number in range(count):
@@ -193,6 +199,39 @@ def test_the_hyperparameter_that_decides_is_the_most_important_one(seed: int) ->
     assert (found.best, found.complete) == (15, 60)
     assert "optimizer" not in dict(found.shares)  # it is pinned
     assert not [name for name, _ in found.shares if name.endswith(".on")]
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_the_importances_are_those_of_optuna(seed: int) -> None:
+    changes: dict[str, Domain] = {
+        "optimizer": Choice(("sgd", "adam")),
+        "batch_size": (Range(8, 128), Range(8, 256, log=True), Range(8, 12), Choice((32, 64, 128)))[seed],
+        "scheduler": Choice(("constant", "step")),
+        "sgd.weight_decay": Off(),
+        "adam.weight_decay": Off(),
+    }
+    trials, space = at_random(120, seed, changes)
+    direction: Literal["maximize", "minimize"] = ("maximize", "minimize")[seed % 2]
+    found = importances(trials, space, direction)
+    assert found is not None
+    study = optuna.create_study(direction=direction)
+    names = set(space.searched) | {f"{name}.on" for name in space.searched}
+    for each in trials:
+        values = {name: value for name, value in each.parameters.items() if name in names}
+        distributions = {
+            name: CategoricalDistribution((True, False))
+            if name.endswith(".on")
+            else distribution(name, space.domain(name))
+            for name in values
+        }
+        study.add_trial(optuna.trial.create_trial(value=each.value, params=values, distributions=distributions))
+    evaluator = PedAnovaImportanceEvaluator(target_quantile=BEST_SHARE)
+    expected: dict[str, float] = {}
+    for name, share in get_param_importances(study, evaluator=evaluator).items():
+        known = name.removesuffix(".on")
+        expected[known] = expected.get(known, 0.0) + share
+    assert not found.left_out
+    assert dict(found.shares) == pytest.approx(expected, rel=1e-6)
 
 
 def test_what_few_trials_have_had_is_left_out_by_name() -> None:
