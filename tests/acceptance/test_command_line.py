@@ -136,7 +136,8 @@ def wait_for_an_epoch(folder: Path) -> None:
 def test_a_run_that_is_stopped_in_a_trial_goes_on_to_exactly_its_budget(
     number: signal.Signals, code: int, tmp_path: Path, cache: dict[str, str]
 ) -> None:
-    spec = mnist_spec(tmp_path, "stopped", trials=2, epochs=10, extra='[space]\nnormalization = "none"')
+    small = '[model]\nchannels = [4, 8]\nhidden_units = 20\n[space]\nnormalization = "none"'
+    spec = mnist_spec(tmp_path, "stopped", trials=2, epochs=12, extra=small)
     process = start(tmp_path, "run", spec, "--threads", "1", **cache)
     wait_for_an_epoch(tmp_path)
     process.send_signal(number)
