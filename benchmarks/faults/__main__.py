@@ -6,7 +6,9 @@ import sqlite3
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from importlib.metadata import version
+from typing import Protocol
 
 from optuna import logging as optuna_logging
 
@@ -14,7 +16,21 @@ from benchmarks.faults import clocks, commands, freezes, network, restarts, star
 from benchmarks.faults.lab import BACKENDS, Lab, Result, device, laboratory
 
 Case = Callable[[Lab, int], Result]
+
+
+class TimedCase(Protocol):
+    """One whose lease times are the product's times a scale."""
+
+    def __call__(self, lab: Lab, times: int, scale: float = ...) -> Result: ...
+
+
 ON_SERVERS = ("postgresql", "mariadb")
+TIMED: dict[str, TimedCase] = {
+    "restart": restarts.restarted,
+    "freeze": freezes.frozen,
+    "network": network.cut,
+    "clocks": clocks.stepped,
+}
 # Each with the kinds of database that it is for, and how often it is done.
 CASES: dict[str, tuple[Case, tuple[str, ...], int]] = {
     "restart": (restarts.restarted, ON_SERVERS, 20),
@@ -36,6 +52,7 @@ def main() -> int:
     parser.add_argument("cases", nargs="*", metavar="CASE", help=f"of {', '.join(CASES)} [all]")
     parser.add_argument("--backend", action="append", choices=BACKENDS, help="repeatable [all]")
     parser.add_argument("--times", type=int, metavar="N", help="instead of each case's own number")
+    parser.add_argument("--scale", type=float, metavar="S", help=f"of the lease times of {', '.join(TIMED)} [its own]")
     arguments = parser.parse_args()
     optuna_logging.set_verbosity(optuna_logging.WARNING)
     if unknown := [name for name in arguments.cases if name not in CASES]:
@@ -47,6 +64,8 @@ def main() -> int:
     for backend in arguments.backend or BACKENDS:
         for name in arguments.cases or CASES:
             case, backends, times = CASES[name]
+            if arguments.scale is not None and name in TIMED:
+                case = partial(TIMED[name], scale=arguments.scale)
             if backend not in backends:
                 continue
             started = time.monotonic()

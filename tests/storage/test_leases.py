@@ -297,6 +297,19 @@ def test_a_taker_that_was_away_itself_watches_anew(opened: Opened) -> None:
     assert taker.acquire(opened.stored).attempt == 2
 
 
+def test_a_taker_that_had_to_wait_for_its_own_write_watches_anew(opened: Opened) -> None:
+    with_budget(opened, 1)
+    held = opened.leases(far_away("far")).acquire(opened.stored)
+    clock = Clock()
+    taker = opened.leases(worker("b"), Watch(LeaseTimes(), clock))
+    opened.expire(held)
+    for pause in (5, 5, 5, 60):  # the last one in BEGIN IMMEDIATE: the owner has waited for the same lock
+        taker.look_out()
+        clock.now += pause
+    with pytest.raises(NothingToTake):
+        taker.acquire(opened.stored)
+
+
 def test_a_trial_that_kills_its_workers_is_given_up(opened: Opened) -> None:
     leases = opened.leases(worker("a"))
     held = leases.acquire(opened.stored)
