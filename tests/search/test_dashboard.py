@@ -53,15 +53,17 @@ def served(tmp_path: Path) -> Iterator[Served]:
     storage = get_storage(f"sqlite:///{tmp_path}/a.db")
     study = optuna.create_study(storage=storage)
     trial = study.ask()
+    study_id = storage.get_study_id_from_name(study.study_name)
+    trial_id = storage.get_trial_id_from_study_id_trial_number(study_id, trial.number)
     store = open_artifact_store(str(tmp_path / "artifacts"))
     stored = put(store, FILES)
     for key, text in attributes(stored).items():
-        storage.set_trial_system_attr(trial._trial_id, key, text)
+        storage.set_trial_system_attr(trial_id, key, text)
     study.tell(trial, 1.0)
     addresses: queue.Queue[str] = queue.Queue()
     threading.Thread(target=serve, args=(storage, "127.0.0.1", 0, addresses.put, store), daemon=True).start()
     address = addresses.get(timeout=60).removesuffix("/dashboard")
-    yield Served(address, study._study_id, trial._trial_id, store, stored)
+    yield Served(address, study_id, trial_id, store, stored)
     storage.remove_session()
 
 

@@ -492,15 +492,16 @@ def test_a_study_that_plain_optuna_deleted_and_made_again_is_another_one(opened:
     with opened.database.transactions.read() as connection:
         for table in schema.OF_TRIAL:
             assert connection.execute(select(table).where(table.c.trial_id == held.trial_id)).all() == []
-    trial = optuna.create_study(study_name=opened.stored.name, storage=theirs).ask()
-    theirs.engine.dispose()
+    again = optuna.create_study(study_name=opened.stored.name, storage=theirs)
+    again.ask()
     with pytest.raises((LeaseLost, StudyDeleted)):
         leases.report(held, MEASUREMENTS[1], 0.5)
     with pytest.raises((LeaseLost, StudyDeleted)):
         leases.finish(held, "complete", value=0.5)
     with pytest.raises(StudyDeleted):
         leases.acquire(opened.stored)
-    assert opened.rdb.get_trial(trial._trial_id).intermediate_values == {}
+    assert [trial.intermediate_values for trial in again.trials] == [{}]
+    theirs.engine.dispose()
 
 
 def test_a_trial_that_plain_optuna_ended_is_left_alone(opened: Opened, shared_url: str) -> None:
