@@ -1,12 +1,10 @@
-"""Images per second of train() beside the reference tutorial's loop, in turns in one process."""
+"""Images per second of train() beside the reference tutorial's loop and the rate of matrix products, in turns."""
 
 import argparse
-import platform
 import statistics
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -15,6 +13,9 @@ from PIL import Image
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
+from benchmarks.figures import cpu_model, machine, spread
+from models.cnn import CNN, CNNConfig
+from objectives.cost_measurement import measure_costs
 from objectives.data import LabelledImages, ResidentData
 from objectives.device import keep_freed_memory, pick_device, set_threads
 from objectives.hyperparameters import SGD, Hyperparameters
@@ -104,23 +105,44 @@ def ours(data: LabelledImages, case: Case, epochs: int) -> Iterator[float]:
         yield measurement.images_per_second
 
 
-def measure(data: LabelledImages, cases: list[Case], repeats: int) -> dict[Case, list[tuple[float, float]]]:
-    """(tutorial, train()) of each case in each round, after one round that warms up."""
-    pairs = {case: zip(tutorial(data, case), ours(data, case, repeats + 1), strict=False) for case in cases}
-    rounds = [{case: next(pair) for case, pair in pairs.items()} for _ in range(repeats + 1)]
+def matrix_products(device: torch.device, side: int = 2048, times: int = 5) -> Iterator[float]:
+    """Floating-point operations per second of float32 products of two square matrices, a round at a time."""
+    left, right = torch.rand(2, side, side, device=device)
+    while True:
+        _wait_for(device)
+        started = time.perf_counter()
+        for _ in range(times):
+            left @ right
+        _wait_for(device)
+        yield 2 * side**3 * times / (time.perf_counter() - started)
+
+
+def _wait_for(device: torch.device) -> None:
+    if device.type != "cpu":
+        torch.accelerator.synchronize(device)
+
+
+def operations_an_image(size: int = 28) -> float:
+    """Floating-point operations to train on an image: its forward pass, and the same again for the gradient of the
+    weights and for that of each layer's input, which the first layer does not need. Matrix products alone are counted.
+    """
+    model = CNN(CNNConfig(1, (size, size), CLASSES))
+    first = model.blocks[0][0].weight.numel() * size**2
+    return 2.0 * (3 * measure_costs(model, torch.zeros(1, 1, size, size)).macs - first)
+
+
+Round = tuple[float, float, float]  # images/s of the tutorial's loop and of train(), operations/s of products
+
+
+def measure(data: LabelledImages, cases: list[Case], repeats: int) -> dict[Case, list[Round]]:
+    """What each case gave in each round, after one round that warms up."""
+    products = matrix_products(data.images.device)
+    sides = {case: (tutorial(data, case), ours(data, case, repeats + 1)) for case in cases}
+    rounds = [
+        {case: (next(theirs), next(own), next(products)) for case, (theirs, own) in sides.items()}
+        for _ in range(repeats + 1)
+    ]
     return {case: [found[case] for found in rounds[1:]] for case in cases}
-
-
-def spread(values: list[float], digits: int) -> str:
-    """Median and range."""
-    return f"{statistics.median(values):.{digits}f} ({min(values):.{digits}f}..{max(values):.{digits}f})"
-
-
-def cpu_model() -> str:
-    """As the system names it."""
-    lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor()
 
 
 def main() -> None:
@@ -141,13 +163,21 @@ def main() -> None:
     images = torch.from_numpy(random.integers(0, 256, (count, 1, 28, 28), dtype=np.uint8)).to(device)
     data = LabelledImages(images, torch.from_numpy(random.integers(0, CLASSES, count)).to(device))
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else cpu_model()
-    print(f"{device} ({name}), torch {torch.__version__}, {threads} threads, freed memory kept: {kept}")
+    print(machine("hypersearch", "torch", "torchvision"))
+    print(f"{device} ({name}), {threads} threads, freed memory kept: {kept}")
     print(f"{count} images of 28 x 28, {repeats} repeats: images/s as median (min..max)")
+    needed = operations_an_image()
+    print(f"{needed / 1e6:.1f} million operations to train on an image")
     cases = [Case(batch_size, normalization) for batch_size in (256, 64) for normalization in ("none", "batch")]
     for case, found in measure(data, cases, repeats).items():
-        theirs, own = ([pair[side] for pair in found] for side in (0, 1))
-        ratios = [own / theirs for theirs, own in found]
-        print(f"{case}: tutorial {spread(theirs, 0)}, train() {spread(own, 0)}, ratio {spread(ratios, 2)}")
+        theirs, own, products = ([each[side] for each in found] for side in range(3))
+        ratios = [own / theirs for theirs, own, _ in found]
+        # By the median of the products: a round of them takes too short a time to be judged by alone
+        share = [100 * rate * needed / statistics.median(products) for rate in own]
+        print(
+            f"{case}: tutorial {spread(theirs, 0)}, train() {spread(own, 0)}, ratio {spread(ratios, 2)}; "
+            f"products {spread([rate / 1e9 for rate in products], 0)} GFLOP/s, train() at {spread(share, 0)} %"
+        )
 
 
 if __name__ == "__main__":
