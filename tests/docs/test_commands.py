@@ -18,7 +18,7 @@ GENERATED = {ROOT / "docs" / name for name in pages()}
 DOCUMENTS = [ROOT / "README.md", *sorted(set((ROOT / "docs").rglob("*.md")) - GENERATED)]
 
 NOT_RUN = {
-    "make demo": "installs several GB and trains for minutes: benchmarks.demo does it",
+    "make demo": "installs several GB and trains for minutes: benchmarks.wall_time does it",
     "make test": "runs these tests",
     "python -m venv .venv": "an environment without packages",
     ".venv/bin/pip install -e .": "installs several GB",
