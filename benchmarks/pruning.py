@@ -1,130 +1,176 @@
-"""What each pruner would have saved and lost on recorded learning curves: studies of some trials, in any order."""
+"""What each pruner saves, and what the configuration that a study then returns is truly worth: curves replayed.
+
+A made-up study takes so many of the recorded configurations in a random order, one worker, no audits, and returns the
+complete one with the best last validation accuracy. Its regret is how much lower its true score is (the mean of its
+retrainings on images that no search has seen) than that of what the same study returns when nothing is pruned.
+"""
 
 import argparse
-import os
 import random
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+import statistics
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
-import optuna
 from optuna.trial import FrozenTrial, TrialState
 
+from benchmarks.curves import Curve, Recorded, read_true_scores
+from benchmarks.figures import machine
 from search.document import Toml
-from search.likeness import likeness
 from search.pruners import is_due
 from search.spec import StudySpec, parse_spec
-from search.study import merge, stored_spec
-from storage.engine import open_for_work
-from storage.studies import find_study
 
-PRUNERS: dict[str, Toml] = {
-    "asha": {"name": "asha"},
-    "asha, all with all": {"name": "asha", "like_with_like": False},
-    "hyperband": {"name": "hyperband"},
-    "hyperband, all with all": {"name": "hyperband", "like_with_like": False},
-    "median": {"name": "median"},
-    "median, all with all": {"name": "median", "like_with_like": False},
-    "patient (median)": {"name": "patient"},
-}
+STUDIES, TRIALS = 100, 40
+
+# Around each pruner's default, one option changed at a time.
+PRUNERS: tuple[Mapping[str, Toml], ...] = (
+    {"name": "none"},
+    {"name": "asha"},
+    {"name": "asha", "min_epochs": 1},
+    {"name": "asha", "min_epochs": 3},
+    {"name": "asha", "reduction_factor": 2},
+    {"name": "asha", "reduction_factor": 4},
+    {"name": "asha", "min_epochs": 1, "reduction_factor": 2},
+    {"name": "asha", "like_with_like": False},
+    {"name": "asha", "min_epochs": 1, "like_with_like": False},
+    {"name": "hyperband"},
+    {"name": "hyperband", "like_with_like": False},
+    {"name": "median"},
+    {"name": "median", "min_epochs": 1},
+    {"name": "median", "like_with_like": False},
+    {"name": "percentile"},
+    {"name": "percentile", "min_epochs": 1},
+    {"name": "percentile", "like_with_like": False},
+    {"name": "patient"},
+    {"name": "patient", "patience": 1},
+)
 
 
 @dataclass(frozen=True)
-class Result:
-    """Of one made-up study."""
+class Replayed:
+    """One made-up study."""
 
-    stopped: dict[bool, tuple[int, int]]  # by whether the trial annealed late: (stopped, of so many)
-    epochs_share: float  # saved
-    best_kept: bool
-    regret: float  # how far the best that was kept is below the best
+    returned: int  # the number of the configuration
+    value: float  # its last validation accuracy
+    stopped: int
+    epochs: int
+    seconds: float
 
 
-def replay(spec: StudySpec, trials: Sequence[FrozenTrial]) -> Result:
-    """One worker takes the trials one after another."""
+def spec_of(pruner: Mapping[str, Toml], epochs: int) -> StudySpec:
+    """The default study with that pruner."""
+    return parse_spec({"study": {"pruner": {**pruner}}, "training": {"epochs": epochs}})
+
+
+def replay(spec: StudySpec, curves: Sequence[Curve]) -> Replayed:
+    """One worker takes the configurations one after another."""
     epochs = spec.training.epochs
     seen: list[FrozenTrial] = []
-    counts = {True: [0, 0], False: [0, 0]}
-    saved = 0
-    for number, whole in enumerate(trials):
-        own = _cut(whole, number, 1, TrialState.RUNNING)
-        kind = likeness(tuple(whole.params.items()), 1, epochs).anneals
-        counts[kind][1] += 1
-        for epoch in range(1, epochs):
-            own = _cut(whole, number, epoch, TrialState.RUNNING)
-            if is_due(spec, own, lambda: seen):
-                counts[kind][0] += 1
-                saved += epochs - epoch
-                own.state = TrialState.PRUNED
+    stopped = trained = 0
+    seconds = 0.0
+    best: tuple[float, float, int] | None = None
+    for place, curve in enumerate(curves):
+        ran = len(curve.accuracy)
+        for epoch in range(1, min(ran, epochs - 1) + 1):
+            trial = _cut(curve, place, epoch, TrialState.RUNNING)
+            if is_due(spec, trial, lambda: seen):
+                ran = epoch
+                stopped += 1
                 break
-        else:
-            own = _cut(whole, number, epochs, TrialState.COMPLETE)
-        seen.append(own)
-    final = [trial.intermediate_values[epochs] for trial in trials]
-    kept = [trial.intermediate_values[epochs] for trial in seen if trial.state == TrialState.COMPLETE]
-    regret = max(final) - max(kept)
-    return Result(
-        {kind: (stopped, of) for kind, (stopped, of) in counts.items()},
-        saved / (epochs * len(trials)),
-        regret == 0,
-        regret,
-    )
+        diverged = ran == len(curve.accuracy) < epochs
+        state = TrialState.COMPLETE if ran == epochs else TrialState.PRUNED
+        if ran > 0:
+            seen.append(_cut(curve, place, ran, state))
+        if ran == epochs:
+            standing = (curve.accuracy[-1], -curve.loss[-1], curve.number)
+            best = standing if best is None else max(best, standing)
+        trained += ran + diverged  # the epoch in which it diverged was trained too
+        seconds += sum(curve.seconds[:ran])
+    assert best is not None  # the first trial is never due
+    return Replayed(best[2], best[0], stopped, trained, seconds)
 
 
-def _cut(trial: FrozenTrial, number: int, epochs: int, state: TrialState) -> FrozenTrial:
-    return optuna.trial.FrozenTrial(
-        number=number,
-        trial_id=number,
+def _cut(curve: Curve, place: int, epochs: int, state: TrialState) -> FrozenTrial:
+    return FrozenTrial(
+        number=place,
+        trial_id=place,
         state=state,
         value=None,
         datetime_start=None,
         datetime_complete=None,
-        params=trial.params,
-        distributions=trial.distributions,
+        params=dict(curve.params),
+        distributions={},
         user_attrs={},
         system_attrs={},
-        intermediate_values={epoch: trial.intermediate_values[epoch] for epoch in range(1, epochs + 1)},
+        intermediate_values=dict(enumerate(curve.accuracy[:epochs], start=1)),
     )
 
 
-def main() -> None:
+def studies(recorded: Recorded, count: int = STUDIES, trials: int = TRIALS) -> list[list[Curve]]:
+    """The same for every pruner: one for each seed."""
+    return [random.Random(seed).sample(recorded.curves, min(trials, len(recorded.curves))) for seed in range(count)]
+
+
+def returned(recorded: Recorded) -> set[int]:
+    """Every configuration that some pruner's study returns."""
+    return {
+        replay(spec_of(pruner, recorded.epochs), curves).returned for pruner in PRUNERS for curves in studies(recorded)
+    }
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
     """Prints a row for each pruner."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("study", help="one that ran with pruner none and sampler random, maximizing")
-    parser.add_argument("--storage", default=os.environ.get("HYPERSEARCH_STORAGE", "sqlite:///hypersearch.db"))
-    parser.add_argument("--trials", type=int, default=40, help="of each made-up study")
-    parser.add_argument("--studies", type=int, default=200)
-    arguments = parser.parse_args()
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    database, rdb = open_for_work(arguments.storage)
-    with database:
-        stored = find_study(database, arguments.study)
-        spec = stored_spec(stored)
-        recorded = [
-            trial for trial in rdb.get_all_trials(stored.study_id, deepcopy=False) if trial.state == TrialState.COMPLETE
-        ]
-    count = min(arguments.trials, len(recorded))
-    print(f"{arguments.study}: {len(recorded)} whole curves; {arguments.studies} studies of {count} of them each")
+    parser.add_argument("--studies", type=int, default=STUDIES)
+    parser.add_argument("--trials", type=int, default=TRIALS, help="of each made-up study")
+    given = parser.parse_args(arguments)
+    recorded, true = Recorded.read(), read_true_scores()
+    print(machine("hypersearch", "optuna"))
+    print(f"{len(recorded.curves)} curves of {recorded.epochs} epochs ({recorded.machine})")
+    print(f"{given.studies} studies of {given.trials} trials each; true scores of {len(true)} configurations")
+    made = studies(recorded, given.studies, given.trials)
+    whole = [replay(spec_of(PRUNERS[0], recorded.epochs), curves) for curves in made]
     print(
-        f"{'pruner':26}{'epochs saved':>14}{'stopped: annealing':>20}{'others':>10}{'best kept':>11}{'mean regret':>13}"
+        f"{'pruner':52}{'epochs saved':>13}{'time saved':>11}{'stopped':>9}{'best kept':>10}{'validation':>11}"
+        f"{'true':>9}{'regret in points (95 %)':>26}"
     )
-    for name, pruner in PRUNERS.items():
-        judged = replace(spec, pruner=parse_spec(merge(spec.to_document(), {"study": {"pruner": pruner}})).pruner)
-        order = random.Random(0)
-        results = [replay(judged, order.sample(recorded, count)) for _ in range(arguments.studies)]
-        stopped = {
-            kind: sum(result.stopped[kind][0] for result in results)
-            / max(1, sum(result.stopped[kind][1] for result in results))
-            for kind in (True, False)
-        }
+    for pruner in PRUNERS:
+        spec = spec_of(pruner, recorded.epochs)
+        started = time.perf_counter()
+        found = [replay(spec, curves) for curves in made]
+        took = time.perf_counter() - started
+        pairs = list(zip(whole, found, strict=True))
+        scores = [statistics.mean(true[each.returned]) for each in found if each.returned in true]
+        regrets = [
+            100 * (statistics.mean(true[best.returned]) - statistics.mean(true[each.returned]))
+            for best, each in pairs
+            if best.returned in true and each.returned in true
+        ]
         print(
-            f"{name:26}{_mean([result.epochs_share for result in results]):>14.1%}{stopped[True]:>20.1%}"
-            f"{stopped[False]:>10.1%}{_mean([float(result.best_kept) for result in results]):>11.1%}"
-            f"{_mean([result.regret for result in results]):>13.5f}"
+            f"{_shown(pruner):52}"
+            f"{statistics.mean(1 - each.epochs / best.epochs for best, each in pairs):>13.1%}"
+            f"{statistics.mean(1 - each.seconds / best.seconds for best, each in pairs):>11.1%}"
+            f"{statistics.mean(each.stopped / given.trials for each in found):>9.1%}"
+            f"{statistics.mean(best.returned == each.returned for best, each in pairs):>10.0%}"
+            f"{statistics.mean(each.value for each in found):>11.4f}"
+            f"{statistics.mean(scores) if scores else float('nan'):>9.4f}"
+            f"{_interval(regrets):>26}   ({len(regrets)} studies, {took:.1f} s)"
         )
 
 
-def _mean(values: Sequence[float]) -> float:
-    return sum(values) / len(values)
+def _shown(pruner: Mapping[str, Toml]) -> str:
+    options = ", ".join(f"{key} = {value}" for key, value in pruner.items() if key != "name")
+    return f"{pruner['name']}" + (f" ({options})" if options else "")
+
+
+def _interval(values: Sequence[float]) -> str:
+    # Of the mean over the studies, by their normal approximation: the studies share one pool of configurations.
+    if len(values) < 2:
+        return "unknown"
+    mean, half = statistics.mean(values), 1.96 * statistics.stdev(values) / len(values) ** 0.5
+    return f"{mean:+.3f} ({mean - half:+.3f}..{mean + half:+.3f})"
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

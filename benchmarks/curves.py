@@ -1,0 +1,131 @@
+"""Real learning curves of the default space on mnist-5k, every trial trained to its end: recorded once, for replays.
+
+`record` runs the study (resumable) and writes the curves; `judge` trains the configurations that some pruner of
+benchmarks/pruning.py returns again (resumable), and writes how good they truly are.
+"""
+
+import argparse
+import gzip
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.figures import machine
+from benchmarks.true_scores import Judge
+from search.answers import compare_study
+from search.settings import Settings
+from search.space import Value, to_hyperparameters
+from storage.engine import open_database
+
+ROOT = Path(__file__).parents[1]
+CURVES = ROOT / "benchmarks" / "data" / "curves-mnist-5k.json.gz"
+TRUE_SCORES = ROOT / "benchmarks" / "data" / "true-scores-mnist-5k.json"
+STUDY = "curves"
+
+
+@dataclass(frozen=True)
+class Curve:
+    """One configuration and what each of its epochs gave; a diverged one has fewer than `epochs`."""
+
+    number: int
+    params: Mapping[str, Value]  # switches included
+    accuracy: tuple[float, ...]  # validation, after each epoch
+    loss: tuple[float, ...]
+    seconds: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """A whole study of curves."""
+
+    machine: str
+    epochs: int
+    curves: tuple[Curve, ...]
+
+    @classmethod
+    def read(cls, file: Path = CURVES) -> "Recorded":
+        """From a file that `write` has written."""
+        found = json.loads(gzip.decompress(file.read_bytes()))
+        lists = ("accuracy", "loss", "seconds")
+        curves = (Curve(**each | {name: tuple(each[name]) for name in lists}) for each in found["curves"])
+        return cls(found["machine"], found["epochs"], tuple(curves))
+
+    def write(self, file: Path = CURVES) -> None:
+        """Equal studies give equal files."""
+        content = {"machine": self.machine, "epochs": self.epochs, "curves": [vars(curve) for curve in self.curves]}
+        file.write_bytes(gzip.compress(json.dumps(content).encode(), mtime=0))
+
+
+def read_true_scores(file: Path = TRUE_SCORES) -> dict[int, tuple[float, ...]]:
+    """The retrainings' scores by number of the configuration."""
+    found = json.loads(file.read_text()) if file.exists() else {}
+    return {int(number): tuple(scores) for number, scores in found.items()}
+
+
+def record(folder: Path, trials: int, workers: int, threads: int) -> None:
+    """Runs the study in `folder`, or goes on with it, and writes the curves."""
+    folder.mkdir(parents=True, exist_ok=True)
+    url = f"sqlite:///{folder.resolve()}/{STUDY}.db"
+    command = [sys.executable, "-P", "-m", "hypersearch", "run", "--study", STUDY, "--storage", url, "-q"]
+    command += ["--dataset", "mnist-5k", "--sampler", "random", "--pruner", "none", "--seed", "1"]
+    command += ["--trials", str(trials), "--workers", str(workers), "--threads", str(threads)]
+    subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
+    with open_database(url) as database:
+        found = compare_study(database, STUDY)
+    curves = [
+        Curve(
+            trial.number,
+            trial.parameters,
+            tuple(round(epoch.validation_accuracy, 6) for epoch in trial.epochs),
+            tuple(round(epoch.validation_loss, 4) for epoch in trial.epochs),
+            tuple(round(epoch.seconds, 3) for epoch in trial.epochs),
+        )
+        for trial in sorted(found.trials, key=lambda trial: trial.number)
+        if trial.state in ("complete", "pruned")
+    ]
+    about = f"{machine('hypersearch', 'torch', 'optuna')}, {workers} workers of {threads} threads"
+    Recorded(about, found.spec.training.epochs, tuple(curves)).write()
+    print(f"{len(curves)} curves, {sum(len(curve.accuracy) for curve in curves)} epochs")
+
+
+def judge(data_root: Path, threads: int | None) -> None:
+    """Scores every configuration that a replay returns, but those that have been."""
+    from benchmarks.pruning import returned
+
+    recorded, scores = Recorded.read(), read_true_scores()
+    missing = sorted(returned(recorded) - set(scores))
+    print(f"{len(missing)} configurations to train again, {len(scores)} are done", flush=True)
+    judging = Judge.open(data_root, Settings.from_environment(os.environ).cache_root, threads)
+    by_number = {curve.number: curve for curve in recorded.curves}
+    for number in missing:
+        hyperparameters = to_hyperparameters(by_number[number].params)
+        scores[number] = judging.scores(hyperparameters, recorded.epochs, f"configuration {number}")
+        TRUE_SCORES.write_text(json.dumps({str(key): scores[key] for key in sorted(scores)}, indent=0) + "\n")
+        print(number, by_number[number].accuracy[-1], scores[number], flush=True)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Records or judges."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    recording = commands.add_parser("record")
+    recording.add_argument("--folder", type=Path, required=True, help="where the database lies; kept")
+    recording.add_argument("--trials", type=int, default=160)
+    recording.add_argument("--workers", type=int, default=1)
+    recording.add_argument("--threads", type=int, default=2)
+    judging = commands.add_parser("judge")
+    judging.add_argument("--data-root", type=Path, required=True, help="with MNIST below it")
+    judging.add_argument("--threads", type=int)
+    given = parser.parse_args(arguments)
+    if given.command == "record":
+        record(given.folder, given.trials, given.workers, given.threads)
+    else:
+        judge(given.data_root, given.threads)
+
+
+if __name__ == "__main__":
+    main()
