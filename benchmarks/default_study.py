@@ -8,6 +8,8 @@ import math
 import subprocess
 import sys
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 from benchmarks.figures import machine, spread
@@ -47,22 +49,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--target", type=float, default=0.975)
     parser.add_argument("--needed", type=int, default=9)
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--at-once", type=int, default=1, help="studies")
     given = parser.parse_args(arguments)
     given.folder.mkdir(parents=True, exist_ok=True)
-    print(f"{machine('hypersearch', 'torch', 'optuna')}; {given.trials} trials, {given.threads} threads", flush=True)
+    print(f"{machine('hypersearch', 'torch', 'optuna')}; {given.trials} trials, {given.threads} threads, {given.at_once} studies at once", flush=True)
     best, minutes, epochs = [], [], []
-    for seed in range(given.seeds):
-        found = study(given.folder.resolve(), seed, given.trials, given.threads)
-        value = -math.inf if found.incumbent is None or found.incumbent.value is None else found.incumbent.value
-        best.append(value)
-        minutes.append(sum(epoch.seconds for trial in found.trials for epoch in trial.epochs) / 60)
-        epochs.append(float(sum(len(trial.epochs) for trial in found.trials)))
-        until = trials_until(found, given.target)
-        print(
-            f"seed {seed}: {value:.4f}, {found.record.complete} complete, {found.record.pruned} pruned, "
-            f"{epochs[-1]:.0f} epochs, {minutes[-1]:.1f} min of training, {given.target} after {until} trials",
-            flush=True,
-        )
+    run = partial(study, given.folder.resolve(), trials=given.trials, threads=given.threads)
+    with ThreadPoolExecutor(given.at_once) as studies:
+        for seed, found in enumerate(studies.map(run, range(given.seeds))):
+            value = -math.inf if found.incumbent is None or found.incumbent.value is None else found.incumbent.value
+            best.append(value)
+            minutes.append(sum(epoch.seconds for trial in found.trials for epoch in trial.epochs) / 60)
+            epochs.append(float(sum(len(trial.epochs) for trial in found.trials)))
+            until = trials_until(found, given.target)
+            print(
+                f"seed {seed}: {value:.4f}, {found.record.complete} complete, {found.record.pruned} pruned, "
+                f"{epochs[-1]:.0f} epochs, {minutes[-1]:.1f} min of training, {given.target} after {until} trials",
+                flush=True,
+            )
     reached = sum(value >= given.target for value in best)
     print(f"best {spread(best, 4)}; epochs {spread(epochs, 0)}; minutes of training {spread(minutes, 1)}")
     print(f"{reached} of {given.seeds} seeds reach {given.target} within {given.trials} trials")

@@ -1,0 +1,110 @@
+"""Searches by hypersearch and its peers: the same space, images, split, epochs and first configuration, judged alike.
+
+The first part of a round runs Optuna's example style for so many trials, and then hypersearch for a tenth of the wall
+time that this took; the second part gives every peer the same wall time. What each returns is trained three times again
+under fresh seeds and scored on MNIST's test images. Needs `ray[tune]` and `syne-tune` beside the package for theirs.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from statistics import mean
+
+from benchmarks.figures import machine, spread
+from benchmarks.peers.contest import EPOCHS, Answer, cache_root
+from benchmarks.true_scores import Judge
+
+ROOT = Path(__file__).parents[2]
+PEERS = {"ray": "ray", "syne": "syne_tune"}  # and the package that each needs
+MOST_TRIALS = 300  # more than any search gets to
+START_SECONDS = 8.0  # left for the start and the end of a search that must be over at a given time
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A line of the table."""
+
+    who: str
+    seed: int
+    wall: float  # of the whole process, start included
+    answer: Answer
+
+
+def search(who: str, seed: int, trials: int, seconds: float | None) -> Answer:
+    """In this process."""
+    if who == "optuna-example":
+        from benchmarks.peers import optuna_example as peer
+    elif who == "ray":
+        from benchmarks.peers import ray_tune as peer
+    elif who == "syne":
+        from benchmarks.peers import syne as peer
+    else:
+        from benchmarks.peers import ours
+
+        return ours.search(seed, trials, seconds, *who.removeprefix("hypersearch").strip().split("x"))
+    return peer.search(seed, trials, seconds)
+
+
+def run(who: str, seed: int, trials: int, seconds: float | None) -> Entry:
+    """In a process of its own."""
+    command = [sys.executable, "-m", "benchmarks.peers", "one", who, str(seed), str(trials), str(seconds or 0)]
+    started = time.perf_counter()
+    ended = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True)
+    wall = time.perf_counter() - started
+    return Entry(who, seed, wall, Answer(**json.loads(ended.stdout.splitlines()[-1])))
+
+
+def judged(judge: Judge, entry: Entry) -> str:
+    """A line: what was returned, what it is worth, what it took."""
+    answer = entry.answer
+    scores = judge.scores(answer.hyperparameters(), EPOCHS, f"{entry.who} {entry.seed}")
+    return (
+        f"{entry.who:20} seed {entry.seed}  {entry.wall:6.0f} s  workers {answer.workers:18} "
+        f"{answer.complete:3} complete {answer.stopped:3} stopped {answer.epochs:4} epochs  "
+        f"validation {answer.validation:.4f}  true {mean(scores):.4f} ({min(scores):.4f}..{max(scores):.4f})"
+    )
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Prints a line for each search."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    commands = parser.add_subparsers(dest="command")
+    one = commands.add_parser("one")
+    one.add_argument("who")
+    one.add_argument("seed", type=int)
+    one.add_argument("trials", type=int)
+    one.add_argument("seconds", type=float)
+    parser.add_argument("--data-root", type=Path, help="with MNIST below it")
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--trials", type=int, default=20, help="of Optuna's example style")
+    parser.add_argument("--share", type=float, default=0.1, help="of its wall time, for hypersearch")
+    parser.add_argument("--hypersearch", default="hypersearch 1xauto", help="'hypersearch WORKERSxTHREADS'")
+    parser.add_argument("--seconds", type=float, help="of each search of the second part, start included")
+    given = parser.parse_args(arguments)
+    if given.command == "one":
+        print(search(given.who, given.seed, given.trials, given.seconds or None).to_json())
+        return
+    judge = Judge.open(given.data_root, cache_root())  # three trainings of each answer, by all cores
+    installed = {name: package for name, package in PEERS.items() if find_spec(package) is not None}
+    print(machine("hypersearch", "torch", "optuna", *(package.replace("_", "-") for package in installed.values())))
+    ratios = []
+    for seed in range(given.seeds):
+        theirs = run("optuna-example", seed, given.trials, None)
+        print(judged(judge, theirs), flush=True)
+        own = run(given.hypersearch, seed, MOST_TRIALS, given.share * theirs.wall - START_SECONDS)
+        print(judged(judge, own), flush=True)
+        ratios.append(own.wall / theirs.wall)
+        if given.seconds is not None:
+            for who in (given.hypersearch, *installed):
+                print(judged(judge, run(who, seed, MOST_TRIALS, given.seconds - START_SECONDS)), flush=True)
+    print(f"wall time of hypersearch by that of Optuna's example style: {spread(ratios, 3)}")
+
+
+if __name__ == "__main__":
+    main()

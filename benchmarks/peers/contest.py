@@ -1,0 +1,114 @@
+"""What every peer searches: the default space, mnist-5k and its split, one first configuration; and what it answers."""
+
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import optuna
+
+from objectives.data_config import DataConfig
+from objectives.hyperparameters import Hyperparameters
+from objectives.measurement import Diverged
+from search.document import Document
+from search.settings import Settings
+from search.space import PARAMETERS, Choice, Range, SearchSpace, Value, to_hyperparameters
+
+EPOCHS = 8
+SPACE = SearchSpace.default()
+# What one would begin with: Adam as it comes, and no technique.
+FIRST: dict[str, Value] = {
+    "optimizer": "adam",
+    "adam.learning_rate": 1e-3,
+    "adam.weight_decay": False,
+    "batch_size": 64,
+    "scheduler": "constant",
+    "l1": False,
+    "dropout": False,
+    "label_smoothing": False,
+    "augmentation": "none",
+    "initializer": "default",
+    "input_normalization": "none",
+    "normalization": "none",
+}
+DOCUMENT: Document = {
+    "study": {"name": "contest", "trials": 300},
+    "training": {"epochs": EPOCHS},
+    "trial": [dict(FIRST)],
+}
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a peer returns: its best complete trial, and what it took."""
+
+    values: dict[str, Value]  # the configuration, switches included
+    validation: float  # its last validation accuracy
+    complete: int
+    stopped: int
+    epochs: int
+    workers: str
+
+    def hyperparameters(self) -> Hyperparameters:
+        """The configuration as a trial is trained under it."""
+        return to_hyperparameters(self.values)
+
+    def to_json(self) -> str:
+        """One line."""
+        return json.dumps(asdict(self))
+
+
+def suggested(trial: optuna.Trial) -> dict[str, Value]:
+    """A configuration of the space by a trial of plain Optuna."""
+
+    def suggest(name: str, domain: Choice | Range) -> Value:
+        if isinstance(domain, Choice):
+            return trial.suggest_categorical(name, list(domain.options))
+        return trial.suggest_float(name, domain.low, domain.high, log=domain.log)
+
+    return SPACE.suggest(suggest)
+
+
+def drawn(seed: int) -> dict[str, Value]:
+    """A configuration at random, the first one for seed 0."""
+    if seed == 0:
+        return first_values()
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    return suggested(optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=seed)).ask())
+
+
+def first_values() -> dict[str, Value]:
+    """FIRST as a trial holds it: with switches."""
+    values: dict[str, Value] = {}
+    for name, value in FIRST.items():
+        domain = SPACE.domain(name)
+        if isinstance(domain, Choice | Range) and domain.optional:
+            values[PARAMETERS[name].switch] = value is not False
+        if value is not False:
+            values[name] = value
+    return values
+
+
+def cache_root() -> Path:
+    """Where mnist-5k is decoded."""
+    return Settings.from_environment(os.environ).cache_root
+
+
+def accuracies(values: dict[str, Value], seed: int, threads: int) -> Iterator[float]:
+    """Validation accuracy after each epoch of hypersearch's own trainer: the objective for other searches."""
+    import torch
+
+    from objectives.data import hold, open_dataset
+    from objectives.device import keep_freed_memory, set_threads
+    from objectives.training import Run, train
+
+    set_threads(threads)
+    keep_freed_memory()
+    root = cache_root()
+    data = hold(open_dataset(DataConfig("mnist-5k"), data_root=root, cache_root=root), torch.device("cpu"))
+    try:
+        for measurement in train(Run(to_hyperparameters(values), data, EPOCHS, seed)):
+            yield measurement.validation_accuracy
+    except Diverged:
+        yield 0.0
