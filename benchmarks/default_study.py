@@ -52,7 +52,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--at-once", type=int, default=1, help="studies")
     given = parser.parse_args(arguments)
     given.folder.mkdir(parents=True, exist_ok=True)
-    print(f"{machine('hypersearch', 'torch', 'optuna')}; {given.trials} trials, {given.threads} threads, {given.at_once} studies at once", flush=True)
+    print(machine("hypersearch", "torch", "optuna"))
+    print(f"{given.trials} trials, {given.threads} threads, {given.at_once} studies at once", flush=True)
     best, minutes, epochs = [], [], []
     run = partial(study, given.folder.resolve(), trials=given.trials, threads=given.threads)
     with ThreadPoolExecutor(given.at_once) as studies:
