@@ -5,6 +5,7 @@ Resumable: run again with the same --folder, it goes on where it stood.
 
 import argparse
 import math
+import statistics
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -13,7 +14,10 @@ from functools import partial
 from pathlib import Path
 
 from benchmarks.figures import machine, spread
+from benchmarks.peers.contest import cache_root
+from benchmarks.true_scores import Judge
 from search.answers import Comparison, compare_study
+from search.space import to_hyperparameters
 from storage.engine import open_database
 
 ROOT = Path(__file__).parents[1]
@@ -40,6 +44,19 @@ def trials_until(found: Comparison, target: float) -> int | None:
     return None
 
 
+def judge_answers(answers: Sequence[Comparison], data_root: Path) -> None:
+    """Trains what each study returned again, and scores it on images that no search saw."""
+    judge = Judge.open(data_root, cache_root())
+    true = []
+    for seed, found in enumerate(answers):
+        if found.incumbent is not None:
+            options = to_hyperparameters(found.incumbent.parameters)
+            scores = judge.scores(options, found.spec.training.epochs, f"answer of seed {seed}")
+            true.append(statistics.mean(scores))
+            print(f"seed {seed}: true score {true[-1]:.4f} ({min(scores):.4f}..{max(scores):.4f})", flush=True)
+    print(f"true scores {spread(true, 4)}")
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Prints a line a seed and the whole; 1 where fewer than `--needed` seeds reach the target."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -50,14 +67,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--needed", type=int, default=9)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--at-once", type=int, default=1, help="studies")
+    parser.add_argument("--data-root", type=Path, help="with MNIST below it: the answers are judged by true scores too")
     given = parser.parse_args(arguments)
     given.folder.mkdir(parents=True, exist_ok=True)
     print(machine("hypersearch", "torch", "optuna"))
     print(f"{given.trials} trials, {given.threads} threads, {given.at_once} studies at once", flush=True)
-    best, minutes, epochs = [], [], []
+    best, minutes, epochs, answers = [], [], [], []
     run = partial(study, given.folder.resolve(), trials=given.trials, threads=given.threads)
     with ThreadPoolExecutor(given.at_once) as studies:
         for seed, found in enumerate(studies.map(run, range(given.seeds))):
+            answers.append(found)
             value = -math.inf if found.incumbent is None or found.incumbent.value is None else found.incumbent.value
             best.append(value)
             minutes.append(sum(epoch.seconds for trial in found.trials for epoch in trial.epochs) / 60)
@@ -71,6 +90,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     reached = sum(value >= given.target for value in best)
     print(f"best {spread(best, 4)}; epochs {spread(epochs, 0)}; minutes of training {spread(minutes, 1)}")
     print(f"{reached} of {given.seeds} seeds reach {given.target} within {given.trials} trials")
+    if given.data_root is not None:
+        judge_answers(answers, given.data_root)
     return int(reached < given.needed)
 
 

@@ -60,14 +60,17 @@ def run(who: str, seed: int, trials: int, seconds: float | None) -> Entry:
     return Entry(who, seed, wall, Answer(**json.loads(ended.stdout.splitlines()[-1])))
 
 
-def judged(judge: Judge, entry: Entry) -> str:
+def judged(judge: Judge | None, entry: Entry) -> str:
     """A line: what was returned, what it is worth, what it took."""
     answer = entry.answer
-    scores = judge.scores(answer.hyperparameters(), EPOCHS, f"{entry.who} {entry.seed}")
+    true = "not judged"
+    if judge is not None:
+        scores = judge.scores(answer.hyperparameters(), EPOCHS, f"{entry.who} {entry.seed}")
+        true = f"true {mean(scores):.4f} ({min(scores):.4f}..{max(scores):.4f})"
     return (
         f"{entry.who:20} seed {entry.seed}  {entry.wall:6.0f} s  workers {answer.workers:18} "
         f"{answer.complete:3} complete {answer.stopped:3} stopped {answer.epochs:4} epochs  "
-        f"validation {answer.validation:.4f}  true {mean(scores):.4f} ({min(scores):.4f}..{max(scores):.4f})"
+        f"validation {answer.validation:.4f}  {true}"
     )
 
 
@@ -80,7 +83,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     one.add_argument("seed", type=int)
     one.add_argument("trials", type=int)
     one.add_argument("seconds", type=float)
-    parser.add_argument("--data-root", type=Path, help="with MNIST below it")
+    parser.add_argument("--data-root", type=Path, help="with MNIST below it; without, no answer is judged")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--trials", type=int, default=20, help="of Optuna's example style")
     parser.add_argument("--share", type=float, default=0.1, help="of its wall time, for hypersearch")
@@ -90,7 +93,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if given.command == "one":
         print(search(given.who, given.seed, given.trials, given.seconds or None).to_json())
         return
-    judge = Judge.open(given.data_root, cache_root())  # three trainings of each answer, by all cores
+    judge = None if given.data_root is None else Judge.open(given.data_root, cache_root())
     installed = {name: package for name, package in PEERS.items() if find_spec(package) is not None}
     print(machine("hypersearch", "torch", "optuna", *(package.replace("_", "-") for package in installed.values())))
     ratios = []
