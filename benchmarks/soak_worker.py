@@ -117,7 +117,7 @@ def _work(job: Job) -> None:
         BREAKS[job.broken]()
     nowhere = job.checkpoint_root / "unused"
     files = Files(str(job.checkpoint_root.with_name("artifacts")), job.checkpoint_root)
-    machine = Machine(nowhere, nowhere, files, synthetic_seconds=job.seconds_per_epoch)
+    machine = Machine(nowhere, nowhere, nowhere, files, synthetic_seconds=job.seconds_per_epoch)
     database, rdb = open_for_work(job.url)
 
     def choose() -> list[JoinedStudy]:

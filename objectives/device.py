@@ -2,7 +2,6 @@
 
 import ctypes
 import hashlib
-import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +11,7 @@ from torch import Tensor
 
 from objectives.device_name import check_device_name
 from objectives.errors import DeviceError
+from objectives.processor import usable_cores
 
 
 def pick_device(name: str, process: int = 0) -> torch.device:
@@ -58,7 +58,7 @@ def set_threads(count: int | None) -> int:
     Raises DeviceError for less than one.
     """
     if count is None:
-        count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        count = usable_cores()
     if count < 1:
         raise DeviceError(f"threads {count}: give 1 or more")
     torch.set_num_threads(count)

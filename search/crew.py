@@ -19,21 +19,6 @@ STOP_SECONDS = 30.0  # to hand back trials, before they are killed
 TOLD_WHY = (2, 3)  # exit codes of processes that have said what is wrong: starting them again mends nothing
 
 
-def divide_cores(workers: int | None, threads: int | None, cores: int) -> tuple[int, int | None]:
-    """(workers, threads of each) for what was asked of `cores`; `None` asks for a division.
-
-    One worker has all cores unless told otherwise (`None`: what torch finds). Workers by themselves: two cores each.
-
-    >>> divide_cores(None, None, 8), divide_cores(4, None, 8), divide_cores(1, None, 8)
-    ((4, 2), (4, 2), (1, None))
-    """
-    if workers is None:
-        workers = max(1, cores // (threads or 2))
-    if threads is None and workers > 1:
-        threads = max(1, cores // workers)
-    return workers, threads
-
-
 @dataclass
 class _Member:
     number: int  # from 0: one that is started again keeps it

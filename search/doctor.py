@@ -13,6 +13,9 @@ from statistics import median
 import psutil
 from packaging.requirements import Requirement
 
+from objectives.processor import processor_model, usable_cores
+from search.division import Division
+from search.measured import division_text, known_divisions
 from storage.backends import parse_url, shown, sqlite_path
 from storage.engine import Database, open_database
 from storage.errors import (
@@ -43,7 +46,7 @@ class Package:
 
 @dataclass(frozen=True)
 class Processor:
-    """What a worker computes with by default."""
+    """What workers compute with."""
 
     model: str
     cores: int | None  # `None` where the system does not say
@@ -60,6 +63,14 @@ class Accelerator:
     device: str
     model: str
     memory_bytes: int | None
+
+
+@dataclass(frozen=True)
+class KnownDivision:
+    """What this machine was measured to train best with, and the file that says so."""
+
+    file: str
+    division: Division
 
 
 @dataclass(frozen=True)
@@ -82,7 +93,7 @@ class Folder:
     holds: tuple[str, ...]
 
 
-Facts = Package | Processor | Accelerator | StorageFacts | Folder
+Facts = Package | Processor | Accelerator | KnownDivision | StorageFacts | Folder
 
 
 @dataclass(frozen=True)
@@ -101,12 +112,15 @@ class Finding:
         return self.mend is None
 
 
-def examine(storage_url: str, data_root: Path, cache_root: Path, artifact_root: str | None) -> Iterator[Finding]:
+def examine(
+    storage_url: str, data_root: Path, cache_root: Path, division_root: Path, artifact_root: str | None
+) -> Iterator[Finding]:
     """Looks at every part, one after another; without an artifact root (it goes by the storage's URL) at all others."""
     yield python_finding()
     yield from package_findings()
     yield processor_finding()
     yield accelerator_finding()
+    yield division_finding(division_root)
     yield storage_finding(storage_url)
     yield folder_finding("data folder", data_root)
     yield folder_finding("cache", cache_root)
@@ -190,23 +204,14 @@ def processor_finding() -> Finding:
     """Cores, threads and memory."""
     memory = psutil.virtual_memory()
     threads = os.cpu_count() or 1
-    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else threads
-    facts = Processor(_model(), psutil.cpu_count(logical=False), threads, usable, memory.total, memory.available)
+    cores, usable = psutil.cpu_count(logical=False), usable_cores()
+    facts = Processor(processor_model(), cores, threads, usable, memory.total, memory.available)
     return Finding(
         "processor",
-        f"{facts.model}, {facts.cores or 'unknown'} cores, {threads} threads; a worker computes with {usable}; "
+        f"{facts.model}, {facts.cores or 'unknown'} cores, {threads} threads, of which workers may use {usable}; "
         f"{_gigabytes(facts.available_bytes)} of {_gigabytes(facts.memory_bytes)} memory available",
         facts=(facts,),
     )
-
-
-def _model() -> str:
-    cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.exists():
-        for line in cpuinfo.read_text(errors="replace").splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine() or "unknown"
 
 
 def accelerator_finding() -> Finding:
@@ -229,6 +234,21 @@ def accelerator_finding() -> Finding:
         f"{one.device} {one.model}" + (f", {_gigabytes(one.memory_bytes)}" if one.memory_bytes else "") for one in found
     ]
     return Finding("accelerators", "; ".join(each) or "none: workers compute on the processor", facts=tuple(found))
+
+
+def division_finding(folder: Path) -> Finding:
+    """How many threads and workers this machine was measured to train best with; measures nothing."""
+    cores = usable_cores()
+    if cores == 1:
+        return Finding("division", "one core that workers may use: there is nothing to divide")
+    known = known_divisions(folder, cores)
+    if not known:
+        return Finding("division", "not measured yet: the first worker that is not told its threads does it")
+    return Finding(
+        "division",
+        " | ".join(division_text(division, file) for file, division in known),
+        facts=tuple(KnownDivision(str(file), division) for file, division in known),
+    )
 
 
 def storage_finding(

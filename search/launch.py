@@ -2,16 +2,19 @@
 
 from collections.abc import Callable, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from optuna import logging as optuna_logging
 from optuna.storages import RDBStorage
 from rich.console import Console
 
+from objectives.processor import usable_cores
 from search.analysis.ranking import incumbent
 from search.crew import Crew
+from search.division import Share, needs_measuring
 from search.events import StudyLeft
 from search.live import Tally, View, choose_view, new_tally
+from search.measured import divide
 from search.objective import Machine, Objective, build_objective
 from search.preparation import decoding_shown, prepare_data
 from search.signals import signals_as_exceptions
@@ -45,6 +48,14 @@ class WorkFailed(Exception):
 
 
 @dataclass(frozen=True)
+class Team:
+    """Worker processes, as they are asked for."""
+
+    workers: int | None  # None: as many as train best
+    hire: Callable[[Share], Crew]
+
+
+@dataclass(frozen=True)
 class Outcome:
     """What a run came to."""
 
@@ -60,12 +71,12 @@ def run_study(
     host: Host,
     console: Console,
     quiet: bool = False,
-    crew: Crew | None = None,
+    team: Team | None = None,
     on_joined: Callable[[JoinedStudy], None] = lambda joined: None,
 ) -> Outcome:
     """Creates or joins the study and works on it until it ends; progress goes to `console`.
 
-    With a `crew` its processes work, and this one looks on.
+    With a `team` of more than one its processes work, and this one looks on.
 
     Raises:
         SpecError, ForeignStudy, StorageURLError, DataError, DeviceError: bad input.
@@ -87,13 +98,20 @@ def run_study(
         had_ended = joined.stored.state == "ended"
         if not is_new and not had_ended:
             prepare_data(joined.spec, machine, shown)
-        with signals_as_exceptions(), choose_view(_tally(database, joined), console, quiet) as view:
-            if crew is not None and not had_ended:
-                with crew.working(joined.stored.name):
-                    for event in watch_study(database, joined.stored, crew.is_working):
-                        view.show(event)
-            else:
-                _work_alone(database, rdb, _only(database, joined), machine, host, view, console, quiet, several=False)
+        with signals_as_exceptions():
+            crew = None
+            if team is not None and not had_ended:
+                share = share_of(machine, team.workers, [joined], shown)
+                machine = replace(machine, threads=share.threads)
+                crew = team.hire(share) if share.workers > 1 else None
+            with choose_view(_tally(database, joined), console, quiet) as view:
+                if crew is not None:
+                    with crew.working(joined.stored.name):
+                        for event in watch_study(database, joined.stored, crew.is_working):
+                            view.show(event)
+                else:
+                    only = _only(database, joined)
+                    _work_alone(database, rdb, only, machine, host, view, console, quiet, several=False)
         stored = find_study(database, joined.stored.name)
         if stored.end_reason == "failures":
             failed = read_study(database, stored).failed
@@ -131,6 +149,49 @@ def serve_studies(
             _work_alone(database, rdb, studies, machine, host, view, console, quiet, several=True, forever=forever)
 
 
+def share_for_service(
+    storage_url: str,
+    machine: Machine,
+    workers: int | None,
+    *,
+    names: Sequence[str],
+    forever: bool,
+    console: Console,
+    quiet: bool = False,
+) -> Share:
+    """With how many workers and threads to serve_studies; measured if a network is, or may yet be, trained.
+
+    Raises:
+        StudyNotFound, ForeignStudy: of the names; StorageURLError, DeviceError, ArtifactRootError: bad input.
+        StorageUnavailable: out of reach.
+    """
+    shown = Console(quiet=True) if quiet else console
+    if not needs_measuring(workers, machine.threads, usable_cores()):
+        return share_of(machine, workers, [], shown)
+    _check_machine(machine)
+    database, _ = open_for_work(storage_url)
+    with database, signals_as_exceptions():
+        for name in names:
+            find_study(database, name)
+        return share_of(machine, workers, None if forever else _open(database, names, forever)(), shown)
+
+
+def share_of(machine: Machine, workers: int | None, studies: Sequence[JoinedStudy] | None, console: Console) -> Share:
+    """How many workers with how many threads each work on these studies, or on any that may come (`None`)."""
+    return divide(
+        workers,
+        machine.threads,
+        device=machine.device,
+        folder=machine.division_root,
+        say=_teller(console),
+        trains=studies is None or any(joined.spec.data.dataset != "synthetic" for joined in studies),
+    )
+
+
+def _teller(console: Console) -> Callable[[str], None]:
+    return lambda line: console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
 def _is_there(storage_url: str, name: str) -> bool:
     """Whether the study can be seen; nothing is created. Raises ForeignStudy, StorageURLError."""
     try:
@@ -166,7 +227,7 @@ def _work_alone(
     def build(spec: StudySpec) -> Objective:
         # One study was prepared before, and has a view that the terminal belongs to
         with decoding_shown(Console(quiet=True) if quiet or not several else console) as show:
-            return build_objective(spec, machine, show)
+            return build_objective(spec, machine, show, _teller(Console(quiet=True) if quiet else console))
 
     refused: Exception | None = None
     served = False

@@ -31,9 +31,10 @@ class Machine:
 
     data_root: Path
     cache_root: Path
+    division_root: Path
     files: Files
     device: str = "auto"
-    threads: int | None = None  # None: all cores
+    threads: int | None = None  # None: as many as one worker trains best with
     process: int = 0  # of several on this machine: they take its GPUs in turn
     synthetic_seconds: float = 0.0  # that an epoch of the made-up objective takes
 
@@ -49,9 +50,14 @@ class Objective:
 
 
 def build_objective(
-    spec: StudySpec, machine: Machine, on_progress: Callable[[int, int], None] | None = None
+    spec: StudySpec,
+    machine: Machine,
+    on_progress: Callable[[int, int], None] | None = None,
+    say: Callable[[str], None] = lambda line: None,
 ) -> Objective:
     """Loads the data and readies the device; `on_progress(done, total)` counts images where they must be decoded.
+
+    Where the machine says no number of threads and none is known to be the best, it is measured, which `say` is told.
 
     Raises:
         DataError, DataUnavailable: the data cannot be used, or is not to be had.
@@ -60,16 +66,19 @@ def build_objective(
     if spec.data.dataset == "synthetic":
         return _synthetic(spec, machine)
     from objectives import data, device, model_file, training
+    from search.measured import divide
     from search.pictures import incumbent_files
 
     chosen = device.pick_device(machine.device, machine.process)
     device.check_precision(spec.training.precision, chosen)
-    threads = device.set_threads(machine.threads)
     device.keep_freed_memory()
     dataset = data.open_dataset(
         spec.data, data_root=machine.data_root, cache_root=machine.cache_root, on_progress=on_progress
     )
     resident = data.hold(dataset, chosen)
+    # After all that may be refused
+    share = divide(1, machine.threads, device=machine.device, folder=machine.division_root, say=say)
+    threads = device.set_threads(share.threads)
 
     def train(hyperparameters: Hyperparameters, seed: int, resume: bytes | None, pulse: Pulse) -> ResumableTraining:
         return training.train(

@@ -20,6 +20,7 @@ class Settings:
     storage: str
     data_root: Path  # downloaded data sets
     cache_root: Path  # decoded ones
+    division_root: Path  # what this machine was measured to train best with
     artifact_root: str | None  # a folder or s3://bucket/prefix
     user_files: Path  # the user's data folder
     process: int  # of several that one command started
@@ -33,6 +34,7 @@ class Settings:
             storage=environment.get("HYPERSEARCH_STORAGE") or DEFAULT_STORAGE,
             data_root=Path(environment.get("HYPERSEARCH_DATA") or cache / "data"),
             cache_root=cache / "decoded",
+            division_root=cache / "division",
             artifact_root=environment.get("HYPERSEARCH_ARTIFACTS") or None,
             user_files=Path(platformdirs.user_data_dir("hypersearch", appauthor=False)),
             process=int(environment.get(PROCESS) or 0),
@@ -61,6 +63,7 @@ class Settings:
         return Machine(
             data_root=data_root or self.data_root,
             cache_root=self.cache_root,
+            division_root=self.division_root,
             files=files,
             device=device,
             threads=threads,

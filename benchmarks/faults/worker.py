@@ -122,7 +122,9 @@ def run(order: Order) -> None:
     log.write("start", worker=me.id)
     folder = Path(order.folder)
     files = Files(str(folder / "artifacts"), folder / "checkpoints")
-    machine = Machine(folder / "data", folder / "cache", files, synthetic_seconds=order.epoch_seconds)
+    machine = Machine(
+        folder / "data", folder / "cache", folder / "division", files, synthetic_seconds=order.epoch_seconds
+    )
 
     def choose() -> list[JoinedStudy]:
         stored = find_study(database, order.study)

@@ -38,7 +38,8 @@ def doctor(
     except StorageURLError:  # one of the findings
         artifacts = artifact_root
     findings = []
-    for finding in examine(storage or known.storage, data_root or known.data_root, known.cache_root, artifacts):
+    roots = (data_root or known.data_root, known.cache_root, known.division_root)
+    for finding in examine(storage or known.storage, *roots, artifacts):
         findings.append(finding)
         if not json:
             print(finding_text(finding), flush=True)  # PyTorch takes seconds to load

@@ -1,6 +1,7 @@
 """Commands that work: run, create, worker."""
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -28,6 +29,7 @@ from search.methods import RULES, SAMPLERS
 
 if TYPE_CHECKING:
     from search.crew import Crew
+    from search.division import Share
     from search.objective import Machine
     from search.study import JoinedStudy, Request
 
@@ -54,7 +56,9 @@ PrunerOption = Annotated[
 ChangesOption = Annotated[
     list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Any key of the spec; repeatable.")
 ]
-ThreadsOption = Annotated[str, typer.Option(metavar="N|auto", help="Cores that each worker computes with.")]
+ThreadsOption = Annotated[
+    str, typer.Option(metavar="N|auto", help="Threads of each worker; auto: what trains best here.")
+]
 DeviceOption = Annotated[str, typer.Option(metavar="NAME", help="auto, cpu, cuda, cuda:1 or mps.")]
 
 
@@ -71,7 +75,9 @@ def run(
     sampler: SamplerOption = None,
     pruner: PrunerOption = None,
     changes: ChangesOption = None,
-    workers: Annotated[str, typer.Option(metavar="N|auto", help="Worker processes on this machine.")] = "1",
+    workers: Annotated[
+        str, typer.Option(metavar="N|auto", help="Worker processes; auto: what trains best here.")
+    ] = "1",
     threads: ThreadsOption = "auto",
     device: DeviceOption = "auto",
     data_root: DataRootOption = None,
@@ -86,11 +92,11 @@ def run(
     options = _study_options(study, dataset, trials, epochs, timeout, target, metric, seed, sampler, pruner)
     request = _request(spec, options, changes)
     url = storage or settings().storage
-    count, machine = _divided("--workers", workers, threads, device, data_root, url, artifact_root)
+    count, machine = read_count("--workers", workers), _machine(threads, device, data_root, url, artifact_root)
     from rich.console import Console
 
     from search.answers import compare_study
-    from search.launch import run_study
+    from search.launch import Team, run_study
     from search.output import summary_text
     from search.signals import Stopped
     from storage.backends import parse_url, shown
@@ -105,6 +111,9 @@ def run(
         resume = f"hypersearch run --study {joined.stored.name}{at}"
         _tell(joined)
 
+    def hire(share: "Share") -> "Crew":
+        return _crew(share, machine, url, artifact_root, quiet=True)
+
     try:
         outcome = run_study(
             url,
@@ -113,7 +122,7 @@ def run(
             host=this_host(),
             console=Console(stderr=True),
             quiet=quiet,
-            crew=_crew(count, machine, url, artifact_root, quiet=True) if count > 1 else None,
+            team=None if count == 1 else Team(count, hire),
             on_joined=on_joined,
         )
     except Stopped as stopped:
@@ -157,7 +166,9 @@ def worker(
         typer.Option(metavar="NAME", help="Only this study; repeatable [every open one].", autocompletion=study_names),
     ] = None,
     forever: Annotated[bool, typer.Option("--forever", help="Wait for new studies.")] = False,
-    processes: Annotated[str, typer.Option(metavar="N|auto", help="Worker processes on this machine.")] = "1",
+    processes: Annotated[
+        str, typer.Option(metavar="N|auto", help="Worker processes; auto: what trains best here.")
+    ] = "1",
     threads: ThreadsOption = "auto",
     device: DeviceOption = "auto",
     data_root: DataRootOption = None,
@@ -170,33 +181,29 @@ def worker(
     """Take trials of every open study until nothing is left."""
     set_logging(verbose, debug)
     url = storage or settings().storage
-    count, machine = _divided("--processes", processes, threads, device, data_root, url, artifact_root)
+    count, machine = read_count("--processes", processes), _machine(threads, device, data_root, url, artifact_root)
     from rich.console import Console
 
     from search.crew import SUPERVISED, end_with_supervisor
-    from search.launch import WorkFailed, serve_studies
+    from search.launch import WorkFailed, serve_studies, share_for_service
     from search.signals import Stopped, signals_as_exceptions
     from storage.hosts import this_host
 
     if os.environ.get(SUPERVISED):
         end_with_supervisor()
+    names, console = study or (), Console(stderr=True)
     try:
-        if count > 1:
-            crew = _crew(count, machine, url, artifact_root, quiet=quiet, forever=forever)
-            with signals_as_exceptions(), crew.working(*(study or ())):
-                crew.wait()
-            if any(crew.exit_codes):
-                raise WorkFailed.workers(crew.last_words)
-            return
-        serve_studies(
-            url,
-            machine,
-            names=study or (),
-            forever=forever,
-            host=this_host(),
-            console=Console(stderr=True),
-            quiet=quiet,
-        )
+        if count != 1:
+            share = share_for_service(url, machine, count, names=names, forever=forever, console=console, quiet=quiet)
+            machine = replace(machine, threads=share.threads)
+            if share.workers > 1:
+                crew = _crew(share, machine, url, artifact_root, quiet=quiet, forever=forever)
+                with signals_as_exceptions(), crew.working(*names):
+                    crew.wait()
+                if any(crew.exit_codes):
+                    raise WorkFailed.workers(crew.last_words)
+                return
+        serve_studies(url, machine, names=names, forever=forever, host=this_host(), console=console, quiet=quiet)
     except Stopped:
         if not quiet:
             say("stopped; a trial that was running was handed back")
@@ -251,29 +258,23 @@ def _tell(joined: "JoinedStudy") -> None:
         say(f"study {joined.stored.name!r} is finished: nothing is trained again")
 
 
-def _divided(
-    option: str, workers: str, threads: str, device: str, data_root: Path | None, url: str, artifact_root: str | None
-) -> "tuple[int, Machine]":
-    """How many processes, and the machine as each of them sees it."""
+def _machine(threads: str, device: str, data_root: Path | None, url: str, artifact_root: str | None) -> "Machine":
     from objectives.device_name import check_device_name
-    from search.crew import divide_cores
 
     check_device_name(device)
-    known = settings()
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    count, each = divide_cores(read_count(option, workers), read_count("--threads", threads), cores)
-    files = files_of(url, artifact_root)
-    return count, known.machine(files, data_root=data_root, device=device, threads=each)
+    return settings().machine(
+        files_of(url, artifact_root), data_root=data_root, device=device, threads=read_count("--threads", threads)
+    )
 
 
 def _crew(
-    count: int, machine: "Machine", url: str, artifact_root: str | None, *, quiet: bool, forever: bool = False
+    share: "Share", machine: "Machine", url: str, artifact_root: str | None, *, quiet: bool, forever: bool = False
 ) -> "Crew":
     from search.crew import Crew
 
     arguments = ["--device", machine.device, "--data-root", str(machine.data_root)]
-    arguments += ["--threads", "auto" if machine.threads is None else str(machine.threads)]
+    arguments += ["--threads", str(share.threads)]
     arguments += [] if artifact_root is None else ["--artifact-root", artifact_root]
     arguments += ["--quiet"] * quiet + ["--forever"] * forever
     # In the environment: others on this machine see the arguments of a process, and a URL may hold a password.
-    return Crew(count, arguments, {"HYPERSEARCH_STORAGE": url})
+    return Crew(share.workers, arguments, {"HYPERSEARCH_STORAGE": url})

@@ -341,6 +341,7 @@ def test_the_doctor_looks_at_every_part_and_makes_nothing(tmp_path: Path, cache:
         "pytorch",
         "processor",
         "accelerators",
+        "division",
         "storage",
         "data folder",
         "cache",

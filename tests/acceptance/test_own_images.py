@@ -81,7 +81,7 @@ def test_workers_find_the_images_decoded_and_an_ended_study_needs_them_no_more(s
     make(tmp_path / "images", {"a": 60, "b": 60}, side)
     (tmp_path / "images" / "a" / "notes.txt").write_text("a cat")
     (tmp_path / "own.toml").write_text(SPEC)
-    first = hypersearch(tmp_path, "run", "own.toml", "--workers", "2")
+    first = hypersearch(tmp_path, "run", "own.toml", "--workers", "2", "--threads", "1")
     assert first.returncode == 0, first.stderr
     lines = first.stderr.splitlines()
     assert lines[:3] == [

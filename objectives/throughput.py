@@ -1,0 +1,91 @@
+"""How fast this machine trains: the main of a process that measures it, and imports PyTorch once for all it is asked.
+
+It says what it trains on, and how many such devices processes take in turn. Then it answers each line
+"THREADS SECONDS" of its standard input, until that is closed: images per second, and of a GPU the bytes that it takes
+there and those that are free beside. Several such processes, all asked at once, measure what they train together.
+
+    $ python -P -m objectives.throughput --device cpu
+    cpu 1
+    2 0.4
+    3012.4 0 0
+"""
+
+import argparse
+import sys
+import time
+from collections.abc import Callable
+
+import torch
+
+from objectives.data import LabelledImages, ResidentData
+from objectives.device import keep_freed_memory, pick_device, set_threads
+from objectives.hyperparameters import SGD, Hyperparameters
+from objectives.training import Run, train
+
+TRAINING_IMAGES, VALIDATION_IMAGES = 256, 64  # of an epoch: four batches, and validation with the default's share
+CLASSES = 10
+LEARNING_RATE = 1e-3  # the weights hardly move: numbers too small to compute with at full speed do not come up
+CONTEXT_BYTES = 2**30  # an allowance, not measured, for what CUDA takes beside PyTorch's tensors
+
+
+class SteadyTraining:
+    """The default network, trained on made-up images of 28 x 28 in batches of 64 for as long as it is asked to.
+
+    >>> SteadyTraining(torch.device("cpu")).images_per_second(threads=2, seconds=0.4)   # doctest: +SKIP
+    3012.4
+    """
+
+    def __init__(self, device: torch.device) -> None:
+        run = Run(Hyperparameters(SGD(LEARNING_RATE)), _made_up(device), epochs=sys.maxsize, seed=0)
+        self._training = train(run)
+
+    def images_per_second(self, threads: int, seconds: float, clock: Callable[[], float] = time.perf_counter) -> float:
+        """Over whole epochs, their validation included, until `seconds` have passed; one before that does not count."""
+        set_threads(threads)
+        next(self._training)
+        started, images = clock(), 0
+        while (passed := clock() - started) < seconds:
+            next(self._training)
+            images += TRAINING_IMAGES
+        return images / passed
+
+
+def _made_up(device: torch.device) -> ResidentData:
+    draw = torch.Generator().manual_seed(0)
+
+    def split(count: int) -> LabelledImages:
+        images = torch.randint(256, (count, 1, 28, 28), dtype=torch.uint8, generator=draw)
+        labels = torch.randint(CLASSES, (count,), generator=draw)
+        return LabelledImages(images.to(device), labels.to(device))
+
+    moments = torch.full((1,), 0.5, device=device)
+    return ResidentData(split(TRAINING_IMAGES), split(VALIDATION_IMAGES), tuple("0123456789"), moments, moments)
+
+
+def _device_bytes(device: torch.device) -> tuple[int, int]:
+    """(taken by this process at most so far, free) on a GPU that says so; (0, 0) of others."""
+    if device.type != "cuda":
+        return 0, 0
+    free, _ = torch.cuda.mem_get_info(device)
+    return torch.cuda.max_memory_reserved(device) + CONTEXT_BYTES, free
+
+
+def main() -> None:
+    """Answers on standard output until standard input is closed. Raises DeviceError."""
+    parser = argparse.ArgumentParser(description="How fast this machine trains.")
+    parser.add_argument("--device", default="auto", help="as the command line of hypersearch takes it")
+    parser.add_argument("--process", type=int, default=0, help="of several, from 0: they take the GPUs in turn")
+    arguments = parser.parse_args()
+    device = pick_device(arguments.device, arguments.process)
+    in_turn = device.type == "cuda" and arguments.device in ("auto", "cuda")
+    keep_freed_memory()
+    training = SteadyTraining(device)
+    print(device, torch.cuda.device_count() if in_turn else 1, flush=True)
+    for line in sys.stdin:
+        threads, seconds = line.split()
+        speed = training.images_per_second(int(threads), float(seconds))
+        print(speed, *_device_bytes(device), flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,201 @@
+"""Into how many workers and threads a machine's cores are divided: which shares are measured, and which is chosen."""
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from statistics import median
+from typing import Protocol
+
+TIE = 1.05  # more threads or workers must be better by more than that
+HOPELESS = 0.7  # of the best, in the first round: not measured again
+ROUNDS = 3
+ENOUGH_SECONDS = 15.0  # of measuring: no further round begins
+AT_ONCE = 2  # started first: PyTorch takes seconds to import; the others when it is known how much room one takes
+WORKERS_AT_MOST = 64  # that are measured and chosen; whoever wants more says so
+# Of memory, for each worker: objectives.device.keep_freed_memory measured 1.26 GB at batch 256.
+WORKER_BYTES = 1_300_000_000
+
+
+@dataclass(frozen=True, order=True)
+class Share:
+    """So many workers, each with so many threads; fewer workers come first, then fewer threads."""
+
+    workers: int
+    threads: int
+
+    def __str__(self) -> str:
+        return f"{self.workers} x {self.threads}"
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What a share has trained, all its workers together: the median of its rounds."""
+
+    share: Share
+    images_per_second: float
+
+
+@dataclass(frozen=True)
+class Division:
+    """What this machine trains best with, and what that was chosen from."""
+
+    device: str
+    alone: int  # threads of one worker
+    together: Share  # of as many workers as pay
+    table: tuple[Measured, ...]
+    busy_percent: float  # of the processor, by other programs, before it was measured
+    measured_at: str  # ISO 8601, UTC
+
+
+@dataclass(frozen=True)
+class Room:
+    """How many workers a machine has memory for, and how many GPUs they take in turn."""
+
+    workers: int
+    gpus: int = 0
+
+
+class Measuring(Protocol):
+    """What measures shares: search.trainers.Trainers."""
+
+    @property
+    def device(self) -> str: ...
+    def start(self, count: int) -> None: ...
+    def images_per_second(self, share: Share) -> float | None: ...
+    def room(self) -> Room: ...
+
+
+class NotMeasured(Exception):
+    """Nothing could be trained to measure it."""
+
+
+# --- which shares there are, and which is best
+
+
+def thread_counts(cores: int) -> list[int]:
+    """Powers of two, and all cores.
+
+    >>> thread_counts(6), thread_counts(8)
+    ([1, 2, 4, 6], [1, 2, 4, 8])
+    """
+    return sorted({cores, *(2**power for power in range(cores.bit_length()) if 2**power <= cores)})
+
+
+def room_for(
+    running: int, worker_bytes: int, available_bytes: int, gpus: int = 0, gpu_bytes: int = 0, free_gpu_bytes: int = 0
+) -> Room:
+    """Beside so many workers that run: by what one takes of memory, and of its GPU, where that is known.
+
+    >>> room_for(2, 10**9, 5 * 10**9), room_for(2, 10**9, 50 * 10**9, gpus=2, gpu_bytes=4, free_gpu_bytes=13)
+    (Room(workers=5, gpus=0), Room(workers=8, gpus=2))
+    """
+    workers = running + available_bytes // max(worker_bytes, WORKER_BYTES)
+    if gpu_bytes:
+        workers = min(workers, gpus * (1 + free_gpu_bytes // gpu_bytes))
+    return Room(workers, gpus)
+
+
+def shares_together(cores: int, alone: int, room: Room) -> list[Share]:
+    """Shares of several workers that may be best, where one worker trains best with `alone` threads.
+
+    On a processor they take all cores, and none has more threads than pay for one worker. On GPUs, each of which has as
+    many workers, the number of workers doubles.
+
+    >>> shares_together(8, 4, Room(workers=99)), shares_together(8, 1, Room(workers=5, gpus=2))
+    ([Share(workers=2, threads=4), Share(workers=4, threads=2), Share(workers=8, threads=1)], \
+[Share(workers=2, threads=1), Share(workers=4, threads=1)])
+    """
+    most = min(room.workers, WORKERS_AT_MOST)
+    if room.gpus:
+        counts = [room.gpus * 2**power for power in range(cores.bit_length())]
+        shares = {Share(count, min(alone, cores // count)) for count in counts if count <= min(cores, most)}
+    else:
+        shares = {Share(min(cores // each, most), each) for each in thread_counts(cores) if each <= alone}
+    return sorted(share for share in shares if share.workers > 1)
+
+
+def fewest(table: Iterable[Measured]) -> Share:
+    """The best share; of those that are as good within the tie, that with the fewest workers, then threads."""
+    table = list(table)
+    best = max(each.images_per_second for each in table)
+    return min(each.share for each in table if each.images_per_second * TIE >= best)
+
+
+def choose(device: str, table: Sequence[Measured], busy_percent: float, measured_at: str) -> Division:
+    """The best for one worker, and the best of all."""
+    alone = fewest(each for each in table if each.share.workers == 1)
+    return Division(device, alone.threads, fewest(table), tuple(table), busy_percent, measured_at)
+
+
+def worth_repeating(table: Iterable[Measured]) -> list[Share]:
+    """Those that may still turn out as the best: of one worker, or of all."""
+    table = list(table)
+    best = max(each.images_per_second for each in table)
+    best_alone = max(each.images_per_second for each in table if each.share.workers == 1)
+    return [
+        each.share
+        for each in table
+        if each.images_per_second >= HOPELESS * (best_alone if each.share.workers == 1 else best)
+    ]
+
+
+def measure_shares(
+    cores: int, measuring: Measuring, monotonic: Callable[[], float] = time.monotonic
+) -> tuple[Measured, ...]:
+    """Every share that may be best: all of them once, in turn, then those that are near the best again.
+
+    Raises NotMeasured.
+    """
+    found: dict[Share, list[float]] = {}
+
+    def measure(shares: Sequence[Share]) -> None:
+        for share in shares:
+            if (speed := measuring.images_per_second(share)) is not None:
+                found.setdefault(share, []).append(speed)
+
+    def table() -> tuple[Measured, ...]:
+        return tuple(Measured(share, median(speeds)) for share, speeds in sorted(found.items()))
+
+    measuring.start(AT_ONCE)
+    started = monotonic()
+    measure([Share(1, threads) for threads in thread_counts(cores)])
+    if not found:
+        raise NotMeasured("the processes that measure it do not train")
+    several = shares_together(cores, fewest(table()).threads, measuring.room())
+    measuring.start(max((share.workers for share in several), default=0))
+    measure(several)
+    for _ in range(ROUNDS - 1):
+        if monotonic() - started < ENOUGH_SECONDS:
+            measure(worth_repeating(table()))
+    return table()
+
+
+# --- what was asked for
+
+
+def needs_measuring(workers: int | None, threads: int | None, cores: int) -> bool:
+    """Whether the answer to what was asked (`None`: to be found) depends on a measurement.
+
+    >>> needs_measuring(None, None, 8), needs_measuring(8, None, 8), needs_measuring(None, 2, 8)
+    (True, False, False)
+    """
+    return threads is None and cores > (workers or 1)
+
+
+def share_out(workers: int | None, threads: int | None, cores: int, room: int, division: Division | None) -> Share:
+    """What was asked for, the rest by the division; workers that are not asked for are no more than there is room for.
+
+    Without a division, where none is needed, or none is to be had: two cores for each worker of auto.
+
+    >>> share_out(3, None, 8, 99, None), share_out(None, 4, 8, 99, None), share_out(None, None, 8, 3, None)
+    (Share(workers=3, threads=2), Share(workers=2, threads=4), Share(workers=3, threads=2))
+    """
+    if workers is None:
+        each = threads or (2 if division is None else division.together.threads)
+        pays = cores // each if threads or division is None else division.together.workers
+        workers = max(1, min(pays, room))
+        if threads is None and division is not None and workers == division.together.workers:
+            return division.together
+    if threads is None:
+        threads = max(1, min(cores // workers, cores if division is None else division.alone))
+    return Share(workers, threads)

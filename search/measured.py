@@ -1,0 +1,223 @@
+"""The division that this machine was measured to train best with: kept in a file, found by every later process."""
+
+import hashlib
+import json
+import logging
+import os
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import psutil
+from filelock import FileLock
+
+from objectives.processor import processor_model, usable_cores
+from search.division import (
+    WORKER_BYTES,
+    Division,
+    Measured,
+    NotMeasured,
+    Share,
+    choose,
+    measure_shares,
+    needs_measuring,
+    share_out,
+)
+from search.trainers import Trainers, available_bytes
+
+VERSION = 1  # of how it is measured and kept: another number measures again
+LOCK_SECONDS = 300.0  # longer than measuring can take: whoever holds the lock then is frozen
+GPU_NODES = ("nvidia[0-9]*", "kfd", "dxg")  # of Linux in /dev: NVIDIA, AMD, either under Windows' WSL
+BUSY_PERCENT = 20.0  # of the processor, by other programs: what is measured beside them misleads
+LOOKS, LOOK_SECONDS = 10, 0.3  # until it is less: workers that were started together load PyTorch
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Conditions:
+    """All that a division depends on, as far as it can be told without PyTorch."""
+
+    processor: str
+    cores: int
+    device: str  # as asked for
+    gpus: tuple[str, ...]
+    torch: str
+    version: int = VERSION
+
+
+def divide(
+    workers: int | None,
+    threads: int | None,
+    *,
+    device: str,
+    folder: Path,
+    say: Callable[[str], None],
+    trains: bool = True,
+) -> Share:
+    """How many workers, with how many threads each, for what was asked for (`None`: what trains best here).
+
+    If that depends on a measurement which `folder` does not hold, it is made, and `say` is told; but not where no
+    network `trains`.
+    """
+    cores = usable_cores()
+    division = None
+    if trains and needs_measuring(workers, threads, cores):
+        division = machine_division(device, cores, folder, say)
+    return share_out(workers, threads, cores, available_bytes() // WORKER_BYTES, division)
+
+
+def machine_division(device: str, cores: int, folder: Path, say: Callable[[str], None]) -> Division | None:
+    """That of this machine, measured if it is not known; `None`, with a warning, where nothing trains."""
+    known = conditions(device, cores, torch_version(), os.environ)
+
+    def measure() -> Division:
+        say("measuring how many threads and workers this machine trains best with, once: it takes some seconds")
+        busy_percent = _when_quiet()
+        with Trainers(device) as trainers:
+            table = measure_shares(cores, trainers)
+            at = datetime.now(UTC).isoformat(timespec="seconds")
+            division = choose(trainers.device, table, busy_percent, at)
+        say(f"measured: {division_text(division, division_file(folder, known))}")
+        return division
+
+    try:
+        return find_division(folder, known, measure)
+    except NotMeasured as error:
+        _log.warning("how many threads and workers train best is not known: %s", error)
+        return None
+
+
+def division_text(division: Division, file: Path) -> str:
+    """What was chosen, and what it was chosen from, in one line."""
+    table = ", ".join(f"{row.share}: {row.images_per_second:,.0f}" for row in division.table)
+    busy = f" beside programs that used {division.busy_percent:.0f} % of the processor"
+    return (
+        f"workers x threads on {division.device}: one worker 1 x {division.alone}, auto {division.together}; images/s "
+        f"{table}; at {division.measured_at}{busy if division.busy_percent > BUSY_PERCENT else ''}; "
+        f"delete {file} to measure again"
+    )
+
+
+def _when_quiet() -> float:
+    busy_percent = 100.0
+    for _ in range(LOOKS):
+        if (busy_percent := psutil.cpu_percent(LOOK_SECONDS)) <= BUSY_PERCENT:
+            break
+    return busy_percent
+
+
+# --- what it depends on, and where it is kept
+
+
+def conditions(device: str, cores: int, torch_version: str, environment: Mapping[str, str]) -> Conditions:
+    """Those of this machine for a device as it is asked for; auto is the processor where no GPU is to be seen."""
+    gpus = _gpus(environment)
+    if device == "auto" and not gpus and sys.platform == "linux":
+        device = "cpu"
+    return Conditions(processor_model(), cores, device, () if device == "cpu" else gpus, torch_version)
+
+
+def torch_version() -> str:
+    """Of the installed distribution, which is not loaded."""
+    try:
+        return version("torch")
+    except PackageNotFoundError:
+        return "none"
+
+
+def _gpus(environment: Mapping[str, str]) -> tuple[str, ...]:
+    nodes = sorted(path.name for pattern in GPU_NODES for path in Path("/dev").glob(pattern))
+    files = sorted(Path("/proc/driver/nvidia/gpus").glob("*/information"))
+    models = [line for file in files for line in file.read_text().splitlines() if line.startswith("Model:")]
+    chosen = [f"{name}={environment[name]}" for name in ("CUDA_VISIBLE_DEVICES",) if nodes and name in environment]
+    return (*nodes, *models, *chosen)
+
+
+def division_file(folder: Path, known: Conditions) -> Path:
+    """Where the division under these conditions is kept: a folder may serve many machines."""
+    return folder / f"{_digest(asdict(known))[:16]}.json"
+
+
+def read_division(folder: Path, known: Conditions) -> Division | None:
+    """What was measured under these conditions; `None` where nothing was, or the file is damaged or another's."""
+    kept = _read(division_file(folder, known))
+    return None if kept is None or kept[0] != known else kept[1]
+
+
+def known_divisions(folder: Path, cores: int) -> list[tuple[Path, Division]]:
+    """Those that hold for this machine, of whichever device, with their files."""
+    found = [(file, _read(file)) for file in sorted(folder.glob("*.json"))]
+    return [
+        (file, kept[1])
+        for file, kept in found
+        if kept is not None and kept[0] == conditions(kept[0].device, cores, torch_version(), os.environ)
+    ]
+
+
+def _read(file: Path) -> tuple[Conditions, Division] | None:
+    try:
+        document = json.loads(file.read_bytes())
+        content = document["content"]
+        if document["sha256"] != _digest(content):
+            return None
+        known, kept = content["conditions"], content["division"]
+        table = tuple(Measured(Share(**row["share"]), row["images_per_second"]) for row in kept["table"])
+        return (
+            Conditions(**known | {"gpus": tuple(known["gpus"])}),
+            Division(**kept | {"together": Share(**kept["together"]), "table": table}),
+        )
+    except (OSError, ValueError, LookupError, TypeError):
+        return None
+
+
+def write_division(folder: Path, known: Conditions, division: Division) -> None:
+    """Aside, then renamed: no half of it is ever read. Raises OSError."""
+    content = {"conditions": asdict(known), "division": asdict(division)}
+    file = division_file(folder, known)
+    aside = file.with_suffix(".aside")
+    aside.write_text(json.dumps({"content": content, "sha256": _digest(content)}, indent=1) + "\n")
+    aside.replace(file)
+
+
+def _digest(content: object) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def find_division(folder: Path, known: Conditions, measure: Callable[[], Division]) -> Division:
+    """That of this machine, measured by the first process that asks for it.
+
+    A folder that cannot be written to costs every process the measuring, and is warned of.
+    """
+    if (found := read_division(folder, known)) is not None:
+        return found
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(division_file(folder, known).with_suffix(".lock"), timeout=LOCK_SECONDS)
+        lock.acquire()
+    except OSError as error:
+        return _unkept(folder, error, measure())
+    try:
+        if (found := read_division(folder, known)) is not None:  # another process was first
+            return found
+        division = measure()
+        try:
+            write_division(folder, known, division)
+        except OSError as error:
+            return _unkept(folder, error, division)
+        return division
+    finally:
+        lock.release()
+
+
+def _unkept(folder: Path, error: OSError, division: Division) -> Division:
+    _log.warning(
+        "%s: what was measured cannot be kept there (%s), and is measured again each time: make it writable, or pin "
+        "--threads",
+        folder,
+        error.strerror or error,
+    )
+    return division

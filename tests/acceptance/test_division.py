@@ -1,0 +1,115 @@
+"""How many threads and workers a machine trains best with: real processes, on at most two of its cores."""
+
+import os
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+import psutil
+import pytest
+
+from objectives.processor import usable_cores
+from search.division import Share
+from search.measured import known_divisions
+from search.trainers import Trainers
+
+SPEC = """
+[study]
+name = "divided"
+trials = 2
+pruner = "none"
+[training]
+epochs = 1
+[model]
+channels = [4, 8]
+hidden_units = 16
+"""
+CORES = min(2, usable_cores())
+
+
+def two_cores() -> None:
+    os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:CORES])
+
+
+def hypersearch(folder: Path, *arguments: str, code: str = "") -> subprocess.CompletedProcess[str]:
+    """As a user runs it; `code` runs afterwards in the same process."""
+    program = f"import sys\nfrom search.cli import main\ntry:\n    main.main()\nfinally:\n    {code or 'pass'}\n"
+    return subprocess.run(
+        [sys.executable, "-P", "-c", program, *arguments],
+        cwd=folder,
+        env=os.environ | {"XDG_CACHE_HOME": str(folder / "cache")},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+        preexec_fn=two_cores,
+    )
+
+
+@pytest.fixture
+def folder(tmp_path: Path, mnist_5k_cache: Path) -> Path:
+    """A user's folder, whose cache holds the images and no division."""
+    (tmp_path / "cache" / "hypersearch").mkdir(parents=True)
+    (tmp_path / "cache" / "hypersearch" / "decoded").symlink_to(mnist_5k_cache, target_is_directory=True)
+    (tmp_path / "divided.toml").write_text(SPEC)
+    return tmp_path
+
+
+def attempts(folder: Path, database: str) -> list[tuple[int]]:
+    with sqlite3.connect(folder / database) as connection:
+        return connection.execute("SELECT threads FROM hypersearch_attempt").fetchall()
+
+
+def measurings(result: subprocess.CompletedProcess[str]) -> int:
+    assert result.returncode == 0, result.stderr
+    return result.stderr.count("measuring how many threads and workers")
+
+
+def test_a_machine_is_measured_once_by_a_process_without_torch_and_trials_record_what_they_computed_with(
+    folder: Path,
+) -> None:
+    no_torch = "assert 'torch' not in sys.modules"
+    auto = ("run", "divided.toml", "--device", "cpu", "--workers", "auto")
+    assert measurings(hypersearch(folder, *auto, "--storage", "sqlite:///a.db", code=no_torch)) == CORES - 1
+    alone = ("run", "divided.toml", "--device", "cpu", "--storage", "sqlite:///b.db")
+    assert measurings(hypersearch(folder, *alone)) == 0
+    threads = (1, 1)  # of one core
+    for _, division in known_divisions(folder / "cache" / "hypersearch" / "division", CORES):
+        assert [row.share for row in division.table] == [Share(1, 1), Share(1, 2), Share(2, 1)]
+        assert min(row.images_per_second for row in division.table) > 0
+        threads = (division.together.threads, division.alone)
+    assert [attempts(folder, database) for database in ("a.db", "b.db")] == [[(count,)] * 2 for count in threads]
+
+
+def test_what_is_pinned_made_up_or_bad_is_not_measured(folder: Path) -> None:
+    made_up = ("--dataset", "synthetic", "--study", "made-up")
+    for arguments in (("--threads", "1"), (*made_up, "--workers", "auto"), made_up):
+        assert measurings(hypersearch(folder, "run", "divided.toml", "-v", *arguments)) == 0
+    assert measurings(hypersearch(folder, "worker", "--processes", "auto")) == 0
+    bad = hypersearch(folder, "run", "--dataset", "images:nowhere", "--workers", "auto")
+    assert (bad.returncode, bad.stderr.count("\n")) == (2, 1)
+    wrong = hypersearch(folder, "worker", "--study", "nothing", "--processes", "auto", "--forever")
+    assert (wrong.returncode, wrong.stderr.count("\n")) == (2, 1)
+    assert not (folder / "cache" / "hypersearch" / "division").exists()
+
+
+def test_processes_train_together_and_the_dead_are_missed() -> None:
+    with Trainers("cpu") as trainers:
+        trainers.start(2)
+        processes = psutil.Process().children()
+        assert trainers.device == "cpu"
+        together = trainers.images_per_second(Share(2, 1))
+        assert together is not None
+        assert together > 0
+        assert trainers.room().workers >= 2
+        max(processes, key=psutil.Process.create_time).kill()
+        assert trainers.images_per_second(Share(2, 1)) is None
+        assert trainers.images_per_second(Share(1, 1)) is not None
+    assert [process.is_running() for process in processes] == [False, False]
+
+
+def test_where_nothing_trains_that_is_found_at_once() -> None:
+    with Trainers("cuda:99") as trainers:
+        trainers.start(1)
+        assert trainers.images_per_second(Share(1, 1)) is None
