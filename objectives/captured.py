@@ -91,7 +91,7 @@ class CapturedStep:
         except Exception as error:  # there is no end to what a device, its driver and its libraries may object to
             said = str(error).strip().partition("\n")[0]
             self.path = f"eager: {type(error).__name__}: {said}"
-            _log.info("steps are not captured, and take longer for it: %s: %s", type(error).__name__, said)
+            _log.info("steps are not captured: %s: %s", type(error).__name__, said)
             return self._work
         self.path = "captured"
         _log.info("steps of %d images are captured", len(batch))
