@@ -80,6 +80,28 @@ def keep_freed_memory() -> bool:
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # malloc.h
 
 
+@contextmanager
+def full_float32() -> Iterator[None]:
+    """Inside, a CUDA GPU multiplies float32 as such: PyTorch lets convolutions round it to TF32, 10 bits of 23.
+
+    These settings are the process's; they are the caller's again after it. A CPU is not concerned.
+    """
+    settings = (torch.backends.cuda.matmul, torch.backends.cudnn.conv)  # type: ignore[attr-defined]
+    callers = [setting.fp32_precision for setting in settings]
+    try:
+        for setting in settings:
+            setting.fp32_precision = "ieee"
+        yield
+    finally:
+        for setting, precision in zip(settings, callers, strict=True):
+            setting.fp32_precision = precision
+
+
+def sent(values: Tensor, device: torch.device) -> Tensor:
+    """`values`, which are on the CPU, on `device`; a CUDA GPU is not waited for."""
+    return values.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else values.to(device)
+
+
 def derived_seed(seed: int, purpose: str) -> int:
     """A seed of its own for each purpose, from the one integer that a trial is repeated by; 63 bits."""
     digest = hashlib.sha256(f"{seed}:{purpose}".encode()).digest()

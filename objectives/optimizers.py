@@ -1,6 +1,7 @@
 """Optimizers by name, and the penalties on weights: decay (L2) and L1."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import cache
 
 import torch
 from torch import Tensor, nn
@@ -12,41 +13,100 @@ ParameterGroups = list[dict[str, Sequence[Tensor] | float]]
 
 # Fused where torch has it on every device. A step of the default CNN on one thread of an EPYC, torch 2.15: sgd 0.09 ms
 # (foreach 0.21), adam and adamw 0.21 (0.58); as they come, adagrad 0.48 and rmsprop 0.52. A batch of 64 takes 28 ms.
+#
+# A step that is replayed (see objectives/captured.py) sees no number of Python change, so its learning rate `rate` is a
+# tensor, and its count of steps is on the device: that is `capturable`. foreach is torch's own choice on CUDA.
 
 
-def _sgd(groups: ParameterGroups, options: hp.SGD) -> torch.optim.Optimizer:
+def _sgd(groups: ParameterGroups, options: hp.SGD, rate: float | Tensor, replayable: bool) -> torch.optim.Optimizer:
     nesterov = options.nesterov and options.momentum > 0  # Nesterov's step without momentum is the plain one
-    return torch.optim.SGD(groups, lr=options.learning_rate, momentum=options.momentum, nesterov=nesterov, fused=True)
+    return torch.optim.SGD(groups, lr=rate, momentum=options.momentum, nesterov=nesterov, fused=True)
 
 
-def _adagrad(groups: ParameterGroups, options: hp.Adagrad) -> torch.optim.Optimizer:
-    return torch.optim.Adagrad(groups, lr=options.learning_rate)
+def _adagrad(
+    groups: ParameterGroups, options: hp.Adagrad, rate: float | Tensor, replayable: bool
+) -> torch.optim.Optimizer:
+    # Where it is not fused, the count of steps stays on the host, and replays do not count. Only torch's own decay of
+    # the rate, which is off, would ask for it.
+    fused = isinstance(rate, Tensor) and _has_fused_adagrad(rate.device)
+    return torch.optim.Adagrad(groups, lr=rate, fused=fused or None)
 
 
-def _rmsprop(groups: ParameterGroups, options: hp.RMSprop) -> torch.optim.Optimizer:
+@cache
+def _has_fused_adagrad(device: torch.device) -> bool:
+    # torch 2.11 has it on a CPU alone, 2.15 on CUDA too.
+    weight = nn.Parameter(torch.zeros(1, device=device))
+    weight.grad = torch.zeros_like(weight)
+    try:
+        torch.optim.Adagrad([weight], fused=True).step()
+    except RuntimeError:
+        return False
+    return True
+
+
+def _rmsprop(
+    groups: ParameterGroups, options: hp.RMSprop, rate: float | Tensor, replayable: bool
+) -> torch.optim.Optimizer:
     return torch.optim.RMSprop(
-        groups, lr=options.learning_rate, alpha=options.alpha, momentum=options.momentum, centered=options.centered
+        groups,
+        lr=rate,
+        alpha=options.alpha,
+        momentum=options.momentum,
+        centered=options.centered,
+        capturable=replayable,
+        foreach=replayable or None,
     )
 
 
-def _adam(groups: ParameterGroups, options: hp.Adam) -> torch.optim.Optimizer:
+def _adam(groups: ParameterGroups, options: hp.Adam, rate: float | Tensor, replayable: bool) -> torch.optim.Optimizer:
     return torch.optim.Adam(
-        groups, lr=options.learning_rate, betas=_betas(options), amsgrad=options.amsgrad, fused=True
+        groups, lr=rate, betas=_betas(options), amsgrad=options.amsgrad, fused=True, capturable=replayable
     )
 
 
-def _adamw(groups: ParameterGroups, options: hp.AdamW) -> torch.optim.Optimizer:
+def _adamw(groups: ParameterGroups, options: hp.AdamW, rate: float | Tensor, replayable: bool) -> torch.optim.Optimizer:
     return torch.optim.AdamW(
-        groups, lr=options.learning_rate, betas=_betas(options), amsgrad=options.amsgrad, fused=True
+        groups, lr=rate, betas=_betas(options), amsgrad=options.amsgrad, fused=True, capturable=replayable
     )
 
 
-def _nadam(groups: ParameterGroups, options: hp.NAdam) -> torch.optim.Optimizer:
-    return torch.optim.NAdam(groups, lr=options.learning_rate, betas=_betas(options))
+def _nadam(groups: ParameterGroups, options: hp.NAdam, rate: float | Tensor, replayable: bool) -> torch.optim.Optimizer:
+    optimizer = torch.optim.NAdam(
+        groups, lr=rate, betas=_betas(options), capturable=replayable, foreach=replayable or None
+    )
+    if replayable:
+        _count_in_float64(optimizer)
+        for parameter, state in optimizer.state.items():
+            state["mu_product"] = torch.ones((), device=parameter.device)
+    return optimizer
 
 
-def _radam(groups: ParameterGroups, options: hp.RAdam) -> torch.optim.Optimizer:
-    return torch.optim.RAdam(groups, lr=options.learning_rate, betas=_betas(options))
+def _radam(groups: ParameterGroups, options: hp.RAdam, rate: float | Tensor, replayable: bool) -> torch.optim.Optimizer:
+    optimizer = torch.optim.RAdam(
+        groups, lr=rate, betas=_betas(options), capturable=replayable, foreach=replayable or None
+    )
+    if replayable:
+        _count_in_float64(optimizer)
+    return optimizer
+
+
+def _count_in_float64(optimizer: torch.optim.Optimizer) -> None:
+    # On the device torch computes 1 - beta2**step in the type of its count. float32 is too little: at beta2 = 0.9999 it
+    # finds 6.3 in RAdam's second step where 2.0 is right, and takes it for one to rectify, which begins above 5. So
+    # here is the state that the first step would make, but for that type.
+    def widen(loaded: torch.optim.Optimizer) -> None:
+        for state in loaded.state.values():
+            state["step"] = state["step"].double()
+
+    for group in optimizer.param_groups:
+        for parameter in group["params"]:
+            optimizer.state[parameter] = {
+                "step": torch.zeros((), device=parameter.device),
+                "exp_avg": torch.zeros_like(parameter),
+                "exp_avg_sq": torch.zeros_like(parameter),
+            }
+    widen(optimizer)
+    optimizer.register_load_state_dict_post_hook(widen)
 
 
 def _betas(options: hp.Adam | hp.AdamW | hp.NAdam | hp.RAdam) -> tuple[float, float]:
@@ -64,9 +124,27 @@ OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
 }
 
 
-def build_optimizer(options: hp.Optimizer, model: nn.Module, decay_scope: str) -> torch.optim.Optimizer:
-    """The torch optimizer of `model`'s parameters, weight decay included."""
-    return OPTIMIZERS[options.name](parameter_groups(model, options.weight_decay, decay_scope), options)
+def build_optimizer(
+    options: hp.Optimizer, model: nn.Module, decay_scope: str, *, replayable: bool = False
+) -> torch.optim.Optimizer:
+    """The torch optimizer of `model`'s parameters, weight decay included.
+
+    With `replayable`, for CUDA, its step may be recorded and replayed; its first step comes before that.
+    """
+    groups = parameter_groups(model, options.weight_decay, decay_scope)
+    rate: float | Tensor = options.learning_rate
+    if replayable:
+        rate = torch.tensor(rate, device=next(model.parameters()).device)
+    return OPTIMIZERS[options.name](groups, options, rate, replayable)
+
+
+def set_learning_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
+    """The rate of the next steps, recorded ones included; the device is not waited for."""
+    for group in optimizer.param_groups:
+        if isinstance(group["lr"], Tensor):
+            group["lr"].fill_(rate)
+        else:
+            group["lr"] = rate
 
 
 def weights(model: nn.Module) -> Iterator[Tensor]:

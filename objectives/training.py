@@ -4,6 +4,7 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, fields
+from functools import partial
 from io import BytesIO
 
 import torch
@@ -11,24 +12,26 @@ from torch import Tensor, nn
 
 from models.cnn import CNN, CNNConfig
 from objectives.augmentation import augment
+from objectives.captured import Capture, CapturedStep, EagerStep, Step, capture_of
 from objectives.cost_measurement import measure_costs
 from objectives.costs import Costs
 from objectives.data import LabelledImages, ResidentData
-from objectives.device import GlobalRandom, derived_seed, generator
+from objectives.device import GlobalRandom, derived_seed, full_float32, generator, sent
 from objectives.errors import CheckpointError
 from objectives.evaluation import Evaluation, evaluate, normalizer
 from objectives.examination import Examination, examine
 from objectives.hyperparameters import Hyperparameters
 from objectives.measurement import Diverged, Measurement
 from objectives.model_file import TrainedModel
-from objectives.optimizers import build_optimizer, l1_penalty, near_zero_share, penalized
+from objectives.optimizers import build_optimizer, l1_penalty, near_zero_share, penalized, set_learning_rate
 from objectives.protocol import Pulse, unwatched
 from objectives.schedulers import Plan, learning_rate_factor, warmup_factor
 
 # How many images go through the network at a time, by type of device: results depend on it by rounding, and by which
 # dropout masks are drawn. On a CPU because glibc gives large blocks back to the system after each use: batch 256 of
 # 28 x 28, 2 threads of an EPYC, torch 2.15, images/s (n = 7): 3,480 by 64, 3,410 by 96, 2,270 by 128, 2,070 at once;
-# under device.keep_freed_memory 3,900 to 4,300 by any. On a GPU so that evaluation fits; not measured.
+# under device.keep_freed_memory 3,900 to 4,300 by any. On a GPU so that large batches, and evaluation, fit into its
+# memory; not measured.
 IMAGES_AT_ONCE = {"cpu": 64, "cuda": 512, "mps": 512}
 TRAIN_SAMPLE_SEED = 0  # of the training images that train_eval_loss is measured on: the same for every trial
 
@@ -50,9 +53,10 @@ class Run:
 class Training:
     """One run under way: a ResumableTraining, made by train()."""
 
-    def __init__(self, run: Run, state: "_State", pulse: Pulse, clock: Callable[[], float]) -> None:
+    def __init__(self, run: Run, state: "_State", step: Step, pulse: Pulse, clock: Callable[[], float]) -> None:
         self._run = run
         self._state = state
+        self._step = step
         self._pulse = pulse
         self._clock = clock
         self._is_whole = True  # the state: not in the middle of an epoch
@@ -61,6 +65,11 @@ class Training:
     def epoch(self) -> int:
         """How many epochs are finished, those before a resume included."""
         return self._state.epoch
+
+    @property
+    def path(self) -> str:
+        """How optimizer steps are done, as far as is known: "captured" in a CUDA graph, or "eager: " and why."""
+        return self._step.path
 
     @property
     def model(self) -> nn.Module:
@@ -83,12 +92,14 @@ class Training:
         """What the network, as it is now, gets wrong on the validation split."""
         data, options = self._run.data, self._run.hyperparameters
         normalize = normalizer(options.input_normalization, data.mean, data.deviation)
-        return examine(self._state.model, data.validation, normalize, _at_once(data.validation))
+        with full_float32():
+            return examine(self._state.model, data.validation, normalize, _at_once(data.validation))
 
     def costs(self) -> Costs:
         """What the network costs to use on images of the run's shape and device."""
         image = self._run.data.validation.images[:1].float() / 255
-        return measure_costs(self._state.model, image.contiguous(memory_format=torch.channels_last), self._clock)
+        with full_float32():
+            return measure_costs(self._state.model, image.contiguous(memory_format=torch.channels_last), self._clock)
 
     def __iter__(self) -> "Training":
         return self
@@ -97,7 +108,8 @@ class Training:
         if not self._is_whole or self.epoch >= self._run.epochs:
             raise StopIteration
         self._is_whole = False  # for good, if it raises
-        measurement = _epoch(self._run, self._state, self._pulse, self._clock)
+        with full_float32():
+            measurement = _epoch(self._run, self._state, self._step, self._pulse, self._clock)
         self._state.validation_losses.append(measurement.validation_loss)
         self._is_whole = True
         return measurement
@@ -118,6 +130,7 @@ def train(
     resume: bytes | None = None,
     pulse: Pulse = unwatched,
     clock: Callable[[], float] = time.perf_counter,
+    capture: Capture | None = None,
 ) -> Training:
     """Trains for `run.epochs` epochs and yields a Measurement after each; raises Diverged.
 
@@ -130,14 +143,23 @@ def train(
 
     `pulse` is called after each optimizer step and after each evaluation.
 
+    On a CUDA GPU steps are captured in a graph and replayed, where that is possible: to the same result but for
+    rounding. `capture` is another way to record them.
+
     Raises CheckpointError, before it trains, for a `resume` that cannot be read or is of another run.
 
     >>> training = train(Run(Hyperparameters(Adam(1e-3)), data, epochs=8, seed=0))
     >>> for measurement in training:
     ...     print(measurement.epoch, measurement.validation_accuracy)
     """
-    state = _State.fresh(run) if resume is None else _State.from_bytes(run, resume)
-    return Training(run, state, pulse, clock)
+    device = run.data.train.images.device
+    capture = capture or capture_of(device)
+    replayable = capture is not None
+    state = _State.fresh(run, replayable) if resume is None else _State.from_bytes(run, resume, replayable)
+    work = partial(_step, run, state)
+    if capture is None:
+        return Training(run, state, EagerStep(work, f"eager: {device.type}"), pulse, clock)
+    return Training(run, state, CapturedStep(work, [state.augmentation], capture), pulse, clock)
 
 
 @dataclass
@@ -156,14 +178,14 @@ class _State:
         return len(self.validation_losses)
 
     @classmethod
-    def fresh(cls, run: Run) -> "_State":
+    def fresh(cls, run: Run, replayable: bool) -> "_State":
         images = run.data.train.images
         random = GlobalRandom(derived_seed(run.seed, "torch"), images.device)
         with random.active():
             model = CNN(_config(run)).to(images.device).to(memory_format=torch.channels_last)
         return cls(
             model,
-            build_optimizer(run.hyperparameters.optimizer, model, run.decay_scope),
+            build_optimizer(run.hyperparameters.optimizer, model, run.decay_scope, replayable=replayable),
             generator(run.seed, "shuffle", torch.device("cpu")),
             generator(run.seed, "augmentation", images.device),
             random,
@@ -171,8 +193,8 @@ class _State:
         )
 
     @classmethod
-    def from_bytes(cls, run: Run, content: bytes) -> "_State":
-        state = cls.fresh(run)
+    def from_bytes(cls, run: Run, content: bytes, replayable: bool) -> "_State":
+        state = cls.fresh(run, replayable)
         device = state.augmentation.device
         try:
             # On the CPU first: from there each part goes to where it belongs in `state`.
@@ -183,7 +205,11 @@ class _State:
             # Sums are rounded by memory format too. Weights are copied into the fresh ones and keep theirs, the
             # optimizer's tensors bring theirs along.
             state.model.load_state_dict(saved["model"])
-            state.optimizer.load_state_dict(saved["optimizer"])
+            # How it computes is this device's choice: that stands in the groups, as does the rate.
+            rate = float(saved["optimizer"]["param_groups"][0]["lr"])
+            groups = state.optimizer.state_dict()["param_groups"]
+            state.optimizer.load_state_dict(saved["optimizer"] | {"param_groups": groups})
+            set_learning_rate(state.optimizer, rate)
             state.shuffle.set_state(saved["shuffle"])
             if saved["device"] == device.type:
                 state.augmentation.set_state(saved["augmentation"])
@@ -235,11 +261,11 @@ def _config(run: Run) -> CNNConfig:
     )
 
 
-def _epoch(run: Run, state: _State, pulse: Pulse, clock: Callable[[], float]) -> Measurement:
+def _epoch(run: Run, state: _State, take: Step, pulse: Pulse, clock: Callable[[], float]) -> Measurement:
     started = clock()
     epoch = state.epoch + 1
     with state.random.active():
-        train_loss, train_accuracy, learning_rate = _pass(run, state, pulse)
+        train_loss, train_accuracy, learning_rate = _pass(run, state, take, pulse)
     trained = clock()
     validation = _score(run, state.model, run.data.validation, pulse)
     if not (math.isfinite(train_loss) and math.isfinite(validation.loss)):
@@ -262,28 +288,22 @@ def _epoch(run: Run, state: _State, pulse: Pulse, clock: Callable[[], float]) ->
     )
 
 
-def _pass(run: Run, state: _State, pulse: Pulse) -> tuple[float, float, float]:
+def _pass(run: Run, state: _State, take: Step, pulse: Pulse) -> tuple[float, float, float]:
     # Every training image once: mean loss and accuracy as trained on, and the last learning rate.
-    images, labels, options = run.data.train.images, run.data.train.labels, run.hyperparameters
-    order = torch.randperm(len(labels), generator=state.shuffle).to(labels.device)
+    labels, options = run.data.train.labels, run.hyperparameters
+    order = sent(torch.randperm(len(labels), generator=state.shuffle), labels.device)
     batches = _batches(order, options.batch_size)
     plan = Plan(run.epochs, len(batches))
-    losses, correct = [], []
+    sums = []
     for step, chosen in enumerate(batches, start=state.epoch * len(batches)):
         factor = learning_rate_factor(options.scheduler, step, plan, state.validation_losses)
         learning_rate = options.optimizer.learning_rate * factor * warmup_factor(options.warmup, step, plan)
-        for group in state.optimizer.param_groups:
-            group["lr"] = learning_rate
-        batch_losses, batch_correct = _step(run, state, images[chosen], labels[chosen])
+        set_learning_rate(state.optimizer, learning_rate)
+        sums.append(take(chosen))
         pulse()
-        losses += batch_losses
-        correct += batch_correct
     # The device is waited for here alone.
-    return (
-        float(torch.stack(losses).sum()) / len(labels),
-        float(torch.stack(correct).sum()) / len(labels),
-        learning_rate,
-    )
+    losses, correct = torch.cat(sums, dim=1)
+    return float(losses.sum()) / len(labels), int(correct.long().sum()) / len(labels), learning_rate
 
 
 def _batches(order: Tensor, batch_size: int) -> tuple[Tensor, ...]:
@@ -291,9 +311,11 @@ def _batches(order: Tensor, batch_size: int) -> tuple[Tensor, ...]:
     return order.tensor_split(list(range(batch_size, len(order) - 1, batch_size)))
 
 
-def _step(run: Run, state: _State, pixels: Tensor, labels: Tensor) -> tuple[list[Tensor], list[Tensor]]:
-    # One optimizer step on images (B, C, H, W) uint8; the sums of losses, without penalties and smoothing, and of right
-    # answers.
+def _step(run: Run, state: _State, chosen: Tensor) -> Tensor:
+    # One optimizer step on the training images of these numbers (B,): float32 (2, pieces), for each piece of the batch
+    # that went through the network at once the sum of losses, without penalties and smoothing, and of right answers.
+    # It may be recorded and replayed: what differs from step to step comes in tensors, and the host reads none.
+    pixels, labels = run.data.train.images[chosen], run.data.train.labels[chosen]  # (B, C, H, W) uint8, (B,)
     options = run.hyperparameters
     images = pixels.float() / 255
     if options.augmentation is not None:
@@ -320,7 +342,7 @@ def _step(run: Run, state: _State, pixels: Tensor, labels: Tensor) -> tuple[list
     if options.gradient_clipping is not None:  # Pascanu et al. 2013: the gradient of all of that, as one vector
         nn.utils.clip_grad_norm_(state.model.parameters(), options.gradient_clipping)
     state.optimizer.step()
-    return losses, correct
+    return torch.stack([torch.stack(losses), torch.stack(correct).float()])
 
 
 def _score(run: Run, model: nn.Module, split: LabelledImages, pulse: Pulse) -> Evaluation:

@@ -8,7 +8,16 @@ import pytest
 import torch
 from torch import nn
 
-from objectives.device import GlobalRandom, check_precision, derived_seed, generator, pick_device, set_threads
+from objectives.device import (
+    GlobalRandom,
+    check_precision,
+    derived_seed,
+    full_float32,
+    generator,
+    pick_device,
+    sent,
+    set_threads,
+)
 from objectives.errors import DeviceError
 
 CPU = torch.device("cpu")
@@ -105,6 +114,32 @@ print(kept_bytes() > 2**27, keep_freed_memory(), kept_bytes() > 2**27)
 
 def test_float32_products_keep_their_precision() -> None:
     assert torch.get_float32_matmul_precision() == "highest"
+
+
+def precisions() -> list[str]:
+    return [setting.fp32_precision for setting in (torch.backends.cuda.matmul, torch.backends.cudnn.conv)]
+
+
+@pytest.mark.parametrize("asked", ["highest", "high"])
+def test_float32_is_not_rounded_whatever_the_caller_has_set_and_the_caller_has_it_back(asked: str) -> None:
+    """Also where something fails inside."""
+    torch.set_float32_matmul_precision(asked)
+    try:
+        before = precisions()
+        with full_float32():
+            assert precisions() == ["ieee", "ieee"]
+        assert precisions() == before
+        with pytest.raises(ValueError, match="could not convert"), full_float32():
+            float("inside")
+        assert precisions() == before != ["ieee", "ieee"]
+        assert torch.get_float32_matmul_precision() == asked
+    finally:
+        torch.set_float32_matmul_precision("highest")
+
+
+def test_what_is_sent_to_a_cpu_is_there_already() -> None:
+    values = torch.arange(3)
+    assert sent(values, CPU) is values
 
 
 def test_seeds_of_purposes_are_fixed_and_apart() -> None:

@@ -302,6 +302,21 @@ def test_bf16_computes_in_bf16_and_keeps_its_weights_and_its_scores_in_float32(m
     assert found != plain
 
 
+def test_training_evaluation_and_examination_do_not_round_float32(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = []
+    forward = CNN.forward
+
+    def spy(model: CNN, images: Tensor) -> Tensor:
+        seen.append((model.training, torch.backends.cudnn.conv.fp32_precision))
+        return forward(model, images)
+
+    monkeypatch.setattr(CNN, "forward", spy)
+    running = train(tiny_run(epochs=1))
+    next(running)
+    running.examine()
+    assert seen == [(True, "ieee")] * 4 + [(False, "ieee")] * 3
+
+
 # --- batches
 
 

@@ -1,0 +1,160 @@
+"""Steps that are recorded once on their device and then repeated without Python: CUDA graphs."""
+
+import logging
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from functools import cache, partial
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+_log = logging.getLogger(__name__)
+
+WARM_UP_STEPS = 3  # as in PyTorch's example of capturing a whole step: libraries and optimizers set themselves up
+
+Work = Callable[[Tensor], Tensor]
+
+
+class Step(Protocol):
+    """Work that is done on one batch after another."""
+
+    @property
+    def path(self) -> str:
+        """How it is done: "captured", or "eager: " and why."""
+
+    def __call__(self, batch: Tensor) -> Tensor:
+        """What the work gives for that batch; the tensor is the caller's."""
+
+
+class Capture(Protocol):
+    """How a device records work."""
+
+    def warming_up(self) -> AbstractContextManager[None]:
+        """Inside, work is done as it will be recorded, but at once."""
+
+    def record(self, work: Callable[[], Tensor], generators: Sequence[torch.Generator]) -> Callable[[], Tensor]:
+        """Records `work` and does nothing of it. What is returned does it, and returns the same tensor each time.
+
+        The work reads and writes the same memory each time; its numbers of Python are those of the recording. It may
+        draw from `generators` and from its device's default one. Raises whatever stands in the way.
+        """
+
+
+@dataclass(frozen=True)
+class EagerStep:
+    """Does its work at once."""
+
+    work: Work
+    path: str
+
+    def __call__(self, batch: Tensor) -> Tensor:
+        """See Step."""
+        return self.work(batch)
+
+
+class CapturedStep:
+    """Does its work at once for the first batches and for those of another length than the first; then by a record.
+
+    What it records is freed with it. Work that cannot be recorded is done at once; `path` says why.
+    """
+
+    def __init__(self, work: Work, generators: Sequence[torch.Generator], capture: Capture) -> None:
+        self._work = work
+        self._generators = generators
+        self._capture = capture
+        self._length: int | None = None
+        self._warm_ups = 0
+        self._rest: Work | None = None  # replays, or where there is no record the work itself
+        self.path = "eager: not captured yet"
+
+    def __call__(self, batch: Tensor) -> Tensor:
+        """See Step."""
+        if self._length is None:
+            self._length = len(batch)
+        if len(batch) != self._length:
+            return self._work(batch)
+        if self._warm_ups < WARM_UP_STEPS:
+            self._warm_ups += 1
+            with self._capture.warming_up():
+                return self._work(batch)
+        if self._rest is None:
+            self._rest = self._recorded(batch)
+        return self._rest(batch)
+
+    def _recorded(self, batch: Tensor) -> Work:
+        held = batch.clone()
+        try:
+            replay = self._capture.record(partial(self._work, held), self._generators)
+        except Exception as error:  # there is no end to what a device, its driver and its libraries may object to
+            said = str(error).strip().partition("\n")[0]
+            self.path = f"eager: {type(error).__name__}: {said}"
+            _log.info("steps are not captured: %s: %s", type(error).__name__, said)
+            return self._work
+        self.path = "captured"
+        _log.info("steps of %d images are captured", len(batch))
+
+        def replayed(batch: Tensor) -> Tensor:
+            held.copy_(batch)
+            return replay().clone()
+
+        return replayed
+
+
+def capture_of(device: torch.device) -> Capture | None:
+    """How `device` records steps; None where it does not."""
+    return _cuda_graphs(device) if device.type == "cuda" else None
+
+
+@cache
+def _cuda_graphs(device: torch.device) -> "CUDAGraphs":
+    # One for all trainings: libraries keep memory to work in for each stream that they have seen.
+    return CUDAGraphs(device)
+
+
+class CUDAGraphs:
+    """Records on a stream of its own: the default one cannot be captured."""
+
+    def __init__(self, device: torch.device) -> None:
+        self._device = device
+        self._stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
+
+    @contextmanager
+    def warming_up(self) -> Iterator[None]:
+        """See Capture."""
+        callers = torch.cuda.current_stream(self._device)
+        self._stream.wait_stream(callers)
+        with torch.cuda.stream(self._stream), warnings.catch_warnings():
+            # Optimizers that can be captured say once, where they are not being captured, that this costs time.
+            warnings.filterwarnings("ignore", message="This instance was constructed with capturable=True")
+            yield
+        callers.wait_stream(self._stream)
+
+    def record(self, work: Callable[[], Tensor], generators: Sequence[torch.Generator]) -> Callable[[], Tensor]:
+        """See Capture."""
+        graph = torch.cuda.CUDAGraph()  # registers the default generator by itself
+        for generator in generators:
+            graph.register_generator_state(generator)
+        try:
+            with torch.cuda.graph(graph, stream=self._stream):
+                output = work()
+        except Exception:
+            for generator in (torch.cuda.default_generators[self._stream.device_index], *generators):
+                _renew(generator)
+            raise
+
+        def replay() -> Tensor:
+            graph.replay()
+            return output
+
+        return replay
+
+
+def _renew(generator: torch.Generator) -> None:
+    # A capture that broke off leaves its generators waiting for its end: they would draw no more. The same numbers
+    # follow from a new state.
+    numbers = generator.get_state()
+    generator.graphsafe_set_state(torch.Generator(generator.device))
+    generator.set_state(numbers)

@@ -1,0 +1,630 @@
+"""A recorded step is the eager one: on a CPU by a recorder that repeats operators without Python, on a GPU by CUDA."""
+
+import gc
+import io
+import math
+import warnings
+import weakref
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
+from importlib import import_module
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+from models.names import NORMALIZATIONS
+from objectives import names, training
+from objectives.captured import WARM_UP_STEPS, CapturedStep, CUDAGraphs, EagerStep, capture_of
+from objectives.data import LabelledImages, ResidentData
+from objectives.device import full_float32
+from objectives.hyperparameters import (
+    SGD,
+    Adagrad,
+    Adam,
+    AdamW,
+    Augmentation,
+    Constant,
+    Cosine,
+    Exponential,
+    Hyperparameters,
+    MultiStep,
+    NAdam,
+    OneCycle,
+    Optimizer,
+    Plateau,
+    RAdam,
+    RMSprop,
+    Scheduler,
+    Step,
+)
+from objectives.measurement import Diverged, Measurement
+from objectives.training import Run, Training, train
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+# --- a recorder for the CPU
+
+HOST_READS = ("_local_scalar_dense", "nonzero", "masked_select", "is_nonzero", "equal", "_unique2", "bincount")
+
+
+def tensors(values: object) -> list[Tensor]:
+    return [value for value in tree_leaves(values) if isinstance(value, Tensor)]
+
+
+def memory(value: Tensor) -> int:
+    return value.untyped_storage().data_ptr()
+
+
+class Recording(TorchDispatchMode):
+    """The operators below autograd, in order, with the tensors and the numbers that they were called with.
+
+    They are carried out, for their results; `undo` sets back what they found and have changed.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.calls: list[tuple[Callable[..., object], tuple[Any, ...], dict[str, Any], list[Tensor]]] = []
+        self._made: set[int] = set()
+        self._found: dict[int, tuple[Tensor, torch.UntypedStorage]] = {}
+
+    def __torch_dispatch__(
+        self,
+        func: Any,
+        types: Sequence[type],
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
+    ) -> object:
+        kwargs = kwargs or {}
+        if func.overloadpacket.__name__ in HOST_READS:
+            raise RuntimeError(f"the host reads the device: {func}")
+        given = tensors([args, kwargs])
+        for value in given:
+            if memory(value) not in self._made and memory(value) not in self._found:
+                self._found[memory(value)] = (value, value.untyped_storage().clone())
+        results = func(*args, **kwargs)
+        aliased = {memory(value) for value in given}
+        fresh = [value for value in tensors(results) if memory(value) not in aliased]
+        self._made.update(memory(value) for value in fresh)
+        self.calls.append((func, args, kwargs, tensors(results)))
+        return results
+
+    def undo(self) -> None:
+        for value, before in self._found.values():
+            value.untyped_storage().copy_(before)
+
+
+class Recorder:
+    """What CUDA graphs are, on the CPU: operators are recorded once and repeated on the same memory."""
+
+    def __init__(self) -> None:
+        self.warm_ups = 0
+        self.replays = 0
+        self.operators: list[str] = []
+        self.recordings: list[weakref.ref[Recording]] = []
+
+    def warming_up(self) -> AbstractContextManager[None]:
+        self.warm_ups += 1
+        return nullcontext()
+
+    def record(self, work: Callable[[], Tensor], generators: Sequence[torch.Generator]) -> Callable[[], Tensor]:
+        numbers = [(generator, generator.get_state()) for generator in (torch.default_generator, *generators)]
+        recording = Recording()
+        try:
+            with recording:
+                output = work().detach()
+        finally:
+            recording.undo()
+            for generator, state in numbers:
+                generator.set_state(state)
+        self.operators = [str(func) for func, *_ in recording.calls]
+        self.recordings.append(weakref.ref(recording))
+
+        @torch.no_grad()
+        def replay() -> Tensor:
+            self.replays += 1
+            for func, args, kwargs, results in recording.calls:
+                aliased = {memory(value) for value in tensors([args, kwargs])}
+                for old, new in zip(results, tensors(func(*args, **kwargs)), strict=True):
+                    if memory(old) not in aliased:
+                        old.copy_(new)
+            return output
+
+        return replay
+
+
+class Refusal:
+    """A device that records nothing."""
+
+    def warming_up(self) -> AbstractContextManager[None]:
+        return nullcontext()
+
+    def record(self, work: Callable[[], Tensor], generators: Sequence[torch.Generator]) -> Callable[[], Tensor]:
+        raise RuntimeError("operation not permitted\nwhen stream is capturing")
+
+
+REFUSED = "eager: RuntimeError: operation not permitted"
+
+
+@pytest.fixture
+def _capturable(monkeypatch: pytest.MonkeyPatch) -> None:
+    """torch's optimizers that count on the device refuse to do so on a CPU, where it is of no use."""
+    for name in ("rmsprop", "nadam", "radam"):
+        module = import_module(f"torch.optim.{name}")
+        monkeypatch.setattr(module, "_get_capturable_supported_devices", lambda supports_xla=True: ["cpu", "cuda"])
+
+
+# --- the step alone
+
+
+def test_warm_ups_other_lengths_and_replays_each_do_the_work_once() -> None:
+    total, capture = torch.zeros(()), Recorder()
+
+    def work(batch: Tensor) -> Tensor:
+        total.add_(batch.sum())
+        return batch * 2
+
+    step = CapturedStep(work, [], capture)
+    batches = [torch.full((3,), float(number)) for number in range(8)]
+    batches.insert(6, torch.ones(2))
+    found = []
+    for batch in batches:
+        found.append(step(batch))
+        assert step.path == ("captured" if len(found) > WARM_UP_STEPS else "eager: not captured yet")
+    assert [each.tolist() for each in found] == [(batch * 2).tolist() for batch in batches]  # none is overwritten
+    assert float(total) == sum(float(batch.sum()) for batch in batches)
+    assert (capture.warm_ups, capture.replays) == (WARM_UP_STEPS, 8 - WARM_UP_STEPS)
+
+
+def test_what_python_computes_is_recorded_as_it_was() -> None:
+    """So that the tests below would see it: a number of Python in the step is that of the recording for ever."""
+    numbers = iter(range(100))
+    step = CapturedStep(lambda batch: batch + next(numbers), [], Recorder())
+    assert [step(torch.zeros(1)).item() for _ in range(6)] == [0, 1, 2, 3, 3, 3]
+
+
+def test_recorded_draws_go_on_in_their_generators() -> None:
+    own = torch.Generator().manual_seed(1)
+    torch.manual_seed(2)
+    step = CapturedStep(lambda batch: batch + torch.rand(3, generator=own) + 10 * torch.rand(3), [own], Recorder())
+    found = torch.stack([step(torch.zeros(3)) for _ in range(7)])
+    own.manual_seed(1)
+    torch.manual_seed(2)
+    expected = torch.stack([torch.rand(3, generator=own) + 10 * torch.rand(3) for _ in range(7)])
+    assert torch.equal(found, expected)
+
+
+def test_work_that_cannot_be_recorded_is_done_at_once_and_says_why(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    step = CapturedStep(lambda batch: batch * 2, [], Refusal())
+    assert [step(torch.tensor([float(number)])).item() for number in range(6)] == [0, 2, 4, 6, 8, 10]
+    assert step.path == REFUSED
+    said = "steps are not captured: RuntimeError: operation not permitted"
+    assert caplog.messages == [said]
+
+
+def test_a_step_in_which_the_host_reads_cannot_be_recorded() -> None:
+    step = CapturedStep(lambda batch: batch * batch.sum().item(), [], Recorder())
+    assert [step(torch.full((1,), float(number))).item() for number in range(6)] == [0, 1, 4, 9, 16, 25]
+    assert step.path == "eager: RuntimeError: the host reads the device: aten._local_scalar_dense.default"
+
+
+def test_a_signal_while_recording_is_passed_on() -> None:
+    class Interrupted(Refusal):
+        def record(self, work: Callable[[], Tensor], generators: Sequence[torch.Generator]) -> Callable[[], Tensor]:
+            raise KeyboardInterrupt
+
+    step = CapturedStep(lambda batch: batch, [], Interrupted())
+    for _ in range(WARM_UP_STEPS):
+        step(torch.zeros(1))
+    with pytest.raises(KeyboardInterrupt):
+        step(torch.zeros(1))
+
+
+def test_only_cuda_captures() -> None:
+    assert capture_of(CPU) is None
+    assert capture_of(torch.device("mps")) is None
+    assert EagerStep(lambda batch: batch + 1, "eager: cpu")(torch.zeros(1)).item() == 1
+
+
+# --- whole trainings
+
+PLAIN = Hyperparameters(SGD(0.05, momentum=0.9), batch_size=16)
+OPTIMIZERS: list[Optimizer] = [
+    SGD(0.1),
+    SGD(0.1, 0.9, 1e-3, nesterov=True),
+    *(kind(0.01, 1e-3) for kind in (Adagrad, RMSprop, Adam, AdamW, NAdam, RAdam)),
+    RMSprop(0.01, alpha=0.9, momentum=0.5, centered=True),
+    *(kind(0.01, 1e-3, beta1=0.8, beta2=0.9999) for kind in (Adam, AdamW, NAdam, RAdam)),
+    *(kind(0.01, amsgrad=True) for kind in (Adam, AdamW)),
+]
+SCHEDULERS: list[Scheduler] = [
+    Constant(),
+    Step(0.5, 0.1),
+    MultiStep(0.4, 0.6, 0.2),
+    Exponential(0.2),
+    Plateau(0.0, 0.5),
+    Cosine(),
+    OneCycle(),
+]
+# Without random numbers: the same on every device.
+SAME_EVERYWHERE = [
+    *(replace(PLAIN, optimizer=optimizer) for optimizer in OPTIMIZERS),
+    *(replace(PLAIN, scheduler=scheduler) for scheduler in SCHEDULERS),
+    *(replace(PLAIN, optimizer=SGD(0.01, 0.9), normalization=name) for name in NORMALIZATIONS),
+    *(replace(PLAIN, input_normalization=name) for name in names.INPUT_NORMALIZATIONS),
+    replace(PLAIN, l1=1e-3),
+    replace(PLAIN, warmup=0.5),
+    replace(PLAIN, label_smoothing=0.1),
+    replace(PLAIN, gradient_clipping=0.1),
+    Hyperparameters(
+        AdamW(0.003, 1e-3),
+        OneCycle(),
+        l1=1e-4,
+        initializer="he_normal",
+        input_normalization="minmax",
+        normalization="layer",
+        batch_size=16,
+        warmup=0.3,
+        label_smoothing=0.1,
+        gradient_clipping=1.0,
+    ),
+]
+ALL = replace(
+    SAME_EVERYWHERE[-1], dropout=0.3, augmentation=Augmentation(names.AUGMENTATIONS, 0.5), normalization="batch"
+)
+DRAWN = [
+    replace(PLAIN, dropout=0.3),
+    *(replace(PLAIN, augmentation=Augmentation((name,), 0.5)) for name in names.AUGMENTATIONS),
+    ALL,
+    replace(ALL, optimizer=NAdam(0.003)),
+]
+CAPTURED = "captured"
+
+
+def images(count: int, seed: int) -> LabelledImages:
+    """Noise (2, 12, 12) with a bright quarter that tells the class."""
+    random = torch.Generator().manual_seed(seed)
+    labels = torch.arange(count) % 4
+    pixels = torch.randint(0, 100, (count, 2, 12, 12), dtype=torch.uint8, generator=random)
+    for image, label in zip(pixels, labels.tolist(), strict=True):
+        row, column = divmod(label, 2)
+        image[:, row * 6 : row * 6 + 6, column * 6 : column * 6 + 6] += 120
+    return LabelledImages(pixels, labels)
+
+
+def data(device: torch.device = CPU, count: int = 70) -> ResidentData:
+    train_split, validation = images(count, 0), images(32, 1)
+    pixels = train_split.images / 255
+    return ResidentData(
+        LabelledImages(train_split.images.to(device), train_split.labels.to(device)),
+        LabelledImages(validation.images.to(device), validation.labels.to(device)),
+        tuple("abcd"),
+        pixels.mean((0, 2, 3)).to(device),
+        pixels.std((0, 2, 3), correction=0).to(device),
+    )
+
+
+def a_run(options: Hyperparameters, epochs: int = 3, device: torch.device = CPU, count: int = 70) -> Run:
+    """Of batches that are full but for the last."""
+    return Run(options, data(device, count), epochs, seed=0, channels=(4, 12), hidden_units=8)
+
+
+def scores(measurements: Sequence[Measurement]) -> list[Measurement]:
+    return [replace(measurement, seconds=0.0, images_per_second=0.0) for measurement in measurements]
+
+
+def state(trained: Training) -> list[bytes | float | str]:
+    """Everything of a checkpoint, bit for bit."""
+    saved = torch.load(io.BytesIO(trained.checkpoint()), weights_only=True)
+    return [
+        value.flatten().contiguous().numpy().tobytes() if isinstance(value, Tensor) else value
+        for value in tree_leaves(saved)
+    ]
+
+
+def test_the_options_that_are_tried_are_all_there_are() -> None:
+    assert {options.optimizer.name for options in SAME_EVERYWHERE} == set(names.OPTIMIZERS)
+    assert {options.scheduler.name for options in SAME_EVERYWHERE} == set(names.SCHEDULERS)
+
+
+@pytest.mark.usefixtures("_capturable")
+@pytest.mark.parametrize("decay_scope", names.DECAY_SCOPES)
+@pytest.mark.parametrize("options", [*SAME_EVERYWHERE, *DRAWN], ids=repr)
+def test_replayed_steps_are_eager_ones_bit_for_bit(options: Hyperparameters, decay_scope: str) -> None:
+    """Curves, weights, optimizer, statistics and generators; nothing is left of warm-up and recording."""
+    run = replace(a_run(options), decay_scope=decay_scope)
+    capture = Recorder()
+    replayed, eager = train(run, capture=capture), train(run, capture=Refusal())
+    assert scores(list(replayed)) == scores(list(eager))
+    assert state(replayed) == state(eager)
+    assert (replayed.path, eager.path) == (CAPTURED, REFUSED)
+    assert (capture.warm_ups, capture.replays) == (WARM_UP_STEPS, 3 * 4 - WARM_UP_STEPS)
+
+
+@pytest.mark.usefixtures("_capturable")
+def test_the_whole_step_is_recorded() -> None:
+    capture = Recorder()
+    next(train(a_run(ALL), capture=capture))
+    recorded = " ".join(capture.operators)
+    parts = (
+        "index.Tensor",
+        "rand.generator",
+        "bernoulli_",
+        "native_batch_norm",
+        "convolution_backward",
+        "_fused_adamw_",
+    )
+    assert [part for part in parts if part not in recorded] == []
+
+
+@pytest.mark.usefixtures("_capturable")
+@pytest.mark.parametrize("options", SAME_EVERYWHERE, ids=repr)
+def test_optimizers_that_can_be_captured_take_the_steps_of_the_ordinary_ones(options: Hyperparameters) -> None:
+    """Their learning rate is of float32, and they count on the device."""
+    run = replace(a_run(options), data=data(count=64))
+    captured, ordinary = (list(train(run, capture=capture)) for capture in (Recorder(), None))
+    assert_close(captured, ordinary)
+
+
+def assert_close(found: Sequence[Measurement], expected: Sequence[Measurement], tolerance: float = 1e-3) -> None:
+    """The same curves but for rounding, which may turn a single image."""
+    assert len(found) == len(expected)
+    for one, other in zip(found, expected, strict=True):
+        assert [one.train_loss, one.validation_loss] == pytest.approx(
+            [other.train_loss, other.validation_loss], rel=tolerance, abs=tolerance
+        )
+        assert one.train_accuracy == pytest.approx(other.train_accuracy, abs=1.5 / 64)
+        assert one.validation_accuracy == pytest.approx(other.validation_accuracy, abs=1.5 / 32)
+        assert one.learning_rate == other.learning_rate
+
+
+def test_a_learning_rate_of_python_in_a_recorded_step_would_be_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    def set_learning_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
+        for group in optimizer.param_groups:
+            group["lr"] = rate
+
+    run = a_run(replace(PLAIN, scheduler=Cosine()))
+    monkeypatch.setattr(training, "set_learning_rate", set_learning_rate)
+    replayed, eager = (scores(list(train(run, capture=capture))) for capture in (Recorder(), Refusal()))
+    assert replayed[0] == eager[0]  # the step that is recorded is the first to be replayed
+    assert replayed[1] != eager[1]
+
+
+def test_indices_of_python_in_a_recorded_step_would_be_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    recordable = training._step
+
+    def step(run: Run, state: training._State, chosen: Tensor) -> Tensor:
+        return recordable(run, state, torch.tensor([*chosen.detach().numpy()]))
+
+    run = a_run(PLAIN)
+    monkeypatch.setattr(training, "_step", step)
+    replayed, eager = (scores(list(train(run, capture=capture))) for capture in (Recorder(), Refusal()))
+    assert replayed[0] == eager[0]  # the step that is recorded is the first to be replayed
+    assert replayed[1] != eager[1]
+
+
+def test_a_batch_that_is_all_of_the_data_is_captured_too() -> None:
+    run = a_run(replace(PLAIN, batch_size=100), epochs=6)
+    replayed, eager = train(run, capture=Recorder()), train(run, capture=Refusal())
+    assert scores(list(replayed)) == scores(list(eager))
+    assert replayed.path == CAPTURED
+
+
+@pytest.mark.usefixtures("_capturable")
+def test_batches_in_pieces_are_captured_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(training.IMAGES_AT_ONCE, "cpu", 5)
+    run = a_run(replace(ALL, normalization="group"))
+    replayed, eager = (scores(list(train(run, capture=capture))) for capture in (Recorder(), Refusal()))
+    assert replayed == eager
+
+
+@pytest.mark.usefixtures("_capturable")
+@pytest.mark.parametrize(
+    "optimizer", [SGD(0.1, 0.9), Adagrad(0.1), RMSprop(0.01), Adam(0.01), NAdam(0.01), RAdam(0.01)]
+)
+def test_a_resumed_training_captures_again_and_is_the_uninterrupted_one(optimizer: Optimizer) -> None:
+    run = a_run(replace(ALL, optimizer=optimizer), epochs=4)
+    running = train(run, capture=Recorder())
+    measurements, checkpoints = [], [running.checkpoint()]
+    for measurement in running:
+        measurements.append(measurement)
+        checkpoints.append(running.checkpoint())
+    for epoch in range(4):
+        resumed = train(run, resume=checkpoints[epoch], capture=Recorder())
+        assert scores(list(resumed)) == scores(measurements)[epoch:]
+        assert state(resumed) == state(running)
+        assert resumed.path == CAPTURED
+
+
+@pytest.mark.usefixtures("_capturable")
+@pytest.mark.parametrize("options", SAME_EVERYWHERE[: len(OPTIMIZERS)], ids=repr)
+@pytest.mark.parametrize("captures_first", [True, False])
+def test_a_checkpoint_goes_from_captured_steps_to_ordinary_ones_and_back(
+    options: Hyperparameters, captures_first: bool
+) -> None:
+    run = a_run(replace(options, scheduler=Cosine()))
+    ways = [Recorder(), None] if captures_first else [None, Recorder()]
+    first = train(run, capture=ways[0])
+    before = next(first)
+    resumed = train(run, resume=first.checkpoint(), capture=ways[1])
+    assert_close([before, *resumed], list(train(run)))
+    assert resumed.path == ("eager: cpu" if captures_first else CAPTURED)
+
+
+def test_two_captured_trainings_in_turns_are_as_each_alone() -> None:
+    runs = [a_run(replace(ALL, optimizer=Adam(0.003))), a_run(replace(ALL, optimizer=SGD(0.1)))]
+    alone = [scores(list(train(run, capture=Recorder()))) for run in runs]
+    in_turns = list(zip(*(train(run, capture=Recorder()) for run in runs), strict=True))
+    assert [scores(list(run)) for run in zip(*in_turns, strict=True)] == alone
+
+
+def test_a_record_is_freed_with_its_training_at_once() -> None:
+    capture = Recorder()
+    running = train(a_run(PLAIN), capture=capture)
+    list(running)
+    (recording,) = capture.recordings
+    gc.disable()
+    try:
+        assert recording() is not None
+        del running
+        assert recording() is None
+    finally:
+        gc.enable()
+
+
+def test_a_training_on_a_cpu_is_eager_and_its_rate_a_number() -> None:
+    running = train(a_run(PLAIN))
+    list(running)
+    assert running.path == "eager: cpu"
+    saved = torch.load(io.BytesIO(running.checkpoint()), weights_only=True)
+    assert [type(group["lr"]) for group in saved["optimizer"]["param_groups"]] == [float, float]
+
+
+def test_a_loss_that_is_not_finite_ends_a_captured_run() -> None:
+    with pytest.raises(Diverged):
+        list(train(a_run(replace(PLAIN, optimizer=SGD(1e30)), epochs=2), capture=Recorder()))
+
+
+# --- on a GPU
+
+on_gpu = pytest.mark.gpu
+
+
+@pytest.fixture
+def cuda() -> torch.device:
+    return torch.device("cuda", torch.cuda.current_device())
+
+
+class EagerCUDA(CUDAGraphs):
+    """The same streams and optimizers without a record."""
+
+    def record(self, work: Callable[[], Tensor], generators: Sequence[torch.Generator]) -> Callable[[], Tensor]:
+        raise RuntimeError("operation not permitted")
+
+
+@on_gpu
+@pytest.mark.parametrize("options", SAME_EVERYWHERE, ids=repr)
+def test_cpu_eager_gpu_and_captured_gpu_give_the_same_curves(options: Hyperparameters, cuda: torch.device) -> None:
+    expected = list(train(a_run(options)))
+    run = a_run(options, device=cuda)
+    eager, captured = train(run, capture=EagerCUDA(cuda)), train(run)
+    on_eager, on_captured = list(eager), list(captured)
+    assert (eager.path, captured.path) == (REFUSED, CAPTURED)
+    assert_close(on_eager, expected, 1e-2)
+    assert_close(on_captured, expected, 1e-2)
+    assert_close(on_captured, on_eager)
+
+
+@on_gpu
+@pytest.mark.parametrize("options", DRAWN, ids=repr)
+def test_captured_draws_are_the_eager_ones(options: Hyperparameters, cuda: torch.device) -> None:
+    """The same masks and transforms: other ones would make other curves altogether."""
+    run = a_run(options, device=cuda)
+    eager, captured = train(run, capture=EagerCUDA(cuda)), train(run)
+    assert_close(list(captured), list(eager), 1e-2)
+    assert captured.path == CAPTURED
+    for name in ("random", "augmentation"):
+        saved = [torch.load(io.BytesIO(each.checkpoint()), weights_only=True)[name] for each in (eager, captured)]
+        assert [each.tolist() for each in tensors(saved[0])] == [each.tolist() for each in tensors(saved[1])]
+
+
+@on_gpu
+def test_a_resumed_capture_goes_on(cuda: torch.device) -> None:
+    run = a_run(ALL, epochs=4, device=cuda)
+    first = train(run)
+    measurements = [next(first), next(first)]
+    resumed = train(run, resume=first.checkpoint())
+    assert_close([*measurements, *resumed], list(train(run)), 1e-2)
+    assert resumed.path == CAPTURED
+
+
+@on_gpu
+@pytest.mark.parametrize("options", [*SAME_EVERYWHERE, *DRAWN], ids=repr)
+@pytest.mark.parametrize("captured", [True, False], ids=["captured", "eager"])
+def test_the_host_waits_for_no_step(options: Hyperparameters, captured: bool, cuda: torch.device) -> None:
+    """From the first step of the second epoch to its last: before it steps are captured, after it waiting is right."""
+    beats = 0
+
+    def pulse() -> None:
+        nonlocal beats
+        beats += 1
+        # Five steps and an evaluation an epoch.
+        torch.cuda.set_sync_debug_mode("error" if 7 <= beats < 11 else "default")
+
+    try:
+        running = train(a_run(options, device=cuda), pulse=pulse, capture=None if captured else EagerCUDA(cuda))
+        next(running)
+        next(running)
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+    assert beats == 12
+    assert running.path == (CAPTURED if captured else REFUSED)
+
+
+@on_gpu
+def test_a_capture_that_breaks_off_falls_back_and_leaves_no_trace(
+    cuda: torch.device, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The host reads in the middle of a step: that is not permitted in a capture, and right outside of one."""
+    run = a_run(ALL, device=cuda)
+    expected = list(train(run, capture=EagerCUDA(cuda)))
+    recordable = training.l1_penalty
+
+    def reads(parameters: Sequence[Tensor], strength: float) -> Tensor:
+        penalty = recordable(parameters, strength)
+        assert math.isfinite(penalty.item())
+        return penalty
+
+    monkeypatch.setattr(training, "l1_penalty", reads)
+    running = train(run)
+    assert_close(list(running), expected, 1e-2)
+    assert running.path.startswith("eager: ")
+    assert "captur" in running.path
+    monkeypatch.undo()
+    again = train(run)
+    assert_close(list(again), expected, 1e-2)
+
+
+@on_gpu
+def test_a_captured_training_gives_its_memory_back(cuda: torch.device) -> None:
+    def used_bytes() -> int:
+        running = train(a_run(ALL, device=cuda))
+        list(running)
+        assert running.path == CAPTURED
+        del running
+        torch.cuda.empty_cache()
+        return torch.cuda.memory_reserved(cuda)
+
+    first = used_bytes()
+    assert [used_bytes() for _ in range(3)] == [first] * 3
+
+
+@on_gpu
+def test_capturing_warns_of_nothing(cuda: torch.device) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        list(train(a_run(ALL, device=cuda)))
+
+
+@on_gpu
+def test_float32_convolutions_are_not_rounded_to_tf32(cuda: torch.device) -> None:
+    model = nn.Conv2d(64, 64, 3).to(cuda)
+    pixels = torch.rand(8, 64, 16, 16, device=cuda)
+    exact = model.double()(pixels.double()).float()
+    model.float()
+    with full_float32(), torch.no_grad():
+        torch.testing.assert_close(model(pixels), exact, rtol=1e-5, atol=1e-5)
