@@ -88,6 +88,7 @@ def record(folder: Path, trials: int, workers: int, threads: int) -> None:
         if trial.state in ("complete", "pruned")
     ]
     about = f"{machine('hypersearch', 'torch', 'optuna')}, {workers} workers of {threads} threads"
+    CURVES.parent.mkdir(exist_ok=True)
     Recorded(about, found.spec.training.epochs, tuple(curves)).write()
     print(f"{len(curves)} curves, {sum(len(curve.accuracy) for curve in curves)} epochs")
 
