@@ -208,7 +208,7 @@ def test_recorded_draws_go_on_in_their_generators() -> None:
 
 
 def test_work_that_cannot_be_recorded_is_done_at_once_and_says_why(caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level("INFO")
+    caplog.set_level("INFO", logger="objectives.captured")  # the command line, in other tests, sets its parent's
     step = CapturedStep(lambda batch: batch * 2, [], Refusal())
     assert [step(torch.tensor([float(number)])).item() for number in range(6)] == [0, 2, 4, 6, 8, 10]
     assert step.path == REFUSED
