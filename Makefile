@@ -25,9 +25,20 @@ lint: $(INSTALLED)
 docs: $(INSTALLED)
 	$(BIN)/python -m docs.reference
 
+# A short version of each benchmark; benchmarks/README.md says how to run the whole ones.
 bench: $(INSTALLED)
 	$(BIN)/python -m benchmarks.trainer --quick
+	$(BIN)/python -m benchmarks.folder --images 2000 --repeats 1
+	$(BIN)/python -m benchmarks.wall_time --workers 2 --threads 1 --repeats 1
+	$(BIN)/python -m benchmarks.pruning --studies 10
+	$(BIN)/python -m benchmarks.peers --seeds 1 --trials 2 --share 1
+	folder=$$(mktemp -d) && trap "rm -r $$folder" EXIT && \
+	  $(BIN)/python -m benchmarks.default_study --folder $$folder --seeds 1 --trials 6 --needed 0 && \
+	  $(BIN)/python -m benchmarks.curves record --folder $$folder --trials 2 --output $$folder/curves.json.gz
+	$(BIN)/python -m benchmarks.refusals --each 10
 	$(BIN)/python -m benchmarks.storage --quick
+	$(BIN)/python -m benchmarks.large_study --finished 1000 --trials 20 --starts 1
+	$(BIN)/python -m benchmarks.many_workers --processes 2 --threads 4 --seconds 10
 
 soak: $(INSTALLED) kill-points
 	$(BIN)/python -m benchmarks.soak --backend postgresql --backend sqlite

@@ -1,20 +1,22 @@
 """Real learning curves of the default space on mnist-5k, every trial trained to its end: recorded once, for replays.
 
 `record` runs the study (resumable) and writes the curves; `judge` trains the configurations that some pruner of
-benchmarks/pruning.py returns again (resumable), and writes how good they truly are.
+benchmarks/pruning.py returns again (resumable), and writes how good they truly are; `show` prints what a configuration
+drawn at random comes to, in the default space and in the wider one that it was before.
 """
 
 import argparse
 import gzip
 import json
 import os
+import random
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.figures import machine
+from benchmarks.figures import machine, percentile
 from benchmarks.true_scores import Judge
 from search.answers import compare_study
 from search.settings import Settings
@@ -23,6 +25,7 @@ from storage.engine import open_database
 
 ROOT = Path(__file__).parents[1]
 CURVES = ROOT / "benchmarks" / "data" / "curves-mnist-5k.json.gz"
+WIDER_CURVES = ROOT / "benchmarks" / "data" / "curves-mnist-5k-wide.json.gz"
 TRUE_SCORES = ROOT / "benchmarks" / "data" / "true-scores-mnist-5k.json"
 STUDY = "curves"
 
@@ -66,8 +69,8 @@ def read_true_scores(file: Path = TRUE_SCORES) -> dict[int, tuple[float, ...]]:
     return {int(number): tuple(scores) for number, scores in found.items()}
 
 
-def record(folder: Path, trials: int, workers: int, threads: int) -> None:
-    """Runs the study in `folder`, or goes on with it, and writes the curves."""
+def record(folder: Path, trials: int, workers: int, threads: int, output: Path) -> None:
+    """Runs the study in `folder`, or goes on with it, and writes the curves to `output`."""
     folder.mkdir(parents=True, exist_ok=True)
     url = f"sqlite:///{folder.resolve()}/{STUDY}.db"
     command = [sys.executable, "-P", "-m", "hypersearch", "run", "--study", STUDY, "--storage", url, "-q"]
@@ -88,8 +91,8 @@ def record(folder: Path, trials: int, workers: int, threads: int) -> None:
         if trial.state in ("complete", "pruned")
     ]
     about = f"{machine('hypersearch', 'torch', 'optuna')}, {workers} workers of {threads} threads"
-    CURVES.parent.mkdir(exist_ok=True)
-    Recorded(about, found.spec.training.epochs, tuple(curves)).write()
+    output.parent.mkdir(exist_ok=True)
+    Recorded(about, found.spec.training.epochs, tuple(curves)).write(output)
     print(f"{len(curves)} curves, {sum(len(curve.accuracy) for curve in curves)} epochs")
 
 
@@ -109,8 +112,44 @@ def judge(data_root: Path, threads: int | None) -> None:
         print(number, by_number[number].accuracy[-1], scores[number], flush=True)
 
 
+def show() -> None:
+    """Prints a line for each learning-rate third of an optimizer, and for each space as a whole."""
+    for name, file in (("wider", WIDER_CURVES), ("default", CURVES)):
+        recorded = Recorded.read(file)
+        last = {
+            curve.number: curve.accuracy[-1] if len(curve.accuracy) == recorded.epochs else 0.0
+            for curve in recorded.curves
+        }
+        print(f"{name} space: {_quantiles(list(last.values()))}; {recorded.machine}")
+        for best_of in (10, 40):
+            drawn = [
+                max(random.Random(seed).sample(list(last.values()), min(best_of, len(last)))) for seed in range(1000)
+            ]
+            print(f"  best of {best_of}: {_quantiles(drawn)}")
+        for key in sorted({key for curve in recorded.curves for key in curve.params if key.endswith("learning_rate")}):
+            _show_thirds(recorded, last, key)
+        for key in ("dropout", "l1", "label_smoothing"):
+            _show_thirds(recorded, last, key)
+
+
+def _show_thirds(recorded: Recorded, last: Mapping[int, float], key: str) -> None:
+    having = sorted((float(curve.params[key]), last[curve.number]) for curve in recorded.curves if key in curve.params)
+    for third in range(3):
+        part = having[third * len(having) // 3 : (third + 1) * len(having) // 3]
+        if part:
+            print(f"  {key} {part[0][0]:.2g} to {part[-1][0]:.2g}: {_quantiles([score for _, score in part])}")
+
+
+def _quantiles(values: Sequence[float]) -> str:
+    low, quarter, median, high = (percentile(values, percent) for percent in (10, 25, 50, 90))
+    return (
+        f"median {median:.4f}, 10 % below {low:.4f}, 25 % below {quarter:.4f}, 10 % above {high:.4f}, "
+        f"best {max(values):.4f} (n = {len(values)})"
+    )
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Records or judges."""
+    """Records, judges or shows."""
     parser = argparse.ArgumentParser(description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     recording = commands.add_parser("record")
@@ -118,14 +157,18 @@ def main(arguments: Sequence[str] | None = None) -> None:
     recording.add_argument("--trials", type=int, default=160)
     recording.add_argument("--workers", type=int, default=1)
     recording.add_argument("--threads", type=int, default=2)
+    recording.add_argument("--output", type=Path, default=CURVES)
     judging = commands.add_parser("judge")
     judging.add_argument("--data-root", type=Path, required=True, help="with MNIST below it")
     judging.add_argument("--threads", type=int)
+    commands.add_parser("show")
     given = parser.parse_args(arguments)
     if given.command == "record":
-        record(given.folder, given.trials, given.workers, given.threads)
-    else:
+        record(given.folder, given.trials, given.workers, given.threads, given.output)
+    elif given.command == "judge":
         judge(given.data_root, given.threads)
+    else:
+        show()
 
 
 if __name__ == "__main__":

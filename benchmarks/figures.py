@@ -3,7 +3,7 @@
 import os
 import platform
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 
@@ -16,6 +16,16 @@ def spread(values: Sequence[float], digits: int) -> str:
 def percentile(values: Sequence[float], percent: int) -> float:
     """The value that so many percent of the values do not exceed."""
     return statistics.quantiles(values, n=100, method="inclusive")[percent - 1]
+
+
+def shown(method: Mapping[str, object]) -> str:
+    """A sampler or pruner as a spec names it.
+
+    >>> shown({"name": "tpe", "startup_trials": 5})
+    'tpe (startup_trials = 5)'
+    """
+    options = ", ".join(f"{key} = {value}" for key, value in method.items() if key != "name")
+    return f"{method['name']}" + (f" ({options})" if options else "")
 
 
 def cpu_model() -> str:

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from optuna.trial import FrozenTrial, TrialState
 
 from benchmarks.curves import Curve, Recorded, read_true_scores
-from benchmarks.figures import machine
+from benchmarks.figures import machine, shown
 from search.document import Toml
 from search.pruners import is_due
 from search.spec import StudySpec, parse_spec
@@ -27,18 +27,20 @@ STUDIES, TRIALS = 100, 40
 PRUNERS: tuple[Mapping[str, Toml], ...] = (
     {"name": "none"},
     {"name": "asha"},
-    {"name": "asha", "min_epochs": 1},
+    {"name": "asha", "min_epochs": 2},
     {"name": "asha", "min_epochs": 3},
-    {"name": "asha", "reduction_factor": 2},
+    {"name": "asha", "reduction_factor": 3},
     {"name": "asha", "reduction_factor": 4},
-    {"name": "asha", "min_epochs": 1, "reduction_factor": 2},
+    {"name": "asha", "min_epochs": 2, "reduction_factor": 3},
     {"name": "asha", "like_with_like": False},
-    {"name": "asha", "min_epochs": 1, "like_with_like": False},
+    {"name": "asha", "min_epochs": 2, "like_with_like": False},
+    {"name": "asha", "min_epochs": 2, "reduction_factor": 3, "like_with_like": False},
     {"name": "hyperband"},
     {"name": "hyperband", "like_with_like": False},
     {"name": "median"},
     {"name": "median", "min_epochs": 1},
     {"name": "median", "like_with_like": False},
+    {"name": "median", "min_epochs": 1, "like_with_like": False},
     {"name": "percentile"},
     {"name": "percentile", "min_epochs": 1},
     {"name": "percentile", "like_with_like": False},
@@ -132,7 +134,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     made = studies(recorded, given.studies, given.trials)
     whole = [replay(spec_of(PRUNERS[0], recorded.epochs), curves) for curves in made]
     print(
-        f"{'pruner':52}{'epochs saved':>13}{'time saved':>11}{'stopped':>9}{'best kept':>10}{'validation':>11}"
+        f"{'pruner':66}{'epochs saved':>13}{'time saved':>11}{'stopped':>9}{'best kept':>10}{'validation':>11}"
         f"{'true':>9}{'regret in points (95 %)':>26}"
     )
     for pruner in PRUNERS:
@@ -148,7 +150,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             if best.returned in true and each.returned in true
         ]
         print(
-            f"{_shown(pruner):52}"
+            f"{shown(pruner):66}"
             f"{statistics.mean(1 - each.epochs / best.epochs for best, each in pairs):>13.1%}"
             f"{statistics.mean(1 - each.seconds / best.seconds for best, each in pairs):>11.1%}"
             f"{statistics.mean(each.stopped / given.trials for each in found):>9.1%}"
@@ -157,11 +159,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
             f"{statistics.mean(scores) if scores else float('nan'):>9.4f}"
             f"{_interval(regrets):>26}   ({len(regrets)} studies, {took:.1f} s)"
         )
-
-
-def _shown(pruner: Mapping[str, Toml]) -> str:
-    options = ", ".join(f"{key} = {value}" for key, value in pruner.items() if key != "name")
-    return f"{pruner['name']}" + (f" ({options})" if options else "")
 
 
 def _interval(values: Sequence[float]) -> str:

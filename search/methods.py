@@ -9,7 +9,7 @@ class TPE:
     """Tree-structured Parzen estimator; the first `startup_trials` finished ones are drawn at random."""
 
     name: ClassVar[str] = "tpe"
-    startup_trials: int = 10
+    startup_trials: int = 5
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,7 @@ class ASHA:
 
     name: ClassVar[str] = "asha"
     min_epochs: int = 1
-    reduction_factor: int = 3
+    reduction_factor: int = 2
 
 
 @dataclass(frozen=True)

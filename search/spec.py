@@ -360,8 +360,9 @@ def _read_pruner(study: "Table", epochs: int, direction: str) -> Pruner:
 
 
 def _read_rule(name: str, options: "Table", epochs: int, direction: str) -> Rule:
-    # A quarter of the run before the first judgement: schedules and penalties have shown little before.
-    quarter = max(1, round(epochs / 4))
+    # Part of the run before the first judgement: schedules and penalties have shown little before. asha is right with
+    # less, as it stops no more than the worse half then.
+    quarter, eighth = max(1, round(epochs / 4)), max(1, round(epochs / 8))
     match name:
         case "none":
             return NoRule()
@@ -391,7 +392,7 @@ def _read_rule(name: str, options: "Table", epochs: int, direction: str) -> Rule
             return Patient(patience=options.integer("patience", quarter, low=1), of=inner)
         case _:
             return ASHA(
-                min_epochs=options.integer("min_epochs", quarter, low=1),
+                min_epochs=options.integer("min_epochs", eighth, low=1),
                 reduction_factor=options.integer("reduction_factor", ASHA.reduction_factor, low=2),
             )
 

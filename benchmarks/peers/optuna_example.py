@@ -1,4 +1,7 @@
-"""The style of Optuna's official PyTorch example: a DataLoader, TPE and the median pruner as they come, one process."""
+"""The style of Optuna's official PyTorch example: a DataLoader, TPE and the median pruner as they come, one process.
+
+Its network is the tutorial's, in the tutorial's order of layers; as there, trials end after so many or so long.
+"""
 
 from collections.abc import Iterator
 
@@ -36,7 +39,7 @@ def epochs_of(options: Hyperparameters, seed: int) -> Iterator[float]:
         initializer=options.initializer,
         dropout=options.dropout,
     )
-    model = CNN(config)
+    model = as_the_tutorial_orders(CNN(config))
     optimizer = build_optimizer(options.optimizer, model, "weights")
     random = generator(seed, "augmentation", device)
     normalize = normalizer(options.input_normalization, data.mean, data.deviation)
@@ -65,6 +68,15 @@ def epochs_of(options: Hyperparameters, seed: int) -> Iterator[float]:
         accuracy, loss = _validated(model, validation_loader, validation, normalize)
         losses.append(loss)
         yield accuracy
+
+
+def as_the_tutorial_orders(model: CNN) -> CNN:
+    """The same function with each pool at the end of its block, after ReLU and dropout."""
+    for index, block in enumerate(list(model.blocks)):
+        pools = [layer for layer in block if isinstance(layer, nn.MaxPool2d)]
+        layers = [layer for layer in block if not isinstance(layer, nn.MaxPool2d)]
+        model.blocks[index] = nn.Sequential(*layers, *pools)
+    return model
 
 
 def _validated(model: nn.Module, loader: DataLoader, split: LabelledImages, normalize) -> tuple[float, float]:

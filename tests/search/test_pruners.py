@@ -79,7 +79,7 @@ def test_asha_goes_on_with_the_best_third_at_each_rung(
     own: list[float], others: list[list[float]], expected: bool, metric: str
 ) -> None:
     sign = 1 if metric == "accuracy" else -1
-    spec = spec_of({"name": "asha", "min_epochs": 1}, metric)
+    spec = spec_of({"name": "asha", "min_epochs": 1, "reduction_factor": 3}, metric)
     trials = [
         trial(number, after_each([sign * value for value in values]), TrialState.PRUNED)
         for number, values in enumerate(others)

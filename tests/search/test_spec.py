@@ -231,11 +231,13 @@ def test_a_stored_pruner_without_the_newer_keys_is_read_with_their_defaults() ->
     assert parse_definition(json.dumps(document), spec.name, spec.budget) == spec
 
 
-def test_the_first_judgement_is_after_a_quarter_of_the_run() -> None:
+def test_the_first_judgement_is_after_a_part_of_the_run() -> None:
     def rule(pruner: Toml, epochs: int) -> Rule:
         return parse_spec({"study": {"pruner": pruner}, "training": {"epochs": epochs}}).pruner.rule
 
-    assert rule("asha", 20) == ASHA(min_epochs=5)
+    assert rule("asha", 20) == ASHA(min_epochs=2)
+    assert rule("asha", 50) == ASHA(min_epochs=6)
+    assert rule("median", 20) == Median(min_epochs=5)
     assert rule("hyperband", 20) == Hyperband(min_epochs=1)
     assert rule("patient", 20) == Patient(patience=5, of=Median(min_epochs=5))
     assert rule({"name": "patient", "of": "asha"}, 2) == Patient(patience=1, of=ASHA(min_epochs=1))
