@@ -1,4 +1,4 @@
-"""What the built-in default study finds on mnist-5k, by seed: the best value, and the trials and time it took.
+"""What the built-in default study finds on a data set, by seed: the best value, and the trials and time it took.
 
 Resumable: run again with the same --folder, it goes on where it stood.
 """
@@ -23,12 +23,13 @@ from storage.engine import open_database
 ROOT = Path(__file__).parents[1]
 
 
-def study(folder: Path, seed: int, trials: int, threads: int) -> Comparison:
+def study(seed: int, folder: Path, dataset: str, trials: int, threads: int, changes: Sequence[str]) -> Comparison:
     """Runs the study of a seed, as a user would, to its end."""
     name, url = f"default-{seed}", f"sqlite:///{folder}/default-{seed}.db"
     command = [sys.executable, "-P", "-m", "hypersearch", "run", "--study", name, "--storage", url, "-q"]
-    command += ["--dataset", "mnist-5k", "--seed", str(seed), "--trials", str(trials), "--threads", str(threads)]
+    command += ["--dataset", dataset, "--seed", str(seed), "--trials", str(trials), "--threads", str(threads)]
     command += ["--artifact-root", str(folder / "artifacts")]
+    command += [argument for change in changes for argument in ("--set", change)]
     subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
     with open_database(url) as database:
         return compare_study(database, name)
@@ -61,6 +62,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Prints a line a seed and the whole; 1 where fewer than `--needed` seeds reach the target."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--folder", type=Path, required=True, help="where the databases lie; kept")
+    parser.add_argument("--dataset", default="mnist-5k")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="as `hypersearch run` takes it")
     parser.add_argument("--seeds", type=int, default=10)
     parser.add_argument("--trials", type=int, default=40)
     parser.add_argument("--target", type=float, default=0.975)
@@ -71,9 +74,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     given.folder.mkdir(parents=True, exist_ok=True)
     print(machine("hypersearch", "torch", "optuna"))
-    print(f"{given.trials} trials, {given.threads} threads, {given.at_once} studies at once", flush=True)
+    changes = "".join(f", {change}" for change in given.set)
+    print(f"{given.dataset}, {given.trials} trials{changes}", end=", ")
+    print(f"{given.threads} threads, {given.at_once} studies at once", flush=True)
     best, minutes, epochs, answers = [], [], [], []
-    run = partial(study, given.folder.resolve(), trials=given.trials, threads=given.threads)
+    run = partial(
+        study,
+        folder=given.folder.resolve(),
+        dataset=given.dataset,
+        trials=given.trials,
+        threads=given.threads,
+        changes=given.set,
+    )
     with ThreadPoolExecutor(given.at_once) as studies:
         for seed, found in enumerate(studies.map(run, range(given.seeds))):
             answers.append(found)

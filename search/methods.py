@@ -3,13 +3,16 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
+STARTUPS = ("usual", "random")  # how a method that learns draws its first trials: see search.usual
+
 
 @dataclass(frozen=True)
 class TPE:
-    """Tree-structured Parzen estimator; the first `startup_trials` finished ones are drawn at random."""
+    """Tree-structured Parzen estimator; the first `startup_trials` are drawn near what is usual, or at random."""
 
     name: ClassVar[str] = "tpe"
     startup_trials: int = 5
+    startup: str = "usual"
 
 
 @dataclass(frozen=True)
@@ -21,10 +24,11 @@ class Random:
 
 @dataclass(frozen=True)
 class GP:
-    """Gaussian process over all parameters; the first `startup_trials` finished ones are drawn at random."""
+    """Gaussian process over all parameters; the first `startup_trials` are drawn near what is usual, or at random."""
 
     name: ClassVar[str] = "gp"
     startup_trials: int = 10
+    startup: str = "usual"
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """Samplers by name, and how they draw a configuration: one sampler a trial, a function of the spec and its number."""
 
 import hashlib
+import random
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from search.flat import flat_domains, is_whole, share_of, stand_in, value_at
 from search.methods import CMAES, GP, QMC, TPE, BruteForce, Grid, Random
 from search.space import SWITCHES, Choice, Range, SearchSpace, Value
 from search.spec import StudySpec
+from search.usual import adherence, usual_value
 
 FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
 
@@ -46,6 +48,12 @@ def _tpe(options: TPE, slot: Slot) -> BaseSampler:
 
 def _random(options: Random, slot: Slot) -> BaseSampler:
     return RandomSampler(seed=slot.seed)
+
+
+def _usual(options: TPE | GP, slot: Slot) -> BaseSampler:
+    flat, generator = flat_domains(slot.spec.space), random.Random(slot.seed)
+    keeping = adherence(slot.number, options.startup_trials)
+    return PlannedSampler(lambda name: usual_value(name, flat[name], keeping, generator))
 
 
 class PlannedSampler(BaseSampler):
@@ -217,6 +225,9 @@ def derived_seed(study_seed: int, number: int, purpose: str) -> int:
 
 def build_sampler(spec: StudySpec, number: int) -> BaseSampler:
     """The sampler of one trial."""
+    options = spec.sampler
+    if isinstance(options, TPE | GP) and options.startup == "usual" and number < options.startup_trials:
+        return _usual(options, Slot(spec, number))
     return SAMPLERS[spec.sampler.name](spec.sampler, Slot(spec, number))
 
 

@@ -19,6 +19,7 @@ from search.methods import (
     QMC,
     RULES,
     SAMPLERS,
+    STARTUPS,
     TPE,
     BruteForce,
     Comparing,
@@ -40,7 +41,7 @@ from storage.studies import Budget
 
 DEFAULT_STUDY = "mnist-5k-default"
 NAME_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-DEFINITION_VERSION = 2
+DEFINITION_VERSION = 3
 BUDGET_KEYS = ("trials", "timeout", "target")
 _WRAPPED = tuple(name for name in RULES if name not in ("none", "patient"))  # what patience may wrap
 _PERCENT = Limits(0.0, 100.0, low_open=True, high_open=True)
@@ -203,6 +204,9 @@ def parse_definition(definition: str, name: str, budget: Budget, priority: int =
         document["space"] = off | document["space"]
         if document["study"]["pruner"]["name"] != "none":
             document["study"]["pruner"] |= {"audit": 0.0, "like_with_like": False}
+    sampler = document["study"]["sampler"]
+    if version < 3 and "startup_trials" in sampler:
+        document["study"]["sampler"] = {"startup": "random"} | sampler
     document["study"] |= {"trials": budget.trials, "priority": priority}
     if budget.timeout_seconds is not None:
         document["study"]["timeout"] = budget.timeout_seconds
@@ -308,7 +312,10 @@ def _read_sampler(study: "Table", space: SearchSpace, minimize: tuple[str, ...])
         case "random":
             sampler = Random()
         case "gp":
-            sampler = GP(startup_trials=options.integer("startup_trials", GP.startup_trials, low=0))
+            sampler = GP(
+                startup_trials=options.integer("startup_trials", GP.startup_trials, low=0),
+                startup=options.option("startup", GP.startup, STARTUPS),
+            )
         case "qmc":
             sampler = QMC()
         case "cmaes":
@@ -318,7 +325,10 @@ def _read_sampler(study: "Table", space: SearchSpace, minimize: tuple[str, ...])
         case "brute_force":
             sampler = BruteForce()
         case _:
-            sampler = TPE(startup_trials=options.integer("startup_trials", TPE.startup_trials, low=0))
+            sampler = TPE(
+                startup_trials=options.integer("startup_trials", TPE.startup_trials, low=0),
+                startup=options.option("startup", TPE.startup, STARTUPS),
+            )
     options.refuse_the_rest()
     if minimize and isinstance(sampler, GP | CMAES):
         study.fault("sampler", name, "searches one objective: use tpe, or leave minimize out")

@@ -36,7 +36,7 @@ MALFORMED = [
     ('[study]\ntarget = "high"', 'study.target = "high": must be a number'),
     ('[study]\nsampler = "tpee"', "study.sampler = \"tpee\": did you mean 'tpe'?"),
     ("[study]\nsampler = 3", "study.sampler = 3: must be a name"),
-    ('[study]\nsampler = { name = "tpe", startup = 3 }', "study.sampler.startup = 3: unknown key"),
+    ('[study]\nsampler = { name = "tpe", warm = 3 }', "study.sampler.warm = 3: unknown key"),
     ('[study]\nsampler = { name = "random", startup_trials = 3 }', "study.sampler.startup_trials = 3: unknown key"),
     (
         '[study]\nsampler = { name = "tpe", startup_trials = -1 }',
