@@ -138,6 +138,16 @@ def build_optimizer(
     return OPTIMIZERS[options.name](groups, options, rate, replayable)
 
 
+def load_optimizers(device: torch.device) -> None:
+    """Has PyTorch import what it imports when the first optimizer is made, its compiler too: a second or more.
+
+    A worker does so before it holds a trial.
+    """
+    weight = nn.Parameter(torch.zeros(1, device=device))
+    weight.grad = torch.zeros_like(weight)
+    torch.optim.SGD([weight]).step()
+
+
 def set_learning_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
     """The rate of the next steps, recorded ones included; the device is not waited for."""
     for group in optimizer.param_groups:

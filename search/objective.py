@@ -66,6 +66,7 @@ def build_objective(
     if spec.data.dataset == "synthetic":
         return _synthetic(spec, machine)
     from objectives import data, device, model_file, training
+    from objectives.optimizers import load_optimizers
     from search.measured import divide
     from search.pictures import incumbent_files
 
@@ -79,6 +80,7 @@ def build_objective(
     # After all that may be refused
     share = divide(1, machine.threads, device=machine.device, folder=machine.division_root, say=say)
     threads = device.set_threads(share.threads)
+    load_optimizers(chosen)
 
     def train(hyperparameters: Hyperparameters, seed: int, resume: bytes | None, pulse: Pulse) -> ResumableTraining:
         return training.train(
