@@ -97,15 +97,21 @@ def find_study(database: Database, name: str) -> StoredStudy:
         ForeignStudy: a study of plain Optuna has that name.
     """
 
+    # One statement: between two, another process may create it, and it would be found in the second one alone.
+    query = (
+        select(study, optuna_studies.c.study_name)
+        .select_from(optuna_studies.outerjoin(study, optuna_studies.c.study_id == study.c.study_id))
+        .where(optuna_studies.c.study_name == name)
+    )
+
     def find(repeated: bool) -> StoredStudy:
         with database.transactions.read() as connection:
-            row = connection.execute(select_studies().where(optuna_studies.c.study_name == name)).one_or_none()
-            if row is not None:
-                return StoredStudy.from_row(row)
-            names = tuple(connection.scalars(select(optuna_studies.c.study_name)))
-        if name in names:
-            raise ForeignStudy(name)
-        raise StudyNotFound(name, names)
+            row = connection.execute(query).one_or_none()
+            if row is None:
+                raise StudyNotFound(name, tuple(connection.scalars(select(optuna_studies.c.study_name))))
+            if row.uid is None:
+                raise ForeignStudy(name)
+            return StoredStudy.from_row(row)
 
     return database.transactions.persist(find)
 
