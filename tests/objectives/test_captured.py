@@ -14,8 +14,7 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor, nn
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
+from torch.utils._python_dispatch import TorchDispatchMode  # PyTorch has no public way to see each operator
 
 from models.names import NORMALIZATIONS
 from objectives import names, training
@@ -61,8 +60,17 @@ def _one_thread() -> Iterator[None]:
 HOST_READS = ("_local_scalar_dense", "nonzero", "masked_select", "is_nonzero", "equal", "_unique2", "bincount")
 
 
+def leaves(values: object) -> Iterator[Any]:
+    """What lists, tuples and dicts within one another hold, in order."""
+    if isinstance(values, list | tuple | dict):
+        for value in values.values() if isinstance(values, dict) else values:
+            yield from leaves(value)
+    else:
+        yield values
+
+
 def tensors(values: object) -> list[Tensor]:
-    return [value for value in tree_leaves(values) if isinstance(value, Tensor)]
+    return [value for value in leaves(values) if isinstance(value, Tensor)]
 
 
 def memory(value: Tensor) -> int:
@@ -332,7 +340,7 @@ def state(trained: Training) -> list[bytes | float | str]:
     saved = torch.load(io.BytesIO(trained.checkpoint()), weights_only=True)
     return [
         value.flatten().contiguous().numpy().tobytes() if isinstance(value, Tensor) else value
-        for value in tree_leaves(saved)
+        for value in leaves(saved)
     ]
 
 

@@ -113,3 +113,9 @@ def test_a_study_stored_before_goes_on_to_begin_at_random() -> None:
     del document["study"]["sampler"]["startup"]
     older = parse_definition(json.dumps(document), "a", spec.budget)
     assert older == parse_spec({"study": {"name": "a", "sampler": {"name": "tpe", "startup": "random"}}})
+
+
+@pytest.mark.parametrize(("trials", "number", "usual"), [(3, 2, True), (3, 3, False), (0, 0, False)])
+def test_what_comes_after_the_first_trials_is_learnt(trials: int, number: int, usual: bool) -> None:
+    spec = parse_spec({"study": {"sampler": {"name": "tpe", "startup_trials": trials}}})
+    assert isinstance(build_sampler(spec, number), optuna.samplers.TPESampler) is not usual
