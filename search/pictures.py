@@ -164,15 +164,18 @@ def _fitted(pixels: NDArray[np.uint8]) -> "Image":
 
 
 def _figure(width_inches: float, height_inches: float, layout: Literal["compressed"] | None = "compressed") -> "Figure":
-    # A figure of its own, on the Agg canvas that Figure brings: pyplot would keep it, and ask for a screen.
+    # A figure of its own: pyplot would keep it, and ask for a screen.
     from matplotlib.figure import Figure
 
     return Figure((width_inches, height_inches), dpi=DOTS_PER_INCH, layout=layout)
 
 
 def _png(figure: "Figure") -> bytes:
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
     content = io.BytesIO()
-    figure.savefig(content, format="png", dpi=DOTS_PER_INCH, metadata={"Software": None})
+    # savefig would draw it twice.
+    FigureCanvasAgg(figure).print_png(content, metadata={"Software": None})  # type: ignore[no-untyped-call]
     return content.getvalue()
 
 
