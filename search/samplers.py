@@ -52,7 +52,8 @@ def _random(options: Random, slot: Slot) -> BaseSampler:
 
 def _usual(options: TPE | GP, slot: Slot) -> BaseSampler:
     flat, generator = flat_domains(slot.spec.space), random.Random(slot.seed)
-    keeping = adherence(slot.number, options.startup_trials)
+    drawn_before = max(0, slot.number - len(slot.spec.first_trials))  # the spec's own first ones were not drawn
+    keeping = adherence(drawn_before, options.startup_trials)
     return PlannedSampler(lambda name: usual_value(name, flat[name], keeping, generator))
 
 

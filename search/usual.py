@@ -30,7 +30,7 @@ USUAL: dict[str, Choice | Range] = {
 
 
 def adherence(number: int, trials: int) -> float:
-    """How likely each parameter of trial `number` is what is usual: the first keeps to all of it, the others to less.
+    """How likely each parameter of drawn trial `number` is what is usual: the first keeps to all, the others to less.
 
     >>> [adherence(number, 5) for number in range(5)]
     [1.0, 0.9, 0.8, 0.7, 0.6]

@@ -44,10 +44,11 @@ def test_most_draws_are_usual_and_the_others_are_any_of_the_domain() -> None:
     assert max(rates) > 8e-3
 
 
-def test_the_first_trial_keeps_to_all_that_is_usual() -> None:
+@pytest.mark.parametrize(("own", "number"), [(0, 0), (2, 0), (2, 2)])
+def test_the_first_trial_that_is_drawn_keeps_to_all_that_is_usual(own: int, number: int) -> None:
     flat = flat_domains(SearchSpace.default())
     for seed in range(30):
-        values = first_values("usual", 0, optuna.create_study(direction="maximize"), seed=seed)
+        values = first_values("usual", number, optuna.create_study(direction="maximize"), seed=seed, own=own)
         for name, usual in USUAL.items():
             if isinstance(usual, Choice):
                 assert values[name] in usual.options
@@ -77,10 +78,10 @@ def test_nothing_is_drawn_that_the_domain_does_not_hold(name: str, domain: Choic
 
 
 def first_values(
-    startup: str, number: int, study: optuna.Study, sampler: str = "tpe", seed: int = 0
+    startup: str, number: int, study: optuna.Study, sampler: str = "tpe", seed: int = 0, own: int = 0
 ) -> dict[str, Value]:
     named: Toml = {"name": sampler, "startup": startup, "startup_trials": 3}
-    spec = parse_spec({"study": {"sampler": named, "seed": seed}})
+    spec = parse_spec({"study": {"sampler": named, "seed": seed}, "trial": [{"batch_size": 32}] * own})
     study.sampler = build_sampler(spec, number)
     running = create_trial(state=TrialState.RUNNING)
     running.number = number
