@@ -1,9 +1,9 @@
 """Searches by hypersearch and its peers: the same space, images, split, epochs and first configuration, judged alike.
 
-The first part of a round runs Optuna's example style (100 trials or 600 s, as that has it), and then hypersearch for a
-tenth of the wall time that this took; the second part gives every peer the same wall time. What each returns is trained
-three times again under fresh seeds and scored on MNIST's test images. Needs `ray[tune]` and `syne-tune` beside the
-package for theirs.
+The first part of a round runs Optuna's example style (100 trials or 600 s, as that has it), and then hypersearch for
+shares of the wall time that this took; the second part gives every peer the same wall time. What each returns is
+trained three times again under fresh seeds and scored on MNIST's test images. Needs `ray[tune]` and `syne-tune` beside
+the package for theirs.
 """
 
 import argparse
@@ -17,7 +17,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from statistics import mean
 
-from benchmarks.figures import machine, spread
+from benchmarks.figures import machine
 from benchmarks.peers.contest import EPOCHS, Answer, cache_root
 from benchmarks.true_scores import Judge
 
@@ -86,9 +86,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     one.add_argument("seconds", type=float)
     parser.add_argument("--data-root", type=Path, help="with MNIST below it; without, no answer is judged")
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--trials", type=int, default=100, help="of Optuna's example style at most, as it comes")
     parser.add_argument("--timeout", type=float, default=600.0, help="seconds of it at most, as it comes")
-    parser.add_argument("--share", type=float, default=0.1, help="of its wall time, for hypersearch")
+    parser.add_argument(
+        "--share", type=float, nargs="+", default=[0.1], help="of its wall time, for hypersearch; a search for each"
+    )
     parser.add_argument("--hypersearch", default="hypersearch autoxauto", help="'hypersearch WORKERSxTHREADS'")
     parser.add_argument("--seconds", type=float, help="of each search of the second part, start included")
     given = parser.parse_args(arguments)
@@ -98,17 +101,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     judge = None if given.data_root is None else Judge.open(given.data_root, cache_root())
     installed = {name: package for name, package in PEERS.items() if find_spec(package) is not None}
     print(machine("hypersearch", "torch", "optuna", *(package.replace("_", "-") for package in installed.values())))
-    ratios = []
-    for seed in range(given.seeds):
+    for seed in range(given.first_seed, given.first_seed + given.seeds):
         theirs = run("optuna-example", seed, given.trials, given.timeout)
         print(judged(judge, theirs), flush=True)
-        own = run(given.hypersearch, seed, MOST_TRIALS, given.share * theirs.wall - START_SECONDS)
-        print(judged(judge, own), flush=True)
-        ratios.append(own.wall / theirs.wall)
+        for share in given.share:
+            own = run(given.hypersearch, seed, MOST_TRIALS, share * theirs.wall - START_SECONDS)
+            print(f"{judged(judge, own)}  in {own.wall / theirs.wall:.3f} of its wall time", flush=True)
         if given.seconds is not None:
             for who in (given.hypersearch, *installed):
                 print(judged(judge, run(who, seed, MOST_TRIALS, given.seconds - START_SECONDS)), flush=True)
-    print(f"wall time of hypersearch by that of Optuna's example style: {spread(ratios, 3)}")
 
 
 if __name__ == "__main__":
