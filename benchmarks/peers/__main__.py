@@ -90,7 +90,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--trials", type=int, default=100, help="of Optuna's example style at most, as it comes")
     parser.add_argument("--timeout", type=float, default=600.0, help="seconds of it at most, as it comes")
     parser.add_argument(
-        "--share", type=float, nargs="+", default=[0.1], help="of its wall time, for hypersearch; a search for each"
+        "--share", type=float, nargs="*", default=[0.1], help="of its wall time, for hypersearch; a search for each"
     )
     parser.add_argument("--hypersearch", default="hypersearch autoxauto", help="'hypersearch WORKERSxTHREADS'")
     parser.add_argument("--seconds", type=float, help="of each search of the second part, start included")
