@@ -95,7 +95,9 @@ def warp(images: Tensor, matrices: Tensor) -> Tensor:
     """
     height, width = images.shape[-2:]
     scale = torch.ones(3, device=images.device)
-    scale[0], scale[1] = width / 2, height / 2  # torch.tensor(..., device=...) would wait for a GPU
+    # torch.tensor(..., device=...) would wait for a GPU, as `scale[0] = ...` does before torch 2.14.
+    scale[0].fill_(width / 2)
+    scale[1].fill_(height / 2)
     normalized = (matrices * scale / scale[:, None])[:, :2]  # affine_grid's sides run from -1 to 1
     grid = nn.functional.affine_grid(normalized, list(images.shape), align_corners=False)
     return nn.functional.grid_sample(images, grid, align_corners=False)

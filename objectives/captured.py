@@ -129,14 +129,17 @@ class CUDAGraphs:
         with torch.cuda.stream(self._stream), warnings.catch_warnings():
             # Optimizers that can be captured say once, where they are not being captured, that this costs time.
             warnings.filterwarnings("ignore", message="This instance was constructed with capturable=True")
-            yield
-        callers.wait_stream(self._stream)
+            try:
+                yield
+            finally:  # what is freed there may be used again here
+                callers.wait_stream(self._stream)
 
     def record(self, work: Callable[[], Tensor], generators: Sequence[torch.Generator]) -> Callable[[], Tensor]:
         """See Capture."""
-        graph = torch.cuda.CUDAGraph()  # registers the default generator by itself
-        for generator in generators:
-            graph.register_generator_state(generator)
+        graph = torch.cuda.CUDAGraph()  # registers the default generator by itself, and since torch 2.14 every other
+        if torch.__version__ < "2.14":
+            for generator in generators:
+                graph.register_generator_state(generator)
         try:
             with torch.cuda.graph(graph, stream=self._stream):
                 output = work()

@@ -33,6 +33,12 @@ def pick_device(name: str, process: int = 0) -> torch.device:
     return _in_turn(torch.device(name), process)
 
 
+def make_current(device: torch.device) -> None:
+    """Has CUDA work on that GPU where no device is named: it would take memory on the first one for each process."""
+    if device.type == "cuda" and device.index is not None:
+        torch.cuda.set_device(device)
+
+
 def _in_turn(device: torch.device, process: int) -> torch.device:
     if device.type != "cuda" or device.index is not None or (count := torch.cuda.device_count()) == 1:
         return device

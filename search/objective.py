@@ -71,6 +71,7 @@ def build_objective(
     from search.pictures import incumbent_files
 
     chosen = device.pick_device(machine.device, machine.process)
+    device.make_current(chosen)
     device.check_precision(spec.training.precision, chosen)
     device.keep_freed_memory()
     dataset = data.open_dataset(

@@ -622,10 +622,13 @@ def test_a_captured_training_gives_its_memory_back(cuda: torch.device) -> None:
 
 
 @on_gpu
-def test_capturing_warns_of_nothing(cuda: torch.device) -> None:
+def test_capturing_warns_of_nothing(cuda: torch.device, capfd: pytest.CaptureFixture[str]) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        list(train(a_run(ALL, device=cuda)))
+        running = train(a_run(ALL, device=cuda))
+        list(running)
+    assert running.path == CAPTURED
+    assert capfd.readouterr().err == ""  # some of PyTorch's warnings are not Python's
 
 
 @on_gpu

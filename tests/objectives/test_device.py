@@ -14,6 +14,7 @@ from objectives.device import (
     derived_seed,
     full_float32,
     generator,
+    make_current,
     pick_device,
     sent,
     set_threads,
@@ -58,6 +59,14 @@ def test_processes_take_the_gpus_of_a_machine_in_turn(machine: pytest.MonkeyPatc
     assert [str(pick_device(name, process)) for process in range(5)] == [f"cuda:{index}" for index in (0, 1, 2, 0, 1)]
     with_gpus(machine, 1)
     assert [str(pick_device(name, process)) for process in range(2)] == ["cuda", "cuda"]
+
+
+def test_a_gpu_that_is_named_becomes_the_current_one(machine: pytest.MonkeyPatch) -> None:
+    made: list[torch.device] = []
+    machine.setattr(torch.cuda, "set_device", made.append)
+    for name in ("cpu", "mps", "cuda", "cuda:1"):
+        make_current(torch.device(name))
+    assert made == [torch.device("cuda:1")]
 
 
 @pytest.mark.parametrize("name", ["gpu", "CUDA", "cuda:", "cuda:x", "cuda:-1", "cpu:0", "mps:1", "", "meta"])
