@@ -1,7 +1,7 @@
 """The leases of a worker, with a clock."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from optuna.distributions import BaseDistribution
 from optuna.storages import BaseStorage
@@ -21,10 +21,10 @@ class TimedLeases(TrialLeases):
         self.finish_seconds: list[float] = []
         self._taken_at = 0.0
 
-    def acquire(self, stored: StoredStudy) -> Lease:
+    def acquire(self, stored: StoredStudy, most: int | None = None) -> Lease:
         """As TrialLeases.acquire; where there is nothing to take, nothing is noted."""
         started = time.perf_counter()
-        held = super().acquire(stored)
+        held = super().acquire(stored, most)
         self._taken_at = time.perf_counter()
         self.acquire_seconds.append(self._taken_at - started)
         return held
@@ -46,6 +46,7 @@ class TimedLeases(TrialLeases):
         outcome: Outcome,
         *,
         value: float | None = None,
+        costs: Sequence[float] = (),
         reason: str | None = None,
         target_reached: bool = False,
         system_attributes: Mapping[str, str] | None = None,
@@ -56,6 +57,7 @@ class TimedLeases(TrialLeases):
             held,
             outcome,
             value=value,
+            costs=costs,
             reason=reason,
             target_reached=target_reached,
             system_attributes=system_attributes,
