@@ -125,8 +125,8 @@ class Curve:
         return Measurement(self.epoch, 0.0, value, 0.0, value, value, value, 0.1, 0.0, 0.01, 1e5)
 
     def costs(self) -> Costs:
-        """None is asked for."""
-        raise NotImplementedError
+        """None: there is no network."""
+        return Costs(0, 0, 0.0)
 
     def checkpoint(self) -> bytes:
         """The content, if there is one: else there is no room for a file."""
