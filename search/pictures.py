@@ -67,8 +67,8 @@ def learning_curve_png(epochs: Sequence[EpochRecord]) -> bytes:
     """Loss and accuracy of training and validation, epoch by epoch."""
     from matplotlib.ticker import MaxNLocator
 
-    figure = _figure(10, 4, layout=None)  # to compute one takes half as long as to draw, and nothing here varies
-    figure.subplots_adjust(left=0.08, right=0.985, bottom=0.19, top=0.92, wspace=0.24)
+    figure = _figure(10, 4, layout=None)  # to compute one takes half as long as to draw
+    figure.subplots_adjust(left=0.08, right=0.985, bottom=0.19, top=0.92, wspace=0.24)  # room for the longest ticks
     numbers = [record.epoch for record in epochs]
     marker = "o" if len(epochs) <= 30 else ""
     for axes, name, unit in zip(
