@@ -6,7 +6,7 @@ import math
 import os
 import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -16,10 +16,11 @@ from filelock import FileLock
 from objectives.data_config import DataConfig
 from objectives.datasets import find_source
 from objectives.errors import DataError, DataUnavailable
-from objectives.source import Decoded, Images, Progress, Source
+from objectives.pixels import PixelScale
+from objectives.source import DataFacts, Decoded, Images, Progress, Source
 from objectives.splits import Labels
 
-CACHE_VERSION = 1  # of what a decoded data set is and how it is laid out: another number decodes everything again
+CACHE_VERSION = 2  # of what a decoded data set is and how it is laid out: another number decodes everything again
 _CHUNK_BYTES = 64 * 2**20
 
 
@@ -31,22 +32,29 @@ class LabelledArrays:
     labels: Labels  # (N,) int64
 
 
-def open_searchable(
-    config: DataConfig, data_root: Path, cache_root: Path, on_progress: Progress
-) -> tuple[tuple[str, ...], LabelledArrays]:
-    """The names of the classes and what is not test, memory-mapped; enough of each class for training and validation.
+@dataclass(frozen=True, eq=False)
+class Opened:
+    """One part of a data set as the cache holds it, memory-mapped."""
+
+    class_names: tuple[str, ...]
+    arrays: LabelledArrays
+    facts: DataFacts  # of the whole data set
+
+
+def open_searchable(config: DataConfig, data_root: Path, cache_root: Path, on_progress: Progress) -> Opened:
+    """What is not test, with enough of each class for training and validation.
 
     Raises DataError where the data or the configuration is bad, DataUnavailable where the data is not to be had or
     `cache_root` cannot be written to.
     """
-    class_names, arrays = _open(config, "train", data_root, cache_root, on_progress)
-    _check_counts(config, class_names, arrays.labels)
-    return class_names, arrays
+    opened = _open(config, "train", data_root, cache_root, on_progress)
+    _check_counts(config, opened.class_names, opened.arrays.labels)
+    return opened
 
 
 def open_test(config: DataConfig, data_root: Path, cache_root: Path) -> LabelledArrays:
     """The test split, memory-mapped. Raises as open_searchable does, and DataError for one without images."""
-    _, arrays = _open(config, "test", data_root, cache_root, lambda done, total: None)
+    arrays = _open(config, "test", data_root, cache_root, lambda done, total: None).arrays
     if len(arrays.labels) == 0:
         raise DataError(f'dataset "{config.dataset}": no image is left for the test split; add images')
     return arrays
@@ -72,7 +80,7 @@ def _check_counts(config: DataConfig, class_names: tuple[str, ...], labels: Labe
 
 def _open(
     config: DataConfig, split: Literal["train", "test"], data_root: Path, cache_root: Path, on_progress: Progress
-) -> tuple[tuple[str, ...], LabelledArrays]:
+) -> Opened:
     source = find_source(config.dataset, data_root)
     size = "native" if config.image_size is None else f"{config.image_size}px"
     slug = f"{source.slug}.{size}"
@@ -121,7 +129,7 @@ def _write(decoded: Decoded, folder: Path) -> None:
         with path.open("r+b") as file:
             os.fsync(file.fileno())
         sizes[path.name] = path.stat().st_size
-    content = {"class_names": decoded.class_names, "sizes": sizes}
+    content = {"class_names": decoded.class_names, "sizes": sizes, **asdict(decoded.facts)}
     with (folder / "meta.json").open("w") as meta:
         json.dump({"content": content, "sha256": _checksum(content)}, meta)
         meta.flush()
@@ -142,10 +150,14 @@ def _is_intact(entry: Path) -> bool:
         return False
 
 
-def _load(entry: Path, split: Literal["train", "test"]) -> tuple[tuple[str, ...], LabelledArrays]:
-    meta = json.loads((entry / "meta.json").read_bytes())
+def _load(entry: Path, split: Literal["train", "test"]) -> Opened:
+    content = json.loads((entry / "meta.json").read_bytes())["content"]
     images = np.load(entry / f"{split}_images.npy", mmap_mode="r")
-    return tuple(meta["content"]["class_names"]), LabelledArrays(images, np.load(entry / f"{split}_labels.npy"))
+    return Opened(
+        tuple(content["class_names"]),
+        LabelledArrays(images, np.load(entry / f"{split}_labels.npy")),
+        DataFacts(content["fingerprint"], tuple(PixelScale(**scale) for scale in content["pixel_scales"])),
+    )
 
 
 def chunks(images: Images) -> Iterator[slice]:

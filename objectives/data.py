@@ -15,7 +15,7 @@ from torch import Tensor
 from objectives.cache import LabelledArrays, chunks, open_searchable, open_test
 from objectives.data_config import DataConfig
 from objectives.errors import DataError, TestSplitError
-from objectives.source import Images, Progress
+from objectives.source import DataFacts, Images, Progress
 from objectives.splits import Positions, stratified_split
 
 
@@ -31,6 +31,7 @@ class ImageDataset:
     class_names: tuple[str, ...]
     searchable: LabelledArrays  # both splits, memory-mapped and read-only
     positions: Mapping[Literal["train", "validation"], Positions]  # of each split in `searchable`
+    facts: DataFacts
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
@@ -56,9 +57,9 @@ def open_dataset(
     Raises DataError where the data or the configuration is bad, DataUnavailable where the data is not to be had or
     `cache_root` cannot be written to.
     """
-    class_names, arrays = open_searchable(config, data_root, cache_root, on_progress or (lambda done, total: None))
-    train, validation = stratified_split(arrays.labels, config.validation_fraction, config.split_seed)
-    return ImageDataset(class_names, arrays, {"train": train, "validation": validation})
+    opened = open_searchable(config, data_root, cache_root, on_progress or (lambda done, total: None))
+    train, validation = stratified_split(opened.arrays.labels, config.validation_fraction, config.split_seed)
+    return ImageDataset(opened.class_names, opened.arrays, {"train": train, "validation": validation}, opened.facts)
 
 
 def open_test_split(config: DataConfig, *, data_root: Path, cache_root: Path) -> LabelledArrays:

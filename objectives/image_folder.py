@@ -14,7 +14,7 @@ import numpy as np
 
 from objectives.errors import DataError, DataUnavailable
 from objectives.image_file import EXTENSIONS, Header, read_header, read_pixels
-from objectives.source import Decoded, Progress, Source, allocated, digest_of
+from objectives.source import DataFacts, Decoded, Progress, Source, allocated, digest_of, fingerprint_of
 from objectives.splits import TEST_FRACTION, Labels
 
 MIXED_SIZE = 64  # pixels: the side of images of a folder that holds several sizes
@@ -201,7 +201,18 @@ def _decode_folder(listing: _Listing, scratch: Path, image_size: int | None, on_
     for oddity in _oddities(listing, digests, labels[readable]):
         _log.warning("%s: %s", listing.folder, oddity)
     return Decoded(
-        listing.class_names, images, labels, np.flatnonzero(readable & ~in_test), np.flatnonzero(readable & in_test)
+        listing.class_names,
+        images,
+        labels,
+        np.flatnonzero(readable & ~in_test),
+        np.flatnonzero(readable & in_test),
+        DataFacts(
+            fingerprint_of(
+                (listing.class_names[file.label], "test" if is_test else "train", digest.hex())
+                for file, is_test, digest in zip(files, in_test, digests, strict=True)
+                if digest is not None
+            )
+        ),
     )
 
 

@@ -1,5 +1,6 @@
 """The published data sets that torchvision reads, in the files and folders that it keeps them in."""
 
+import hashlib
 import json
 import shutil
 import subprocess
@@ -15,7 +16,7 @@ from filelock import FileLock
 
 from objectives.errors import DataUnavailable
 from objectives.shipped import TEN_DIGITS
-from objectives.source import Decoded, Images, Progress, Source, digest_of, resized
+from objectives.source import DataFacts, Decoded, Images, Progress, Source, digest_of, fingerprint_of, resized
 from objectives.splits import Labels
 
 if TYPE_CHECKING:
@@ -168,7 +169,14 @@ def _decode(
     on_progress(len(images), len(images))
     rows, first_of_test = np.arange(len(images)), len(arrays[0][1])
     labels = np.concatenate([labels for _, labels in arrays])
-    return Decoded(class_names, images, labels, rows[:first_of_test], rows[first_of_test:])
+    files = [data_root / facts.folder / name for name in facts.files]
+    contents = DataFacts(fingerprint_of(("", "", _sha256(file)) for file in files))
+    return Decoded(class_names, images, labels, rows[:first_of_test], rows[first_of_test:], contents)
+
+
+def _sha256(file: Path) -> str:
+    with file.open("rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()
 
 
 def _reader(facts: _Published) -> Callable[..., "VisionDataset"]:

@@ -1,5 +1,6 @@
 """Data sets that come with a package: no files to place, no network."""
 
+import hashlib
 from collections.abc import Callable
 from functools import partial
 from importlib.metadata import version
@@ -7,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from objectives.source import Decoded, Images, Progress, Source, resized
+from objectives.source import DataFacts, Decoded, Images, Progress, Source, fingerprint_of, resized
 from objectives.splits import TEST_FRACTION, TEST_SEED, Labels, stratified_split
 
 TEN_DIGITS = tuple("0123456789")
@@ -47,4 +48,6 @@ def _decode(
     pixels, labels = read()
     images = resized(name, pixels, image_size, scratch)
     on_progress(len(images), len(images))
-    return Decoded(TEN_DIGITS, images, labels, *stratified_split(labels, TEST_FRACTION, TEST_SEED))
+    content = hashlib.sha256(pixels.tobytes() + labels.astype(np.int64).tobytes()).hexdigest()
+    facts = DataFacts(fingerprint_of([("", "", content)]))
+    return Decoded(TEN_DIGITS, images, labels, *stratified_split(labels, TEST_FRACTION, TEST_SEED), facts)

@@ -4,7 +4,7 @@ import hashlib
 import json
 import math
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,10 +15,27 @@ from PIL import Image
 
 from objectives.errors import DataError
 from objectives.image_file import fitted
+from objectives.pixels import PixelScale
 from objectives.splits import Labels, Positions
 
 Images = NDArray[np.uint8]  # (N, C, H, W)
 Progress = Callable[[int, int], None]  # images done, images in all
+
+
+@dataclass(frozen=True)
+class DataFacts:
+    """What tells a data set from every other, kept with its cache entry and with a study at its first trial."""
+
+    fingerprint: str  # see fingerprint_of
+    pixel_scales: tuple[PixelScale, ...] = ()  # of kinds of pixels that are not 8 bits, by kind
+
+
+def fingerprint_of(files: Iterable[tuple[str, str, str]]) -> str:
+    """SHA-256, in hex, of the sorted (class, split, SHA-256 of the file's bytes); "" where a file holds several.
+
+    It depends on contents alone: neither on names, nor times, nor on where the files lie.
+    """
+    return digest_of(sorted(files))
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,6 +47,7 @@ class Decoded:
     labels: Labels
     train: Positions  # validation is still part of it
     test: Positions
+    facts: DataFacts
 
 
 @dataclass(frozen=True)
@@ -40,7 +58,7 @@ class Source:
     """
 
     slug: str  # the part of a file name that tells this source from every other
-    fingerprint: str
+    fingerprint: str  # cheap: of sizes and times, not of contents
     decode: Callable[[Path, int | None, Progress], Decoded]
 
 

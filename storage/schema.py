@@ -17,7 +17,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import mysql
 
-HEAD = "0002"  # the newest revision in migrations/versions
+HEAD = "0003"  # the newest revision in migrations/versions
 VERSION_TABLE = "hypersearch_version"  # Optuna owns alembic_version
 LONG_TEXT = Text().with_variant(mysql.LONGTEXT(), "mysql", "mariadb")  # MySQL's TEXT ends at 64 KB
 
@@ -114,7 +114,12 @@ study = Table(
     Column("ended_ms", BigInteger),
     Column("priority", Integer, nullable=False, server_default="0"),  # of open studies the highest are served first
     Column("paused_since_ms", BigInteger),
-    Column("paused_ms", BigInteger, nullable=False, server_default="0"),  # in all, but for the pause that lasts
+    # Milliseconds in all that do not count: pauses but for the one that lasts, and while the study had ended.
+    Column("paused_ms", BigInteger, nullable=False, server_default="0"),
+    # What the study is about; the definition names the data set as the user wrote it. Known from the first trial on.
+    Column("data_folder", LONG_TEXT),  # the absolute folder of images:FOLDER, where the study was created
+    Column("data_fingerprint", String(64)),  # objectives.source: SHA-256 of what is in the data set
+    Column("pixel_scales", LONG_TEXT),  # objectives.pixels: how numbers became 8 bits, by kind of pixel, as JSON
     CheckConstraint("trials >= 1", name="hypersearch_study_trials"),
 )
 
@@ -162,6 +167,7 @@ attempt = Table(
     Column("ended_ms", BigInteger),
     Column("outcome", String(16)),  # complete, pruned, failed, handed_back, lost
     Column("reason", LONG_TEXT),  # why it was pruned or failed
+    Column("data_fingerprint", String(64)),  # of the data set that it trained on, where that is known
 )
 
 # One row an epoch of a trial; see objectives.measurement for the meaning of each metric.
@@ -185,5 +191,12 @@ epoch = Table(
     Column("checkpoint", String(64)),  # the file's name in the trial's folder
     Column("checkpoint_sha256", String(64)),
 )
+# One row: which database this is. Whoever finds it at another place has a copy, and gives that one another uid.
+database = Table(
+    "hypersearch_database",
+    metadata,
+    Column("uid", String(32), primary_key=True),
+    Column("place", LONG_TEXT, nullable=False),
+)
 OF_TRIAL = (lease, attempt, epoch)
-OURS = (study, *OF_TRIAL, worker)
+OURS = (study, *OF_TRIAL, worker, database)

@@ -19,6 +19,7 @@ from objectives import errors
 from objectives.data import ImageDataset, LabelledArrays, hold, open_dataset, open_test_split
 from objectives.data_config import DataConfig
 from objectives.errors import DataError, DataUnavailable
+from objectives.source import DataFacts
 
 Pixels = NDArray[np.uint8]
 
@@ -408,7 +409,7 @@ def dataset_of(images: Pixels, validation: int) -> ImageDataset:
     """The first images are training, the last `validation` ones validation."""
     rows = np.arange(len(images))
     positions = {"train": rows[: len(images) - validation], "validation": rows[len(images) - validation :]}
-    return ImageDataset(("a", "b"), arrays_of(images), positions)
+    return ImageDataset(("a", "b"), arrays_of(images), positions, DataFacts("0" * 64))
 
 
 def test_both_splits_are_held_as_they_are(tmp_path: Path, opened: Opener) -> None:
@@ -470,3 +471,19 @@ def test_a_removed_cache_does_not_take_the_data_from_those_who_hold_it(tmp_path:
     before = dataset.split("train").images
     shutil.rmtree(opened.cache_root)
     np.testing.assert_array_equal(dataset.split("train").images, before)
+
+
+# --- what a data set is known by
+
+
+def test_a_fingerprint_is_of_contents_classes_and_splits_and_of_nothing_else(opened: Opener, tmp_path: Path) -> None:
+    config = make_folder(tmp_path / "images")
+    fingerprint = opened(config).facts.fingerprint
+    shutil.copytree(tmp_path / "images", tmp_path / "elsewhere")
+    (tmp_path / "elsewhere" / "a" / "000.png").rename(tmp_path / "elsewhere" / "a" / "first.png")
+    assert opened(DataConfig(f"images:{tmp_path / 'elsewhere'}", image_size=5)).facts.fingerprint == fingerprint
+    shutil.move(tmp_path / "elsewhere" / "a" / "first.png", tmp_path / "elsewhere" / "b" / "first.png")
+    of_another_class = opened(DataConfig(f"images:{tmp_path / 'elsewhere'}")).facts.fingerprint
+    (tmp_path / "images" / "a" / "000.png").write_bytes((tmp_path / "images" / "a" / "002.png").read_bytes())
+    of_other_content = opened(config).facts.fingerprint
+    assert len({fingerprint, of_another_class, of_other_content}) == 3
