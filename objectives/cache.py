@@ -18,7 +18,7 @@ from objectives.datasets import find_source
 from objectives.errors import DataError, DataUnavailable
 from objectives.pixels import PixelScale
 from objectives.source import DataFacts, Decoded, Images, Progress, Source
-from objectives.splits import Labels
+from objectives.splits import Labels, Positions, Undivided, Units, split_by_units, stratified_split
 
 CACHE_VERSION = 2  # of what a decoded data set is and how it is laid out: another number decodes everything again
 _CHUNK_BYTES = 64 * 2**20
@@ -33,23 +33,34 @@ class LabelledArrays:
 
 
 @dataclass(frozen=True, eq=False)
-class Opened:
-    """One part of a data set as the cache holds it, memory-mapped."""
+class _Opened:
+    class_names: tuple[str, ...]
+    arrays: LabelledArrays
+    units: Units | None
+    facts: DataFacts
+
+
+@dataclass(frozen=True, eq=False)
+class Searchable:
+    """What is not test, memory-mapped, and which rows of it are for training and which for validation."""
 
     class_names: tuple[str, ...]
     arrays: LabelledArrays
+    train: Positions
+    validation: Positions
     facts: DataFacts  # of the whole data set
 
 
-def open_searchable(config: DataConfig, data_root: Path, cache_root: Path, on_progress: Progress) -> Opened:
-    """What is not test, with enough of each class for training and validation.
+def open_searchable(config: DataConfig, data_root: Path, cache_root: Path, on_progress: Progress) -> Searchable:
+    """What is not test, split into training and validation with each class on both sides.
 
     Raises DataError where the data or the configuration is bad, DataUnavailable where the data is not to be had or
     `cache_root` cannot be written to.
     """
     opened = _open(config, "train", data_root, cache_root, on_progress)
     _check_counts(config, opened.class_names, opened.arrays.labels)
-    return opened
+    train, validation = _split(config, opened)
+    return Searchable(opened.class_names, opened.arrays, train, validation, opened.facts)
 
 
 def open_test(config: DataConfig, data_root: Path, cache_root: Path) -> LabelledArrays:
@@ -78,10 +89,25 @@ def _check_counts(config: DataConfig, class_names: tuple[str, ...], labels: Labe
             )
 
 
+def _split(config: DataConfig, opened: _Opened) -> tuple[Positions, Positions]:
+    """The rows for training and those for validation. Raises DataError for a class that cannot be divided."""
+    labels = opened.arrays.labels
+    if config.split_version == 1 or opened.units is None:
+        return stratified_split(labels, config.validation_fraction, config.split_seed)
+    try:
+        return split_by_units(labels, opened.units, config.validation_fraction, config.split_seed)
+    except Undivided as undivided:
+        name = opened.class_names[undivided.label]
+        raise DataError(
+            f'dataset "{config.dataset}": no image of class "{name}" can be set aside for validation: all belong '
+            "together, as equal images or as a group; add others"
+        ) from None
+
+
 def _open(
     config: DataConfig, split: Literal["train", "test"], data_root: Path, cache_root: Path, on_progress: Progress
-) -> Opened:
-    source = find_source(config.dataset, data_root)
+) -> _Opened:
+    source = find_source(config.dataset, data_root, config.groups)
     size = "native" if config.image_size is None else f"{config.image_size}px"
     slug = f"{source.slug}.{size}"
     key = hashlib.sha256(json.dumps([CACHE_VERSION, slug, source.fingerprint]).encode()).hexdigest()[:16]
@@ -119,11 +145,9 @@ def _build(source: Source, image_size: int | None, entry: Path, slug: str, on_pr
 def _write(decoded: Decoded, folder: Path) -> None:
     for split, rows in (("train", decoded.train), ("test", decoded.test)):
         np.save(folder / f"{split}_labels.npy", decoded.labels[rows])
-        shape = (len(rows), *decoded.images.shape[1:])
-        images = np.lib.format.open_memmap(folder / f"{split}_images.npy", "w+", np.uint8, shape)
-        for chunk in chunks(images):
-            images[chunk] = decoded.images[rows[chunk]]
-        images.flush()
+        _save_images(folder / f"{split}_images.npy", decoded.images, rows)
+    if decoded.units is not None:
+        np.save(folder / "train_units.npy", decoded.units[decoded.train])
     sizes = {}
     for path in folder.glob("*.npy"):
         with path.open("r+b") as file:
@@ -134,6 +158,16 @@ def _write(decoded: Decoded, folder: Path) -> None:
         json.dump({"content": content, "sha256": _checksum(content)}, meta)
         meta.flush()
         os.fsync(meta.fileno())
+
+
+def _save_images(file: Path, images: Images, rows: Positions) -> None:
+    """Written, not mapped: a disk that runs full under a memory map ends the process by SIGBUS."""
+    with file.open("wb") as opened:
+        shape = (len(rows), *images.shape[1:])
+        header = {"descr": np.lib.format.dtype_to_descr(images.dtype), "fortran_order": False, "shape": shape}
+        np.lib.format.write_array_header_1_0(opened, header)
+        for chunk in chunks(len(rows), images.shape[1:]):
+            opened.write(np.ascontiguousarray(images[rows[chunk]]).data)
 
 
 def _checksum(content: object) -> str:
@@ -150,17 +184,19 @@ def _is_intact(entry: Path) -> bool:
         return False
 
 
-def _load(entry: Path, split: Literal["train", "test"]) -> Opened:
+def _load(entry: Path, split: Literal["train", "test"]) -> _Opened:
     content = json.loads((entry / "meta.json").read_bytes())["content"]
     images = np.load(entry / f"{split}_images.npy", mmap_mode="r")
-    return Opened(
+    units = np.load(entry / "train_units.npy") if split == "train" and "train_units.npy" in content["sizes"] else None
+    return _Opened(
         tuple(content["class_names"]),
         LabelledArrays(images, np.load(entry / f"{split}_labels.npy")),
+        units,
         DataFacts(content["fingerprint"], tuple(PixelScale(**scale) for scale in content["pixel_scales"])),
     )
 
 
-def chunks(images: Images) -> Iterator[slice]:
-    """Slices along N that keep memory small."""
-    step = max(1, _CHUNK_BYTES // math.prod(images.shape[1:]))
-    return (slice(start, start + step) for start in range(0, len(images), step))
+def chunks(count: int, shape: tuple[int, ...]) -> Iterator[slice]:
+    """Slices along N, of `count` images (C, H, W), that keep memory small."""
+    step = max(1, _CHUNK_BYTES // math.prod(shape))
+    return (slice(start, start + step) for start in range(0, count, step))

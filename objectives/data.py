@@ -16,7 +16,7 @@ from objectives.cache import LabelledArrays, chunks, open_searchable, open_test
 from objectives.data_config import DataConfig
 from objectives.errors import DataError, TestSplitError
 from objectives.source import DataFacts, Images, Progress
-from objectives.splits import Positions, stratified_split
+from objectives.splits import Positions
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,8 +58,11 @@ def open_dataset(
     `cache_root` cannot be written to.
     """
     opened = open_searchable(config, data_root, cache_root, on_progress or (lambda done, total: None))
-    train, validation = stratified_split(opened.arrays.labels, config.validation_fraction, config.split_seed)
-    return ImageDataset(opened.class_names, opened.arrays, {"train": train, "validation": validation}, opened.facts)
+    positions: Mapping[Literal["train", "validation"], Positions] = {
+        "train": opened.train,
+        "validation": opened.validation,
+    }
+    return ImageDataset(opened.class_names, opened.arrays, positions, opened.facts)
 
 
 def open_test_split(config: DataConfig, *, data_root: Path, cache_root: Path) -> LabelledArrays:
@@ -132,7 +135,7 @@ def _check_memory(dataset: ImageDataset, device: torch.device) -> None:
 def _moments(images: Images) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Mean and deviation of pixels / 255 by channel, (C,) each, in whole numbers up to the last division."""
     histograms = np.zeros((images.shape[1], 256), dtype=np.int64)
-    for chunk in chunks(images):
+    for chunk in chunks(len(images), images.shape[1:]):
         for channel, histogram in enumerate(histograms):
             histogram += np.bincount(images[chunk, channel].ravel(), minlength=256)
     moments = []

@@ -1,8 +1,12 @@
 """Which images a study is about and how they are split; no torch, so that a spec imports it."""
 
+import re
 from dataclasses import dataclass
 
 from objectives.errors import DataError
+from objectives.names import IMAGES_PREFIX
+
+SPLIT_VERSIONS = (1, 2)
 
 
 @dataclass(frozen=True)
@@ -11,7 +15,11 @@ class DataConfig:
 
     `validation_fraction` is the share of the training split (the test split is no part of it) that validation takes;
     `split_seed` chooses which images those are. `image_size` in pixels is the side of the square that images are
-    brought to; `None` keeps the size they have (see datasets.image_folder for folders of mixed sizes).
+    brought to; `None` keeps the size they have (see image_folder for folders of mixed sizes).
+
+    `split_version` 2, of folders of images alone, keeps equal images on one side of the validation split; 1 is what
+    studies have that were made before there was a choice. `groups` (see groups.read_groups) names images that belong
+    together, which then stay on one side too, of the test split as well where that is made here.
 
     Raises DataError where a value is out of its range.
     """
@@ -20,6 +28,8 @@ class DataConfig:
     validation_fraction: float = 0.2
     split_seed: int = 0
     image_size: int | None = None
+    split_version: int = 1
+    groups: str | None = None
 
     def __post_init__(self) -> None:
         if not 0 < self.validation_fraction < 1:
@@ -28,3 +38,40 @@ class DataConfig:
             raise DataError(f"split_seed {self.split_seed}: give a whole number from 0 to 4294967295")
         if self.image_size is not None and self.image_size < 1:
             raise DataError(f"image_size {self.image_size}: give a number of pixels, 1 or more")
+        if self.split_version not in SPLIT_VERSIONS or (self.split_version > 1 and not self.is_folder):
+            raise DataError(f"split_version {self.split_version}: give 1, or 2 for {IMAGES_PREFIX}FOLDER")
+        if self.groups is not None and self.split_version < 2:
+            raise DataError(f"groups {self.groups}: go with split_version 2, of {IMAGES_PREFIX}FOLDER")
+        if self.groups is not None and (fault := groups_fault(self.groups)) is not None:
+            raise DataError(f"groups {self.groups}: {fault}")
+
+    @property
+    def is_folder(self) -> bool:
+        """Whether it is a folder of anyone's images."""
+        return self.dataset.startswith(IMAGES_PREFIX)
+
+
+def groups_fault(groups: str) -> str | None:
+    """What is wrong with it as a spec's data.groups; `None` where nothing is.
+
+    >>> groups_fault("patient_(\\\\d+)"), groups_fault("patients.csv"), groups_fault("patient")
+    (None, None, "must hold a group in brackets, as 'patient_([0-9]+)', or name a CSV of path and group")
+    """
+    if names_a_table(groups):
+        return None
+    try:
+        if re.compile(groups).groups > 0:
+            return None
+    except (re.error, RecursionError, OverflowError) as error:
+        return f"is no regular expression ({error})"
+    return "must hold a group in brackets, as 'patient_([0-9]+)', or name a CSV of path and group"
+
+
+def names_a_table(groups: str) -> bool:
+    """Whether it is a file's name, as an expression without a group in brackets would be of no use."""
+    if not groups.lower().endswith(".csv"):
+        return False
+    try:
+        return re.compile(groups).groups == 0
+    except re.error:
+        return True

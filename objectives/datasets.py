@@ -16,13 +16,15 @@ READERS: dict[str, Callable[[Path], Source]] = {
 }
 
 
-def find_source(dataset: str, data_root: Path) -> Source:
+def find_source(dataset: str, data_root: Path, groups: str | None = None) -> Source:
     """The source of a data set by its name in a spec, downloaded below `data_root` if it is not there.
+
+    `groups` says which images of a folder belong together (see groups.read_groups).
 
     Raises DataError for a name or a folder that is wrong, DataUnavailable for what can neither be found nor downloaded.
     """
     if dataset.startswith(IMAGES_PREFIX):
-        return image_folder(Path(dataset.removeprefix(IMAGES_PREFIX)).expanduser())
+        return image_folder(Path(dataset.removeprefix(IMAGES_PREFIX)).expanduser(), groups)
     if dataset not in READERS:
         raise DataError(f'dataset "{dataset}": choose {", ".join(READERS)} or {IMAGES_PREFIX}FOLDER')
     return READERS[dataset](data_root)

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import math
+import os
 import shutil
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -13,13 +14,15 @@ import psutil
 from numpy.typing import NDArray
 from PIL import Image
 
-from objectives.errors import DataError
+from objectives.errors import DataError, DataUnavailable
 from objectives.image_file import fitted
 from objectives.pixels import PixelScale
-from objectives.splits import Labels, Positions
+from objectives.splits import Labels, Positions, Units
 
 Images = NDArray[np.uint8]  # (N, C, H, W)
 Progress = Callable[[int, int], None]  # images done, images in all
+
+_ZEROS = bytes(2**20)
 
 
 @dataclass(frozen=True)
@@ -30,7 +33,7 @@ class DataFacts:
     pixel_scales: tuple[PixelScale, ...] = ()  # of kinds of pixels that are not 8 bits, by kind
 
 
-def fingerprint_of(files: Iterable[tuple[str, str, str]]) -> str:
+def fingerprint_of(files: Iterable[tuple[str, ...]]) -> str:
     """SHA-256, in hex, of the sorted (class, split, SHA-256 of the file's bytes); "" where a file holds several.
 
     It depends on contents alone: neither on names, nor times, nor on where the files lie.
@@ -48,6 +51,7 @@ class Decoded:
     train: Positions  # validation is still part of it
     test: Positions
     facts: DataFacts
+    units: Units | None = None  # (N,), see splits.units_of; None: each image stands for itself
 
 
 @dataclass(frozen=True)
@@ -65,15 +69,35 @@ class Source:
 def allocated(what: str, scratch: Path, count: int, shape: tuple[int, int, int]) -> Images:
     """Room for `count` images (C, H, W) in a file in `scratch`.
 
-    Raises DataError first where they do not fit: a disk that runs full under a memory map ends the process by SIGBUS.
+    Raises DataError, before anything is written, where they do not fit into memory, and DataUnavailable for a disk that
+    is too small: one that runs full under a memory map ends the process by SIGBUS.
     """
     needed_bytes = count * math.prod(shape)
     need = f"{what}: {count} images of {shape[1]} x {shape[2]} pixels need {needed_bytes / 1e9:.1f} GB"
     if needed_bytes > (free := psutil.virtual_memory().available):
         raise DataError(f"{need} of memory and {free / 1e9:.1f} GB are free; set a smaller image_size")
     if 2 * needed_bytes > (free := shutil.disk_usage(scratch).free):  # here, and in the two splits
-        raise DataError(f"{need} twice in {scratch} and {free / 1e9:.1f} GB are free; make room or shrink image_size")
-    return np.lib.format.open_memmap(scratch / "images.npy", "w+", np.uint8, (count, *shape))
+        raise DataUnavailable(
+            f"{need} twice in {scratch} and {free / 1e9:.1f} GB are free; make room or shrink image_size"
+        )
+    images = np.lib.format.open_memmap(scratch / "images.npy", "w+", np.uint8, (count, *shape))
+    _reserve(scratch / "images.npy", images.offset)
+    return images
+
+
+def _reserve(file: Path, start: int) -> None:
+    """Takes all the room on the disk that a file's size speaks of; from `start` on there is nothing in it yet.
+
+    Raises OSError where there is too little, or where the user's quota ends.
+    """
+    size_bytes = file.stat().st_size
+    with file.open("r+b") as opened:
+        if hasattr(os, "posix_fallocate"):
+            os.posix_fallocate(opened.fileno(), 0, size_bytes)
+            return
+        opened.seek(start)
+        for at in range(start, size_bytes, len(_ZEROS)):
+            opened.write(_ZEROS[: size_bytes - at])
 
 
 def resized(what: str, images: Images, size: int | None, scratch: Path) -> Images:
