@@ -128,6 +128,10 @@ class Recorder(Table):
         self._note(name, "string", default)
         return super().string(name, default)
 
+    def optional_string(self, name: str) -> str | None:
+        self._note(name, "string", None)
+        return super().optional_string(name)
+
     def option(self, name: str, default: str, known: Sequence[str]) -> str:
         self._note(name, "string", default, known=known)
         return super().option(name, default, known)

@@ -136,11 +136,15 @@ class Table:
         return default
 
     def string(self, name: str, default: str) -> str:
+        value = self.optional_string(name)
+        return default if value is None else value
+
+    def optional_string(self, name: str) -> str | None:
         value = self._take(name)
         if value is None or isinstance(value, str):
-            return default if value is None else value
+            return value
         self.fault(name, value, "must be a string")
-        return default
+        return None
 
     def option(self, name: str, default: str, known: Sequence[str]) -> str:
         value = self._take(name)

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Literal
 
-from objectives.data_config import DataConfig
+from objectives.data_config import SPLIT_VERSIONS, DataConfig, groups_fault
 from objectives.names import COSTS, DATASETS, DECAY_SCOPES, IMAGES_PREFIX, METRIC_DIRECTIONS, PRECISIONS
 from search.document import Document, SpecError, Table, Toml, one_of
 from search.enumeration import Schedule, uncounted
@@ -41,7 +41,7 @@ from storage.studies import Budget
 
 DEFAULT_STUDY = "mnist-5k-default"
 NAME_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-DEFINITION_VERSION = 3
+DEFINITION_VERSION = 4
 BUDGET_KEYS = ("trials", "timeout", "target")
 _WRAPPED = tuple(name for name in RULES if name not in ("none", "patient"))  # what patience may wrap
 _PERCENT = Limits(0.0, 100.0, low_open=True, high_open=True)
@@ -146,6 +146,10 @@ class StudySpec:
         }
         if self.data.image_size is not None:
             data["image_size"] = self.data.image_size
+        if self.data.is_folder:
+            data["split_version"] = self.data.split_version
+        if self.data.groups is not None:
+            data["groups"] = self.data.groups
         training: Document = {
             "epochs": self.training.epochs,
             "precision": self.training.precision,
@@ -207,6 +211,8 @@ def parse_definition(definition: str, name: str, budget: Budget, priority: int =
     sampler = document["study"]["sampler"]
     if version < 3 and "startup_trials" in sampler:
         document["study"]["sampler"] = {"startup": "random"} | sampler
+    if version < 4 and document["data"]["dataset"].startswith(IMAGES_PREFIX):
+        document["data"]["split_version"] = 1
     document["study"] |= {"trials": budget.trials, "priority": priority}
     if budget.timeout_seconds is not None:
         document["study"]["timeout"] = budget.timeout_seconds
@@ -286,15 +292,28 @@ def _read_data(data: "Table") -> DataConfig:
             data.fault("dataset", dataset, f"name the folder, {IMAGES_PREFIX}FOLDER")
     elif dataset not in DATASETS:
         data.fault("dataset", dataset, f"{one_of(dataset, DATASETS)}, or {IMAGES_PREFIX}FOLDER")
+    is_folder = dataset.startswith(IMAGES_PREFIX)
     image_size = data.optional_integer("image_size", low=1, high=4096)
-    if image_size is not None and not dataset.startswith(IMAGES_PREFIX):
-        data.fault("image_size", image_size, f"goes with {IMAGES_PREFIX}FOLDER alone: leave it out")
-    return DataConfig(
-        dataset=dataset,
-        validation_fraction=data.number("validation_fraction", 0.2, Limits(0.0, 1.0, low_open=True, high_open=True)),
-        split_seed=data.integer("split_seed", 0, low=0, high=2**32 - 1),
-        image_size=image_size,
-    )
+    split_version = data.optional_integer("split_version", low=SPLIT_VERSIONS[0], high=SPLIT_VERSIONS[-1])
+    groups = _read_groups(data)
+    for name, value in (("image_size", image_size), ("split_version", split_version), ("groups", groups)):
+        if value is not None and not is_folder:
+            data.fault(name, value, f"goes with {IMAGES_PREFIX}FOLDER alone: leave it out")
+    if is_folder and groups is not None and split_version == 1:
+        data.fault("split_version", 1, "knows no groups: leave it out, or groups")
+    validation_fraction = data.number("validation_fraction", 0.2, Limits(0.0, 1.0, low_open=True, high_open=True))
+    split_seed = data.integer("split_seed", 0, low=0, high=2**32 - 1)
+    if not is_folder or data.faults:
+        return DataConfig(dataset, validation_fraction, split_seed)
+    return DataConfig(dataset, validation_fraction, split_seed, image_size, split_version or SPLIT_VERSIONS[-1], groups)
+
+
+def _read_groups(data: "Table") -> str | None:
+    groups = data.optional_string("groups")
+    if groups is not None and (fault := groups_fault(groups)) is not None:
+        data.fault("groups", groups, fault)
+        return None
+    return groups
 
 
 def _read_bound(constraints: "Table", name: str) -> float | None:

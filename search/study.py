@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from optuna.storages import BaseStorage
 
 METHODS = ("sampler", "pruner")  # of [study]: a name, or a table of a name and options
+OF_FOLDERS = ("image_size", "split_version", "groups")  # of [data]: what goes with a folder of images alone
 
 
 @dataclass(frozen=True)
@@ -100,6 +101,29 @@ def _method(under: Toml | None, over: Toml) -> Toml:
     return over
 
 
+def _laid_over(stored: Document, named: Document) -> Document:
+    """What a request names, and for all else what a stored definition has: its defaults may be of an older version."""
+    under = {key: dict(value) if isinstance(value, dict) else value for key, value in stored.items()}
+    study, data, space = (_table(named, table) for table in ("study", "data", "space"))
+    if "weight_decay" in space:  # it names those of all optimizers
+        under["space"] = {
+            key: value for key, value in _table(under, "space").items() if not key.endswith(".weight_decay")
+        }
+    if data.get("dataset", stored_dataset := _table(under, "data")["dataset"]) != stored_dataset:
+        under["data"] = {key: value for key, value in _table(under, "data").items() if key not in OF_FOLDERS}
+    for method in METHODS:  # options that are not named are those of the same method, and of no other
+        asked, has = study.get(method), _table(under, "study").get(method)
+        name = asked.get("name") if isinstance(asked, dict) else asked
+        if isinstance(has, dict) and name == has["name"]:
+            study[method] = {**has, **(asked if isinstance(asked, dict) else {})}
+    return merge(under, {**named, "study": study})
+
+
+def _table(document: Document, name: str) -> Document:
+    table = document.get(name)
+    return dict(table) if isinstance(table, dict) else {}
+
+
 def study_name(request: Request) -> str:
     """The name of the study that is asked for."""
     study = merge(request.document or {}, request.changes).get("study", {})
@@ -132,9 +156,8 @@ def _insert(database: Database, optunas: "BaseStorage", spec: StudySpec) -> None
 def join_stored(database: Database, stored: StoredStudy, request: Request) -> JoinedStudy:
     """The stored study, if it is the one asked for, with its budget raised if asked. Raises SpecError."""
     here = stored_spec(stored)
-    asked = parse_spec(
-        merge(request.document or here.to_document(), {"study": {"name": stored.name}}, request.changes), request.source
-    )
+    named = merge(request.document or {}, {"study": {"name": stored.name}}, request.changes)
+    asked = parse_spec(_laid_over(here.to_document(), named), request.source)
     if asked.definition_hash() != here.definition_hash():  # the stored one may be of an older version
         raise _differs(stored.name, here, asked, request.source)
     budget = _raised(stored.budget, asked, request)

@@ -85,6 +85,23 @@ MALFORMED = [
     ("[data]\nvalidation_fraction = inf", "data.validation_fraction = Infinity: give a finite number"),
     ("[data]\nimage_size = 28", "data.image_size = 28: goes with images:FOLDER alone"),
     ('[data]\nsplit_seed = "a"', 'data.split_seed = "a": must be a whole number'),
+    ("[data]\nsplit_version = 2", "data.split_version = 2: goes with images:FOLDER alone: leave it out"),
+    ("[data]\ngroups = '(a)'", 'data.groups = "(a)": goes with images:FOLDER alone: leave it out'),
+    ('[data]\ndataset = "images:x"\nsplit_version = 3', "data.split_version = 3: must be from 1 to 2"),
+    (
+        '[data]\ndataset = "images:x"\nsplit_version = 1\ngroups = "(a)"',
+        "data.split_version = 1: knows no groups: leave it out, or groups",
+    ),
+    (
+        '[data]\ndataset = "images:x"\ngroups = "patient"',
+        "data.groups = \"patient\": must hold a group in brackets, as 'patient_([0-9]+)', or name a CSV of path and "
+        "group",
+    ),
+    (
+        '[data]\ndataset = "images:x"\ngroups = "("',
+        'data.groups = "(": is no regular expression (missing ), unterminated subpattern at position 0)',
+    ),
+    ('[data]\ndataset = "images:x"\ngroups = 3', "data.groups = 3: must be a string"),
     ("[training]\nepochs = 0", "training.epochs = 0: must be 1 or more"),
     ('[training]\nprecision = "half"', 'training.precision = "half": use one of float32, bf16'),
     ('[training]\ndecay_scope = "weight"', "training.decay_scope = \"weight\": did you mean 'weights'?"),
@@ -298,3 +315,15 @@ def test_a_switch_is_off_on_or_searched() -> None:
     )
     assert dict(spec.first_trials[0])["sgd.nesterov"] is False
     assert parse_spec(spec.to_document()) == spec
+
+
+def test_a_folder_is_split_by_contents_unless_its_definition_is_older() -> None:
+    spec = parse_spec({"data": {"dataset": "images:x"}})
+    assert spec.data.split_version == 2
+    assert parse_spec({"data": {"dataset": "images:x", "split_version": 1}}).data.split_version == 1
+    assert parse_spec({}).data.split_version == 1
+    older = json.loads(spec.definition())
+    del older["data"]["split_version"]
+    assert parse_definition(json.dumps(older | {"version": 3}), "x", Budget(trials=1)).data.split_version == 1
+    for each in (spec, parse_spec({"data": {"dataset": "images:x", "groups": "(a+)_"}})):
+        assert parse_definition(each.definition(), each.name, each.budget) == each
