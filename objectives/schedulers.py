@@ -69,8 +69,13 @@ def _cosine(options: hp.Cosine, step: int, plan: Plan, losses: Losses) -> float:
 
 def _onecycle(options: hp.OneCycle, step: int, plan: Plan, losses: Losses) -> float:
     # Smith & Topin 2018 as torch's OneCycleLR has it, momentum left alone: half a cosine from 1/25 to 1, and another
-    # down to 1/25 of 1e-4 in the last step.
+    # down to 1/25 of 1e-4 in the last step. Neither the foot of the rise nor the last step learns anything, so a run
+    # needs one besides: the only step has the full rate, and the first of two is never below the top.
     top, last = options.rise * plan.steps - 1, plan.steps - 1
+    if last == 0:
+        return 1.0
+    if last == 1:
+        top = min(top, 0.0)
     if step < top:
         return _half_cosine(ONECYCLE_START, 1.0, step / top)
     if step == top:
@@ -100,11 +105,15 @@ SCHEDULERS: dict[str, Callable[..., float]] = {
 def learning_rate_factor(scheduler: hp.Scheduler, step: int, plan: Plan, losses: Losses = ()) -> float:
     """What the learning rate is multiplied by in optimizer step `step` (0-based, counted over the whole run).
 
-    `losses` are the validation losses of the epochs before it, for plateau alone.
+    It is 1 where that is the only step of the run, whatever the schedule. `losses` are the validation losses of the
+    epochs before it, for plateau alone.
     """
     return SCHEDULERS[scheduler.name](scheduler, step, plan, losses)
 
 
 def warmup_factor(share: float, step: int, plan: Plan) -> float:
-    """What the scheduled rate is multiplied by besides: linear up to 1 in `share` of the run (Goyal et al. 2017)."""
+    """What the scheduled rate is multiplied by besides: linear up to 1 in `share` of the run (Goyal et al. 2017).
+
+    It is 1 from the first step on where the share is less than two steps' worth, as in a run of one step.
+    """
     return min(1.0, (step + 1) / max(1.0, share * plan.steps))

@@ -76,7 +76,8 @@ _OPTIONS: dict[str, tuple[Option, ...]] = {
         Option("cosine", "r (1 + cos(pi t / T)) / 2 in step t", "Loshchilov & Hutter 2017"),
         Option(
             "onecycle",
-            "half a cosine from r / 25 to r in the share `rise` of the steps, then down to r / 250,000",
+            "half a cosine from r / 25 to r in the share `rise` of the steps, then down to r / 250,000; r in the only "
+            "step of a run",
             "Smith & Topin 2018",
         ),
     ),

@@ -2,6 +2,8 @@
 
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from torch.optim import lr_scheduler
 
 from objectives import names
@@ -130,15 +132,68 @@ def test_a_schedule_means_the_same_at_5_epochs_and_at_50(scheduler: Scheduler) -
 @pytest.mark.parametrize("rise", [0.1, 0.3, 0.45])
 @pytest.mark.parametrize("plan", [PLAN, Plan(2, 1), Plan(7, 13)])
 def test_onecycle_is_torch_onecyclelr_per_optimizer_step(rise: float, plan: Plan) -> None:
+    expected = torch_onecycle(rise, plan.epochs * plan.steps_per_epoch)
+    assert factors(OneCycle(rise), plan) == pytest.approx(expected, rel=1e-6, abs=1e-12)
+
+
+def torch_onecycle(rise: float, steps: int) -> list[float]:
     optimizer = optimizer_of_rate_one()
-    steps = plan.epochs * plan.steps_per_epoch
     theirs = lr_scheduler.OneCycleLR(optimizer, max_lr=1.0, total_steps=steps, pct_start=rise, cycle_momentum=False)
-    expected = [float(theirs.get_last_lr()[0])]
+    rates = [float(theirs.get_last_lr()[0])]
     for _ in range(steps - 1):
         optimizer.step()
         theirs.step()
-        expected.append(float(theirs.get_last_lr()[0]))
-    assert factors(OneCycle(rise), plan) == pytest.approx(expected, rel=1e-6, abs=1e-12)
+        rates.append(float(theirs.get_last_lr()[0]))
+    return rates
+
+
+ALL = [
+    *(Constant(), Step(0.3, 0.1), MultiStep(0.3, 0.6, 0.1), Exponential(0.01), Plateau(0.0, 0.1), Cosine()),
+    *(OneCycle(rise) for rise in (0.01, 0.1, 0.3, 0.5, 0.7, 0.99)),
+]
+
+
+@pytest.mark.parametrize("share", [0.0, 0.3, 0.99])
+@pytest.mark.parametrize("scheduler", ALL)
+def test_the_only_step_of_a_run_has_the_whole_learning_rate(scheduler: Scheduler, share: float) -> None:
+    plan = Plan(epochs=1, steps_per_epoch=1)
+    assert (factors(scheduler, plan), warmup_factor(share, 0, plan)) == ([1.0], 1.0)
+
+
+@pytest.mark.parametrize(
+    ("scheduler", "two", "three"),
+    [
+        (Cosine(), [1.0, 0.5], [1.0, 0.75, 0.25]),
+        (OneCycle(0.1), [0.58682, 4e-6], [0.84312, 0.30196, 4e-6]),
+        (OneCycle(0.3), [0.81174, 4e-6], [0.99442, 0.46264, 4e-6]),
+        (OneCycle(0.5), [1.0, 4e-6], [0.04, 0.75, 4e-6]),
+        (OneCycle(0.7), [1.0, 4e-6], [0.04, 0.98056, 4e-6]),
+    ],
+)
+def test_a_run_of_two_or_three_steps_has_one_that_learns(
+    scheduler: Scheduler, two: list[float], three: list[float]
+) -> None:
+    assert factors(scheduler, Plan(1, 2)) == pytest.approx(two, abs=1e-5)
+    assert factors(scheduler, Plan(1, 3)) == pytest.approx(three, abs=1e-5)
+
+
+def test_warmup_of_a_short_run_never_leaves_a_step_out() -> None:
+    found = [[warmup_factor(share, step, Plan(1, 2)) for step in range(2)] for share in (0.1, 0.5, 0.8, 0.99)]
+    assert found == [[1.0, 1.0], [1.0, 1.0], [0.625, 1.0], [pytest.approx(1 / 1.98), 1.0]]
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.integers(1, 60), st.integers(1, 4), st.floats(1e-6, 1 - 1e-9))
+def test_onecycle_always_comes_at_least_half_way_up(steps_per_epoch: int, epochs: int, rise: float) -> None:
+    found = factors(OneCycle(rise), Plan(epochs, steps_per_epoch))
+    assert all(0 < factor <= 1 for factor in found)
+    assert max(found) >= 0.5
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(3, 40), st.floats(0.01, 0.99))
+def test_onecycle_of_more_than_two_steps_is_torchs_to_the_last_digits(steps: int, rise: float) -> None:
+    assert factors(OneCycle(rise), Plan(1, steps)) == pytest.approx(torch_onecycle(rise, steps), rel=1e-6, abs=1e-12)
 
 
 def test_onecycle_whose_rise_is_a_single_step_starts_at_the_top() -> None:

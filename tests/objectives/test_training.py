@@ -267,6 +267,12 @@ def test_plateau_and_warmup_set_the_rates_that_they_should() -> None:
     assert [measurement.learning_rate for measurement in found] == pytest.approx(expected)
 
 
+def test_a_run_of_a_single_step_trains_at_the_whole_learning_rate() -> None:
+    for scheduler in (OneCycle(0.3), Cosine(), Exponential(0.01)):
+        options = replace(PLAIN, scheduler=scheduler, optimizer=SGD(0.3), batch_size=64)
+        assert [measurement.learning_rate for measurement in train(tiny_run(options, epochs=1))] == [0.3]
+
+
 def test_asking_what_a_network_costs_changes_no_training() -> None:
     run = tiny_run(replace(PLAIN, dropout=0.3, normalization="batch"))
     training = train(run)
