@@ -48,7 +48,6 @@ class TimedLeases(TrialLeases):
         value: float | None = None,
         costs: Sequence[float] = (),
         reason: str | None = None,
-        target_reached: bool = False,
         system_attributes: Mapping[str, str] | None = None,
     ) -> StudyState:
         """As TrialLeases.finish."""
@@ -59,7 +58,6 @@ class TimedLeases(TrialLeases):
             value=value,
             costs=costs,
             reason=reason,
-            target_reached=target_reached,
             system_attributes=system_attributes,
         )
         self.finish_seconds.append(time.perf_counter() - started)

@@ -25,6 +25,7 @@ from storage.records import (
     read_studies,
     read_study,
     read_trials,
+    read_work_spans,
     read_workers,
 )
 from storage.studies import find_study
@@ -101,7 +102,7 @@ class Status:
     running: tuple[RunningTrial, ...]
     workers: tuple[WorkerRecord, ...]  # every one that is alive, of this study or another
     incumbent: TrialRecord | None
-    trials_per_hour: float | None  # finished ones, over the study's life so far
+    trials_per_hour: float | None  # finished ones, over the time in which somebody worked on the study
     seconds_to_go: float | None
 
 
@@ -164,11 +165,9 @@ def study_status(database: Database, name: str) -> Status:
     stored = find_study(database, name)
     record, spec = read_study(database, stored), stored_spec(stored)
     trials = read_trials(database, stored.study_id)
-    starts = [trial.started_ms for trial in trials if trial.started_ms is not None]
-    ends = [trial.ended_ms for trial in trials if trial.ended_ms is not None and trial.state != "running"]
-    hours = (max(ends) - min(starts)) / 3_600_000 if ends and starts and record.finished else 0.0
-    pace = record.finished / hours if hours > 0 else None
-    left = max(0, spec.planned_trials - record.finished) if stored.state == "open" else 0
+    hours = _worked_ms(read_work_spans(database, stored.study_id)) / 3_600_000
+    pace = record.finished / hours if record.finished and hours > 0 else None
+    left = max(0, spec.planned_trials - record.finished) if stored.state != "ended" else 0
     return Status(
         record=record,
         spec=spec,
@@ -178,6 +177,16 @@ def study_status(database: Database, name: str) -> Status:
         trials_per_hour=pace,
         seconds_to_go=None if pace is None else left / pace * 3600,
     )
+
+
+def _worked_ms(spans: Sequence[tuple[int, int | None]]) -> int:
+    """For how long somebody worked: neither pauses count, nor the time while the study had ended, nor between runs."""
+    done_ms = max((end for _, end in spans if end is not None), default=0)
+    worked_ms, so_far = 0, 0
+    for start, end in sorted((start, done_ms if end is None else end) for start, end in spans):
+        worked_ms += max(0, end - max(start, so_far))
+        so_far = max(so_far, end)
+    return worked_ms
 
 
 def list_studies(database: Database) -> list[StudyRecord]:

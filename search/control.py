@@ -24,7 +24,10 @@ def resume(database: Database, name: str) -> None:
 
 
 def extend(database: Database, name: str, trials: int) -> JoinedStudy:
-    """Raises the budget of trials; an ended study goes on. Raises StudyNotFound, and SpecError for a lower budget."""
+    """Raises the budget of trials; an ended study goes on, unless its time is used up, say.
+
+    Raises StudyNotFound, and SpecError for a lower budget.
+    """
     return join_stored(database, find_study(database, name), Request(None, {"study": {"trials": trials}}, "--trials"))
 
 

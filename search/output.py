@@ -8,6 +8,7 @@ from objectives.costs import shown_cost
 from search.analysis.importance import FEWEST, Importances
 from search.analysis.pruning import FEW_AUDITS, PruningRecord
 from search.answers import Comparison, Status, parameters
+from search.ending import END_REASONS, how_to_go_on
 from search.live import Page, duration, shown
 from search.space import SearchSpace, Value
 from search.techniques import THE_TUTORIAL, Technique, default_of, exists_under, shown_domain
@@ -17,15 +18,6 @@ from storage.records import StudyRecord, TrialRecord
 Found = TypeVar("Found")
 SMALLEST_SHARE = 0.005  # of an importance that a person is shown
 Json = str | int | float | bool | None | Sequence["Json"] | Mapping[str, "Json"]
-
-END_REASONS = {
-    "trials": "its budget of trials is used up",
-    "timeout": "its time is up",
-    "target": "its target is reached",
-    "failures": "too many trials failed",
-    "stopped": "it was stopped",
-    "exhausted": "every configuration has been run",
-}
 
 
 def to_json(document: Json) -> str:
@@ -421,7 +413,6 @@ def summary_text(comparison: Comparison) -> str:
         f"  hypersearch compare {name}      every trial, ranked",
         "  hypersearch dashboard      curves and plots in the browser",
     ]
-    if comparison.record.stored.end_reason != "exhausted":
-        more = comparison.record.stored.budget.trials * 2
-        lines.append(f"  hypersearch run --study {name} --trials {more}      search on")
+    if (command := how_to_go_on(comparison.record.stored)) is not None:
+        lines.append(f"  {command}      search on")
     return "\n".join(lines)

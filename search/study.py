@@ -40,6 +40,7 @@ class JoinedStudy:
     stored: StoredStudy
     spec: StudySpec
     notices: tuple[str, ...] = ()
+    is_raised: bool = False  # its budget, by what was asked for
 
 
 def join(database: Database, optunas: "BaseStorage", request: Request) -> JoinedStudy:
@@ -167,10 +168,11 @@ def join_stored(database: Database, stored: StoredStudy, request: Request) -> Jo
             f"study {stored.name!r} has its own budget; the one in {request.source} is ignored "
             "(--trials, --timeout and --target raise it)"
         )
-    if budget != stored.budget:
-        raise_budget(database, stored, budget)
+    is_raised = budget != stored.budget
+    if is_raised:
+        raise_budget(database, stored, budget, here.most_trials)
         stored = find_study(database, stored.name)
-    return JoinedStudy(stored, stored_spec(stored), tuple(notices))
+    return JoinedStudy(stored, stored_spec(stored), tuple(notices), is_raised)
 
 
 def _differing_budget(document: Document, here: StudySpec) -> bool:

@@ -300,18 +300,11 @@ class Trial:
             value=value,
             costs=() if costs is None else [costs.of(name) for name in self._spec.minimize],
             reason=reason,
-            target_reached=outcome == "complete" and self._reaches_target(value),
             system_attributes=bounds | (system_attributes or {}),
         )
         with self._files_matter_less_than_the_trial():
             self._checkpoints.remove()
         return self._finished(outcome, value, reason)
-
-    def _reaches_target(self, value: float | None) -> bool:
-        target = self._spec.budget.target
-        if value is None or target is None:
-            return False
-        return value >= target if self._spec.direction == "maximize" else value <= target
 
     def _hand_back(self, failure: str | None = None) -> None:
         outcome = "handed_back" if failure is None else "lost"  # lost ones are counted: see LOST_CAP

@@ -513,7 +513,6 @@ class TrialLeases:
         value: float | None = None,
         costs: Sequence[float] = (),
         reason: str | None = None,
-        target_reached: bool = False,
         system_attributes: Mapping[str, str] | None = None,
     ) -> StudyState:
         """Ends the trial and gives the lease up, with `system_attributes` as JSON texts; returns the study's state.
@@ -537,7 +536,7 @@ class TrialLeases:
                 _insert_attributes(connection, held, system_attributes or {})
                 connection.execute(lease.delete().where(lease.c.trial_id == held.trial_id))
                 _close_attempt(connection, held, outcome, reason)
-                states.append(end_locked_if_due(connection, rows[-1], target_reached=target_reached))
+                states.append(end_locked_if_due(connection, rows[-1]))
 
             if repeated and self._has_ended(held, outcome):
                 return self._end_if_due(held.stored)

@@ -326,6 +326,29 @@ def read_workers(database: Database) -> list[WorkerRecord]:
 
 
 @persistent
+def read_work_spans(database: Database, study_id: int) -> list[tuple[int, int | None]]:
+    """When workers had trials of the study in their hands, (from, to) in milliseconds; `None`: one still has.
+
+    A worker that was lost counts for as long as its recorded epochs took: when it died nobody knows.
+    """
+    worked = func.coalesce(func.sum(epoch.c.seconds), 0.0).label("worked_seconds")
+    query = (
+        select(attempt.c.started_ms, attempt.c.ended_ms, attempt.c.outcome, worked)
+        .join(optuna_trials, optuna_trials.c.trial_id == attempt.c.trial_id)
+        .outerjoin(epoch, (epoch.c.trial_id == attempt.c.trial_id) & (epoch.c.attempt == attempt.c.attempt))
+        .where(optuna_trials.c.study_id == study_id)
+        .group_by(attempt.c.trial_id, attempt.c.attempt, attempt.c.started_ms, attempt.c.ended_ms, attempt.c.outcome)
+    )
+    with database.transactions.read() as connection:
+        rows = connection.execute(query).all()
+    spans = []
+    for row in rows:
+        died_ms = row.started_ms + round(1000 * row.worked_seconds)
+        spans.append((row.started_ms, died_ms if row.outcome == "lost" else row.ended_ms))
+    return spans
+
+
+@persistent
 def read_trials(database: Database, study_id: int) -> list[TrialRecord]:
     """Every trial of the study by number, with parameters, epochs and the last attempt: five queries in one view."""
     of_study = optuna_trials.c.study_id == study_id

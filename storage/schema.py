@@ -27,6 +27,14 @@ metadata = MetaData()
 optuna_studies = Table(
     "studies", metadata, Column("study_id", Integer, primary_key=True), Column("study_name", String(512))
 )
+optuna_study_directions = Table(
+    "study_directions",
+    metadata,
+    Column("study_direction_id", Integer, primary_key=True),
+    Column("direction", Enum("NOT_SET", "MINIMIZE", "MAXIMIZE", name="studydirection")),
+    Column("study_id", Integer),
+    Column("objective", Integer),
+)
 optuna_study_system_attributes = Table(
     "study_system_attributes",
     metadata,

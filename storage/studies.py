@@ -15,8 +15,10 @@ from storage.schema import (
     attempt,
     lease,
     optuna_studies,
+    optuna_study_directions,
     optuna_study_system_attributes,
     optuna_trials,
+    optuna_values,
     study,
 )
 
@@ -200,8 +202,10 @@ def create_study(
     return database.transactions.persist(create)
 
 
-def raise_budget(database: Database, stored: StoredStudy, budget: Budget) -> None:
+def raise_budget(database: Database, stored: StoredStudy, budget: Budget, most: int | None = None) -> None:
     """Sets a new budget; a study that had ended goes on if the new one leaves it something to do.
+
+    One that stays ended keeps when it ended; why is what keeps it so now. `most`: so many trials can be made at all.
 
     Raises:
         StudyDeleted: the study is gone.
@@ -209,15 +213,25 @@ def raise_budget(database: Database, stored: StoredStudy, budget: Budget) -> Non
 
     def change(repeated: bool) -> None:
         with database.transactions.write() as connection:
-            row = lock_study(connection, stored)
+            lock_study(connection, stored)
             connection.execute(
                 update(study)
                 .where(study.c.study_id == stored.study_id)
                 .values(trials=budget.trials, timeout_seconds=budget.timeout_seconds, target=budget.target)
             )
-            if row.state == "ended":
+            row = lock_study(connection, stored)
+            counts = count_trials(connection, row.study_id)
+            reason = due(row, counts, has_reached_target(connection, row))
+            if row.state == "open" and reason is not None:
+                move(connection, row, "ended", reason)
+            if row.state != "ended":
+                return
+            if reason is None and most is not None and counts.finished + counts.failed >= most:
+                reason = "exhausted"
+            if reason is None:
                 move(connection, row, "open")
-                end_if_due(connection, stored)
+            else:
+                connection.execute(update(study).where(study.c.study_id == row.study_id).values(end_reason=reason))
 
     database.transactions.persist(change)
 
@@ -290,7 +304,6 @@ def move(connection: Connection, row: Row[tuple[object, ...]], to: StudyState, r
     """Takes the study whose locked row this is to a state that may follow its own."""
     if to not in TRANSITIONS[row.state]:
         raise ValueError(f"a study that is {row.state} cannot become {to}")
-    pause_ms = 0 if row.paused_since_ms is None else row.now - row.paused_since_ms
     connection.execute(
         update(study)
         .where(study.c.study_id == row.study_id)
@@ -298,7 +311,7 @@ def move(connection: Connection, row: Row[tuple[object, ...]], to: StudyState, r
             state=to,
             end_reason=reason,
             ended_ms=now_ms() if to == "ended" else None,
-            paused_ms=row.paused_ms + pause_ms,
+            paused_ms=row.paused_ms + _stood_still_ms(row),
             paused_since_ms=now_ms() if to == "paused" else None,
         )
     )
@@ -327,7 +340,7 @@ def read_state(connection: Connection, stored: StoredStudy) -> tuple[StudyState,
     row = connection.execute(_row_of(stored)).one_or_none()
     if row is None:
         raise StudyDeleted(stored.name)
-    return row.state, _timed_out(row)
+    return row.state, row.state == "open" and _timed_out(row)
 
 
 def _row_of(stored: StoredStudy) -> "Select[tuple[object, ...]]":
@@ -365,20 +378,20 @@ def end_if_due(connection: Connection, stored: StoredStudy) -> StudyState:
     return end_locked_if_due(connection, lock_study(connection, stored))
 
 
-def end_locked_if_due(
-    connection: Connection, row: Row[tuple[object, ...]], *, target_reached: bool = False
-) -> StudyState:
+def end_locked_if_due(connection: Connection, row: Row[tuple[object, ...]]) -> StudyState:
     """As `end_if_due`, for the study whose row this transaction has locked."""
-    reason = due(row, count_trials(connection, row.study_id), target_reached) if row.state == "open" else None
-    if reason is not None:
-        move(connection, row, "ended", reason)
-        return "ended"
     state: StudyState = row.state
-    return state
+    if state != "open":
+        return state
+    reason = due(row, count_trials(connection, row.study_id), has_reached_target(connection, row))
+    if reason is None:
+        return state
+    move(connection, row, "ended", reason)
+    return "ended"
 
 
 def due(row: Row[tuple[object, ...]], counts: Counts, target_reached: bool = False) -> EndReason | None:
-    """Why the open study whose locked row this is should end now; `None` where it should go on."""
+    """Why the study whose locked row this is should end now, or stay ended; `None` where it should go on."""
     if counts.finished >= row.trials:
         return "trials"
     if target_reached:
@@ -390,11 +403,33 @@ def due(row: Row[tuple[object, ...]], counts: Counts, target_reached: bool = Fal
     return None
 
 
-def _timed_out(row: Row[tuple[object, ...]]) -> bool:
-    if row.timeout_seconds is None or row.started_ms is None or row.state != "open":
+def has_reached_target(connection: Connection, row: Row[tuple[object, ...]]) -> bool:
+    """Whether a complete trial has reached the target that the study whose row this is has now."""
+    if row.target is None:
         return False
-    elapsed_ms = row.now - row.started_ms - row.paused_ms
+    directions, value = optuna_study_directions, optuna_values.c.value
+    of_metric = (directions.c.study_id == row.study_id) & (directions.c.objective == 0)
+    upward = connection.scalar(select(directions.c.direction).where(of_metric)) == "MAXIMIZE"
+    reaching = (
+        select(optuna_values.c.trial_id)
+        .join(optuna_trials, optuna_trials.c.trial_id == optuna_values.c.trial_id)
+        .where(optuna_trials.c.study_id == row.study_id, optuna_trials.c.state == "COMPLETE")
+        .where(optuna_values.c.objective == 0, value >= row.target if upward else value <= row.target)
+    )
+    return connection.execute(reaching.limit(1)).first() is not None
+
+
+def _timed_out(row: Row[tuple[object, ...]]) -> bool:
+    if row.timeout_seconds is None or row.started_ms is None:
+        return False
+    elapsed_ms = row.now - row.started_ms - row.paused_ms - _stood_still_ms(row)
     return bool(elapsed_ms >= row.timeout_seconds * 1000)
+
+
+def _stood_still_ms(row: Row[tuple[object, ...]]) -> int:
+    """For how long the study has been paused, or ended, by now; before its first trial no time of it is counted."""
+    since_ms = row.ended_ms if row.state == "ended" else row.paused_since_ms
+    return 0 if since_ms is None or row.started_ms is None else max(0, row.now - since_ms)
 
 
 @persistent

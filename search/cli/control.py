@@ -76,13 +76,17 @@ def extend(
     verbose: VerboseOption = False,
     debug: DebugOption = False,
 ) -> None:
-    """Raise a study's budget of trials; one that has ended goes on."""
+    """Raise a study's budget of trials; one that has ended goes on, unless something else has ended it."""
     set_logging(verbose, debug)
     from search import control
+    from search.ending import why_it_stays_ended
 
     with database_at(storage) as database:
         extended = control.extend(database, name, trials)
-    say(f"study {name!r} has a budget of {extended.stored.budget.trials} trials and is {extended.stored.state}")
+    stored = extended.stored
+    say(f"study {name!r} has a budget of {stored.budget.trials} trials and is {stored.state}")
+    if stored.state == "ended":
+        say(f"study {name!r} stays ended: {why_it_stays_ended(stored, extended.spec)}")
 
 
 def delete(

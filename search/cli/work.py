@@ -157,7 +157,8 @@ def create(
     options = _study_options(study, dataset, trials, epochs, timeout, target, metric, seed, sampler, pruner)
     joined = create_or_join(storage or settings().storage, _request(spec, options, changes))
     _tell(joined)
-    say(f"study {joined.stored.name!r} is {joined.stored.state}: 'hypersearch worker' works on it")
+    if joined.stored.state != "ended":
+        say(f"study {joined.stored.name!r} is {joined.stored.state}: 'hypersearch worker' works on it")
 
 
 def worker(
@@ -252,10 +253,18 @@ def _request(spec: Path | None, options: dict[str, str | int | float], changes: 
 
 
 def _tell(joined: "JoinedStudy") -> None:
+    from search.ending import why_it_stays_ended
+
     for notice in joined.notices:
         say(notice)
-    if joined.stored.state == "ended":
-        say(f"study {joined.stored.name!r} is finished: nothing is trained again")
+    stored = joined.stored
+    if stored.state != "ended":
+        return
+    if stored.end_reason == "trials" and not joined.is_raised:
+        say(f"study {stored.name!r} is finished: nothing is trained again")
+    else:
+        stays = "stays ended" if joined.is_raised else "is finished, nothing is trained again"
+        say(f"study {stored.name!r} {stays}: {why_it_stays_ended(stored, joined.spec)}")
 
 
 def _machine(threads: str, device: str, data_root: Path | None, url: str, artifact_root: str | None) -> "Machine":
