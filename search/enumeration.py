@@ -78,14 +78,15 @@ def _node(domains: Mapping[str, Choice | Range], name: str, points: int | None) 
     children = [child for child in domains if (parent := PARAMETERS[child].parent) is not None and parent[0] == name]
     on = ((switch, True),) if domains[name].optional else ()
     branches = [_Branch(((switch, False),))] if domains[name].optional else []
-    for value in _counted(name, domains[name], points):
+    for value in counted(name, domains[name], points):
         active = (child for child in children if is_active(PARAMETERS[child], {name: value}))
         below = tuple(_node(domains, child, points) for child in active)
         branches.append(_Branch((*on, (name, value)), below))
     return _Node(tuple(branches))
 
 
-def _counted(name: str, domain: Choice | Range, points: int | None) -> tuple[Value, ...]:
+def counted(name: str, domain: Choice | Range, points: int | None) -> tuple[Value, ...]:
+    """The values of a domain that are enumerated, but for off. Raises ValueError where they cannot be."""
     if isinstance(domain, Choice):
         return domain.options
     whole = is_whole(name)

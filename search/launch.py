@@ -19,12 +19,12 @@ from search.objective import Machine, Objective, build_objective
 from search.preparation import decoding_shown, prepare_data
 from search.signals import signals_as_exceptions
 from search.spec import StudySpec
-from search.study import JoinedStudy, Request, join, stored_spec, study_name
+from search.study import JoinedStudy, Request, is_stored, join, stored_spec, study_name
 from search.watch import watch_study
 from search.worker import Choose, this_worker, work, workplace
 from storage.artifacts import open_artifact_store
-from storage.engine import Database, open_database, open_for_work
-from storage.errors import StorageUnavailable, StudyDeleted, StudyNotFound
+from storage.engine import Database, open_for_work
+from storage.errors import StudyDeleted, StudyNotFound
 from storage.hosts import Host
 from storage.records import read_study, read_trials
 from storage.studies import find_study, first_failure, read_workable
@@ -85,10 +85,10 @@ def run_study(
         StudyDeleted: somebody deleted it.
     """
     optuna_logging.set_verbosity(optuna_logging.WARNING)
-    spec = request.spec()
+    is_new = not is_stored(storage_url, study_name(request))
+    spec = request.spec(stored=not is_new)
     _check_machine(machine)
     shown = Console(quiet=True) if quiet else console
-    is_new = not _is_there(storage_url, study_name(request))
     if is_new:  # what cannot be trained is refused before anything is created
         prepare_data(spec, machine, shown)
     database, rdb = open_for_work(storage_url)
@@ -190,16 +190,6 @@ def share_of(machine: Machine, workers: int | None, studies: Sequence[JoinedStud
 
 def _teller(console: Console) -> Callable[[str], None]:
     return lambda line: console.print(line, markup=False, highlight=False, soft_wrap=True)
-
-
-def _is_there(storage_url: str, name: str) -> bool:
-    """Whether the study can be seen; nothing is created. Raises ForeignStudy, StorageURLError."""
-    try:
-        with open_database(storage_url) as database:
-            find_study(database, name)
-    except (StorageUnavailable, StudyNotFound):
-        return False
-    return True
 
 
 def _check_machine(machine: Machine) -> None:

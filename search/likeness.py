@@ -5,7 +5,7 @@ from functools import lru_cache
 
 from objectives import hyperparameters as hp
 from objectives.schedulers import Plan, learning_rate_factor
-from search.space import PARAMETERS, Value, to_hyperparameters
+from search.space import Value, is_on, to_hyperparameters
 
 # From the epoch that is judged to the last one the learning rate falls below this share: the trial still anneals, and
 # has the gain of that before it.
@@ -29,11 +29,7 @@ def likeness(params: tuple[tuple[str, Value], ...], epoch: int, epochs: int) -> 
     """Of a configuration (switches may be among it) judged after `epoch` of `epochs`."""
     values = dict(params)
     scheduler = to_hyperparameters(values).scheduler
-    return Likeness(anneals(scheduler, epoch, epochs), any(_is_on(name, values.get(name)) for name in REGULARIZING))
-
-
-def _is_on(name: str, value: Value | None) -> bool:
-    return value is not None and value != PARAMETERS[name].off
+    return Likeness(anneals(scheduler, epoch, epochs), any(is_on(name, values.get(name)) for name in REGULARIZING))
 
 
 def anneals(scheduler: hp.Scheduler, epoch: int, epochs: int) -> bool:

@@ -11,7 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.text import Text
 
 from search.events import EpochFinished, Event, Running, StudyLeft, TrialFinished, TrialStarted, Waiting
-from search.space import PARAMETERS, Value
+from search.space import Value, is_on
 
 KEY_PARAMETERS = 5  # shown of a running trial
 
@@ -190,7 +190,7 @@ def _standing(tally: Tally) -> str:
 
 def brief(parameters: dict[str, Value]) -> str:
     """The key hyperparameters of a configuration: what differs from its technique's neutral value, the first few."""
-    names = [name for name, value in parameters.items() if value != PARAMETERS[name].off]
+    names = [name for name, value in parameters.items() if is_on(name, value)]
     return ", ".join(f"{name} {shown(parameters[name])}" for name in names[:KEY_PARAMETERS])
 
 

@@ -24,6 +24,8 @@ from search.spec import StudySpec
 from search.usual import adherence, usual_value
 
 FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
+# From this version of the definition on, what is usually off begins off also without a switch; older ones draw on.
+OFF_WITHOUT_SWITCH = 4
 
 
 @dataclass(frozen=True)
@@ -54,7 +56,8 @@ def _usual(options: TPE | GP, slot: Slot) -> BaseSampler:
     flat, generator = flat_domains(slot.spec.space), random.Random(slot.seed)
     drawn_before = max(0, slot.number - len(slot.spec.first_trials))  # the spec's own first ones were not drawn
     keeping = adherence(drawn_before, options.startup_trials)
-    return PlannedSampler(lambda name: usual_value(name, flat[name], keeping, generator))
+    by_switch = slot.spec.version < OFF_WITHOUT_SWITCH
+    return PlannedSampler(lambda name: usual_value(name, flat[name], keeping, generator, by_switch=by_switch))
 
 
 class PlannedSampler(BaseSampler):

@@ -62,8 +62,8 @@ class Limits:
 class Parameter:
     """One name of the space: the technique it belongs to, the values it may take, and the parent that it needs.
 
-    `off` is what `false` in a spec stands for: the technique's neutral option, or the number that a parameter that is
-    then not there has: 0.0 for a strength; `None` where there is no such thing.
+    `off` is the neutral value, what `false` in a spec stands for: the technique's neutral option, or the number that a
+    parameter that is then not there has: 0.0 for a strength; `None` where there is no such thing. See `is_on`.
     """
 
     name: str
@@ -119,7 +119,7 @@ def _of_optimizer(name: str, learning_rate: Range, weight_decay: Range) -> Itera
     yield of("learning_rate", learning_rate, _POSITIVE)
     # Those that are off have torch's own defaults.
     if name == "sgd":
-        yield of("momentum", Range(0.0, 0.99), _BELOW_ONE)
+        yield of("momentum", Range(0.0, 0.99), _BELOW_ONE, off=hp.SGD.momentum)
         yield of("nesterov", Off(), Limits(), off=False)
     if name == "rmsprop":
         yield of("alpha", Off(), _WITHIN, off=hp.RMSprop.alpha)
@@ -216,6 +216,26 @@ PARAMETERS: dict[str, Parameter] = {parameter.name: parameter for parameter in _
 TECHNIQUES: tuple[str, ...] = tuple(dict.fromkeys(parameter.technique for parameter in PARAMETERS.values()))
 SWITCHES: dict[str, Parameter] = {parameter.switch: parameter for parameter in PARAMETERS.values()}
 
+
+def is_on(name: str, value: Value | None) -> bool:
+    """Whether the parameter takes part where it holds the value (`None`: where it is not there).
+
+    Its neutral value is off however it is spelt: a strength of 0.0 trains as one that is not there does.
+
+    >>> [is_on("dropout", value) for value in (None, False, 0.0, 0.25)], is_on("width", 1.0)
+    ([False, False, False, True], False)
+    """
+    if value is None or value is False:
+        return False
+    return name not in PARAMETERS or value != PARAMETERS[name].off
+
+
+def neutral_value(technique: str) -> str | float | None:
+    """What "without it" means, for all strengths of a technique; `None` where there is no such thing."""
+    own = (each for each in PARAMETERS.values() if each.technique == technique)
+    return PARAMETERS[technique].off if technique in PARAMETERS else next(own).off
+
+
 Suggest = Callable[[str, Choice | Range], Value]
 
 
@@ -279,6 +299,15 @@ def is_active(parameter: Parameter, values: Mapping[str, Value]) -> bool:
         return True
     name, bringing = parameter.parent
     return values.get(name) in bringing
+
+
+def spelt_once(values: Mapping[str, Value | None]) -> dict[str, Value | None]:
+    """Values and switches, each strength that is switched on at its neutral value as one that is switched off."""
+    off = {
+        each.name for each in SWITCHES.values() if values.get(each.switch) and not is_on(each.name, values[each.name])
+    }
+    kept = {name: value for name, value in values.items() if name not in off}
+    return kept | {PARAMETERS[name].switch: False for name in off}
 
 
 def without_switches(values: Mapping[str, Value]) -> dict[str, Value]:

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 
 from objectives.names import AUGMENTATIONS
 from search.document import Table, Toml, one_of, unknown
-from search.space import PARAMETERS, Choice, Domain, Off, Parameter, Range, SearchSpace, Value, is_active
+from search.space import PARAMETERS, Choice, Domain, Off, Parameter, Range, SearchSpace, Value, is_active, is_on
 
 _RANGE_KEYS = {"low", "high", "log", "optional"}
 
@@ -169,11 +169,11 @@ def read_trial(table: "Table", space: SearchSpace) -> Trial:
             continue
         parameter, domain = PARAMETERS[name], space.domain(name)
         chosen = False if value is False else _read_option(table, parameter, value)
-        if value is False and parameter.kind == "choice" and parameter.off is not None:
-            chosen = parameter.off
-        fixed[name] = chosen
-        if not _holds(domain, chosen):
+        held = _as_held(parameter, domain, chosen)
+        if held is None:
             table.fault(name, value, "is not in the [space] of this study: name one of its values")
+        else:
+            fixed[name] = held
     for name, value in fixed.items():
         parent = PARAMETERS[name].parent
         if parent is not None and not is_active(PARAMETERS[name], _pinned(space) | fixed):
@@ -191,11 +191,23 @@ def _pinned(space: SearchSpace) -> dict[str, Value]:
     }
 
 
+def _as_held(parameter: Parameter, domain: Domain, value: Value) -> Value | None:
+    """The value as the domain holds it; off, however it is spelt, as the domain spells it. `None`: it holds no such."""
+    if _holds(domain, value):
+        return value
+    if is_on(parameter.name, value):
+        return None
+    if isinstance(domain, Off) or domain.optional:
+        return False
+    return parameter.off if parameter.off is not None and _holds(domain, parameter.off) else None
+
+
 def _holds(domain: Domain, value: Value) -> bool:
     match domain:
         case Off():
-            return value is False
-        case Choice(options, optional):
-            return value in options or (optional and value is False)
-        case Range(low, high, _, optional):
-            return optional if value is False else low <= float(value) <= high
+            return False
+        case Choice(options):
+            # False is 0.0 to Python.
+            return any(option == value and isinstance(option, bool) == isinstance(value, bool) for option in options)
+        case Range(low, high):
+            return not isinstance(value, bool) and low <= float(value) <= high

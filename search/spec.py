@@ -4,7 +4,7 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import Literal
 
 from objectives.data_config import SPLIT_VERSIONS, DataConfig, groups_fault
@@ -37,6 +37,7 @@ from search.methods import (
 )
 from search.space import PARAMETERS, SWITCHES, Choice, Limits, SearchSpace
 from search.space_document import Trial, domain_to_toml, read_space, read_trial
+from search.vain import said_in_vain
 from storage.studies import Budget
 
 DEFAULT_STUDY = "mnist-5k-default"
@@ -89,6 +90,8 @@ class StudySpec:
     priority: int = 0  # workers of many studies serve the highest first
     minimize: tuple[str, ...] = ()  # further objectives, of names.COSTS
     constraints: tuple[tuple[str, float], ...] = ()  # (of names.COSTS, at most)
+    # That of the definition it was read from, whose behaviour it keeps: what a study is does not depend on it.
+    version: int = field(default=DEFINITION_VERSION, compare=False)
 
     @property
     def direction(self) -> Literal["maximize", "minimize"]:
@@ -173,10 +176,10 @@ class StudySpec:
 
 def _named_table(method: Sampler | Rule) -> Document:
     table: Document = {"name": method.name}
-    for field in fields(method):
-        value = getattr(method, field.name)
+    for each in fields(method):
+        value = getattr(method, each.name)
         if value is not None:
-            table[field.name] = _named_table(value) if field.name == "of" else value
+            table[each.name] = _named_table(value) if each.name == "of" else value
     return table
 
 
@@ -218,11 +221,13 @@ def parse_definition(definition: str, name: str, budget: Budget, priority: int =
         document["study"]["timeout"] = budget.timeout_seconds
     if budget.target is not None:
         document["study"]["target"] = budget.target
-    return parse_spec(document, source=f"study {name!r}")
+    return replace(parse_spec(document, source=f"study {name!r}", stored=True), version=version)
 
 
-def parse_spec(document: Mapping[str, Toml], source: str = "spec") -> StudySpec:
+def parse_spec(document: Mapping[str, Toml], source: str = "spec", *, stored: bool = False) -> StudySpec:
     """Validates a document as a whole.
+
+    `stored`: a study of it is there, or may be, so what is in vain is let pass: a definition once stored goes on.
 
     Raises:
         SpecError: with every fault that was found.
@@ -231,6 +236,8 @@ def parse_spec(document: Mapping[str, Toml], source: str = "spec") -> StudySpec:
     root = Table(document, "", faults)
     spec = read_spec(root)
     root.refuse_the_rest()
+    if not faults and not stored:
+        faults += said_in_vain(spec)
     if faults:
         raise SpecError(source, faults)
     return spec

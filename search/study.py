@@ -9,8 +9,8 @@ from objectives.names import IMAGES_PREFIX
 from search.document import Document, SpecError, Toml
 from search.space_document import flatten_space
 from search.spec import BUDGET_KEYS, DEFAULT_STUDY, StudySpec, parse_definition, parse_spec
-from storage.engine import Database
-from storage.errors import StudyNotFound
+from storage.engine import Database, open_database
+from storage.errors import StorageUnavailable, StudyNotFound
 from storage.studies import Budget, StoredStudy, create_study, find_study, raise_budget
 
 if TYPE_CHECKING:
@@ -28,9 +28,9 @@ class Request:
     changes: Document
     source: str  # what errors call it
 
-    def spec(self) -> StudySpec:
-        """What it asks for where nothing is stored yet. Raises SpecError."""
-        return parse_spec(merge(self.document or {}, self.changes), self.source)
+    def spec(self, *, stored: bool = False) -> StudySpec:
+        """What it asks for where nothing is stored yet, or (`stored`) may be. Raises SpecError."""
+        return parse_spec(merge(self.document or {}, self.changes), self.source, stored=stored)
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ def join(database: Database, optunas: "BaseStorage", request: Request) -> Joined
 
 def create_or_join(storage_url: str, request: Request) -> JoinedStudy:
     """As `join`, in the database at a URL, made where it is not there. Raises StorageUnavailable too."""
-    request.spec()  # before anything is created
+    request.spec(stored=is_stored(storage_url, study_name(request)))  # before anything is created
     from optuna import logging as optuna_logging
 
     from storage.engine import open_for_work
@@ -71,6 +71,16 @@ def create_or_join(storage_url: str, request: Request) -> JoinedStudy:
     database, rdb = open_for_work(storage_url)
     with database:
         return join(database, rdb, request)
+
+
+def is_stored(storage_url: str, name: str) -> bool:
+    """Whether the study can be seen; nothing is created. Raises ForeignStudy, StorageURLError."""
+    try:
+        with open_database(storage_url) as database:
+            find_study(database, name)
+    except (StorageUnavailable, StudyNotFound):
+        return False
+    return True
 
 
 def stored_spec(stored: StoredStudy) -> StudySpec:
@@ -158,7 +168,7 @@ def join_stored(database: Database, stored: StoredStudy, request: Request) -> Jo
     """The stored study, if it is the one asked for, with its budget raised if asked. Raises SpecError."""
     here = stored_spec(stored)
     named = merge(request.document or {}, {"study": {"name": stored.name}}, request.changes)
-    asked = parse_spec(_laid_over(here.to_document(), named), request.source)
+    asked = parse_spec(_laid_over(here.to_document(), named), request.source, stored=True)
     if asked.definition_hash() != here.definition_hash():  # the stored one may be of an older version
         raise _differs(stored.name, here, asked, request.source)
     budget = _raised(stored.budget, asked, request)
@@ -180,7 +190,7 @@ def _differing_budget(document: Document, here: StudySpec) -> bool:
     file_keys = [key for key in BUDGET_KEYS if isinstance(study, dict) and key in study]
     if not file_keys:
         return False
-    in_file = parse_spec(document).budget
+    in_file = parse_spec(document, stored=True).budget
     stored = here.budget
     values = {
         "trials": (in_file.trials, stored.trials),

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from search.document import Toml
-from search.space import PARAMETERS, TECHNIQUES, Domain, Parameter, Range, SearchSpace
+from search.space import PARAMETERS, TECHNIQUES, Domain, Parameter, Range, SearchSpace, neutral_value
 from search.space_document import domain_to_toml
 
 TUTORIAL = "the reference tutorial"
@@ -172,8 +172,7 @@ def techniques() -> tuple[Technique, ...]:
 
 def _technique(name: str) -> Technique:
     parameters = tuple(parameter for parameter in PARAMETERS.values() if parameter.technique == name)
-    neutral = 0.0 if name == "weight_decay" else PARAMETERS[name].off
-    return Technique(name, neutral, _MEANINGS[name], _OPTIONS[name], parameters)
+    return Technique(name, neutral_value(name), _MEANINGS[name], _OPTIONS[name], parameters)
 
 
 def default_of(parameter: Parameter) -> Toml:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from search.space import PARAMETERS, TECHNIQUES, Off, Parameter, Range, SearchSpace, Value
+from search.space import PARAMETERS, TECHNIQUES, Off, Parameter, Range, SearchSpace, Value, is_on
 from storage.records import ParameterValue, TrialRecord
 
 EDGE_SHARE = 0.05  # of a range, on its own scale: nearer to an end than this is "at the edge"
@@ -56,12 +56,12 @@ def observed_effects(trials: Sequence[TrialRecord], direction: str) -> list[Effe
 
 
 def technique_value(technique: str, values: Mapping[str, ParameterValue]) -> str:
-    """The option of a technique in a configuration; "on" or "off" for one that is a strength alone."""
+    """The option of a technique in a configuration; "on" or "off", as its neutral value is, for a strength alone."""
     parameter = PARAMETERS.get(technique)
     if parameter is not None and parameter.kind != "float":
         return str(values.get(technique, parameter.off))
-    active = any(PARAMETERS[name].technique == technique for name in values if name in PARAMETERS)
-    return "on" if active else "off"
+    strengths = [name for name in values if name in PARAMETERS and PARAMETERS[name].technique == technique]
+    return "on" if any(is_on(name, values[name]) for name in strengths) else "off"
 
 
 def at_the_edge(values: Mapping[str, Value], space: SearchSpace) -> list[tuple[str, Value, float]]:

@@ -4,13 +4,13 @@ import math
 from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import accumulate
 from statistics import NormalDist
 from typing import Literal
 
 from search.analysis.ranking import rank
-from search.space import PARAMETERS, SWITCHES, Choice, Off, Range, SearchSpace
+from search.space import PARAMETERS, SWITCHES, Choice, Off, Range, SearchSpace, spelt_once
 from storage.records import ParameterValue, TrialRecord
 
 # Chosen on the made-up curves of objectives.synthetic, where sgd's learning rate decides under the optimizer sgd: of 30
@@ -38,7 +38,11 @@ def importances(trials: Sequence[TrialRecord], space: SearchSpace, direction: Di
     What exists only in a branch weighs as much as the branch was taken. `None` where no parameter can be judged.
     Source: PED-ANOVA (arXiv:2304.10255) in its conditional form (arXiv:2601.20800).
     """
-    complete = [trial for trial in trials if trial.state == "complete" and trial.value is not None]
+    complete = [
+        replace(trial, parameters=spelt_once(trial.parameters))
+        for trial in trials
+        if trial.state == "complete" and trial.value is not None
+    ]
     domains = _domains(space)
     counts = Counter(
         name for trial in complete for name, domain in domains.items() if _holds(domain, trial.parameters.get(name))

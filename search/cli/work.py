@@ -248,7 +248,7 @@ def _request(spec: Path | None, options: dict[str, str | int | float], changes: 
         ),
         source="the command line" if spec is None else str(spec),
     )
-    request.spec()  # what is wrong is told before all that work needs is loaded
+    request.spec(stored=True)  # what is wrong is told before all that work needs is loaded
     return request
 
 
