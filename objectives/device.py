@@ -3,6 +3,7 @@
 import ctypes
 import hashlib
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -12,6 +13,9 @@ from torch import Tensor
 from objectives.device_name import check_device_name
 from objectives.errors import DeviceError
 from objectives.processor import usable_cores
+
+# Held by whoever has changed what threads share, PyTorch's global generators and its precisions, until it is put back.
+_SHARED = threading.RLock()
 
 
 def pick_device(name: str, process: int = 0) -> torch.device:
@@ -90,17 +94,19 @@ _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # malloc.h
 def full_float32() -> Iterator[None]:
     """Inside, a CUDA GPU multiplies float32 as such: PyTorch lets convolutions round it to TF32, 10 bits of 23.
 
-    These settings are the process's; they are the caller's again after it. A CPU is not concerned.
+    These settings are the process's: threads are inside one at a time, and they are the caller's again after it. A CPU
+    is not concerned.
     """
     settings = (torch.backends.cuda.matmul, torch.backends.cudnn.conv)  # type: ignore[attr-defined]
-    callers = [setting.fp32_precision for setting in settings]
-    try:
-        for setting in settings:
-            setting.fp32_precision = "ieee"
-        yield
-    finally:
-        for setting, precision in zip(settings, callers, strict=True):
-            setting.fp32_precision = precision
+    with _SHARED:
+        callers = [setting.fp32_precision for setting in settings]
+        try:
+            for setting in settings:
+                setting.fp32_precision = "ieee"
+            yield
+        finally:
+            for setting, precision in zip(settings, callers, strict=True):
+                setting.fp32_precision = precision
 
 
 def sent(values: Tensor, device: torch.device) -> Tensor:
@@ -135,14 +141,18 @@ class GlobalRandom:
 
     @contextmanager
     def active(self) -> Iterator[None]:
-        """Inside, the global generators go on where they last stopped here; after it they are the caller's again."""
-        callers = self._current()
-        self._set(self.states)
-        try:
-            yield
-            self.states = self._current()
-        finally:
-            self._set(callers)
+        """Inside, the global generators go on where they last stopped here; after it they are the caller's again.
+
+        They are the process's: threads are inside one at a time, and no other code should draw from them meanwhile.
+        """
+        with _SHARED:
+            callers = self._current()
+            self._set(self.states)
+            try:
+                yield
+                self.states = self._current()
+            finally:
+                self._set(callers)
 
     def _current(self) -> list[Tensor]:
         device = self._device

@@ -11,8 +11,12 @@ from search.launch import run_study
 from search.settings import Settings
 from search.spec import StudySpec, parse_spec
 from search.study import Request
+from search.turns import Turns
 from storage.engine import open_database
 from storage.hosts import this_host
+
+WAITS = "waiting: another run is under way in this process, and two at once would disturb each other"
+_TURNS = Turns()
 
 
 def load_spec(path: str | Path) -> StudySpec:
@@ -23,17 +27,23 @@ def load_spec(path: str | Path) -> StudySpec:
 def run(spec: StudySpec, *, storage: str | None = None, device: str = "auto", threads: int | None = None) -> Comparison:
     """Works on the study until it ends, as `hypersearch run` does, and returns its comparison.
 
+    Runs in several threads of a process take turns: a second one waits until the first returns, and says so.
+
+    Raises RunInsideRun where the thread is inside another run, and what `run_study` raises.
+
     >>> run(load_spec("examples/demo.toml"), storage="sqlite:///hypersearch.db").incumbent   # doctest: +SKIP
     """
     settings = Settings.from_environment(os.environ)
     url = storage or settings.storage
-    run_study(
-        url,
-        Request(spec.to_document(), {}, f"study {spec.name!r}"),
-        settings.machine(settings.files(url, None), device=device, threads=threads),
-        host=this_host(),
-        console=Console(stderr=True),
-    )
+    console = Console(stderr=True)
+    with _TURNS.taken(lambda: console.print(WAITS, markup=False, highlight=False, soft_wrap=True)):
+        run_study(
+            url,
+            Request(spec.to_document(), {}, f"study {spec.name!r}"),
+            settings.machine(settings.files(url, None), device=device, threads=threads),
+            host=this_host(),
+            console=console,
+        )
     return compare(spec.name, storage=url)
 
 

@@ -5,6 +5,7 @@ import itertools
 import math
 import pickle
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import astuple, fields, replace
 from pathlib import Path
 
@@ -521,6 +522,18 @@ def test_draws_of_others_change_nothing_and_others_see_no_draws() -> None:
         disturbed.append(next(running))
         assert torch.equal(torch.get_rng_state(), before)
     assert scores(disturbed) == undisturbed
+
+
+def test_trainings_in_two_threads_find_what_they_find_alone() -> None:
+    runs = [replace(tiny_run(RANDOM, epochs=4, count=256), seed=seed) for seed in (1, 2)]
+
+    def trained(run: Run) -> list[Measurement]:
+        torch.set_num_threads(1)
+        return scores(list(train(run)))
+
+    with ThreadPoolExecutor(2) as pool:
+        together = list(pool.map(trained, runs))
+    assert together == [trained(run) for run in runs]
 
 
 def test_two_runs_in_turns_are_as_each_alone() -> None:
