@@ -1,5 +1,6 @@
 """What a notebook imports; each name is loaded when it is asked for."""
 
+import random
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -14,4 +15,7 @@ __all__ = ["compare", "load_spec", "run"]
 def __getattr__(name: str) -> object:
     if name not in __all__:
         raise AttributeError(f"module 'hypersearch' has no attribute {name!r}")
-    return getattr(import_module("search.notebook"), name)
+    numbers = random.getstate()
+    notebook = import_module("search.notebook")
+    random.setstate(numbers)  # Rich draws one when it is imported: a script that has set its seed must not notice
+    return getattr(notebook, name)

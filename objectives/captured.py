@@ -143,7 +143,7 @@ class CUDAGraphs:
         try:
             with torch.cuda.graph(graph, stream=self._stream):
                 output = work()
-        except Exception:
+        except BaseException:  # Ctrl-C too: the default generator is the caller's
             for generator in (torch.cuda.default_generators[self._stream.device_index], *generators):
                 _renew(generator)
             raise

@@ -75,8 +75,28 @@ def set_threads(count: int | None) -> int:
     return count
 
 
+@contextmanager
+def settings_put_back() -> Iterator[None]:
+    """After it, torch computes with as many threads as before it, and the current GPU is the one that it was."""
+    threads = torch.get_num_threads()
+    # A process that has not touched a GPU has the first one as its current one.
+    gpu = torch.cuda.current_device() if _has_used_cuda() else 0
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+        if _has_used_cuda():
+            torch.cuda.set_device(gpu)
+
+
+def _has_used_cuda() -> bool:
+    return bool(torch.cuda.is_initialized())  # type: ignore[no-untyped-call]
+
+
 def keep_freed_memory() -> bool:
     """Keeps freed memory in this process, for the next batch, until it ends; False where the C library is not glibc.
+
+    There is no way back, and the C library does not say what was set before: it is for processes of our own.
 
     glibc gives blocks above 32 MiB, and smaller ones at the end of its heap, back to the system at once, and the next
     batch pays for their pages again. Training with batch normalization on 28 x 28, 2 threads of an EPYC, torch 2.15,

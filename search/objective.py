@@ -36,6 +36,7 @@ class Machine:
     device: str = "auto"
     threads: int | None = None  # None: as many as one worker trains best with
     process: int = 0  # of several on this machine: they take its GPUs in turn
+    own_process: bool = False  # this process does nothing else: its memory may be managed for training until it ends
     synthetic_seconds: float = 0.0  # that an epoch of the made-up objective takes
 
 
@@ -73,7 +74,8 @@ def build_objective(
     chosen = device.pick_device(machine.device, machine.process)
     device.make_current(chosen)
     device.check_precision(spec.training.precision, chosen)
-    device.keep_freed_memory()
+    if machine.own_process:
+        device.keep_freed_memory()
     dataset = data.open_dataset(
         spec.data, data_root=machine.data_root, cache_root=machine.cache_root, on_progress=on_progress
     )

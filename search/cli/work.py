@@ -271,9 +271,10 @@ def _machine(threads: str, device: str, data_root: Path | None, url: str, artifa
     from objectives.device_name import check_device_name
 
     check_device_name(device)
-    return settings().machine(
+    machine = settings().machine(
         files_of(url, artifact_root), data_root=data_root, device=device, threads=read_count("--threads", threads)
     )
+    return replace(machine, own_process=True)
 
 
 def _crew(

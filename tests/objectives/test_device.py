@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from contextlib import suppress
 
 import pytest
 import torch
@@ -18,6 +19,7 @@ from objectives.device import (
     pick_device,
     sent,
     set_threads,
+    settings_put_back,
 )
 from objectives.errors import DeviceError
 
@@ -104,6 +106,27 @@ def test_no_threads_is_one_line_with_the_mend() -> None:
     with pytest.raises(DeviceError) as raised:
         set_threads(0)
     assert str(raised.value) == "threads 0: give 1 or more"
+
+
+def test_threads_and_the_current_gpu_are_put_back(machine: pytest.MonkeyPatch) -> None:
+    """Also where something fails inside, and where no GPU was in use before."""
+    current = [1]
+    is_used = [True]
+    with_gpus(machine, 3)
+    machine.setattr(torch.cuda, "is_initialized", lambda: is_used[0])
+    machine.setattr(torch.cuda, "current_device", lambda: current[-1])
+    machine.setattr(torch.cuda, "set_device", lambda device: current.append(getattr(device, "index", device)))
+    before = torch.get_num_threads()
+    with settings_put_back():
+        make_current(torch.device("cuda:2"))
+        set_threads(before + 1)
+    assert (current, torch.get_num_threads()) == ([1, 2, 1], before)
+    is_used[0] = False
+    with suppress(ValueError), settings_put_back():
+        is_used[0] = True
+        make_current(torch.device("cuda:2"))
+        float("inside")
+    assert (current, torch.get_num_threads()) == ([1, 2, 1, 2, 0], before)
 
 
 def test_freed_memory_is_kept_for_the_next_batch() -> None:

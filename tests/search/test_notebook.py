@@ -1,19 +1,38 @@
 """What `hypersearch.run` does to the process that it runs in: nothing that is left when it returns."""
 
+import gc
 import io
+import locale
+import logging
+import os
+import random
+import signal
+import socket
 import sys
+import threading
+import warnings
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
+import matplotlib
+import numpy as np
+import optuna
+import psutil
 import pytest
+import torch
+from PIL import Image, ImageFile
 
 import hypersearch
 from search.document import Document, Toml
+from search.launch import WorkFailed
 from search.notebook import WAITS
 from search.spec import StudySpec, parse_spec
 from search.turns import RunInsideRun, Turns
 
-SAID_BY_A_RUN = "trial 0 complete"
+SAID_BY_A_RUN = "trial 0 "
 # Whatever is stopped is no incumbent, of which pictures would be drawn.
 UNREACHABLE: Toml = {"name": "threshold", "lower": 1.0, "audit": 0.0}
 
@@ -67,7 +86,7 @@ def test_a_second_run_waits_until_the_first_returns_and_says_so(
         assert [run.result().record.finished for run in both] == [1, 1]
     waited, *trials = capfd.readouterr().err.splitlines()
     assert waited == WAITS
-    assert [line.startswith(SAID_BY_A_RUN) for line in trials] == [True, True]
+    assert [line.startswith("trial 0 complete") for line in trials] == [True, True]
 
 
 def test_a_run_inside_a_run_is_refused_and_the_outer_one_goes_on(
@@ -99,3 +118,115 @@ def test_a_turn_ends_however_the_run_does() -> None:
             raise error
     with turns.taken(lambda: pytest.fail("nobody is inside")):
         pass
+
+
+# --- the process afterwards
+
+
+class Settings(NamedTuple):
+    """What a process has once, however many threads."""
+
+    environment: dict[str, str]
+    folder: str
+    garbage: tuple[bool, tuple[int, int, int]]
+    warnings: list[object]
+    signals: list[object]
+    threads: set[threading.Thread]
+    streams: tuple[object, object, object]
+    socket_timeout: float | None
+    locale: str
+    numbers: tuple[object, ...]  # of random, NumPy, PyTorch
+    numpy_errors: object
+    log_levels: dict[str, int]
+    log_handlers: list[logging.Handler]
+    torch_threads: tuple[int, int]
+    precisions: tuple[str, ...]
+    algorithms: tuple[bool, ...]
+    gradients: tuple[bool, torch.dtype]
+    images: tuple[int | None, bool]
+    pictures: dict[str, object]
+    keeps_freed_memory: bool
+
+
+def settings() -> Settings:
+    return Settings(
+        {name: value for name, value in os.environ.items() if name != "PYTEST_CURRENT_TEST"},
+        str(Path.cwd()),
+        (gc.isenabled(), gc.get_threshold()),
+        list(warnings.filters),
+        [signal.getsignal(number) for number in sorted(signal.valid_signals())],
+        set(threading.enumerate()),
+        (sys.stdout, sys.stderr, sys.excepthook),
+        socket.getdefaulttimeout(),
+        locale.setlocale(locale.LC_ALL),
+        (random.getstate(), str(np.random.get_state()), torch.get_rng_state().tolist()),
+        np.geterr(),
+        {name: logging.getLogger(name).level for name in ("", "optuna", "alembic", "sqlalchemy", "PIL", "matplotlib")},
+        list(logging.root.handlers),
+        (torch.get_num_threads(), torch.get_num_interop_threads()),
+        (torch.backends.cuda.matmul.fp32_precision, torch.get_float32_matmul_precision()),
+        (
+            torch.backends.cudnn.benchmark,
+            torch.backends.cudnn.deterministic,
+            torch.are_deterministic_algorithms_enabled(),
+        ),
+        (torch.is_grad_enabled(), torch.get_default_dtype()),
+        (Image.MAX_IMAGE_PIXELS, ImageFile.LOAD_TRUNCATED_IMAGES),
+        dict(matplotlib.rcParams),
+        freed_bytes_kept() > 2**27,
+    )
+
+
+def freed_bytes_kept() -> int:
+    """Of a tensor of 256 MiB."""
+    before = psutil.Process().memory_info().rss
+    torch.ones(2**26)
+    return int(psutil.Process().memory_info().rss - before)
+
+
+@pytest.fixture
+def callers(monkeypatch: pytest.MonkeyPatch) -> Iterator[Settings]:
+    """A caller whose settings are not what they are by default, nor what training wants."""
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 12345)
+    monkeypatch.setattr(torch.backends.cudnn, "benchmark", True)
+    monkeypatch.delenv("TORCHINDUCTOR_CACHE_DIR", raising=False)
+    before = torch.get_num_threads(), optuna.logging.get_verbosity(), logging.getLogger("alembic").level
+    handler = signal.signal(signal.SIGTERM, lambda number, frame: None)
+    thresholds = gc.get_threshold()
+    torch.set_num_threads(3)
+    torch.set_float32_matmul_precision("high")
+    optuna.logging.set_verbosity(optuna.logging.DEBUG)
+    logging.getLogger("alembic").setLevel(logging.INFO)
+    gc.set_threshold(701)
+    yield settings()
+    gc.set_threshold(*thresholds)
+    logging.getLogger("alembic").setLevel(before[2])
+    optuna.logging.set_verbosity(before[1])
+    torch.set_float32_matmul_precision("highest")
+    torch.set_num_threads(before[0])
+    signal.signal(signal.SIGTERM, handler)
+
+
+def test_a_run_leaves_the_process_as_it_was(tmp_path: Path, callers: Settings) -> None:
+    spec = digits("done")
+    assert hypersearch.run(spec, storage=f"sqlite:///{tmp_path}/a.db", threads=1).record.finished == 1
+    assert settings() == callers
+
+
+def test_a_run_that_fails_leaves_the_process_as_it_was(tmp_path: Path, callers: Settings) -> None:
+    weights_of_2_tb = replace(digits("broken").model, channels=(16, 32, 2_000_000_000))
+    with pytest.raises(WorkFailed, match="ended after 3 failed trials"):
+        hypersearch.run(
+            replace(digits("broken"), model=weights_of_2_tb), storage=f"sqlite:///{tmp_path}/a.db", threads=1
+        )
+    assert settings() == callers
+
+
+def test_reading_leaves_the_process_as_it_was(tmp_path: Path, callers: Settings) -> None:
+    storage = f"sqlite:///{tmp_path}/a.db"
+    hypersearch.run(made_up("there"), storage=storage)
+    (tmp_path / "s.toml").write_text('[data]\ndataset = "digits"\n')
+    assert settings() == callers
+    hypersearch.load_spec(tmp_path / "s.toml")
+    assert hypersearch.compare("there", storage=storage).importances is None
+    assert settings() == callers

@@ -2,28 +2,49 @@
 
 import subprocess
 import sys
-from pathlib import Path
 
-FIRST_EPOCH = """
+import pytest
+
+READIED = """
 import sys
-from pathlib import Path
+from dataclasses import replace
+import psutil, torch
 from objectives.hyperparameters import Adam, Hyperparameters
 from search.objective import Files, Machine, build_objective
 from search.spec import parse_spec
 
+def keeps_freed_memory():
+    before = psutil.Process().memory_info().rss
+    torch.ones(2**26)
+    return psutil.Process().memory_info().rss - before > 2**27
+
 folder = Path(sys.argv[1])
+spec = parse_spec({"data": {"dataset": "digits"}})
 machine = Machine(folder, folder, folder, Files(str(folder), folder), device="cpu", threads=1)
-objective = build_objective(parse_spec({"data": {"dataset": "digits"}}), machine)
+objective = build_objective(spec, machine)
 ready = set(sys.modules)
 training = objective.train(Hyperparameters(Adam(1e-3)), 0, None, lambda: None)
 next(training)
 training.checkpoint()
 print(*sorted(set(sys.modules) - ready))
+print(keeps_freed_memory())
+build_objective(spec, replace(machine, own_process=True))
+print(keeps_freed_memory())
 """
 
 
-def test_the_first_epoch_of_a_trial_imports_next_to_nothing(tmp_path: Path) -> None:
-    command = [sys.executable, "-W", "error", "-c", FIRST_EPOCH, str(tmp_path)]
+@pytest.fixture(scope="module")
+def said(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """What a process of its own has said of itself, line by line."""
+    command = [sys.executable, "-W", "error", "-c", READIED, str(tmp_path_factory.mktemp("readied"))]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
-    assert len(done.stdout.split()) <= 10, done.stdout
+    return done.stdout.splitlines()
+
+
+def test_the_first_epoch_of_a_trial_imports_next_to_nothing(said: list[str]) -> None:
+    assert len(said[0].split()) <= 10, said[0]
+
+
+def test_freed_memory_is_kept_in_a_process_of_our_own_alone(said: list[str]) -> None:
+    assert said[1:] == ["False", "True"]
