@@ -26,6 +26,7 @@ from search.division import (
     needs_measuring,
     share_out,
 )
+from search.files import write_whole
 from search.trainers import Trainers, available_bytes
 
 VERSION = 1  # of how it is measured and kept: another number measures again
@@ -175,12 +176,10 @@ def _read(file: Path) -> tuple[Conditions, Division] | None:
 
 
 def write_division(folder: Path, known: Conditions, division: Division) -> None:
-    """Aside, then renamed: no half of it is ever read. Raises OSError."""
+    """No half of it is ever read. Raises OSError."""
     content = {"conditions": asdict(known), "division": asdict(division)}
-    file = division_file(folder, known)
-    aside = file.with_suffix(".aside")
-    aside.write_text(json.dumps({"content": content, "sha256": _digest(content)}, indent=1) + "\n")
-    aside.replace(file)
+    document = json.dumps({"content": content, "sha256": _digest(content)}, indent=1)
+    write_whole(division_file(folder, known), f"{document}\n".encode())
 
 
 def _digest(content: object) -> str:

@@ -120,11 +120,16 @@ def parse_change(text: str) -> "Document":
         raise CommandLineError(f"--set {text}: {key!r} is no dotted TOML key, as training.epochs") from None
 
 
-def write_text(text: str, file: Path | None) -> None:
+def write_text(text: str, file: Path | None, *, is_new: bool = False) -> None:
+    """Prints the text, or writes it to a file as UTF-8; `is_new`: to one that is not there yet."""
     if file is None:
         sys.stdout.write(text)
         return
+    from search.files import write_new, write_whole
+
     try:
-        file.write_text(text, encoding="utf-8")
+        (write_new if is_new else write_whole)(file, text.encode("utf-8", "backslashreplace"))
+    except FileExistsError:
+        raise CommandLineError(f"{file} is there already: name another file") from None
     except OSError as error:
         raise CommandLineError(f"{file}: cannot be written ({error.strerror}): name another file") from error

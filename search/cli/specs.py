@@ -6,7 +6,6 @@ from typing import Annotated
 import typer
 
 from search.cli.common import (
-    CommandLineError,
     DebugOption,
     JsonOption,
     NameArgument,
@@ -31,9 +30,7 @@ def spec_init(
     set_logging(verbose, debug)
     from search.template import starting_spec
 
-    if file is not None and file.exists():
-        raise CommandLineError(f"{file} is there already: name another file")
-    write_text(starting_spec(), file)
+    write_text(starting_spec(), file, is_new=True)
 
 
 def spec_check(

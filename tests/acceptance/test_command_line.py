@@ -329,6 +329,36 @@ def test_several_studies_are_compared_and_written_to_a_file(tmp_path: Path) -> N
     )
 
 
+def test_an_answer_goes_where_output_says_and_a_spec_takes_the_place_of_nothing(tmp_path: Path) -> None:
+    (tmp_path / "small.toml").write_text(ONE_SPEC)
+    hypersearch(tmp_path, "create", "small.toml")
+    printed = hypersearch(tmp_path, "spec", "show", "small").stdout
+    (tmp_path / "real.toml").touch(0o600)
+    (tmp_path / "link.toml").symlink_to("real.toml")
+    for place in ("link.toml", "/dev/null"):
+        written = hypersearch(tmp_path, "spec", "show", "small", "-o", place)
+        assert (written.returncode, written.stdout, written.stderr) == (0, "", "")
+    assert (tmp_path / "link.toml").is_symlink()
+    assert ((tmp_path / "real.toml").read_text(), (tmp_path / "real.toml").stat().st_mode & 0o777) == (printed, 0o600)
+    with (tmp_path / "log").open("w") as log:
+        print("before", file=log, flush=True)
+        subprocess.run(
+            [sys.executable, "-m", "hypersearch", "spec", "show", "small", "-o", "/dev/stdout"],
+            cwd=tmp_path,
+            stdout=log,
+            check=True,
+        )
+    assert (tmp_path / "log").read_text() == f"before\n{printed}"
+    folder = hypersearch(tmp_path, "spec", "show", "small", "-o", ".")
+    assert (folder.returncode, folder.stderr) == (
+        2,
+        "hypersearch: .: cannot be written (Is a directory): name another file\n",
+    )
+    again = hypersearch(tmp_path, "spec", "init", "small.toml")
+    assert (again.returncode, again.stderr) == (2, "hypersearch: small.toml is there already: name another file\n")
+    assert (tmp_path / "small.toml").read_text() == ONE_SPEC
+
+
 def test_the_doctor_looks_at_every_part_and_makes_nothing(tmp_path: Path, cache: dict[str, str]) -> None:
     before = sorted(tmp_path.rglob("*"))
     well = hypersearch(tmp_path, "doctor", **cache)
