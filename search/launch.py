@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
+from functools import partial
 
 from optuna import logging as optuna_logging
 from optuna.storages import RDBStorage
@@ -10,6 +11,7 @@ from rich.console import Console
 
 from objectives.processor import usable_cores
 from search.analysis.ranking import incumbent
+from search.console import tell
 from search.crew import Crew
 from search.division import Share, needs_measuring
 from search.events import StudyLeft
@@ -183,13 +185,9 @@ def share_of(machine: Machine, workers: int | None, studies: Sequence[JoinedStud
         machine.threads,
         device=machine.device,
         folder=machine.division_root,
-        say=_teller(console),
+        say=partial(tell, console),
         trains=studies is None or any(joined.spec.data.dataset != "synthetic" for joined in studies),
     )
-
-
-def _teller(console: Console) -> Callable[[str], None]:
-    return lambda line: console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
 def _check_machine(machine: Machine) -> None:
@@ -217,7 +215,7 @@ def _work_alone(
     def build(spec: StudySpec) -> Objective:
         # One study was prepared before, and has a view that the terminal belongs to
         with decoding_shown(Console(quiet=True) if quiet or not several else console) as show:
-            return build_objective(spec, machine, show, _teller(Console(quiet=True) if quiet else console))
+            return build_objective(spec, machine, show, partial(tell, Console(quiet=True) if quiet else console))
 
     refused: Exception | None = None
     served = False
@@ -236,7 +234,7 @@ def _work_alone(
     if refused is not None and not served:
         raise refused
     if several and not served and not quiet:
-        console.print("no study is open: there is nothing to do", highlight=False)
+        tell(console, "no study is open: there is nothing to do")
 
 
 def _only(database: Database, joined: JoinedStudy) -> Choose:

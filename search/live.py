@@ -10,6 +10,7 @@ from rich.live import Live
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.text import Text
 
+from search.console import tell
 from search.events import EpochFinished, Event, Running, StudyLeft, TrialFinished, TrialStarted, Waiting
 from search.space import Value, is_on
 
@@ -74,15 +75,12 @@ class PlainView:
             case TrialFinished():
                 if self._tally is not None:
                     self._tally.add(event)
-                self._print(line(event, self._tally))
+                tell(self._console, line(event, self._tally))
             case Waiting(reason) if reason != self._said:
                 self._said = reason
-                self._print(f"waiting: {reason}")
+                tell(self._console, f"waiting: {reason}")
             case StudyLeft(study, error):
-                self._print(f"study {study} is left: {error}")
-
-    def _print(self, text: str) -> None:
-        self._console.print(text, markup=False, highlight=False, soft_wrap=True)
+                tell(self._console, f"study {study} is left: {error}")
 
 
 class LiveView:
@@ -161,7 +159,7 @@ def show_pages(pages: Iterable[Page], console: Console) -> None:
     for page in pages:
         for each in page.lines:
             if each not in said:
-                print(each, file=console.file, flush=True)
+                tell(console, each)
         said = page.lines
 
 

@@ -1,12 +1,12 @@
 """The commands as functions, for notebooks and scripts."""
 
 import os
+import sys
 from pathlib import Path
-
-from rich.console import Console
 
 from search.answers import Comparison, compare_study
 from search.borrowed import borrowed_process
+from search.console import console_on, tell
 from search.document import load_document
 from search.launch import run_study
 from search.settings import Settings
@@ -38,10 +38,10 @@ def run(spec: StudySpec, *, storage: str | None = None, device: str = "auto", th
     """
     settings = Settings.from_environment(os.environ)
     url = storage or settings.storage
-    console = Console(stderr=True)
+    console = console_on(sys.stderr)
 
     def say_that_it_waits() -> None:
-        console.print(WAITS, markup=False, highlight=False, soft_wrap=True)
+        tell(console, WAITS)
 
     with _TURNS.taken(say_that_it_waits), borrowed_process() as work_begins:
         run_study(

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from search.console import tell
 from search.objective import Machine
 from search.spec import StudySpec
 
@@ -49,13 +50,13 @@ def decoding_shown(console: Console) -> Iterator[Callable[[int, int], None]]:
         nonlocal lines
         if done == total:
             bar.live.stop()
-            console.print(f"decoded {total:,} images, once for this machine", highlight=False)
+            tell(console, f"decoded {total:,} images, once for this machine")
         elif console.is_terminal:
             bar.update(task, completed=done, total=total)
             bar.start()
         elif LINES * done // total > lines:
             lines = LINES * done // total
-            console.print(f"decoded {done:,} of {total:,} images", highlight=False)
+            tell(console, f"decoded {done:,} of {total:,} images")
 
     try:
         yield show

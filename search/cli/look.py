@@ -1,5 +1,6 @@
 """Commands that look: list, status, compare, dashboard."""
 
+import sys
 from typing import Annotated
 
 import typer
@@ -52,15 +53,14 @@ def list_command(
 
 
 def _watch_studies(storage: str | None) -> None:
-    from rich.console import Console
-
+    from search.console import console_on
     from search.live import show_pages
     from search.output import list_pages
     from search.signals import signals_as_exceptions
     from search.watch import watch_studies
 
     with signals_as_exceptions(), watched_database_at(storage) as database:
-        show_pages(list_pages(watch_studies(database)), Console())
+        show_pages(list_pages(watch_studies(database)), console_on(sys.stdout))
 
 
 def status(
@@ -87,15 +87,14 @@ def status(
 
 
 def _watch_status(storage: str | None, name: str) -> None:
-    from rich.console import Console
-
+    from search.console import console_on
     from search.live import show_pages
     from search.output import status_pages
     from search.signals import signals_as_exceptions
     from search.watch import watch_status
 
     with signals_as_exceptions(), watched_database_at(storage) as database:
-        show_pages(status_pages(watch_status(database, name)), Console())
+        show_pages(status_pages(watch_status(database, name)), console_on(sys.stdout))
 
 
 def compare(

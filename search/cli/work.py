@@ -1,6 +1,7 @@
 """Commands that work: run, create, worker."""
 
 import os
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -93,9 +94,8 @@ def run(
     request = _request(spec, options, changes)
     url = storage or settings().storage
     count, machine = read_count("--workers", workers), _machine(threads, device, data_root, url, artifact_root)
-    from rich.console import Console
-
     from search.answers import compare_study
+    from search.console import console_on
     from search.launch import Team, run_study
     from search.output import summary_text
     from search.signals import Stopped
@@ -120,7 +120,7 @@ def run(
             request,
             machine,
             host=this_host(),
-            console=Console(stderr=True),
+            console=console_on(sys.stderr),
             quiet=quiet,
             team=None if count == 1 else Team(count, hire),
             on_joined=on_joined,
@@ -183,8 +183,7 @@ def worker(
     set_logging(verbose, debug)
     url = storage or settings().storage
     count, machine = read_count("--processes", processes), _machine(threads, device, data_root, url, artifact_root)
-    from rich.console import Console
-
+    from search.console import console_on
     from search.crew import SUPERVISED, end_with_supervisor
     from search.launch import WorkFailed, serve_studies, share_for_service
     from search.signals import Stopped, signals_as_exceptions
@@ -192,7 +191,7 @@ def worker(
 
     if os.environ.get(SUPERVISED):
         end_with_supervisor()
-    names, console = study or (), Console(stderr=True)
+    names, console = study or (), console_on(sys.stderr)
     try:
         if count != 1:
             share = share_for_service(url, machine, count, names=names, forever=forever, console=console, quiet=quiet)

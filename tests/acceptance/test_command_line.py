@@ -282,7 +282,7 @@ def test_on_a_terminal_the_watch_draws_over_itself_and_gives_the_cursor_back(tmp
     process = subprocess.Popen(
         [sys.executable, "-m", "hypersearch", "status", "small", "--watch"],
         cwd=tmp_path,
-        env=os.environ | {"TERM": "xterm", "COLUMNS": "120"},
+        env=os.environ | {"TERM": "xterm", "COLUMNS": "120", "CI": ""},
         stdin=side,
         stdout=side,
         stderr=subprocess.PIPE,
@@ -300,6 +300,42 @@ def test_on_a_terminal_the_watch_draws_over_itself_and_gives_the_cursor_back(tmp
     assert process.communicate(timeout=60)[1] == "hypersearch: terminated\n"
     assert process.returncode == 143
     assert shown.rindex("\x1b[?25h") > shown.index("\x1b[?25l")  # hidden, shown again
+
+
+def on_a_terminal(folder: Path, *arguments: str, **environment: str) -> tuple[int, str]:
+    """How a command ended whose three streams are a terminal, and what that showed."""
+    terminal, side = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "hypersearch", *arguments],
+        cwd=folder,
+        env=os.environ | {"CI": ""} | environment,
+        stdin=side,
+        stdout=side,
+        stderr=side,
+    )
+    os.close(side)
+    shown = b""
+    with suppress(OSError):  # how Linux says that the other side is closed
+        while more := os.read(terminal, 4096):
+            shown += more
+    os.close(terminal)
+    return process.wait(timeout=60), shown.decode()
+
+
+def test_a_terminal_that_cannot_move_its_cursor_gets_lines_and_a_log_never_gets_control_codes(tmp_path: Path) -> None:
+    (tmp_path / "small.toml").write_text(ONE_SPEC)
+    code, shown = on_a_terminal(tmp_path, "run", "small.toml", TERM="dumb")
+    assert (code, "\x1b" in shown) == (0, False)
+    assert len([line for line in shown.splitlines() if line.startswith("trial ")]) == 4
+    forced = {"FORCE_COLOR": "1", "TTY_COMPATIBLE": "1", "TTY_INTERACTIVE": "1", "TERM": "xterm", "CI": ""}
+    logged = hypersearch(tmp_path, "run", "small.toml", "--study", "logged", **forced)
+    assert (logged.returncode, "\x1b" in logged.stderr) == (0, False)
+    assert len([line for line in logged.stderr.splitlines() if line.startswith("trial ")]) == 4
+    watched = hypersearch(tmp_path, "status", "small", "--watch", **forced)
+    assert (watched.stdout.count("\n"), watched.stdout.partition(";")[0]) == (
+        1,
+        "study small: ended (its budget of trials is used up), 4/4 trials finished (4 complete, 0 pruned), 0 failed",
+    )
 
 
 def test_watch_and_json_are_refused_together(tmp_path: Path) -> None:
