@@ -297,6 +297,8 @@ def _read_data(data: "Table") -> DataConfig:
     if dataset.startswith(IMAGES_PREFIX):
         if dataset == IMAGES_PREFIX:
             data.fault("dataset", dataset, f"name the folder, {IMAGES_PREFIX}FOLDER")
+        elif not _is_utf8(dataset):
+            data.fault("dataset", dataset, "the folder's name is not in UTF-8: rename it, or use a UTF-8 locale")
     elif dataset not in DATASETS:
         data.fault("dataset", dataset, f"{one_of(dataset, DATASETS)}, or {IMAGES_PREFIX}FOLDER")
     is_folder = dataset.startswith(IMAGES_PREFIX)
@@ -321,6 +323,15 @@ def _read_groups(data: "Table") -> str | None:
         data.fault("groups", groups, fault)
         return None
     return groups
+
+
+def _is_utf8(text: str) -> bool:
+    # Arguments of the command line may be any bytes, of which Python makes surrogates.
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _read_bound(constraints: "Table", name: str) -> float | None:

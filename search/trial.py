@@ -363,7 +363,8 @@ OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory") 
 
 
 def _reason(error: Exception) -> str:
-    text = str(error).strip().partition("\n")[0]
+    # No database holds a zero character, or the surrogates that stand for bytes of a path that are not UTF-8.
+    text = str(error).strip().partition("\n")[0].replace("\0", "\\x00").encode(errors="backslashreplace").decode()
     said = f"{type(error).__name__}: {text}" if text else type(error).__name__
     is_memory = isinstance(error, MemoryError) or any(words in text.lower() for words in OUT_OF_MEMORY)
     return f"out of memory: {said}" if is_memory else said

@@ -198,8 +198,11 @@ def parse_url(text: str) -> URL:
         StorageURLError: it is no URL, or of a database or driver that is not supported.
     """
     try:
+        text.encode()
         url = make_url(text)
         name, _, driver = url.drivername.partition("+")
+    except UnicodeEncodeError:
+        raise StorageURLError.not_utf8(text) from None
     except (ArgumentError, ValueError):
         raise StorageURLError.unreadable(text) from None
     name = OTHER_NAMES.get(name, name)

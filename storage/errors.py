@@ -5,13 +5,21 @@ import re
 URL_FORMS = "sqlite:///FILE.db, postgresql://USER@HOST/NAME or mysql://USER@HOST/NAME"
 
 
+def _masked(url: str) -> str:
+    # What stands before an @ may hold a password.
+    return re.sub(r"(//)?[^/]*@", r"\1***@", url)
+
+
 class StorageURLError(Exception):
     """The storage URL itself is wrong."""
 
     @classmethod
     def unreadable(cls, url: str) -> "StorageURLError":
-        masked = re.sub(r"(//)?[^/]*@", r"\1***@", url)  # what stands there may hold a password
-        return cls(f"storage URL {masked!r} cannot be read: write it like {URL_FORMS}")
+        return cls(f"storage URL {_masked(url)!r} cannot be read: write it like {URL_FORMS}")
+
+    @classmethod
+    def not_utf8(cls, url: str) -> "StorageURLError":
+        return cls(f"storage URL {_masked(url)!r} is not in UTF-8: rename the database, or use a UTF-8 locale")
 
     @classmethod
     def unsupported(cls, backend: str) -> "StorageURLError":

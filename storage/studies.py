@@ -99,11 +99,13 @@ def find_study(database: Database, name: str) -> StoredStudy:
         ForeignStudy: a study of plain Optuna has that name.
     """
 
+    # The escape of what no database can hold is the name of no study.
+    wanted = name.encode(errors="backslashreplace").decode()
     # One statement: between two, another process may create it, and it would be found in the second one alone.
     query = (
         select(study, optuna_studies.c.study_name)
         .select_from(optuna_studies.outerjoin(study, optuna_studies.c.study_id == study.c.study_id))
-        .where(optuna_studies.c.study_name == name)
+        .where(optuna_studies.c.study_name == wanted)
     )
 
     def find(repeated: bool) -> StoredStudy:

@@ -2,6 +2,7 @@
 
 import os
 import sys
+from io import TextIOWrapper
 
 import typer
 
@@ -39,6 +40,10 @@ app.add_typer(spec_app, name="spec")
 
 def main() -> None:
     """Runs the command line; an expected failure is one line on standard error and an exit code of the contract."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            # What it cannot encode is escaped.
+            stream.reconfigure(errors="backslashreplace")
     sys.exit(_guarded())
 
 

@@ -77,17 +77,20 @@ def test_a_trial_that_raises_is_failed_with_its_reason_and_uses_up_no_budget(tmp
         calls.append(seed)
         if len(calls) == 2:
             raise MemoryError("not enough of it\nand a second line")
+        if len(calls) == 3:
+            raise FileNotFoundError("/data/caf\udce9\0: not there")
         return curve(hyperparameters, seed, resume, pulse)
 
     _, trials, reason = run(tmp_path, study(3), flaky)
     assert [(trial.state, trial.reason) for trial in trials] == [
         ("complete", None),
         ("failed", "out of memory: MemoryError: not enough of it"),
+        ("failed", "FileNotFoundError: /data/caf\\udce9\\x00: not there"),
         ("complete", None),
         ("complete", None),
     ]
     assert reason == "trials"
-    assert len(set(calls)) == 4  # each trial has a seed of its own
+    assert len(set(calls)) == 5  # each trial has a seed of its own
 
 
 def test_a_target_ends_the_study(tmp_path: Path) -> None:

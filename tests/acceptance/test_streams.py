@@ -1,0 +1,97 @@
+"""Whatever the streams can encode, and whether anybody reads them: the text goes out, and the work is done."""
+
+import io
+import json
+import os
+import subprocess
+import sys
+from contextlib import chdir
+from pathlib import Path
+from unittest.mock import patch
+
+import pytest
+import tomli_w
+
+from search.cli.main import main
+from search.spec import parse_spec
+from search.study import Request, create_or_join
+
+# As bytes of a path that is not UTF-8 come to a program.
+ODD = os.fsdecode(b"caf\xe9")
+
+
+def said(encoding: str, *arguments: str) -> tuple[int, str, str]:
+    """How a command ended whose streams have that encoding, strictly: its code, output and errors."""
+    out, errors = (io.TextIOWrapper(io.BytesIO(), encoding=encoding, write_through=True) for _ in range(2))
+    with (
+        patch.object(sys, "argv", ["hypersearch", *arguments]),
+        patch.object(sys, "stdout", out),
+        patch.object(sys, "stderr", errors),
+        pytest.raises(SystemExit) as ended,
+    ):
+        main()
+    assert isinstance(ended.value.code, int)
+    for stream in (out, errors):
+        stream.seek(0)
+    return ended.value.code, out.read(), errors.read()
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A working folder with a study of a data set whose name no 8-bit encoding of the West holds."""
+    document = {"study": {"name": "korean", "trials": 3}, "data": {"dataset": "images:고양이/café"}}
+    create_or_join(f"sqlite:///{tmp_path}/hypersearch.db", Request(parse_spec(document).to_document(), {}, "test"))
+    return tmp_path
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "cp1252", "cp437", "cp949", "utf-8", "utf-16"])
+def test_what_a_stream_cannot_encode_is_escaped(encoding: str, folder: Path) -> None:
+    with chdir(folder):
+        code, out, _ = said(encoding, "spec", "show", "korean")
+        assert (code, "고양이/café".encode(encoding, "backslashreplace").decode(encoding) in out) == (0, True)
+        code, out, _ = said(encoding, "spec", "show", "korean", "--json")
+        assert (code, json.loads(out)["data"]["dataset"]) == (0, "images:고양이/café")
+        assert said(encoding, "techniques")[0] == 0
+        assert said(encoding, "spec", "show", "korean", "-o", "korean.toml") == (0, "", "")
+        assert 'dataset = "images:고양이/café"' in Path("korean.toml").read_text(encoding="utf-8")
+        Path(f"{ODD}.toml").write_text(tomli_w.dumps({"study": {"name": "odd"}}))
+        code, out, _ = said(encoding, "spec", "check", f"{ODD}.toml")
+        assert (code, out.partition(":")[0]) == (0, "caf\\udce9.toml")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["status", ODD], "study 'caf\\udce9' is not in this storage: 'hypersearch list' shows what there is"),
+        (
+            ["list", "--storage", f"sqlite:///{ODD}.db"],
+            "storage URL 'sqlite:///caf\\udce9.db' is not in UTF-8: rename the database, or use a UTF-8 locale",
+        ),
+        (
+            ["list", "--storage", f"postgresql://me:{ODD}@127.0.0.1:1/x"],
+            "storage URL 'postgresql://***@127.0.0.1:1/x' is not in UTF-8: rename the database, or use a UTF-8 locale",
+        ),
+        (
+            ["run", "--dataset", f"images:{ODD}"],
+            'the command line: data.dataset = "images:caf\\udce9": the folder\'s name is not in UTF-8: rename it, or '
+            "use a UTF-8 locale",
+        ),
+    ],
+)
+def test_an_argument_that_is_not_utf_8_is_one_line(arguments: list[str], message: str, folder: Path) -> None:
+    with chdir(folder):
+        assert said("utf-8", *arguments) == (2, "", f"hypersearch: {message}\n")
+    assert [path.name for path in folder.iterdir() if ".db" not in path.name] == []
+
+
+def test_a_process_without_a_locale_says_all_it_has_to_say(folder: Path) -> None:
+    bare = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    for arguments in (["spec", "show", "korean"], ["techniques"]):
+        result = subprocess.run(
+            [sys.executable, "-m", "hypersearch", *arguments],
+            cwd=folder,
+            env=os.environ | bare,
+            capture_output=True,
+            check=False,
+        )
+        assert (result.returncode, result.stderr, result.stdout.isascii()) == (0, b"", True)
