@@ -8,9 +8,45 @@ import platformdirs
 
 from search.objective import Files, Machine
 from storage.backends import parse_url, sqlite_path
+from storage.errors import ArtifactRootError
+from storage.text import is_one_line
 
 PROCESS = "HYPERSEARCH_PROCESS"  # set by search.crew for the processes that it starts
 DEFAULT_STORAGE = "sqlite:///hypersearch.db"
+
+
+class SettingsError(Exception):
+    """A variable of the environment, or an option that stands for one, says what cannot be used. Exit code 2."""
+
+    @classmethod
+    def empty(cls, name: str) -> "SettingsError":
+        return cls(f"{name} is empty: name a folder, or leave it out")
+
+    @classmethod
+    def unprintable(cls, name: str, text: str) -> "SettingsError":
+        return cls(f"{name} {text!r} holds a control character, or bytes that are no UTF-8: leave them out")
+
+
+def read_folder(name: str, text: str) -> Path:
+    """The folder that an option or variable of that name says; blanks around it are no part of it.
+
+    Raises SettingsError.
+    """
+    text = text.strip()
+    if not text:
+        raise SettingsError.empty(name)
+    if not is_one_line(text):
+        raise SettingsError.unprintable(name, text)
+    return Path(text)
+
+
+def read_artifact_root(name: str, text: str) -> str:
+    """A folder, or the URL of a bucket. Raises SettingsError, and ArtifactRootError for a URL of more than one line."""
+    if "://" not in text:
+        return str(read_folder(name, text))
+    if not is_one_line(text.strip()):
+        raise ArtifactRootError.unreadable()
+    return text.strip()
 
 
 @dataclass(frozen=True)
@@ -28,14 +64,19 @@ class Settings:
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> "Settings":
-        """HYPERSEARCH_STORAGE, _DATA and _ARTIFACTS, else the working folder, the user's cache and data folder."""
+        """HYPERSEARCH_STORAGE, _DATA and _ARTIFACTS, else the working folder, the user's cache and data folder.
+
+        Raises SettingsError, ArtifactRootError.
+        """
+        given = {name: text for name, text in environment.items() if text.strip()}
+        data, artifacts = given.get("HYPERSEARCH_DATA"), given.get("HYPERSEARCH_ARTIFACTS")
         cache = Path(platformdirs.user_cache_dir("hypersearch", appauthor=False))
         return cls(
-            storage=environment.get("HYPERSEARCH_STORAGE") or DEFAULT_STORAGE,
-            data_root=Path(environment.get("HYPERSEARCH_DATA") or cache / "data"),
+            storage=given.get("HYPERSEARCH_STORAGE", DEFAULT_STORAGE),
+            data_root=cache / "data" if data is None else read_folder("HYPERSEARCH_DATA", data),
             cache_root=cache / "decoded",
             division_root=cache / "division",
-            artifact_root=environment.get("HYPERSEARCH_ARTIFACTS") or None,
+            artifact_root=None if artifacts is None else read_artifact_root("HYPERSEARCH_ARTIFACTS", artifacts),
             user_files=Path(platformdirs.user_data_dir("hypersearch", appauthor=False)),
             process=int(environment.get(PROCESS) or 0),
             synthetic_seconds=float(environment.get("HYPERSEARCH_SYNTHETIC_SECONDS") or 0),

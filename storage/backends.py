@@ -1,10 +1,13 @@
 """What each kind of database needs to be safe for many processes: settings of connections, and a lock to set it up."""
 
+import errno
+import re
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Protocol, TypedDict
+from urllib.parse import quote, unquote
 
 from filelock import FileLock, Timeout
 from sqlalchemy import URL, Connection, Engine, create_engine, make_url
@@ -12,6 +15,7 @@ from sqlalchemy.exc import ArgumentError
 from sqlalchemy.pool import NullPool
 
 from storage.errors import NotThereYet, StorageUnavailable, StorageURLError
+from storage.text import is_one_line
 
 CONNECTIONS = 2  # a worker's: one trains and records, one keeps the lease
 CONNECT_TIMEOUT_SECONDS = 5
@@ -42,7 +46,10 @@ class Backend(Protocol):
         """The safe settings; at most `connections` at a time; `create` allows a file to be made."""
 
     def check(self, url: URL, *, create: bool) -> None:
-        """Raises StorageUnavailable where it can be told without connecting that there is nothing to connect to."""
+        """Raises StorageUnavailable where it can be told without connecting that there is nothing to connect to.
+
+        And StorageURLError where the URL names what can never be a database.
+        """
 
     def alone(self, url: URL, engine: Engine) -> AbstractContextManager[None]:
         """A context in which no other process sets this database up."""
@@ -72,10 +79,17 @@ class SQLite:
     def check(self, url: URL, *, create: bool) -> None:
         """The folder must be there, and the file unless it may be made."""
         path = sqlite_path(url)
-        if not path.parent.is_dir():
-            raise StorageUnavailable.no_folder(str(path.parent))
-        if not create and not path.exists():
-            raise NotThereYet.no_file(str(path))
+        try:
+            if path.exists() and not path.is_file():
+                raise StorageURLError.no_file(shown(url), f"{path} is a folder or a device")
+            if not path.parent.is_dir():
+                raise StorageUnavailable.no_folder(str(path.parent), is_there=path.parent.exists())
+            if not create and not path.exists():
+                raise NotThereYet.no_file(str(path))
+        except OSError as error:
+            if error.errno == errno.ENAMETOOLONG:
+                raise StorageURLError.no_file(shown(url), "its name is longer than the system allows") from None
+            raise StorageUnavailable.broken(shown(url), error.strerror or str(error)) from None
 
     @contextmanager
     def alone(self, url: URL, engine: Engine) -> Iterator[None]:
@@ -175,6 +189,8 @@ BACKENDS: dict[str, Backend] = {"sqlite": SQLite(), "postgresql": PostgreSQL(), 
 DRIVERS = {"sqlite": "pysqlite", "postgresql": "psycopg", "mysql": "pymysql"}
 OTHER_NAMES = {"postgres": "postgresql", "mariadb": "mysql"}  # of backends, in URLs that people copy
 ADVISORY_LOCK = 0x68797065  # "hype": any constant that others are unlikely to take
+# In the name of a file: what a URL, or a shell that is given it, would not take as it stands.
+_READ_OTHERWISE = re.compile(r"""[%?\s'"\\`$&;|<>()*!#\[\]{}]""")
 
 
 @contextmanager
@@ -192,29 +208,55 @@ def backend(url: URL) -> Backend:
 
 
 def parse_url(text: str) -> URL:
-    """Reads a storage URL.
+    """Reads a storage URL; blanks around it, as of an environment file with other ends of lines, are no part of it.
 
     Raises:
         StorageURLError: it is no URL, or of a database or driver that is not supported.
     """
+    text = text.strip()
+    if not is_one_line(unquote(text, errors="surrogateescape")):
+        raise StorageURLError.unprintable(text)
     try:
-        text.encode()
         url = make_url(text)
         name, _, driver = url.drivername.partition("+")
-    except UnicodeEncodeError:
-        raise StorageURLError.not_utf8(text) from None
     except (ArgumentError, ValueError):
         raise StorageURLError.unreadable(text) from None
     name = OTHER_NAMES.get(name, name)
     if name not in BACKENDS:
         raise StorageURLError.unsupported(name)
-    if driver not in ("", DRIVERS[name]) or (name == "sqlite" and url.query):
+    if driver not in ("", DRIVERS[name]):
         raise StorageURLError.other_driver(url.drivername, f"{name}+{DRIVERS[name]}" if name != "sqlite" else name)
-    if name == "sqlite" and url.database in (None, "", ":memory:"):
+    if name == "sqlite":
+        _check_file(url, text)
+        return url.set(drivername=name)
+    _check_server(url, text)
+    return url.set(drivername=f"{name}+{DRIVERS[name]}")
+
+
+def _check_file(url: URL, text: str) -> None:
+    """Raises StorageURLError where another file, or none, would be opened than whoever wrote the URL means."""
+    if "?" in text:
+        raise StorageURLError.options_of_a_file(text)
+    if (url.username, url.host, url.port) != (None, None, None):
+        raise StorageURLError.host_of_a_file(text)
+    file = url.database
+    if file in (None, "", ":memory:"):
         raise StorageURLError.in_memory()
-    if name != "sqlite" and not url.database:
+    if file.endswith("/"):
+        raise StorageURLError.no_file(shown(url), "it ends with '/', as a folder")
+    if file.startswith("~") and "/" in file:
+        raise StorageURLError.home(shown(url))
+
+
+def _check_server(url: URL, text: str) -> None:
+    """Raises StorageURLError where a database is missing, or a password may stand where it would be shown."""
+    place = text.partition("@")[2] if url.username is not None else text
+    if "@" in place.partition("?")[0]:
+        raise StorageURLError.at_sign(text)
+    if url.port is not None and not 0 < url.port < 2**16:
+        raise StorageURLError.unreadable(text)
+    if not url.database:
         raise StorageURLError.no_database(shown(url))
-    return url.set(drivername=name if name == "sqlite" else f"{name}+{DRIVERS[name]}")
 
 
 def sqlite_path(url: URL) -> Path:
@@ -223,5 +265,7 @@ def sqlite_path(url: URL) -> Path:
 
 
 def shown(url: URL) -> str:
-    """The URL as a user may see it: without a password, also not one among its options."""
+    """The URL as a user may see it, and may give it again: without a password, also not one among its options."""
+    if url.get_backend_name() == "sqlite":
+        return f"sqlite:///{_READ_OTHERWISE.sub(lambda found: quote(found[0], safe=''), url.database or '')}"
     return url.set(query={}).render_as_string(hide_password=True)

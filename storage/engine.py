@@ -4,17 +4,18 @@ import logging
 import random
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Concatenate, ParamSpec, Self
 
-from sqlalchemy import URL, Engine, create_engine, inspect, text
-from sqlalchemy.exc import DatabaseError, InterfaceError, SQLAlchemyError
+from sqlalchemy import URL, Connection, Engine, create_engine, inspect, text
+from sqlalchemy.exc import ArgumentError, DatabaseError, InterfaceError, SQLAlchemyError
 
 from storage import schema
 from storage.backends import CONNECTIONS, backend, parse_url, shown
-from storage.errors import NotThereYet, StorageUnavailable
+from storage.errors import NotThereYet, StorageUnavailable, StorageURLError
 from storage.transactions import Patience, Result, Transactions, reason
 
 if TYPE_CHECKING:
@@ -131,6 +132,7 @@ def upgrade_database(url: str) -> tuple[str, str]:
     backend(parsed).check(parsed, create=False)
     engine = _engine(parsed, connections=1)
     try:
+        _connect(parsed, engine).close()
         with _ALEMBIC, backend(parsed).alone(parsed, engine):
             before = _revision(parsed, engine)
             _make_tables(parsed, engine)
@@ -142,12 +144,27 @@ def upgrade_database(url: str) -> tuple[str, str]:
 
 
 def _engine(url: URL, connections: int, *, create: bool = False) -> Engine:
-    options = backend(url).engine_options(url, connections, create=create)
     try:
-        return create_engine(url, **options)
+        with _understood(url):
+            return create_engine(url, **backend(url).engine_options(url, connections, create=create))
     except ModuleNotFoundError as error:
         name = url.get_backend_name()
         raise StorageUnavailable.no_driver(name, name) from error
+
+
+@contextmanager
+def _understood(url: URL) -> Iterator[None]:
+    # Inside, a driver meets what the URL says for the first time; each stumbles over options and hosts in its own way.
+    try:
+        yield
+    except (ArgumentError, AttributeError, TypeError, ValueError) as error:
+        raise StorageURLError.not_understood(shown(url), " ".join(str(error).split())) from error
+
+
+def _connect(url: URL, engine: Engine) -> Connection:
+    """The first connection. Raises StorageURLError where its driver does not understand the URL."""
+    with _understood(url):
+        return engine.connect()
 
 
 def _optunas(url: URL, connections: int = CONNECTIONS, *, make_tables: bool = False) -> "RDBStorage":
@@ -207,8 +224,9 @@ def _revision(url: URL, engine: Engine) -> str | None:
 
     Raises:
         StorageUnavailable: the database holds something else under the names of Optuna's tables.
+        StorageURLError: the driver does not understand the URL.
     """
-    with engine.connect() as connection:
+    with _connect(url, engine) as connection:
         inspector = inspect(connection)
         tables = set(inspector.get_table_names())
         if schema.VERSION_TABLE not in tables:

@@ -1,13 +1,13 @@
 """What can go wrong between a worker and the database; each text is one line for the user."""
 
-import re
-
 URL_FORMS = "sqlite:///FILE.db, postgresql://USER@HOST/NAME or mysql://USER@HOST/NAME"
 
 
 def _masked(url: str) -> str:
-    # What stands before an @ may hold a password.
-    return re.sub(r"(//)?[^/]*@", r"\1***@", url)
+    """A URL as it was given, without what may hold a password: all before the last '@', and the options."""
+    before, at, after = url.rpartition("@")
+    start = before.partition("//")[0] + "//" if "//" in before else ""
+    return (f"{start}***@{after}" if at else url).partition("?")[0]
 
 
 class StorageURLError(Exception):
@@ -18,8 +18,19 @@ class StorageURLError(Exception):
         return cls(f"storage URL {_masked(url)!r} cannot be read: write it like {URL_FORMS}")
 
     @classmethod
-    def not_utf8(cls, url: str) -> "StorageURLError":
-        return cls(f"storage URL {_masked(url)!r} is not in UTF-8: rename the database, or use a UTF-8 locale")
+    def unprintable(cls, url: str) -> "StorageURLError":
+        return cls(
+            f"storage URL {_masked(url)!r} holds a control character, or bytes that are no UTF-8, as such or as %XX: "
+            "leave them out"
+        )
+
+    @classmethod
+    def not_understood(cls, url: str, reason: str) -> "StorageURLError":
+        return cls(f"storage {url} is not understood by its driver ({reason}): see its host, port and options")
+
+    @classmethod
+    def at_sign(cls, url: str) -> "StorageURLError":
+        return cls(f"storage URL {_masked(url)!r} has more than one '@': write those of a name or password as %40")
 
     @classmethod
     def unsupported(cls, backend: str) -> "StorageURLError":
@@ -28,6 +39,28 @@ class StorageURLError(Exception):
     @classmethod
     def other_driver(cls, given: str, ours: str) -> "StorageURLError":
         return cls(f"storage {given!r} with its driver or options is not supported: write {ours}://...")
+
+    @classmethod
+    def options_of_a_file(cls, url: str) -> "StorageURLError":
+        return cls(f"storage {url!r} has a '?': a file takes no options, and a '?' in its name is written %3F")
+
+    @classmethod
+    def host_of_a_file(cls, url: str) -> "StorageURLError":
+        return cls(
+            f"storage {_masked(url)!r} names a host, not a file: write sqlite:///FILE.db, with three slashes, "
+            "or four before a path from the root"
+        )
+
+    @classmethod
+    def no_file(cls, url: str, reason: str) -> "StorageURLError":
+        return cls(f"storage {url} is no file ({reason}): name one, as sqlite:///hypersearch.db")
+
+    @classmethod
+    def home(cls, url: str) -> "StorageURLError":
+        return cls(
+            f"storage {url} begins with '~', which is nobody's home in a URL: write the whole path, as "
+            "sqlite:////home/me/hypersearch.db, or ./~ for a folder of that name"
+        )
 
     @classmethod
     def no_database(cls, url: str) -> "StorageURLError":
@@ -44,7 +77,9 @@ class StorageUnavailable(Exception):
     """The database is not reachable, or not usable as it is."""
 
     @classmethod
-    def no_folder(cls, folder: str) -> "StorageUnavailable":
+    def no_folder(cls, folder: str, *, is_there: bool = False) -> "StorageUnavailable":
+        if is_there:
+            return cls(f"{folder}, where the database should lie, is no folder: name another with --storage")
         return cls(f"the folder {folder} of the database does not exist: create it, or name another with --storage")
 
     @classmethod

@@ -38,7 +38,7 @@ ArtifactRootOption = Annotated[
     ),
 ]
 DataRootOption = Annotated[
-    Path | None, typer.Option(metavar="DIR", help="Where data sets lie [HYPERSEARCH_DATA, else the user's cache].")
+    str | None, typer.Option(metavar="DIR", help="Where data sets lie [HYPERSEARCH_DATA, else the user's cache].")
 ]
 OutputOption = Annotated[Path | None, typer.Option("-o", "--output", metavar="FILE", help="Write there instead.")]
 
@@ -69,10 +69,15 @@ def settings() -> "Settings":
     return Settings.from_environment(os.environ)
 
 
+def storage_url(storage: str | None) -> str:
+    """What the option says, be it nothing, else what the environment says."""
+    return settings().storage if storage is None else storage
+
+
 def database_at(storage: str | None) -> "Database":
     from storage.engine import open_database
 
-    return open_database(storage or settings().storage)
+    return open_database(storage_url(storage))
 
 
 def watched_database_at(storage: str | None) -> "Database":
@@ -80,12 +85,20 @@ def watched_database_at(storage: str | None) -> "Database":
     from search.watch import PATIENCE_SECONDS
     from storage.engine import open_database
 
-    return open_database(storage or settings().storage, patience_seconds=PATIENCE_SECONDS)
+    return open_database(storage_url(storage), patience_seconds=PATIENCE_SECONDS)
 
 
 def files_of(storage: str | None, artifact_root: str | None) -> "Files":
-    known = settings()
-    return known.files(storage or known.storage, artifact_root)
+    from search.settings import read_artifact_root
+
+    asked = None if artifact_root is None else read_artifact_root("--artifact-root", artifact_root)
+    return settings().files(storage_url(storage), asked)
+
+
+def data_folder(data_root: str | None) -> Path | None:
+    from search.settings import read_folder
+
+    return None if data_root is None else read_folder("--data-root", data_root)
 
 
 def read_count(option: str, text: str) -> int | None:

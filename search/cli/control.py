@@ -16,7 +16,7 @@ from search.cli.common import (
     files_of,
     say,
     set_logging,
-    settings,
+    storage_url,
 )
 
 
@@ -64,7 +64,7 @@ def stop(
     from search import control
     from storage.hosts import this_host
 
-    held = control.stop(storage or settings().storage, name, this_host())
+    held = control.stop(storage_url(storage), name, this_host())
     say(f"study {name!r} is stopped" + (f"; workers still hold {held} of its trials, for an epoch" if held else ""))
 
 
@@ -104,7 +104,7 @@ def delete(
 
     if not yes:
         raise CommandLineError(f"delete {name}: its trials would be gone for good; say --yes to do it")
-    control.delete(storage or settings().storage, name, files_of(storage, artifact_root))
+    control.delete(storage_url(storage), name, files_of(storage, artifact_root))
     say(f"study {name!r} is deleted")
 
 
@@ -118,5 +118,5 @@ def upgrade(
     set_logging(verbose, debug)
     from storage.engine import upgrade_database
 
-    before, after = upgrade_database(storage or settings().storage)
+    before, after = upgrade_database(storage_url(storage))
     say(f"the database had schema {before} and has {after}")

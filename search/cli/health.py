@@ -10,9 +10,11 @@ from search.cli.common import (
     QuietOption,
     StorageOption,
     VerboseOption,
+    data_folder,
     files_of,
     set_logging,
     settings,
+    storage_url,
 )
 
 
@@ -38,8 +40,8 @@ def doctor(
     except StorageURLError:  # one of the findings
         artifacts = artifact_root
     findings = []
-    roots = (data_root or known.data_root, known.cache_root, known.division_root)
-    for finding in examine(storage or known.storage, *roots, artifacts):
+    roots = (data_folder(data_root) or known.data_root, known.cache_root, known.division_root)
+    for finding in examine(storage_url(storage), *roots, artifacts):
         findings.append(finding)
         if not json:
             print(finding_text(finding), flush=True)  # PyTorch takes seconds to load

@@ -20,7 +20,7 @@ from search.cli.common import (
     refuse_together,
     say,
     set_logging,
-    settings,
+    storage_url,
     watched_database_at,
     write_text,
 )
@@ -153,7 +153,7 @@ def dashboard(
     from storage.backends import parse_url, shown
     from storage.engine import open_database, open_for_work
 
-    url = storage or settings().storage
+    url = storage_url(storage)
     open_database(url).engine.dispose()  # looking creates nothing
     database, rdb = open_for_work(url)
     with database, signals_as_exceptions():

@@ -106,10 +106,11 @@ def _late(error: BaseException) -> int:
     from search.answers import Incomparable
     from search.dashboard import NotLoopback
     from search.launch import WorkFailed
+    from search.settings import SettingsError
     from storage.transactions import reason
 
     match error:
-        case NotLoopback() | Incomparable():
+        case NotLoopback() | Incomparable() | SettingsError():
             return _fail(str(error), 2)
         case WorkFailed():
             return _fail(str(error), 1)

@@ -18,12 +18,14 @@ from search.cli.common import (
     StorageOption,
     VerboseOption,
     change,
+    data_folder,
     files_of,
     parse_change,
     read_count,
     say,
     set_logging,
     settings,
+    storage_url,
 )
 from search.cli.completion import among, study_names
 from search.methods import RULES, SAMPLERS
@@ -92,7 +94,7 @@ def run(
     set_logging(verbose, debug)
     options = _study_options(study, dataset, trials, epochs, timeout, target, metric, seed, sampler, pruner)
     request = _request(spec, options, changes)
-    url = storage or settings().storage
+    url = storage_url(storage)
     count, machine = read_count("--workers", workers), _machine(threads, device, data_root, url, artifact_root)
     from search.answers import compare_study
     from search.console import console_on
@@ -155,7 +157,7 @@ def create(
     from search.study import create_or_join
 
     options = _study_options(study, dataset, trials, epochs, timeout, target, metric, seed, sampler, pruner)
-    joined = create_or_join(storage or settings().storage, _request(spec, options, changes))
+    joined = create_or_join(storage_url(storage), _request(spec, options, changes))
     _tell(joined)
     if joined.stored.state != "ended":
         say(f"study {joined.stored.name!r} is {joined.stored.state}: 'hypersearch worker' works on it")
@@ -181,7 +183,7 @@ def worker(
 ) -> None:
     """Take trials of every open study until nothing is left."""
     set_logging(verbose, debug)
-    url = storage or settings().storage
+    url = storage_url(storage)
     count, machine = read_count("--processes", processes), _machine(threads, device, data_root, url, artifact_root)
     from search.console import console_on
     from search.crew import SUPERVISED, end_with_supervisor
@@ -266,12 +268,15 @@ def _tell(joined: "JoinedStudy") -> None:
         say(f"study {stored.name!r} {stays}: {why_it_stays_ended(stored, joined.spec)}")
 
 
-def _machine(threads: str, device: str, data_root: Path | None, url: str, artifact_root: str | None) -> "Machine":
+def _machine(threads: str, device: str, data_root: str | None, url: str, artifact_root: str | None) -> "Machine":
     from objectives.device_name import check_device_name
 
     check_device_name(device)
     machine = settings().machine(
-        files_of(url, artifact_root), data_root=data_root, device=device, threads=read_count("--threads", threads)
+        files_of(url, artifact_root),
+        data_root=data_folder(data_root),
+        device=device,
+        threads=read_count("--threads", threads),
     )
     return replace(machine, own_process=True)
 
