@@ -6,7 +6,7 @@ from pathlib import Path
 from objectives import published, shipped
 from objectives.errors import DataError
 from objectives.image_folder import image_folder
-from objectives.names import IMAGES_PREFIX
+from objectives.names import IMAGES_PREFIX, folder_of
 from objectives.source import Source
 
 READERS: dict[str, Callable[[Path], Source]] = {
@@ -23,8 +23,8 @@ def find_source(dataset: str, data_root: Path, groups: str | None = None) -> Sou
 
     Raises DataError for a name or a folder that is wrong, DataUnavailable for what can neither be found nor downloaded.
     """
-    if dataset.startswith(IMAGES_PREFIX):
-        return image_folder(Path(dataset.removeprefix(IMAGES_PREFIX)).expanduser(), groups)
+    if (folder := folder_of(dataset)) is not None:
+        return image_folder(folder, groups)
     if dataset not in READERS:
         raise DataError(f'dataset "{dataset}": choose {", ".join(READERS)} or {IMAGES_PREFIX}FOLDER')
     return READERS[dataset](data_root)

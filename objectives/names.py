@@ -1,5 +1,6 @@
 """Names and facts of optimizers, schedulers, augmentations, metrics and data sets; no torch."""
 
+from pathlib import Path
 from typing import Literal
 
 OPTIMIZERS = ("sgd", "adagrad", "rmsprop", "adam", "adamw", "nadam", "radam")
@@ -42,3 +43,22 @@ SUBJECTS: dict[str, Subject] = {
 }
 DATASETS = tuple(SUBJECTS)  # by name; a folder of images is named IMAGES_PREFIX + its path
 IMAGES_PREFIX = "images:"
+
+
+def folder_of(dataset: str) -> Path | None:
+    """The folder that a data set's name is of, with `~` expanded; `None` for a published data set.
+
+    >>> folder_of("images:photos"), folder_of("mnist")
+    (PosixPath('photos'), None)
+    """
+    if not dataset.startswith(IMAGES_PREFIX):
+        return None
+    return expanded(dataset.removeprefix(IMAGES_PREFIX))
+
+
+def expanded(folder: str) -> Path:
+    """With `~` expanded, or as it is where nobody has that home."""
+    try:
+        return Path(folder).expanduser()
+    except RuntimeError:
+        return Path(folder)

@@ -15,6 +15,7 @@ from packaging.requirements import Requirement
 
 from objectives.processor import processor_model, usable_cores
 from search.division import Division
+from search.folders import FolderUnknown, Place
 from search.measured import division_text, known_divisions
 from storage.backends import parse_url, shown, sqlite_path
 from storage.engine import Database, open_database
@@ -31,6 +32,7 @@ from storage.schema import HEAD
 DISTRIBUTION = "hypersearch"
 TRANSACTIONS = 7
 CLOCK_TOLERANCE_SECONDS = 60.0  # leases are by the database's clock; further apart, times of Optuna's tables mislead
+NO_FOLDER = "not known"
 LITTLE_SPACE_BYTES = 1e9  # CIFAR-10 is 0.2 GB, and lies there twice while it is decoded
 
 
@@ -113,7 +115,7 @@ class Finding:
 
 
 def examine(
-    storage_url: str, data_root: Path, cache_root: Path, division_root: Path, artifact_root: str | None
+    storage_url: str, data_root: Place, cache_root: Place, division_root: Place, artifact_root: str | Place | None
 ) -> Iterator[Finding]:
     """Looks at every part, one after another; without an artifact root (it goes by the storage's URL) at all others."""
     yield python_finding()
@@ -124,8 +126,10 @@ def examine(
     yield storage_finding(storage_url)
     yield folder_finding("data folder", data_root)
     yield folder_finding("cache", cache_root)
-    if artifact_root is not None:
+    if isinstance(artifact_root, str):
         yield artifacts_finding(artifact_root)
+    elif artifact_root is not None:
+        yield folder_finding("artifact root", artifact_root)
 
 
 def worst_exit_code(findings: Sequence[Finding]) -> int:
@@ -236,11 +240,13 @@ def accelerator_finding() -> Finding:
     return Finding("accelerators", "; ".join(each) or "none: workers compute on the processor", facts=tuple(found))
 
 
-def division_finding(folder: Path) -> Finding:
+def division_finding(folder: Place) -> Finding:
     """How many threads and workers this machine was measured to train best with; measures nothing."""
     cores = usable_cores()
     if cores == 1:
         return Finding("division", "one core that workers may use: there is nothing to divide")
+    if isinstance(folder, FolderUnknown):
+        return Finding("division", NO_FOLDER, str(folder), 3)
     known = known_divisions(folder, cores)
     if not known:
         return Finding("division", "not measured yet: the first worker that is not told its threads does it")
@@ -294,9 +300,11 @@ def _not_there_yet(storage_url: str) -> Finding:
     return Finding("storage", found)
 
 
-def folder_finding(part: str, folder: Path) -> Finding:
+def folder_finding(part: str, folder: Place) -> Finding:
     """Whether files can be kept there, and which are."""
-    there = next(each for each in (folder, *folder.absolute().parents) if each.exists())
+    if isinstance(folder, FolderUnknown):
+        return Finding(part, NO_FOLDER, str(folder), 3)
+    there = next(each for each in (folder, *folder.absolute().parents) if _exists(each))
     if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
         what = "cannot be written to" if there.is_dir() else "is no folder"
         return Finding(part, f"{there} {what}", f"mend that, or name another {part}", 3)
@@ -309,6 +317,13 @@ def folder_finding(part: str, folder: Path) -> Finding:
     if facts.free_bytes < LITTLE_SPACE_BYTES:
         return Finding(part, found, f"make room, or name another {part}", 3, (facts,))
     return Finding(part, found, facts=(facts,))
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:  # it lies in a folder that this user may not enter, or its name is too long for one
+        return False
 
 
 def artifacts_finding(root: str) -> Finding:

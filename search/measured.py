@@ -27,6 +27,7 @@ from search.division import (
     share_out,
 )
 from search.files import write_whole
+from search.folders import Place, needed
 from search.trainers import Trainers, available_bytes
 
 VERSION = 1  # of how it is measured and kept: another number measures again
@@ -55,19 +56,19 @@ def divide(
     threads: int | None,
     *,
     device: str,
-    folder: Path,
+    folder: Place,
     say: Callable[[str], None],
     trains: bool = True,
 ) -> Share:
     """How many workers, with how many threads each, for what was asked for (`None`: what trains best here).
 
     If that depends on a measurement which `folder` does not hold, it is made, and `say` is told; but not where no
-    network `trains`.
+    network `trains`. Raises FolderUnknown where one would be made.
     """
     cores = usable_cores()
     division = None
     if trains and needs_measuring(workers, threads, cores):
-        division = machine_division(device, cores, folder, say)
+        division = machine_division(device, cores, needed(folder), say)
     return share_out(workers, threads, cores, available_bytes() // WORKER_BYTES, division)
 
 
@@ -150,8 +151,11 @@ def read_division(folder: Path, known: Conditions) -> Division | None:
 
 
 def known_divisions(folder: Path, cores: int) -> list[tuple[Path, Division]]:
-    """Those that hold for this machine, of whichever device, with their files."""
-    found = [(file, _read(file)) for file in sorted(folder.glob("*.json"))]
+    """Those that hold for this machine, of whichever device, with their files; none where nobody may look."""
+    try:
+        found = [(file, _read(file)) for file in sorted(folder.glob("*.json"))]
+    except OSError:
+        return []
     return [
         (file, kept[1])
         for file, kept in found

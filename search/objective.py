@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from objectives.hyperparameters import Hyperparameters
 from objectives.protocol import Pulse, ResumableTraining
+from search.folders import Place, needed
 from search.spec import StudySpec
 from storage.records import EpochRecord
 
@@ -29,9 +30,9 @@ class Files:
 class Machine:
     """How to work on this machine: never part of a study."""
 
-    data_root: Path
-    cache_root: Path
-    division_root: Path
+    data_root: Place
+    cache_root: Place
+    division_root: Place
     files: Files
     device: str = "auto"
     threads: int | None = None  # None: as many as one worker trains best with
@@ -77,7 +78,7 @@ def build_objective(
     if machine.own_process:
         device.keep_freed_memory()
     dataset = data.open_dataset(
-        spec.data, data_root=machine.data_root, cache_root=machine.cache_root, on_progress=on_progress
+        spec.data, data_root=needed(machine.data_root), cache_root=needed(machine.cache_root), on_progress=on_progress
     )
     resident = data.hold(dataset, chosen)
     # After all that may be refused

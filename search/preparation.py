@@ -7,6 +7,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from search.console import tell
+from search.folders import needed
 from search.objective import Machine
 from search.spec import StudySpec
 
@@ -24,7 +25,7 @@ def prepare_data(spec: StudySpec, machine: Machine, console: Console) -> None:
     from objectives.cache import open_searchable
 
     with decoding_shown(console) as show:
-        open_searchable(spec.data, machine.data_root, machine.cache_root, show)
+        open_searchable(spec.data, needed(machine.data_root), needed(machine.cache_root), show)
 
 
 @contextmanager

@@ -4,8 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import platformdirs
-
+from search.folders import Place, below, expanded, needed, user_cache, user_files
 from search.objective import Files, Machine
 from storage.backends import parse_url, sqlite_path
 from storage.errors import ArtifactRootError
@@ -30,18 +29,18 @@ class SettingsError(Exception):
 def read_folder(name: str, text: str) -> Path:
     """The folder that an option or variable of that name says; blanks around it are no part of it.
 
-    Raises SettingsError.
+    Raises SettingsError, and FolderUnknown for the home of nobody.
     """
     text = text.strip()
     if not text:
         raise SettingsError.empty(name)
     if not is_one_line(text):
         raise SettingsError.unprintable(name, text)
-    return Path(text)
+    return expanded(name, text)
 
 
 def read_artifact_root(name: str, text: str) -> str:
-    """A folder, or the URL of a bucket. Raises SettingsError, and ArtifactRootError for a URL of more than one line."""
+    """A folder, or the URL of a bucket. Raises as read_folder does, and ArtifactRootError."""
     if "://" not in text:
         return str(read_folder(name, text))
     if not is_one_line(text.strip()):
@@ -54,11 +53,11 @@ class Settings:
     """Where things are unless an option says otherwise."""
 
     storage: str
-    data_root: Path  # downloaded data sets
-    cache_root: Path  # decoded ones
-    division_root: Path  # what this machine was measured to train best with
+    data_root: Place  # downloaded data sets
+    cache_root: Place  # decoded ones
+    division_root: Place  # what this machine was measured to train best with
     artifact_root: str | None  # a folder or s3://bucket/prefix
-    user_files: Path  # the user's data folder
+    user_files: Place  # the user's data folder
     process: int  # of several that one command started
     synthetic_seconds: float  # that an epoch of the made-up objective takes: for tests of many workers
 
@@ -66,18 +65,18 @@ class Settings:
     def from_environment(cls, environment: Mapping[str, str]) -> "Settings":
         """HYPERSEARCH_STORAGE, _DATA and _ARTIFACTS, else the working folder, the user's cache and data folder.
 
-        Raises SettingsError, ArtifactRootError.
+        Raises SettingsError, ArtifactRootError, and FolderUnknown for the home of nobody.
         """
         given = {name: text for name, text in environment.items() if text.strip()}
         data, artifacts = given.get("HYPERSEARCH_DATA"), given.get("HYPERSEARCH_ARTIFACTS")
-        cache = Path(platformdirs.user_cache_dir("hypersearch", appauthor=False))
+        cache = user_cache()
         return cls(
             storage=given.get("HYPERSEARCH_STORAGE", DEFAULT_STORAGE),
-            data_root=cache / "data" if data is None else read_folder("HYPERSEARCH_DATA", data),
-            cache_root=cache / "decoded",
-            division_root=cache / "division",
+            data_root=below(cache, "data") if data is None else read_folder("HYPERSEARCH_DATA", data),
+            cache_root=below(cache, "decoded"),
+            division_root=below(cache, "division"),
             artifact_root=None if artifacts is None else read_artifact_root("HYPERSEARCH_ARTIFACTS", artifacts),
-            user_files=Path(platformdirs.user_data_dir("hypersearch", appauthor=False)),
+            user_files=user_files(),
             process=int(environment.get(PROCESS) or 0),
             synthetic_seconds=float(environment.get("HYPERSEARCH_SYNTHETIC_SECONDS") or 0),
         )
@@ -87,15 +86,16 @@ class Settings:
 
         A local `artifact_root` that workers of several machines share holds their checkpoints too, so that a trial that
         is taken over goes on from its last one.
+
+        Raises StorageURLError, and FolderUnknown where the user's data folder is needed.
         """
         url = parse_url(storage_url)
-        base = self.user_files
-        if url.get_backend_name() == "sqlite":
-            base = sqlite_path(url).with_suffix(".files")
         asked = artifact_root or self.artifact_root
-        if asked is None:
-            return Files(str(base / "artifacts"), base / "checkpoints")
-        return Files(asked, base / "checkpoints" if "://" in asked else Path(asked) / "checkpoints")
+        if asked is not None and "://" not in asked:
+            return Files(asked, Path(asked) / "checkpoints")
+        is_file = url.get_backend_name() == "sqlite"
+        base = sqlite_path(url).with_suffix(".files") if is_file else needed(self.user_files)
+        return Files(asked or str(base / "artifacts"), base / "checkpoints")
 
     def machine(
         self, files: Files, *, data_root: Path | None = None, device: str = "auto", threads: int | None = None

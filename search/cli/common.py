@@ -61,6 +61,8 @@ def set_logging(verbose: bool, debug: bool) -> None:
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
     for name in ("search", "storage", "objectives"):
         logging.getLogger(name).setLevel(level)
+    # Where it keeps fonts for a user without a home is nothing to act on.
+    logging.getLogger("matplotlib").setLevel(logging.DEBUG if debug else logging.ERROR)
 
 
 def settings() -> "Settings":

@@ -7,6 +7,7 @@ import typer
 
 PROGRAM = "hypersearch"
 ASKS = "_HYPERSEARCH_COMPLETE"  # in the environment where a shell asks; typer makes it from the program's name
+INSTALLS = "--install-completion"  # typer's, which writes below the user's home
 CONNECT_SECONDS = "1"  # somebody waits at the keyboard
 _BREAKS = re.compile("[:=]+")
 

@@ -31,13 +31,16 @@ def doctor(
     set_logging(verbose, debug)
     from search.doctor import examine, worst_exit_code
     from search.doctor_output import doctor_document, finding_text
+    from search.folders import FolderUnknown
     from search.output import to_json
     from storage.errors import StorageURLError
 
     known = settings()
     try:
-        artifacts: str | None = files_of(storage, artifact_root).artifact_root
-    except StorageURLError:  # one of the findings
+        artifacts: str | FolderUnknown | None = files_of(storage, artifact_root).artifact_root
+    except FolderUnknown as error:  # one of the findings, as what follows
+        artifacts = error
+    except StorageURLError:
         artifacts = artifact_root
     findings = []
     roots = (data_folder(data_root) or known.data_root, known.cache_root, known.division_root)

@@ -148,6 +148,7 @@ def dashboard(
     from optuna.storages import get_storage
 
     from search.dashboard import serve
+    from search.folders import FolderUnknown
     from search.signals import signals_as_exceptions
     from storage.artifacts import open_artifact_store
     from storage.backends import parse_url, shown
@@ -158,6 +159,9 @@ def dashboard(
     database, rdb = open_for_work(url)
     with database, signals_as_exceptions():
         seen = shown(parse_url(url))
-        store = open_artifact_store(files_of(storage, artifact_root).artifact_root)
+        try:
+            store = open_artifact_store(files_of(storage, artifact_root).artifact_root)
+        except FolderUnknown:  # no artifact was ever kept there
+            store = None
         ready = lambda address: say(f"looking at {seen} on {address}, until Ctrl-C")  # noqa: E731
         serve(get_storage(rdb), host, port, ready, store)

@@ -116,6 +116,9 @@ def _late(error: BaseException) -> int:
             return _fail(str(error), 1)
         case StorageInternalError() | SQLAlchemyError():
             return _fail(f"the storage failed: {reason(error)}; see that it is reachable, writable and has room", 3)
+        case RuntimeError() | OSError() if completion.INSTALLS in sys.argv:
+            where = "set HOME to a folder that can be written to, or take what --show-completion prints"
+            return _fail(f"{completion.INSTALLS}: {str(error).rstrip('.')}: {where}", 3)
         case OSError():
             return _fail(f"{error.filename or ''}: {error.strerror}".lstrip(": "), 3)
     raise error

@@ -285,9 +285,10 @@ def _crew(
     share: "Share", machine: "Machine", url: str, artifact_root: str | None, *, quiet: bool, forever: bool = False
 ) -> "Crew":
     from search.crew import Crew
+    from search.folders import FolderUnknown
 
-    arguments = ["--device", machine.device, "--data-root", str(machine.data_root)]
-    arguments += ["--threads", str(share.threads)]
+    arguments = ["--device", machine.device, "--threads", str(share.threads)]
+    arguments += [] if isinstance(machine.data_root, FolderUnknown) else ["--data-root", str(machine.data_root)]
     arguments += [] if artifact_root is None else ["--artifact-root", artifact_root]
     arguments += ["--quiet"] * quiet + ["--forever"] * forever
     # In the environment: others on this machine see the arguments of a process, and a URL may hold a password.
