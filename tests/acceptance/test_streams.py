@@ -65,13 +65,13 @@ def test_what_a_stream_cannot_encode_is_escaped(encoding: str, folder: Path) -> 
         (["status", ODD], "study 'caf\\udce9' is not in this storage: 'hypersearch list' shows what there is"),
         (
             ["list", "--storage", f"sqlite:///{ODD}.db"],
-            "storage URL 'sqlite:///caf\\udce9.db' holds a control character, or bytes that are no UTF-8, as such or as "
-            "%XX: leave them out",
+            "storage URL 'sqlite:///caf\\udce9.db' holds a control character, or bytes that are no UTF-8, as such or "
+            "as %XX: leave them out",
         ),
         (
             ["list", "--storage", f"postgresql://me:{ODD}@127.0.0.1:1/x"],
-            "storage URL 'postgresql://***@127.0.0.1:1/x' holds a control character, or bytes that are no UTF-8, as such "
-            "or as %XX: leave them out",
+            "storage URL 'postgresql://***@127.0.0.1:1/x' holds a control character, or bytes that are no UTF-8, as "
+            "such or as %XX: leave them out",
         ),
         (
             ["run", "--dataset", f"images:{ODD}"],
