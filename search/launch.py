@@ -9,11 +9,10 @@ from optuna import logging as optuna_logging
 from optuna.storages import RDBStorage
 from rich.console import Console
 
-from objectives.processor import usable_cores
 from search.analysis.ranking import incumbent
 from search.console import tell
 from search.crew import Crew
-from search.division import Share, needs_measuring
+from search.division import Share
 from search.events import StudyLeft
 from search.live import Tally, View, choose_view, new_tally
 from search.measured import divide
@@ -163,13 +162,13 @@ def share_for_service(
 ) -> Share:
     """With how many workers and threads to serve_studies; measured if a network is, or may yet be, trained.
 
+    What no worker could work with is refused here, once.
+
     Raises:
         StudyNotFound, ForeignStudy: of the names; StorageURLError, DeviceError, ArtifactRootError: bad input.
         StorageUnavailable: out of reach.
     """
     shown = Console(quiet=True) if quiet else console
-    if not needs_measuring(workers, machine.threads, usable_cores()):
-        return share_of(machine, workers, [], shown)
     _check_machine(machine)
     database, _ = open_for_work(storage_url)
     with database, signals_as_exceptions():

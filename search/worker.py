@@ -18,7 +18,7 @@ from search.study import JoinedStudy
 from search.sweep import sweep_checkpoints
 from search.trial import Trial, Workplace
 from storage.artifacts import open_artifact_store
-from storage.engine import Database
+from storage.engine import Database, check_still_ours
 from storage.errors import StudyDeleted
 from storage.hosts import Host, process_start
 from storage.keeper import Keeper
@@ -60,7 +60,8 @@ def work(
 ) -> Generator[Event]:
     """Takes trials of the studies until there are none left. Closing the generator hands the trial back.
 
-    Surplus workers wait until all trials have ended: the last ones may be left by those that hold them.
+    Surplus workers wait until all trials have ended: the last ones may be left by those that hold them. A worker that
+    finds the database upgraded by a newer program takes no more trials. Raises StorageUnavailable.
 
     >>> with closing(work(place, rdb, lambda: [joined], build)) as events:   # doctest: +SKIP
     ...     for event in events: print(event)
@@ -69,6 +70,7 @@ def work(
     wait = FIRST_WAIT_SECONDS
     while True:
         held, waits = None, "no study has anything to do" if forever else None
+        check_still_ours(place.database)
         for joined in loop.servable(choose()):
             try:
                 held = loop.take(joined)

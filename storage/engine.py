@@ -71,6 +71,13 @@ def open_database(url: str, *, patience_seconds: float = LOOKING_SECONDS) -> Dat
     return Database(parsed, _engine(parsed, connections=1), Patience(seconds=patience_seconds))
 
 
+@persistent
+def check_still_ours(database: Database) -> None:
+    """Raises StorageUnavailable where the database was brought to a newer program's version since it was opened."""
+    with database.transactions.read() as connection:
+        _refuse_newer(_read_revision(connection))
+
+
 def open_for_work(
     url: str, *, connections: int = CONNECTIONS, patience: Patience | None = None
 ) -> "tuple[Database, RDBStorage]":
@@ -135,6 +142,7 @@ def upgrade_database(url: str) -> tuple[str, str]:
         _connect(parsed, engine).close()
         with _ALEMBIC, backend(parsed).alone(parsed, engine):
             before = _revision(parsed, engine)
+            _refuse_newer(before)
             _make_tables(parsed, engine)
     except (DatabaseError, InterfaceError) as error:
         raise _unusable(parsed, error) from error
@@ -201,14 +209,23 @@ def _check(url: URL, *, create: bool) -> None:
                 if _revision(url, engine) is None:
                     _make_tables(url, engine)
                 found = _revision(url, engine)
-        if found is not None and found > schema.HEAD:
-            raise StorageUnavailable.newer(found)
+        _refuse_newer(found)
         if found != schema.HEAD:
             raise StorageUnavailable.older("hypersearch's", found or "none", shown(url))
     except (DatabaseError, InterfaceError, OSError) as error:
         raise _unusable(url, error) from error
     finally:
         engine.dispose()
+
+
+def _read_revision(connection: Connection) -> str | None:
+    found: str | None = connection.scalar(text(f"SELECT version_num FROM {schema.VERSION_TABLE}"))
+    return found
+
+
+def _refuse_newer(found: str | None) -> None:
+    if found is not None and found > schema.HEAD:
+        raise StorageUnavailable.newer(found)
 
 
 def _unusable(url: URL, error: BaseException) -> StorageUnavailable:
@@ -241,8 +258,7 @@ def _revision(url: URL, engine: Engine) -> str | None:
             if is_foreign:
                 raise StorageUnavailable.foreign(shown(url))
             return None
-        found: str | None = connection.scalar(text(f"SELECT version_num FROM {schema.VERSION_TABLE}"))
-        return found
+        return _read_revision(connection)
 
 
 def _make_tables(url: URL, engine: Engine) -> None:

@@ -10,31 +10,15 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from alembic.autogenerate import compare_metadata
-from alembic.migration import MigrationContext
 from optuna.storages import RDBStorage
-from sqlalchemy import create_engine, select, text
+from sqlalchemy import select, text
 
 from benchmarks.servers import free_port
 from storage import schema
 from storage.backends import parse_url, shown
 from storage.clock import now_ms
-from storage.engine import open_database, open_for_work, upgrade_database
+from storage.engine import open_database, open_for_work
 from storage.errors import StorageUnavailable, StorageURLError
-
-
-def test_the_migrations_make_the_tables_of_the_schema(shared_url: str) -> None:
-    database, _ = open_for_work(shared_url)
-    ours = {table.name for table in schema.OURS}
-    with database, database.engine.connect() as connection:
-        context = MigrationContext.configure(
-            connection,
-            opts={
-                "include_object": lambda item, name, kind, reflected, other: kind != "table" or name in ours,
-                "compare_type": connection.dialect.name != "mysql",  # Alembic takes its DOUBLE for no FLOAT(53)
-            },
-        )
-        assert compare_metadata(context, schema.metadata) == []
 
 
 def test_the_databases_clock_is_utc_milliseconds_and_goes_on_in_a_transaction(shared_url: str) -> None:
@@ -48,34 +32,6 @@ def test_the_databases_clock_is_utc_milliseconds_and_goes_on_in_a_transaction(sh
     assert second is not None
     assert abs(first - before) < 5000
     assert 150 < second - first < 5000
-
-
-def test_a_database_of_the_first_version_is_upgraded_when_asked_and_not_before(tmp_path: Path) -> None:
-    url = f"sqlite:///{tmp_path}/a.db"
-    old = sorted((Path(__file__).parent / "data").glob("*.sql"))
-    engine = create_engine(url)
-    with engine.connect() as connection:
-        connection.connection.executescript(old[0].read_text())
-    engine.dispose()
-    for open_it in (open_database, open_for_work):
-        with pytest.raises(StorageUnavailable) as older:
-            open_it(url)
-        assert str(older.value) == (
-            "the database has hypersearch's schema 0001, older than this program: stop its workers, back it up, "
-            f"and run 'hypersearch upgrade --storage {url}'"
-        )
-    assert upgrade_database(url) == ("0001", schema.HEAD)
-    with open_database(url) as database, database.transactions.read() as connection:
-        assert connection.execute(select(schema.study.c.uid, schema.study.c.priority)).all() == [("u" * 32, 0)]
-
-
-def test_a_newer_database_is_left_alone(url: str) -> None:
-    database, _ = open_for_work(url)
-    with database, database.engine.begin() as connection:
-        connection.execute(text(f"UPDATE {schema.VERSION_TABLE} SET version_num = '9999'"))
-    for open_it in (open_database, open_for_work):
-        with pytest.raises(StorageUnavailable, match="has schema 9999, newer than this program: pip install -U"):
-            open_it(url)
 
 
 @pytest.mark.parametrize("backend", ["sqlite", "postgresql", "mariadb"])
