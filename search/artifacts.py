@@ -2,14 +2,16 @@
 
 import json
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Literal
 
 from objectives.protocol import ResumableTraining
-from storage.artifacts import ArtifactStore, attributes, put
+from storage.artifacts import ArtifactStore, attributes
 from storage.engine import Database
 from storage.errors import ArtifactsUnavailable
 from storage.leases import Lease
+from storage.owners import Owner
 from storage.records import EpochRecord, read_best, read_epochs
 
 log = logging.getLogger(__name__)
@@ -21,14 +23,24 @@ FilesOf = Callable[[ResumableTraining, Sequence[EpochRecord]], Mapping[str, byte
 class IncumbentArtifacts:
     """The artifacts of a worker's trials, in the store that all workers share.
 
-    >>> leases.finish(held, "complete", value=value,              # doctest: +SKIP
-    ...               system_attributes=artifacts.keep(held, "maximize", value, training, files_of))
+    A store that cannot be written costs trials their artifacts, not their results: it is told once.
+
+    >>> kept = artifacts.keep(held, "maximize", value, training, files_of)     # doctest: +SKIP
+    >>> leases.finish(held, "complete", value=value, system_attributes=kept)   # doctest: +SKIP
+    >>> artifacts.see_to_them()                                                # doctest: +SKIP
     """
 
     def __init__(self, database: Database, store: ArtifactStore) -> None:
         self._database = database
         self._store = store
+        self._owner: Owner | None = None
+        self._named: Mapping[str, bytes] = {}  # files of a trial that is about to name them
         self._warned = False
+
+    def claim(self) -> None:
+        """Lets no other database remove what trials of this one name already."""
+        with self._told_once():
+            self._owned()
 
     def keep(
         self,
@@ -41,7 +53,6 @@ class IncumbentArtifacts:
         """Stores the files if the trial, which is about to be complete, is better than all that are.
 
         Returns the system attributes that make them the trial's, as JSON texts; without files, or a better trial, none.
-        A store that cannot be written costs the trial its artifacts, not its result.
         """
         if files_of is None:
             return {}
@@ -50,11 +61,30 @@ class IncumbentArtifacts:
         sign = 1 if direction == "maximize" else -1
         if best is not None and (sign * best[0], -best[1]) >= (sign * value, -epochs[-1].validation_loss):
             return {}
+        with self._told_once():
+            files = files_of(training, epochs)
+            kept = attributes(self._owned().put(files))
+            self._named = files
+            return {key: json.dumps(value) for key, value in kept.items()}
+        return {}
+
+    def see_to_them(self) -> None:
+        """Once the trial names what was kept: brings back what a deletion elsewhere has removed meanwhile."""
+        named, self._named = self._named, {}
+        if named:
+            with self._told_once():
+                self._owned().put(named)
+
+    def _owned(self) -> Owner:
+        if self._owner is None:
+            self._owner = Owner(self._database, self._store)
+        return self._owner
+
+    @contextmanager
+    def _told_once(self) -> Iterator[None]:
         try:
-            kept = attributes(put(self._store, files_of(training, epochs)))
+            yield
         except ArtifactsUnavailable as error:
             if not self._warned:
                 log.warning("%s; trials go on without artifacts", error)
             self._warned = True
-            return {}
-        return {key: json.dumps(value) for key, value in kept.items()}

@@ -7,8 +7,10 @@ from search.study import JoinedStudy, Request, join_stored
 from search.worker import this_worker
 from storage.artifacts import open_artifact_store
 from storage.engine import Database, open_for_work
+from storage.errors import ArtifactRootError, ArtifactsUnavailable
 from storage.hosts import Host
 from storage.leases import TrialLeases
+from storage.owners import Owner
 from storage.records import read_artifact_ids
 from storage.studies import delete_study, find_study, pause_study, resume_study, stop_study
 
@@ -41,7 +43,7 @@ def stop(storage_url: str, name: str, host: Host) -> int:
 
 
 def delete(storage_url: str, name: str, files: Files) -> None:
-    """Deletes the study with its trials, checkpoints, and artifacts that no other trial has; workers leave it.
+    """Deletes the study with its trials, checkpoints, and artifacts that nobody else has; workers leave it.
 
     Raises:
         StudyNotFound, StudyDeleted: it is not there.
@@ -50,13 +52,19 @@ def delete(storage_url: str, name: str, files: Files) -> None:
     database, rdb = open_for_work(storage_url)
     with database:
         stored = find_study(database, name)
-        with database.transactions.read() as connection:
-            artifacts = read_artifact_ids(connection, stored.study_id)
+        artifacts = read_artifact_ids(database, stored.study_id)
+        owner = _owner(database, files) if artifacts else None
         delete_study(database, rdb, stored)
-        with database.transactions.read() as connection:
-            artifacts -= read_artifact_ids(connection, None)
-    shutil.rmtree(files.checkpoint_root / stored.uid, ignore_errors=True)
-    if artifacts:
-        store = open_artifact_store(files.artifact_root)
-        for artifact_id in artifacts:
-            store.remove(artifact_id)
+        shutil.rmtree(files.checkpoint_root / stored.uid, ignore_errors=True)
+        if isinstance(owner, Owner):
+            owner.release(artifacts)
+        elif owner is not None:
+            raise owner
+
+
+def _owner(database: Database, files: Files) -> Owner | ArtifactRootError | ArtifactsUnavailable:
+    """The database as an owner of its artifacts, or why they are out of reach, which keeps no study from its end."""
+    try:
+        return Owner(database, open_artifact_store(files.artifact_root))
+    except (ArtifactRootError, ArtifactsUnavailable) as error:
+        return error

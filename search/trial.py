@@ -143,7 +143,9 @@ class Trial:
             if measurement is None:
                 value = self._values[max(self._values)]
                 kept = self._place.artifacts.keep(self._held, self._spec.direction, value, training, objective.files_of)
-                yield self._end("complete", value, None, kept)
+                finished = self._end("complete", value, None, kept)
+                self._place.artifacts.see_to_them()
+                yield finished
                 return
             state = self._record(training, measurement)
             value = self._values[measurement.epoch]

@@ -44,6 +44,7 @@ def workplace(
     """What a worker works with; inside, its signs of life are given. Raises ArtifactRootError, ArtifactsUnavailable."""
     sweep_checkpoints(database, files.checkpoint_root, time.time())
     artifacts = IncumbentArtifacts(database, open_artifact_store(files.artifact_root))
+    artifacts.claim()
     leases = TrialLeases(database, rdb, me, times)
     with Keeper(leases) as keeper:
         yield Workplace(database, leases, keeper, files.checkpoint_root, artifacts)

@@ -7,11 +7,11 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path, PurePath
-from typing import BinaryIO, Protocol
+from typing import BinaryIO, Literal, Protocol, TypedDict
 from urllib.parse import parse_qs, urlsplit
 
 from optuna.artifacts import ArtifactMeta, Boto3ArtifactStore, FileSystemArtifactStore
@@ -23,6 +23,9 @@ from storage.errors import ArtifactDamaged, ArtifactRootError, ArtifactsUnavaila
 MIME_TYPES = {".png": "image/png", ".csv": "text/csv"}
 DEFAULT_MIME_TYPE = "application/octet-stream"
 
+ARTIFACT_ID = re.compile(r"[0-9a-f]{64}")  # no other name in a root is an artifact of ours
+_OWNERS = ".owners"  # what is added to an artifact's name for the folder of its marks
+_MARK_ATTEMPTS = 20  # to make a mark's folder and the mark, where others remove the folder in between
 _BUCKET = re.compile(r"[a-zA-Z0-9.\-_]{1,255}")  # as botocore checks it
 # Transient failures are tried again, each after a random wait of at most 1, 2, ... s (botocore's "standard" mode).
 # Writing again is safe: the same content goes to the same key.
@@ -55,14 +58,23 @@ class ArtifactStore(Protocol):
         """Keeps it, whole or not at all; raises ArtifactsUnavailable."""
 
     def remove(self, artifact_id: str) -> None:
-        """Forgets it; raises ArtifactsUnavailable."""
+        """Forgets it; raises ArtifactsUnavailable, or Optuna's ArtifactNotFound."""
+
+    def mark(self, artifact_id: str, owner: str) -> None:
+        """Notes beside it, whether or not it is there, that this owner wants it; raises ArtifactsUnavailable."""
+
+    def unmark(self, artifact_id: str, owner: str) -> None:
+        """Takes that back; raises ArtifactsUnavailable."""
+
+    def owners(self, artifact_id: str) -> frozenset[str]:
+        """Who has marked it; raises ArtifactsUnavailable."""
 
 
 def open_artifact_store(root: str) -> ArtifactStore:
     """The store at `root`: a folder, made by the first write, or s3://bucket/prefix?endpoint_url=http://host:9000.
 
     A bucket's credentials come from where boto3 finds them (environment, ~/.aws, the machine's role), with the rights
-    to get and put objects and to list the bucket. Nothing is asked of a bucket before the first use.
+    to get, put and delete objects and to list the bucket. Nothing is asked of a bucket before the first use.
 
     >>> store = open_artifact_store("hypersearch-artifacts")
     >>> stored = put(store, {"curve.csv": b"epoch,loss"})
@@ -85,11 +97,16 @@ def put(store: ArtifactStore, files: Mapping[str, bytes]) -> tuple[StoredArtifac
     """
     stored = []
     for name, content in files.items():
-        artifact_id = hashlib.sha256(content).hexdigest()
+        artifact_id = id_of(content)
         if not store.holds(artifact_id):
             store.write(artifact_id, io.BytesIO(content))
         stored.append(StoredArtifact(artifact_id, name, MIME_TYPES.get(PurePath(name).suffix, DEFAULT_MIME_TYPE)))
     return tuple(stored)
+
+
+def id_of(content: bytes) -> str:
+    """Under which id a content is kept: its SHA-256, hexadecimal."""
+    return hashlib.sha256(content).hexdigest()
 
 
 def attributes(artifacts: Sequence[StoredArtifact]) -> dict[str, str]:
@@ -114,7 +131,7 @@ def read(store: ArtifactStore, artifact_id: str) -> bytes:
             content = file.read()
     except ArtifactNotFound:
         raise ArtifactsUnavailable(store.root, f"artifact {artifact_id} is not there") from None
-    if hashlib.sha256(content).hexdigest() != artifact_id:
+    if id_of(content) != artifact_id:
         raise ArtifactDamaged(store.root, artifact_id)
     return content
 
@@ -150,6 +167,33 @@ class _Folder(FileSystemArtifactStore):
         with self._reaching():
             super().remove(artifact_id)
 
+    def mark(self, artifact_id: str, owner: str) -> None:
+        marks = self._marks(artifact_id)
+        with self._reaching():
+            for _ in range(_MARK_ATTEMPTS):
+                marks.mkdir(parents=True, exist_ok=True)
+                with suppress(FileNotFoundError):  # another owner has just left, and removed the folder that was empty
+                    (marks / owner).touch()
+                    return
+        raise ArtifactsUnavailable(self.root, f"{marks.name} is removed again and again")
+
+    def unmark(self, artifact_id: str, owner: str) -> None:
+        marks = self._marks(artifact_id)
+        with self._reaching():
+            (marks / owner).unlink(missing_ok=True)
+            with suppress(OSError):  # others' are in it, or it is gone
+                marks.rmdir()
+
+    def owners(self, artifact_id: str) -> frozenset[str]:
+        with self._reaching():
+            try:
+                return frozenset(path.name for path in self._marks(artifact_id).iterdir())
+            except FileNotFoundError:
+                return frozenset()
+
+    def _marks(self, artifact_id: str) -> Path:
+        return Path(self.root) / f"{artifact_id}{_OWNERS}"
+
     @contextmanager
     def _reaching(self) -> Iterator[None]:
         try:
@@ -161,6 +205,22 @@ class _Folder(FileSystemArtifactStore):
 class _S3Client(Protocol):
     # Of boto3's, which has no types, what is called here.
     def head_object(self, *, Bucket: str, Key: str) -> object: ...  # noqa: N803
+    def put_object(self, *, Bucket: str, Key: str, Body: bytes) -> object: ...  # noqa: N803
+    def delete_object(self, *, Bucket: str, Key: str) -> object: ...  # noqa: N803
+    def get_paginator(self, operation_name: Literal["list_objects_v2"], /) -> "_S3Paginator": ...
+
+
+class _S3Paginator(Protocol):
+    def paginate(self, *, Bucket: str, Prefix: str) -> "Iterable[_S3Page]": ...  # noqa: N803
+
+
+class _S3Object(TypedDict):
+    Key: str
+    Size: int
+
+
+class _S3Page(TypedDict, total=False):
+    Contents: list[_S3Object]
 
 
 class _Bucket(Boto3ArtifactStore):
@@ -195,6 +255,23 @@ class _Bucket(Boto3ArtifactStore):
     def remove(self, artifact_id: str) -> None:
         with self._reaching():
             super().remove(self._prefix + artifact_id)
+
+    def mark(self, artifact_id: str, owner: str) -> None:
+        with self._reaching():
+            self._s3.put_object(Bucket=self.bucket, Key=self._marks(artifact_id) + owner, Body=b"")
+
+    def unmark(self, artifact_id: str, owner: str) -> None:
+        with self._reaching():
+            self._s3.delete_object(Bucket=self.bucket, Key=self._marks(artifact_id) + owner)
+
+    def owners(self, artifact_id: str) -> frozenset[str]:
+        marks = self._marks(artifact_id)
+        with self._reaching():
+            pages = self._s3.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=marks)
+            return frozenset(found["Key"].removeprefix(marks) for page in pages for found in page.get("Contents", ()))
+
+    def _marks(self, artifact_id: str) -> str:
+        return f"{self._prefix}{artifact_id}{_OWNERS}/"
 
     @contextmanager
     def _reaching(self) -> Iterator[None]:

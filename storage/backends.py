@@ -1,8 +1,10 @@
 """What each kind of database needs to be safe for many processes: settings of connections, and a lock to set it up."""
 
 import errno
+import os
 import re
 import sqlite3
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -54,6 +56,12 @@ class Backend(Protocol):
     def alone(self, url: URL, engine: Engine) -> AbstractContextManager[None]:
         """A context in which no other process sets this database up."""
 
+    def place(self, url: URL, connection: Connection) -> str:
+        """Where this database is: a copy is elsewhere, the same database under another URL or from another host is not.
+
+        Any user may ask for it. It is ASCII, and names no user and no password.
+        """
+
 
 class SQLite:
     """A file. Transactions that write begin with BEGIN IMMEDIATE (see storage.transactions)."""
@@ -103,6 +111,15 @@ class SQLite:
         except Timeout:
             raise StorageUnavailable.being_set_up(shown(url)) from None
 
+    def place(self, url: URL, connection: Connection) -> str:
+        """The file by its number in its file system, which a file that is moved keeps and none of its copies has."""
+        file = sqlite_path(url).resolve()
+        status = file.stat()
+        # st_dev may be another one after a restart
+        system = status.st_dev if sys.platform == "win32" else os.statvfs(file).f_fsid
+        # Some network file systems have no number; then the path must do.
+        return f"file {status.st_ino} of file system {system or ascii(str(file))}"
+
 
 class PostgreSQL:
     """Over psycopg 3."""
@@ -144,6 +161,21 @@ class PostgreSQL:
             connection.exec_driver_sql(f"SELECT pg_advisory_lock({ADVISORY_LOCK})")
             yield
 
+    def place(self, url: URL, connection: Connection) -> str:
+        """The cluster by the identifier that it was made with, and the database's number in it.
+
+        A copy of all files of a cluster has both; recovered from a backup or promoted, it is on another timeline.
+        """
+        (database,) = connection.exec_driver_sql("SELECT oid FROM pg_database WHERE datname = current_database()").one()
+        asked = "has_function_privilege('pg_control_system()', 'execute')"
+        asked += " AND has_function_privilege('pg_control_checkpoint()', 'execute')"
+        if not connection.exec_driver_sql(f"SELECT {asked}").scalar():
+            return f"database {database} of {url.host!a}:{url.port or ''}"
+        identifier, timeline = connection.exec_driver_sql(
+            "SELECT system_identifier, timeline_id FROM pg_control_system(), pg_control_checkpoint()"
+        ).one()
+        return f"database {database} of cluster {identifier}, timeline {timeline}"
+
 
 class MySQL:
     """MySQL and MariaDB over PyMySQL. Always as mysql+pymysql: under mariadb:// Optuna loses its upsert."""
@@ -183,6 +215,15 @@ class MySQL:
             if connection.exec_driver_sql(taken).scalar() != 1:
                 raise StorageUnavailable.being_set_up(shown(url))
             yield
+
+    def place(self, url: URL, connection: Connection) -> str:
+        """The server by its uuid (MariaDB's, which has none, by host, port and folder), and the database's name."""
+        names = "'server_uuid', 'hostname', 'port', 'datadir'"
+        rows = connection.exec_driver_sql(f"SHOW GLOBAL VARIABLES WHERE Variable_name IN ({names})")
+        found: dict[str, str] = {name.lower(): value for name, value in rows}
+        server = found.get("server_uuid") or f"{found['hostname']}:{found['port']}{found['datadir']}"
+        name = connection.exec_driver_sql("SELECT DATABASE()").scalar()
+        return f"database {name!a} of server {server!a}"
 
 
 BACKENDS: dict[str, Backend] = {"sqlite": SQLite(), "postgresql": PostgreSQL(), "mysql": MySQL()}

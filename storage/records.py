@@ -250,7 +250,8 @@ def read_best(
     return None if found is None else (found.value, found.loss)
 
 
-def read_artifact_ids(connection: Connection, study_id: int | None) -> set[str]:
+@persistent
+def read_artifact_ids(database: Database, study_id: int | None) -> set[str]:
     """The ids of the artifacts of the study's trials; `None`: of all trials."""
     key = optuna_system_attributes.c.key
     query = (
@@ -260,7 +261,21 @@ def read_artifact_ids(connection: Connection, study_id: int | None) -> set[str]:
     )
     if study_id is not None:
         query = query.where(optuna_trials.c.study_id == study_id)
-    return {found.removeprefix(ARTIFACT_PREFIX) for found in connection.scalars(query)}
+    with database.transactions.read() as connection:
+        return {found.removeprefix(ARTIFACT_PREFIX) for found in connection.scalars(query)}
+
+
+@persistent
+def is_artifact_named(database: Database, artifact_id: str) -> bool:
+    """Whether it is an artifact of any trial."""
+    key = optuna_system_attributes.c.key
+    query = (
+        select(optuna_trials.c.trial_id)
+        .join(optuna_system_attributes, optuna_trials.c.trial_id == optuna_system_attributes.c.trial_id)
+        .where(key == f"{ARTIFACT_PREFIX}{artifact_id}")
+    )
+    with database.transactions.read() as connection:
+        return connection.scalar(query.limit(1)) is not None
 
 
 @persistent

@@ -1,6 +1,7 @@
 """The loop of one worker: what each way to end is recorded as, and how trials change hands."""
 
 import math
+import shutil
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -18,9 +19,11 @@ from search.objective import Files, Objective, Train
 from search.study import JoinedStudy, Request, join, stored_spec
 from search.trial import new_trial
 from search.worker import this_worker, work, workplace
+from storage.artifacts import id_of
 from storage.engine import open_for_work
 from storage.hosts import this_host
 from storage.leases import Lease, Outcome, TrialLeases
+from storage.owners import read_uid
 from storage.records import TrialRecord, read_trials
 from storage.schema import lease
 from storage.studies import StudyState, find_study, pause_study, stop_study
@@ -383,3 +386,27 @@ def test_a_new_trial_is_known_without_reading_it(tmp_path: Path) -> None:
         stored = rdb.get_trial(held.trial_id)
     stored.datetime_start = None
     assert new_trial(held) == stored
+
+
+def test_an_artifact_that_a_deletion_elsewhere_removes_while_its_trial_ends_is_brought_back(tmp_path: Path) -> None:
+    model = Path(tmp_path / "artifacts" / id_of(b"weights"))
+    removed: list[Path] = []
+    database, rdb = open_for_work(f"sqlite:///{tmp_path}/a.db")
+    with database:
+        joined = join(database, rdb, Request(study(1), {}, "test"))
+
+        def remove(connection: object, cursor: object, statement: str, *_: object) -> None:
+            if statement.startswith("UPDATE trials SET") and model.exists():
+                model.unlink()
+                shutil.rmtree(f"{model}.owners")
+                removed.append(model)
+
+        event.listen(database.engine, "before_cursor_execute", remove)
+        objective = Objective(curve, "cpu", 1, lambda training, epochs: {"model.safetensors": b"weights"})
+        with workplace(database, rdb, this_worker(this_host(), "-", 0), files_in(tmp_path)) as place:
+            stream = work(place, rdb, lambda: [joined], lambda spec: objective)
+            next(each for each in stream if isinstance(each, TrialFinished))
+            stream.close()
+        assert removed == [model]
+        assert model.read_bytes() == b"weights"
+        assert [mark.name for mark in Path(f"{model}.owners").iterdir()] == [read_uid(database)]

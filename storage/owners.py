@@ -1,0 +1,118 @@
+"""Who owns the artifacts of a root that several databases share: each marks what its trials name, by a uid of its own.
+
+Contents that are equal are one file, whichever database they are of, and no database can be asked about another's
+trials. So a mark stands beside each file for every database that wants it, and only the last one removes the file.
+"""
+
+import io
+import uuid
+from collections.abc import Iterable, Mapping
+
+from optuna.artifacts.exceptions import ArtifactNotFound
+from sqlalchemy import Connection, delete, insert, select
+
+from storage import schema
+from storage.artifacts import ARTIFACT_ID, ArtifactStore, StoredArtifact, id_of, put
+from storage.backends import backend
+from storage.engine import Database
+from storage.records import is_artifact_named, read_artifact_ids
+
+# Stands for all that a database's trials name: with its mark here, a database has marked them one by one in this root.
+ALL = "all"
+
+
+class Owner:
+    """A database as an owner of the artifacts in a store.
+
+    Each step comes before what makes it necessary: a mark before its file, the file before the trial that names it; and
+    whoever has taken something away looks once more whether somebody came to want it meanwhile.
+
+    >>> owner = Owner(database, store)                    # doctest: +SKIP
+    >>> stored = owner.put(files)                         # then a trial names them, then once more:
+    >>> owner.put(files)
+    """
+
+    def __init__(self, database: Database, store: ArtifactStore) -> None:
+        """Marks what the trials name, unless this was done in this root. Raises ArtifactsUnavailable."""
+        self._database = database
+        self._store = store
+        self.uid = read_uid(database)
+        named = _ours(read_artifact_ids(database, None))
+        if named and self.uid not in store.owners(ALL):
+            for artifact_id in named:
+                if store.holds(artifact_id):
+                    store.mark(artifact_id, self.uid)
+            store.mark(ALL, self.uid)
+
+    def put(self, files: Mapping[str, bytes]) -> tuple[StoredArtifact, ...]:
+        """Keeps files (name -> content), marked; a content that is there already is not written again.
+
+        Called again once a trial names them it brings back what was removed in between: by a deletion that had looked
+        before the mark was there or, within this database, before the trial named it.
+
+        Raises:
+            ArtifactsUnavailable: the store cannot be written to; repeating it is safe.
+        """
+        for content in files.values():
+            self._store.mark(id_of(content), self.uid)
+        return put(self._store, files)
+
+    def release(self, artifact_ids: Iterable[str]) -> None:
+        """Gives up those that no trial names any more; what nobody else owns is removed, what nobody marked stays.
+
+        Raises:
+            ArtifactsUnavailable: the store cannot be written to; the rest stays.
+        """
+        for artifact_id in _ours(artifact_ids):
+            owners = self._store.owners(artifact_id)
+            if self.uid not in owners or self._wants(artifact_id):
+                continue
+            if owners == {self.uid}:
+                self._remove(artifact_id)
+            self._store.unmark(artifact_id, self.uid)
+            if self._wants(artifact_id):
+                self._store.mark(artifact_id, self.uid)
+
+    def _remove(self, artifact_id: str) -> None:
+        try:
+            with self._store.open_reader(artifact_id) as file:
+                content = file.read()
+            self._store.remove(artifact_id)
+        except ArtifactNotFound:
+            return
+        if self._store.owners(artifact_id) - {self.uid} or self._wants(artifact_id):
+            self._store.write(artifact_id, io.BytesIO(content))
+
+    def _wants(self, artifact_id: str) -> bool:
+        return is_artifact_named(self._database, artifact_id)
+
+
+def _ours(artifact_ids: Iterable[str]) -> list[str]:
+    # A database may name anything, another program's artifacts or ../../another/file.
+    return sorted(each for each in artifact_ids if ARTIFACT_ID.fullmatch(each))
+
+
+def read_uid(database: Database) -> str:
+    """The uid of this database. One that is not where it took its uid is a copy, and takes a new one."""
+    here = backend(database.url)
+
+    def read(repeated: bool) -> str:
+        with database.transactions.read() as connection:
+            place = here.place(database.url, connection)
+            found = _uid_at(place, connection)
+        if found is not None:
+            return found
+        # Of several workers that find a copy at once, one takes the uid and the others find it.
+        with here.alone(database.url, database.engine), database.transactions.write() as connection:
+            found = _uid_at(place, connection)
+            if found is None:
+                found = uuid.uuid4().hex
+                connection.execute(delete(schema.database))
+                connection.execute(insert(schema.database).values(uid=found, place=place))
+            return found
+
+    return database.transactions.persist(read)
+
+
+def _uid_at(place: str, connection: Connection) -> str | None:
+    return connection.scalar(select(schema.database.c.uid).where(schema.database.c.place == place))
