@@ -27,7 +27,7 @@ from search.methods import (
 )
 from search.space import Value
 from search.spec import StudySpec
-from storage.records import DUE_KEY
+from storage.schema import DUE_KEY
 
 Curve = Mapping[int, float]  # value after each epoch, turned so that higher is better
 

@@ -1,5 +1,6 @@
 """What can go wrong between a worker and the database; each text is one line for the user."""
 
+SHOWN_DIGITS = 12  # of a fingerprint
 URL_FORMS = "sqlite:///FILE.db, postgresql://USER@HOST/NAME or mysql://USER@HOST/NAME"
 
 
@@ -165,6 +166,17 @@ class StudyDeleted(Exception):
 
     def __init__(self, name: str) -> None:
         super().__init__(f"study {name!r} was deleted: nothing more is done for it")
+
+
+class OtherData(Exception):
+    """A study would go on with other data than its trials were trained on."""
+
+    def __init__(self, name: str, has: str, found: str, fingerprint: str) -> None:
+        super().__init__(
+            f"study {name!r} is on other data than {found} (fingerprint {has[:SHOWN_DIGITS]}, not "
+            f"{fingerprint[:SHOWN_DIGITS]}): restore it, say where it lies with --data-map STORED=HERE or --data-root "
+            "DIR, or go on with this by --accept-data"
+        )
 
 
 class LeaseLost(Exception):

@@ -22,6 +22,7 @@ from storage.engine import Database
 from storage.errors import LeaseLost, StudyDeleted
 from storage.hosts import has_died
 from storage.schema import (
+    DUE_KEY,
     attempt,
     epoch,
     intermediate_value_to_stored,
@@ -45,6 +46,7 @@ from storage.studies import (
     move,
     read_state,
 )
+from storage.study_data import DataChange, TrainingData, settle_data
 from storage.transactions import Result, Step
 
 Outcome = Literal["complete", "pruned", "failed"]
@@ -115,6 +117,7 @@ class Lease:
     owner: str
     attempt: int
     is_new: bool = False  # the trial was made for this lease: nothing is recorded of it yet
+    data_change: DataChange | None = None  # what taking the trial has changed of the study's data
 
 
 class NothingToTake(Exception):
@@ -200,13 +203,16 @@ class TrialLeases:
         """From now on the worker computes there."""
         self.worker = replace(self.worker, device=device, threads=threads)
 
-    def acquire(self, stored: StoredStudy, most: int | None = None) -> Lease:
+    def acquire(self, stored: StoredStudy, most: int | None = None, data: TrainingData | None = None) -> Lease:
         """Takes up a trial that its worker handed back or died over, else a new one if the budget has room.
 
         `most`: so many trials can be made at all, failed ones included; after these the study ends as exhausted.
+        `data` is what the worker trains on, which the study's first trial records; a trial that was begun on other data
+        begins anew. Made-up curves have none.
 
         Raises:
             NothingToTake: the study is not open, or all that is left is held by others.
+            OtherData: the study is on other data.
             StudyDeleted: the study is gone.
         """
         if self._waits:
@@ -214,12 +220,12 @@ class TrialLeases:
         taken: Lease | None = None
         while taken is None:
             try:
-                taken = self._transactions.persist(lambda repeated: self._create(stored, most))
+                taken = self._transactions.persist(lambda repeated: self._create(stored, most, data))
             except _NoRoom:
                 self._waits = True
                 raise self._nothing(stored, most) from None
             except _Takeable:
-                taken = self._transactions.persist(lambda repeated: self._take_over(stored, "open"))
+                taken = self._transactions.persist(lambda repeated: self._take_over(stored, "open", data))
         self._waits = False
         return taken
 
@@ -298,8 +304,9 @@ class TrialLeases:
 
         return self._transactions.persist(end)
 
-    def _create(self, stored: StoredStudy, most: int | None) -> Lease:
+    def _create(self, stored: StoredStudy, most: int | None, data: TrainingData | None) -> Lease:
         taken: list[Lease] = []
+        changes: list[DataChange | None] = []
 
         def room_is_left(connection: Connection) -> None:
             row = lock_study(connection, stored)
@@ -311,6 +318,7 @@ class TrialLeases:
                 raise _NoRoom
             if counts.finished + len(leases) >= row.trials or _exhausted(counts, len(leases), most):
                 raise _NoRoom
+            changes.append(settle_data(connection, stored, row, data))
 
         def insert_lease(connection: Connection) -> None:
             # The study's row is locked: the newest trial is the one of this transaction.
@@ -320,9 +328,11 @@ class TrialLeases:
                 .order_by(optuna_trials.c.trial_id.desc())
                 .limit(1)
             ).one()
-            taken.append(Lease(stored, row.trial_id, row.number, self.worker.id, 1, is_new=True))
+            taken.append(
+                Lease(stored, row.trial_id, row.number, self.worker.id, 1, is_new=True, data_change=changes[-1])
+            )
             connection.execute(lease.insert().values(trial_id=row.trial_id, attempt=1, **self._holder()))
-            self._open_attempt(connection, taken[-1])
+            self._open_attempt(connection, taken[-1], None if data is None else data.fingerprint)
             if stored.started_ms is None:
                 connection.execute(
                     update(study)
@@ -352,7 +362,7 @@ class TrialLeases:
             return "its process is gone"
         return "no sign of life" if self.watch.is_silent(row) else None
 
-    def _take_over(self, stored: StoredStudy, state: StudyState) -> Lease | None:
+    def _take_over(self, stored: StoredStudy, state: StudyState, data: TrainingData | None = None) -> Lease | None:
         with self._transactions.write() as connection:
             row = lock_study(connection, stored)
             if row.state != state:
@@ -364,31 +374,46 @@ class TrialLeases:
                     continue
                 if reason == "ours":
                     return Lease(stored, found.trial_id, found.number, self.worker.id, found.attempt)
-                return self._adopt(connection, stored, found, None if found.owner is None else reason)
+                change = settle_data(connection, stored, row, data)
+                return self._adopt(connection, stored, found, None if found.owner is None else reason, data, change)
         return None
 
     def _adopt(
-        self, connection: Connection, stored: StoredStudy, found: Row[tuple[object, ...]], lost: str | None
+        self,
+        connection: Connection,
+        stored: StoredStudy,
+        found: Row[tuple[object, ...]],
+        lost: str | None,
+        data: TrainingData | None,
+        change: DataChange | None,
     ) -> Lease:
         if lost is not None:
             _close_attempt(connection, found, "lost", lost)
             connection.execute(worker.delete().where(worker.c.worker_id == found.owner))  # it beats again if it lives
-        taken = Lease(stored, found.trial_id, found.number, self.worker.id, found.attempt + 1)
+        taken = Lease(stored, found.trial_id, found.number, self.worker.id, found.attempt + 1, data_change=change)
         connection.execute(
             update(lease).where(lease.c.trial_id == found.trial_id).values(**self._holder(), attempt=taken.attempt)
         )
-        self._open_attempt(connection, taken)
+        before = _fingerprint_of(connection, found)
+        if data is not None and data.fingerprint != before:  # what is recorded of the trial is no beginning of it
+            _forget_after(connection, taken, 0)
+            _delete_attributes(connection, taken, [DUE_KEY])
+        # Whoever takes a trial without data trains nothing, and leaves what is recorded as it is.
+        self._open_attempt(connection, taken, before if data is None else data.fingerprint)
         return taken
 
     def times_lost(self, held: Lease) -> int | None:
-        """How many workers have died in this trial, if that is too many for another one to try."""
+        """How many workers have died in this trial, on these data, if that is too many for another one to try."""
         last_recorded = select(func.coalesce(func.max(epoch.c.attempt), 0)).where(epoch.c.trial_id == held.trial_id)
-        lost = select(attempt.c.attempt).where(attempt.c.trial_id == held.trial_id, attempt.c.outcome == "lost")
+        lost = select(attempt.c.attempt, attempt.c.data_fingerprint).where(
+            attempt.c.trial_id == held.trial_id, attempt.c.outcome == "lost"
+        )
 
         def count(repeated: bool) -> tuple[int, int]:
             with self._transactions.read() as connection:
                 recorded = connection.scalar(last_recorded) or 0
-                attempts = connection.scalars(lost).all()
+                fingerprint = _fingerprint_of(connection, held)
+                attempts = [row.attempt for row in connection.execute(lost) if row.data_fingerprint == fingerprint]
             return len(attempts), sum(number > recorded for number in attempts)
 
         in_all, barren = self._transactions.persist(count)
@@ -404,9 +429,7 @@ class TrialLeases:
         def forget(repeated: bool) -> None:
             with self._transactions.write() as connection:
                 self._renew(connection, held)
-                connection.execute(epoch.delete().where(epoch.c.trial_id == held.trial_id, epoch.c.epoch > epochs))
-                reports = optuna_intermediate_values
-                connection.execute(reports.delete().where(reports.c.trial_id == held.trial_id, reports.c.step > epochs))
+                _forget_after(connection, held, epochs)
 
         self._transactions.persist(forget)
 
@@ -651,7 +674,7 @@ class TrialLeases:
             "expires_ms": self._expiry(),
         }
 
-    def _open_attempt(self, connection: Connection, taken: Lease) -> None:
+    def _open_attempt(self, connection: Connection, taken: Lease, data_fingerprint: str | None) -> None:
         connection.execute(
             attempt.insert().values(
                 trial_id=taken.trial_id,
@@ -661,6 +684,7 @@ class TrialLeases:
                 device=self.worker.device,
                 threads=self.worker.threads,
                 started_ms=now_ms(),
+                data_fingerprint=data_fingerprint,
             )
         )
 
@@ -686,6 +710,19 @@ def _close_attempt(
         .where(attempt.c.trial_id == of.trial_id, attempt.c.attempt == of.attempt)
         .values(outcome=outcome, reason=reason, ended_ms=now_ms())
     )
+
+
+def _fingerprint_of(connection: Connection, of: Lease | Row[tuple[object, ...]]) -> str | None:
+    """Of the data that an attempt trained on, where that is known."""
+    query = select(attempt.c.data_fingerprint).where(attempt.c.trial_id == of.trial_id, attempt.c.attempt == of.attempt)
+    found: str | None = connection.scalar(query)
+    return found
+
+
+def _forget_after(connection: Connection, held: Lease, epochs: int) -> None:
+    connection.execute(epoch.delete().where(epoch.c.trial_id == held.trial_id, epoch.c.epoch > epochs))
+    reports = optuna_intermediate_values
+    connection.execute(reports.delete().where(reports.c.trial_id == held.trial_id, reports.c.step > epochs))
 
 
 def _insert_attributes(connection: Connection, held: Lease, texts: Mapping[str, str]) -> None:

@@ -11,6 +11,7 @@ from storage.clock import now_ms
 from storage.engine import Database, persistent
 from storage.hosts import has_died, this_host
 from storage.schema import (
+    DUE_KEY,
     attempt,
     epoch,
     lease,
@@ -26,7 +27,6 @@ from storage.studies import StoredStudy, count_trials, select_studies
 
 ParameterValue = str | int | float | bool | None
 UNFINISHED = ("RUNNING", "WAITING")
-DUE_KEY = "hypersearch:due"  # of the epoch after which a trial was found due to be stopped early
 ARTIFACT_PREFIX = "artifacts:"  # of the keys by which Optuna names a trial's artifacts
 TrialState = Literal["complete", "pruned", "failed", "running"]
 _STATES: dict[str, TrialState] = {
@@ -88,6 +88,7 @@ class TrialRecord:
     started_ms: int | None
     ended_ms: int | None
     due_epoch: int | None = None  # after which the pruner would stop it; an audited trial goes on all the same
+    data_fingerprint: str | None = None  # of the data set that it trained on, where that is known
 
     @property
     def validation_loss(self) -> float | None:
@@ -421,6 +422,7 @@ def read_trials(database: Database, study_id: int) -> list[TrialRecord]:
             started_ms=row.started_ms,
             ended_ms=row.ended_ms,
             due_epoch=due.get(row.trial_id),
+            data_fingerprint=row.data_fingerprint,
         )
         for row in last_attempts.values()
     ]

@@ -20,6 +20,8 @@ from sqlalchemy.dialects import mysql
 HEAD = "0003"  # the newest revision in migrations/versions
 VERSION_TABLE = "hypersearch_version"  # Optuna owns alembic_version
 LONG_TEXT = Text().with_variant(mysql.LONGTEXT(), "mysql", "mariadb")  # MySQL's TEXT ends at 64 KB
+# The key, among a trial's system attributes, of the epoch after which it was found due to be stopped early.
+DUE_KEY = "hypersearch:due"
 
 metadata = MetaData()
 
@@ -124,8 +126,10 @@ study = Table(
     Column("paused_since_ms", BigInteger),
     # Milliseconds in all that do not count: pauses but for the one that lasts, and while the study had ended.
     Column("paused_ms", BigInteger, nullable=False, server_default="0"),
-    # What the study is about; the definition names the data set as the user wrote it. Known from the first trial on.
-    Column("data_folder", LONG_TEXT),  # the absolute folder of images:FOLDER, where the study was created
+    # The absolute folder of images:FOLDER where the study was created, in ASCII (Python's unicode_escape): not every
+    # database holds every name. The definition names the data set as the user wrote it.
+    Column("data_folder", LONG_TEXT),
+    # What the study is about, known from the first trial on; see storage.study_data.
     Column("data_fingerprint", String(64)),  # objectives.source: SHA-256 of what is in the data set
     Column("pixel_scales", LONG_TEXT),  # objectives.pixels: how numbers became 8 bits, by kind of pixel, as JSON
     CheckConstraint("trials >= 1", name="hypersearch_study_trials"),

@@ -64,6 +64,8 @@ class StoredStudy:
     started_ms: int | None
     ended_ms: int | None
     priority: int = 0
+    data_folder: str | None = None  # the absolute folder of images:FOLDER, where the study was created
+    data_fingerprint: str | None = None  # of the data that its trials are trained on; None before the first
 
     @classmethod
     def from_row(cls, row: Row[tuple[object, ...]]) -> "StoredStudy":
@@ -81,7 +83,18 @@ class StoredStudy:
             started_ms=found["started_ms"],
             ended_ms=found["ended_ms"],
             priority=found["priority"],
+            data_folder=None if found["data_folder"] is None else _from_ascii(found["data_folder"]),
+            data_fingerprint=found["data_fingerprint"],
         )
+
+
+def _to_ascii(text: str) -> str:
+    """What every database holds, whatever a folder is called: MySQL's may know Latin letters alone."""
+    return text.encode("unicode_escape").decode("ascii")
+
+
+def _from_ascii(stored: str) -> str:
+    return stored.encode("ascii").decode("unicode_escape")
 
 
 def select_studies() -> "Select[tuple[object, ...]]":
@@ -161,10 +174,11 @@ def create_study(
     budget: Budget,
     priority: int = 0,
     costs: Sequence[str] = (),
+    data_folder: str | None = None,
 ) -> bool:
     """Records a study in Optuna's tables and ours, in one transaction; `False` where one of that name is there.
 
-    `costs` are further objectives, each to be minimized.
+    `costs` are further objectives, each to be minimized; `data_folder` is where its images lie on this machine.
     """
     from optuna.exceptions import DuplicatedStudyError
     from optuna.study import StudyDirection
@@ -183,6 +197,7 @@ def create_study(
                 priority=priority,
                 state="open",
                 created_ms=now_ms(),
+                data_folder=None if data_folder is None else _to_ascii(data_folder),
             )
         )
         # What `optuna.Study.set_metric_names` writes: the dashboard then names the axis.

@@ -31,7 +31,6 @@ from storage.keeper import Keeper
 from storage.leased import LeasedStorage
 from storage.leases import Lease, LeaseTimes, NothingToTake, TrialLeases, Watch, Worker
 from storage.records import (
-    DUE_KEY,
     read_checkpoints,
     read_epoch_seconds,
     read_running,
@@ -39,6 +38,7 @@ from storage.records import (
     read_trials,
     read_workers,
 )
+from storage.schema import DUE_KEY
 from storage.studies import (
     Budget,
     StoredStudy,
