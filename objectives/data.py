@@ -18,6 +18,8 @@ from objectives.errors import DataError, TestSplitError
 from objectives.source import DataFacts, Images, Progress
 from objectives.splits import Positions
 
+MADE_UP = DataFacts("")  # of images that come from no data set
+
 
 @dataclass(frozen=True, eq=False)
 class ImageDataset:
@@ -98,6 +100,7 @@ class ResidentData:
     class_names: tuple[str, ...]
     mean: Tensor  # (C,) float32
     deviation: Tensor  # (C,) float32, 1.0 where a channel is constant
+    facts: DataFacts = MADE_UP
 
 
 def hold(dataset: ImageDataset, device: torch.device) -> ResidentData:
@@ -111,6 +114,7 @@ def hold(dataset: ImageDataset, device: torch.device) -> ResidentData:
         dataset.class_names,
         torch.from_numpy(mean).to(device),
         torch.from_numpy(deviation).to(device),
+        dataset.facts,
     )
 
 

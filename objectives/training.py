@@ -241,10 +241,11 @@ class _State:
 
 
 def _fingerprint(run: Run) -> str:
-    # Of everything that the result depends on but the device; of the data, which may be large, its shape and classes.
+    # Of everything that the result depends on but the device; of the data, which may be large, its shape and classes
+    # beside its own fingerprint, which says nothing of how it was split.
     options = {field.name: getattr(run, field.name) for field in fields(run) if field.name != "data"}
     data = run.data
-    return repr((options, data.train.images.shape, data.validation.images.shape, data.class_names))
+    return repr((options, data.facts, data.train.images.shape, data.validation.images.shape, data.class_names))
 
 
 def _config(run: Run) -> CNNConfig:

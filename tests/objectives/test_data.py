@@ -415,7 +415,7 @@ def dataset_of(images: Pixels, validation: int) -> ImageDataset:
 def test_both_splits_are_held_as_they_are(tmp_path: Path, opened: Opener) -> None:
     dataset = opened(make_folder(tmp_path / "images"))
     data = hold(dataset, torch.device("cpu"))
-    assert data.class_names == ("a", "b")
+    assert (data.class_names, data.facts) == (("a", "b"), dataset.facts)
     for held, name in ((data.train, "train"), (data.validation, "validation")):
         assert (held.images.dtype, held.labels.dtype) == (torch.uint8, torch.int64)
         np.testing.assert_array_equal(held.images.numpy(), dataset.split(name).images)

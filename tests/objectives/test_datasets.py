@@ -47,6 +47,14 @@ def test_an_unknown_data_set_is_refused_with_the_known_ones(tmp_path: Path) -> N
     )
 
 
+def test_the_home_of_nobody_is_no_folder() -> None:
+    with pytest.raises(DataError) as refused:
+        find_source("images:~nobody-of-that-name/photos", Path())
+    assert str(refused.value) == (
+        "~nobody-of-that-name/photos: no such folder; give one that holds a sub-folder of images for each class"
+    )
+
+
 # --- shipped with a package
 
 

@@ -41,7 +41,9 @@ from objectives.hyperparameters import (
     Step,
 )
 from objectives.measurement import Diverged, Measurement
+from objectives.pixels import PixelScale
 from objectives.protocol import ResumableTraining
+from objectives.source import DataFacts
 from objectives.training import Run, train
 
 CLASSES = 4
@@ -682,6 +684,8 @@ OTHER_DATA = {
     "colour": tiny_run(channels=3),
     "classes": replace(tiny_run(), data=replace(tiny_data(), class_names=tuple("abce"))),
     "validation": replace(tiny_run(), data=replace(tiny_data(), validation=easy_images(31, 1, seed=1))),
+    "fingerprint": replace(tiny_run(), data=replace(tiny_data(), facts=DataFacts("0" * 64))),
+    "pixel_scales": replace(tiny_run(), data=replace(tiny_data(), facts=DataFacts("", (PixelScale("I;16", 0, 9),)))),
 }
 
 
