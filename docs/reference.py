@@ -248,8 +248,8 @@ def _space() -> str:
         "## [space]\n\nOne value pins a parameter, a list chooses among values, `{ low, high, log, optional }` is a "
         "range, `false` pins a technique off, `optional = true` lets the search also leave it off. What "
         "off means is off also where it is written out: `dropout = [0.0, 0.25]` searches without and with. "
-        "`weight_decay = false` holds for every optimizer. Defaults are those of mnist-5k. `hypersearch techniques` has "
-        "the formulas and their sources."
+        "`weight_decay = false` holds for every optimizer. Defaults are those of mnist-5k. `hypersearch techniques` "
+        "has the formulas and their sources."
     ]
     rows = [
         (
