@@ -85,7 +85,7 @@ def test_what_a_request_does_not_name_is_as_it_was_stored(url: str) -> None:
 @pytest.mark.parametrize(
     ("named", "differs"),
     [
-        ({"data": {"split_version": 2}}, "data.split_version = 2: study 'older' has 1 there"),
+        ({"data": {"dataset": "images:x", "split_version": 2}}, "data.split_version = 2: study 'older' has 1 there"),
         ({"data": {"dataset": "digits"}}, 'data.dataset = "digits": study \'older\' has "images:x" there'),
         ({"study": {"sampler": {"name": "tpe", "startup_trials": 5}}}, "study.sampler = "),
         ({"study": {"sampler": "gp"}}, "study.sampler = "),
