@@ -72,7 +72,7 @@ def decode_batch(target: Path, start: int, paths: list[Path]) -> list[bytes | No
     images = np.lib.format.open_memmap(target, "r+")
     for path in paths:
         read_header(path)
-    return [read_pixels(path, images[start + row]) for row, path in enumerate(paths)]
+    return [read_pixels(path, images[start + row], {}) for row, path in enumerate(paths)]
 
 
 def by_torchvision(folder: Path) -> None:
