@@ -1,5 +1,6 @@
 """What a network costs to use; no torch."""
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 
@@ -18,6 +19,35 @@ class Costs:
         7652840.0
         """
         return float(asdict(self)[name])
+
+
+def scaled(count: int, width: float) -> int:
+    """How many channels or hidden units there are of so many under the factor `width`."""
+    return max(1, round(width * count))
+
+
+def counted_costs(
+    image: tuple[int, int, int], classes: int, channels: Sequence[int], hidden_units: int, *, normalized: bool
+) -> dict[str, int]:
+    """Parameters and multiply-accumulates of models.cnn.CNN for images (C, H, W), without making it.
+
+    >>> counted_costs((1, 28, 28), 10, (16, 32, 64), 100, normalized=False)
+    {'parameters': 338006, 'macs': 7652840}
+    """
+    inputs, height, width = image
+    parameters = macs = 0
+    for place, outputs in enumerate(channels):
+        kernels = outputs * inputs * 9
+        parameters += kernels + outputs
+        macs += kernels * height * width
+        if place > 0:
+            height, width = max(1, height // 2), max(1, width // 2)
+        inputs = outputs
+    linear = inputs * height * width * hidden_units + hidden_units * classes
+    parameters += linear + hidden_units + classes
+    if normalized:  # a scale and a shift for each channel and hidden unit
+        parameters += 2 * (sum(channels) + hidden_units)
+    return {"parameters": parameters, "macs": macs + linear}
 
 
 def shown_cost(value: float) -> str:

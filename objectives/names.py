@@ -41,6 +41,21 @@ SUBJECTS: dict[str, Subject] = {
     "stl10": "photographs",
     "synthetic": "characters",
 }
+# What is published, (C, H, W) of its images and how many classes: known before it is there.
+SHAPES: dict[str, tuple[tuple[int, int, int], int]] = {
+    "mnist-5k": ((1, 28, 28), 10),
+    "digits": ((1, 8, 8), 10),
+    "mnist": ((1, 28, 28), 10),
+    "fashion-mnist": ((1, 28, 28), 10),
+    "kmnist": ((1, 28, 28), 10),
+    "qmnist": ((1, 28, 28), 10),
+    "emnist": ((1, 28, 28), 47),
+    "usps": ((1, 16, 16), 10),
+    "svhn": ((3, 32, 32), 10),
+    "cifar10": ((3, 32, 32), 10),
+    "cifar100": ((3, 32, 32), 100),
+    "stl10": ((3, 96, 96), 10),
+}
 DATASETS = tuple(SUBJECTS)  # by name; a folder of images is named IMAGES_PREFIX + its path
 IMAGES_PREFIX = "images:"
 

@@ -14,7 +14,7 @@ from models.cnn import CNN, CNNConfig
 from objectives.augmentation import augment
 from objectives.captured import Capture, CapturedStep, EagerStep, Step, capture_of
 from objectives.cost_measurement import measure_costs
-from objectives.costs import Costs
+from objectives.costs import Costs, scaled
 from objectives.data import LabelledImages, ResidentData
 from objectives.device import GlobalRandom, derived_seed, full_float32, generator, sent
 from objectives.errors import CheckpointError
@@ -255,8 +255,8 @@ def _config(run: Run) -> CNNConfig:
         in_channels=channels,
         image_size=(height, width),
         classes=len(run.data.class_names),
-        channels=tuple(max(1, round(factor * count)) for count in run.channels),
-        hidden_units=max(1, round(factor * run.hidden_units)),
+        channels=tuple(scaled(count, factor) for count in run.channels),
+        hidden_units=scaled(run.hidden_units, factor),
         normalization=run.hyperparameters.normalization,
         initializer=run.hyperparameters.initializer,
         dropout=run.hyperparameters.dropout,

@@ -213,7 +213,7 @@ class Table:
         if value is None:
             return default
         if not limits.hold(value):
-            self.fault(name, value, f"must be {limits}")
+            self.fault(name, value, limits.mend(value))
             return default
         return value
 

@@ -53,6 +53,15 @@ class Limits:
         above = value > self.low if self.low_open else value >= self.low
         return above and (value < self.high if self.high_open else value <= self.high)
 
+    def mend(self, value: float) -> str:
+        """What to say of a value that lies outside; a share that was meant in percent is written as one.
+
+        >>> Limits(0.0, 1.0).mend(25)
+        'must be 0 <= value <= 1: write 0.25 for 25 %'
+        """
+        is_percent = self.high == 1 and 2 <= value <= 100 and self.hold(value / 100)
+        return f"must be {self}" + (f": write {value / 100:g} for {value:g} %" if is_percent else "")
+
     def __str__(self) -> str:
         text = f"{self.low:g} {'<' if self.low_open else '<='} value"
         return text if math.isinf(self.high) else f"{text} {'<' if self.high_open else '<='} {self.high:g}"

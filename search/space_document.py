@@ -130,7 +130,7 @@ def _read_number(table: "Table", parameter: Parameter, value: float) -> float:
     elif parameter.kind == "int" and value != int(value):
         table.fault(parameter.name, value, "give a whole number")
     elif not parameter.limits.hold(value):
-        table.fault(parameter.name, value, f"must be {parameter.limits}")
+        table.fault(parameter.name, value, parameter.limits.mend(value))
     else:
         return int(value) if parameter.kind == "int" else float(value)
     return 0.0

@@ -9,6 +9,8 @@ from objectives.names import IMAGES_PREFIX
 from search.document import Document, SpecError, Toml
 from search.space_document import flatten_space
 from search.spec import BUDGET_KEYS, DEFAULT_STUDY, StudySpec, parse_definition, parse_spec
+from search.vain import notices as notices_of
+from search.vain import said_in_vain, target_mend
 from storage.engine import Database, open_database
 from storage.errors import StorageUnavailable, StudyNotFound
 from storage.studies import Budget, StoredStudy, create_study, find_study, raise_budget
@@ -172,6 +174,9 @@ def join_stored(database: Database, stored: StoredStudy, request: Request) -> Jo
     if asked.definition_hash() != here.definition_hash():  # the stored one may be of an older version
         raise _differs(stored.name, here, asked, request.source)
     budget = _raised(stored.budget, asked, request)
+    mend = target_mend(here.metric, budget.target)
+    if mend is not None and budget.target != stored.budget.target:
+        raise SpecError(request.source, [f"study.target = {budget.target:g}: {mend}"])
     notices = []
     if request.document is not None and _differing_budget(request.document, here):
         notices.append(
@@ -182,7 +187,10 @@ def join_stored(database: Database, stored: StoredStudy, request: Request) -> Jo
     if is_raised:
         raise_budget(database, stored, budget, here.most_trials)
         stored = find_study(database, stored.name)
-    return JoinedStudy(stored, stored_spec(stored), tuple(notices), is_raised)
+    spec = stored_spec(stored)
+    if stored.state != "ended":
+        notices += [f"study {stored.name!r}: {line}" for line in (*said_in_vain(spec), *notices_of(spec))]
+    return JoinedStudy(stored, spec, tuple(notices), is_raised)
 
 
 def _differing_budget(document: Document, here: StudySpec) -> bool:

@@ -14,6 +14,7 @@ from search.cli.common import (
     StorageOption,
     VerboseOption,
     database_at,
+    say,
     set_logging,
     write_text,
 )
@@ -46,6 +47,7 @@ def spec_check(
     from search.document import load_document
     from search.live import duration
     from search.spec import parse_spec
+    from search.vain import notices
     from storage.errors import StorageUnavailable
 
     spec = parse_spec(load_document(file), str(file))
@@ -60,6 +62,8 @@ def spec_check(
         f"{file}: study {spec.name}, {spec.planned_trials} trials of {spec.training.epochs} epochs "
         f"(at most {epochs} epochs; fewer where trials are pruned), time: {long}"
     )
+    for notice in notices(spec):
+        say(f"{file}: {notice}")
 
 
 def spec_show(
