@@ -200,3 +200,9 @@ def chunks(count: int, shape: tuple[int, ...]) -> Iterator[slice]:
     """Slices along N, of `count` images (C, H, W), that keep memory small."""
     step = max(1, _CHUNK_BYTES // math.prod(shape))
     return (slice(start, start + step) for start in range(0, count, step))
+
+
+def cached_in(cache_root: Path) -> tuple[str, ...]:
+    """The data sets that are decoded there, with their size where it is not their own; not what is half-made."""
+    found = [path.parent.name.rsplit(".", 2)[:2] for path in cache_root.glob("*/meta.json")]
+    return tuple(sorted(slug if size == "native" else f"{slug} at {size}" for slug, size in found))

@@ -214,3 +214,22 @@ def _arrays(facts: _Published, split: "VisionDataset", classes: int) -> tuple[Im
 
 
 READERS: dict[str, Callable[[Path], Source]] = {facts.name: partial(_find, facts) for facts in _SETS}
+
+
+@dataclass(frozen=True)
+class Present:
+    """A published set of which files are there."""
+
+    name: str
+    folder: str  # its own in the data root; empty where its files lie in the data root itself
+    is_whole: bool
+
+
+def published_in(data_root: Path) -> tuple[Present, ...]:
+    """The sets of which files are below `data_root`, unpacked; nothing is read or downloaded."""
+    found = []
+    for facts in _SETS:
+        there = [(data_root / facts.folder / name).is_file() for name in facts.files]
+        if any(there):
+            found.append(Present(facts.name, facts.folder.partition("/")[0], all(there)))
+    return tuple(found)

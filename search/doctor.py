@@ -9,14 +9,18 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, metadata, requires, version
 from pathlib import Path
 from statistics import median
+from typing import Literal
 
 import psutil
 from packaging.requirements import Requirement
 
+from objectives.cache import cached_in
 from objectives.processor import processor_model, usable_cores
+from objectives.published import published_in
 from search.division import Division
 from search.folders import FolderUnknown, Place
 from search.measured import division_text, known_divisions
+from storage.artifacts import Holdings, open_artifact_store
 from storage.backends import parse_url, shown, sqlite_path
 from storage.engine import Database, open_database
 from storage.errors import (
@@ -92,10 +96,11 @@ class Folder:
     path: str
     is_there: bool
     free_bytes: int
-    holds: tuple[str, ...]
+    holds: tuple[str, ...]  # data sets, decoded data sets, or how many artifacts
 
 
-Facts = Package | Processor | Accelerator | KnownDivision | StorageFacts | Folder
+FolderPart = Literal["data folder", "cache", "artifact root"]
+Facts = Package | Processor | Accelerator | KnownDivision | StorageFacts | Folder | Holdings
 
 
 @dataclass(frozen=True)
@@ -300,23 +305,63 @@ def _not_there_yet(storage_url: str) -> Finding:
     return Finding("storage", found)
 
 
-def folder_finding(part: str, folder: Place) -> Finding:
-    """Whether files can be kept there, and which are."""
+def folder_finding(part: FolderPart, folder: Place) -> Finding:
+    """Whether files can be kept there, and what is."""
     if isinstance(folder, FolderUnknown):
         return Finding(part, NO_FOLDER, str(folder), 3)
     there = next(each for each in (folder, *folder.absolute().parents) if _exists(each))
-    if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
-        what = "cannot be written to" if there.is_dir() else "is no folder"
-        return Finding(part, f"{there} {what}", f"mend that, or name another {part}", 3)
-    folders = folder.iterdir() if there == folder else ()
-    # of a decoded data set the name goes as far as the first dot
-    holds = {each.name.partition(".")[0] for each in folders if each.is_dir() and not each.name.startswith(".")}
-    facts = Folder(str(folder), there == folder, shutil.disk_usage(there).free, tuple(sorted(holds)))
+    if (fault := _fault_of(there)) is not None:
+        return Finding(part, f"{there} {fault}", f"mend that, or name another {part}", 3)
+    holds, counts = CONTENTS[part](folder) if there == folder else ((), ())
+    facts = Folder(str(folder), there == folder, shutil.disk_usage(there).free, holds)
     what = f"holds {', '.join(facts.holds) or 'nothing yet'}" if facts.is_there else "is made when it is needed"
     found = f"{folder} {what}, {_gigabytes(facts.free_bytes)} free"
     if facts.free_bytes < LITTLE_SPACE_BYTES:
-        return Finding(part, found, f"make room, or name another {part}", 3, (facts,))
-    return Finding(part, found, facts=(facts,))
+        return Finding(part, found, f"make room, or name another {part}", 3, (facts, *counts))
+    return Finding(part, found, facts=(facts, *counts))
+
+
+def _fault_of(folder: Path) -> str | None:
+    if not folder.is_dir():
+        return "is no folder"
+    if not os.access(folder, os.W_OK | os.X_OK):
+        return "cannot be written to"
+    return None if os.access(folder, os.R_OK) else "cannot be read"
+
+
+# What a folder holds, for people, and the counts in it.
+Contents = tuple[tuple[str, ...], tuple[Facts, ...]]
+
+
+def _data_sets(folder: Path) -> Contents:
+    """Data sets by their names in a spec, and whatever else has a folder there."""
+    published = published_in(folder)
+    of_published = {each.folder for each in published}
+    others = [each.name for each in folder.iterdir() if each.is_dir() and each.name not in of_published]
+    named = [each.name if each.is_whole else f"{each.name} in part" for each in published]
+    return tuple(sorted(named + [name for name in others if not name.startswith(".")])), ()
+
+
+def _decoded(folder: Path) -> Contents:
+    return cached_in(folder), ()
+
+
+def _artifacts(folder: Path) -> Contents:
+    holdings = open_artifact_store(str(folder)).holdings()
+    return ((_holdings_text(holdings),) if holdings.artifacts else ()), (holdings,)
+
+
+def _holdings_text(holdings: Holdings) -> str:
+    at_least = "" if holdings.is_all else "at least "
+    noun = "artifact" if holdings.artifacts == 1 else "artifacts"
+    return f"{at_least}{holdings.artifacts:,} {noun} ({_size(holdings.size_bytes)})"
+
+
+CONTENTS: dict[FolderPart, Callable[[Path], Contents]] = {
+    "data folder": _data_sets,
+    "cache": _decoded,
+    "artifact root": _artifacts,
+}
 
 
 def _exists(path: Path) -> bool:
@@ -327,19 +372,26 @@ def _exists(path: Path) -> bool:
 
 
 def artifacts_finding(root: str) -> Finding:
-    """Whether the artifacts of incumbents can be kept there; of a bucket, whether it can be read."""
+    """Whether the artifacts of incumbents can be kept there, of a bucket whether it can be read; and how many are."""
     if "://" not in root:
         return folder_finding("artifact root", Path(root))
-    from storage.artifacts import open_artifact_store
-
     try:
         store = open_artifact_store(root)
-        store.holds("0" * 64)
+        holdings = store.holdings()
     except ArtifactRootError as error:
         return Finding("artifact root", "not usable", str(error), 2)
     except ArtifactsUnavailable as error:
         return Finding("artifact root", "not usable", f"{error}: see the bucket, its endpoint and credentials", 3)
-    return Finding("artifact root", f"{store.root} answers")
+    what = _holdings_text(holdings) if holdings.artifacts else "nothing yet"
+    return Finding("artifact root", f"{store.root} answers and holds {what}", facts=(holdings,))
+
+
+def _size(size_bytes: int) -> str:
+    """In the largest unit that is no more than it."""
+    for unit, factor in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if size_bytes >= factor:
+            return f"{size_bytes / factor:.1f} {unit}"
+    return f"{size_bytes} bytes"
 
 
 def _gigabytes(count: float) -> str:

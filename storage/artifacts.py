@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import asdict, dataclass
+from itertools import islice
 from pathlib import Path, PurePath
 from typing import BinaryIO, Literal, Protocol, TypedDict
 from urllib.parse import parse_qs, urlsplit
@@ -30,6 +31,7 @@ _BUCKET = re.compile(r"[a-zA-Z0-9.\-_]{1,255}")  # as botocore checks it
 # Transient failures are tried again, each after a random wait of at most 1, 2, ... s (botocore's "standard" mode).
 # Writing again is safe: the same content goes to the same key.
 _S3_ATTEMPTS = 3
+_S3_PAGES = 10  # of at most 1,000 names, to count what a bucket holds
 _S3_CONNECT_TIMEOUT_SECONDS = 5
 _S3_READ_TIMEOUT_SECONDS = 30
 
@@ -41,6 +43,15 @@ class StoredArtifact:
     artifact_id: str  # SHA-256 of the content, hex
     file_name: str
     mime_type: str
+
+
+@dataclass(frozen=True)
+class Holdings:
+    """How much a store holds: artifacts, neither their marks nor what else lies there."""
+
+    artifacts: int
+    size_bytes: int
+    is_all: bool = True  # else there are more, which were not counted
 
 
 class ArtifactStore(Protocol):
@@ -68,6 +79,9 @@ class ArtifactStore(Protocol):
 
     def owners(self, artifact_id: str) -> frozenset[str]:
         """Who has marked it; raises ArtifactsUnavailable."""
+
+    def holdings(self) -> Holdings:
+        """How much is there, of a bucket as far as a few requests tell; raises ArtifactsUnavailable."""
 
 
 def open_artifact_store(root: str) -> ArtifactStore:
@@ -191,6 +205,13 @@ class _Folder(FileSystemArtifactStore):
             except FileNotFoundError:
                 return frozenset()
 
+    def holdings(self) -> Holdings:
+        with self._reaching():
+            folder = Path(self.root)
+            entries = folder.iterdir() if folder.exists() else ()
+            sizes = [each.stat().st_size for each in entries if ARTIFACT_ID.fullmatch(each.name) and each.is_file()]
+            return Holdings(len(sizes), sum(sizes))
+
     def _marks(self, artifact_id: str) -> Path:
         return Path(self.root) / f"{artifact_id}{_OWNERS}"
 
@@ -211,7 +232,7 @@ class _S3Client(Protocol):
 
 
 class _S3Paginator(Protocol):
-    def paginate(self, *, Bucket: str, Prefix: str) -> "Iterable[_S3Page]": ...  # noqa: N803
+    def paginate(self, *, Bucket: str, Prefix: str, Delimiter: str = "") -> "Iterable[_S3Page]": ...  # noqa: N803
 
 
 class _S3Object(TypedDict):
@@ -269,6 +290,21 @@ class _Bucket(Boto3ArtifactStore):
         with self._reaching():
             pages = self._s3.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=marks)
             return frozenset(found["Key"].removeprefix(marks) for page in pages for found in page.get("Contents", ()))
+
+    def holdings(self) -> Holdings:
+        with self._reaching():
+            # By the delimiter a folder of marks is one entry, however many there are.
+            pages = self._s3.get_paginator("list_objects_v2").paginate(
+                Bucket=self.bucket, Prefix=self._prefix, Delimiter="/"
+            )
+            counted = list(islice(pages, _S3_PAGES + 1))
+            sizes = [
+                found["Size"]
+                for page in counted[:_S3_PAGES]
+                for found in page.get("Contents", ())
+                if ARTIFACT_ID.fullmatch(found["Key"].removeprefix(self._prefix))
+            ]
+            return Holdings(len(sizes), sum(sizes), is_all=len(counted) <= _S3_PAGES)
 
     def _marks(self, artifact_id: str) -> str:
         return f"{self._prefix}{artifact_id}{_OWNERS}/"

@@ -24,6 +24,7 @@ from search.doctor import (
 from search.doctor_output import doctor_document, finding_text
 from search.output import to_json
 from storage import schema
+from storage.artifacts import Holdings, open_artifact_store, put
 from storage.engine import open_for_work
 
 
@@ -101,6 +102,64 @@ def test_a_folder_is_looked_into_and_not_made(tmp_path: Path) -> None:
     assert finding_text(wrong) == f"wrong  cache: {tmp_path}/file is no folder: mend that, or name another cache"
     assert wrong.exit_code == 3
     assert sorted(path.name for path in tmp_path.iterdir()) == ["data", "file"]
+
+
+def test_an_artifact_root_holds_its_artifacts_and_neither_marks_nor_checkpoints_are_counted(tmp_path: Path) -> None:
+    root = tmp_path / "artifacts"
+    store = open_artifact_store(str(root))
+    for files in ({}, {"model": b"m" * 1500, "curve": b"c"}):
+        for artifact in put(store, files):
+            store.mark(artifact.artifact_id, "a" * 32)
+        (root / "checkpoints" / ("s" * 32)).mkdir(parents=True, exist_ok=True)
+        (root / "letter.txt").write_text("to a friend")
+        found = artifacts_finding(str(root))
+        assert found.is_good
+        what, holdings = ("2 artifacts (1.5 kB)", Holdings(2, 1501)) if files else ("nothing yet", Holdings(0, 0))
+        assert found.found.startswith(f"{root} holds {what}, ")
+        assert found.facts[1:] == (holdings,)
+
+
+def test_a_bucket_holds_its_artifacts(bucket: str) -> None:
+    store = open_artifact_store(bucket)
+    assert artifacts_finding(bucket) == Finding(
+        "artifact root", f"{store.root} answers and holds nothing yet", facts=(Holdings(0, 0),)
+    )
+    for artifact in put(store, {"model": b"weights", "curve": b"c"}):
+        for owner in ("a" * 32, "b" * 32):
+            store.mark(artifact.artifact_id, owner)
+    put(open_artifact_store(bucket.replace("/search?", "/search/deeper?")), {"model": b"another's"})
+    assert artifacts_finding(bucket) == Finding(
+        "artifact root", f"{store.root} answers and holds 2 artifacts (8 bytes)", facts=(Holdings(2, 8),)
+    )
+
+
+def test_a_data_folder_holds_data_sets_whether_they_are_folders_or_files(tmp_path: Path) -> None:
+    for file in (
+        "usps.bz2",
+        "usps.t.bz2",
+        "train_32x32.mat",
+        "cifar-100-python/train",
+        "cifar-100-python/test",
+        "cifar-100-python/meta",
+        "MNIST/raw/train-images-idx3-ubyte",
+        "birds/train/robin/1.png",
+        ".svhn.download/test_32x32.mat",
+        "notes.txt",
+    ):
+        (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / file).touch()
+    found = folder_finding("data folder", tmp_path)
+    assert found.found.startswith(f"{tmp_path} holds birds, cifar100, mnist in part, svhn in part, usps, ")
+
+
+def test_a_cache_holds_what_is_decoded(tmp_path: Path) -> None:
+    for name in ("digits.native.0123456789abcdef", "my.birds-1f.28px.0123456789abcdef"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "meta.json").touch()
+    (tmp_path / "digits.native.aside").mkdir()
+    (tmp_path / "digits.native.lock").touch()
+    found = folder_finding("cache", tmp_path)
+    assert found.found.startswith(f"{tmp_path} holds digits, my.birds-1f at 28px, ")
 
 
 def test_an_artifact_root_that_cannot_be_used_has_its_mend(s3_parts: None) -> None:
