@@ -216,7 +216,7 @@ def damage(slot: Slot) -> None:
     lines = read_journal(path) if (path := numbered(slot.job, slot.lives - 1).journal).exists() else []
     if not lines or lines[-1]["what"] != "started":
         return
-    for saved in slot.job.checkpoint_root.glob(f"*/{lines[-1]['number']}/{lines[-1]['attempt']}-*.ckpt"):
+    for saved in slot.job.checkpoint_root.glob(f"*/*/{lines[-1]['number']}/{lines[-1]['attempt']}-*.ckpt"):
         content = bytearray(saved.read_bytes())
         content[-2] ^= 1  # ..."epoch": 5}
         saved.write_bytes(content)

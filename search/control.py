@@ -4,6 +4,7 @@ import shutil
 
 from search.objective import Files
 from search.study import JoinedStudy, Request, join_stored
+from search.sweep import own_checkpoints
 from search.worker import this_worker
 from storage.artifacts import open_artifact_store
 from storage.engine import Database, open_for_work
@@ -54,8 +55,9 @@ def delete(storage_url: str, name: str, files: Files) -> None:
         stored = find_study(database, name)
         artifacts = read_artifact_ids(database, stored.study_id)
         owner = _owner(database, files) if artifacts else None
+        checkpoints = own_checkpoints(database, files.checkpoint_root)
         delete_study(database, rdb, stored)
-        shutil.rmtree(files.checkpoint_root / stored.uid, ignore_errors=True)
+        shutil.rmtree(checkpoints / stored.uid, ignore_errors=True)
         if isinstance(owner, Owner):
             owner.release(artifacts)
         elif owner is not None:

@@ -23,7 +23,7 @@ class Files:
     """Where the files of a storage's studies lie."""
 
     artifact_root: str  # a folder or s3://bucket/prefix
-    checkpoint_root: Path
+    checkpoint_root: Path  # may be shared by databases: each has a folder of its own there
 
 
 @dataclass(frozen=True)

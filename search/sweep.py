@@ -1,34 +1,48 @@
-"""Removes checkpoints that nobody will read: of trials that have ended elsewhere, and of studies long gone."""
+"""Each database's own folder of checkpoints, and what is removed there: what nobody will read."""
 
 import shutil
 from contextlib import suppress
 from pathlib import Path
 
 from storage.engine import Database
+from storage.owners import read_uid
 from storage.records import read_unfinished
 
-# A folder may be shared by several databases: what this one does not know may be another one's.
-FORGOTTEN_SECONDS = 30 * 24 * 3600.0
+
+def own_checkpoints(database: Database, root: Path) -> Path:
+    """The folder of this database below one that several may share: a copy has the same studies under the same uids.
+
+    What the release before left in `root` itself of studies that are in this database comes along.
+    """
+    ours = root / read_uid(database)
+    if there := _folders(root):
+        known = read_unfinished(database)
+        for study in there:
+            if study.name in known:
+                with suppress(OSError):  # another worker has just moved it, or the folder cannot be written to
+                    ours.mkdir(exist_ok=True)
+                    study.rename(ours / study.name)
+    return ours
 
 
-def sweep_checkpoints(database: Database, root: Path, now: float) -> None:
-    """Removes folders of trials that are no longer running, and of unknown studies untouched for 30 days.
+def sweep_checkpoints(database: Database, ours: Path) -> None:
+    """Removes what is in the database's own folder of trials that are no longer running and of studies that are gone.
 
-    `now` is in seconds since 1970, as files have it. What cannot be removed stays.
+    What cannot be removed stays.
     """
     # First what is there, then what is needed: a trial that starts in between has no folder yet.
-    studies = _folders(root)
+    studies = _folders(ours)
     trials = [trial for study in studies for trial in _folders(study) if trial.name.isdecimal()]
     unfinished = read_unfinished(database)
     for trial in trials:
-        if trial.parent.name in unfinished and int(trial.name) not in unfinished[trial.parent.name]:
+        if int(trial.name) not in unfinished.get(trial.parent.name, set()):
             shutil.rmtree(trial, ignore_errors=True)
     for study in studies:
-        with suppress(OSError):  # another worker sweeps too, or something else is in it
-            if study.name not in unfinished and now - study.stat().st_mtime > FORGOTTEN_SECONDS:
-                shutil.rmtree(study, ignore_errors=True)
-            if not unfinished.get(study.name, {0}):
+        if not unfinished.get(study.name):
+            with suppress(OSError):  # another worker sweeps too, or something else is in it
                 study.rmdir()
+    with suppress(OSError):
+        ours.rmdir()
 
 
 def _folders(folder: Path) -> list[Path]:

@@ -43,7 +43,7 @@ class Workplace:
     database: Database
     leases: TrialLeases
     keeper: Keeper
-    checkpoint_root: Path
+    checkpoint_root: Path  # of this database alone
     artifacts: IncumbentArtifacts
     monotonic: Callable[[], float] = time.monotonic
 
@@ -196,7 +196,7 @@ class Trial:
         for last in reversed(recorded):
             content = None
             if last.name is not None and last.sha256 is not None:
-                content = self._checkpoints.load(last.name, last.sha256)
+                content = self._load_checkpoint(last.name, last.sha256)
             if content is None:
                 continue
             with suppress(CheckpointError):
@@ -207,6 +207,15 @@ class Trial:
         if recorded:
             self._go_on_after(0)
         return objective.train(hyperparameters, seed, None, pulse)
+
+    def _load_checkpoint(self, name: str, sha256: str) -> bytes | None:
+        """From this database's folder or, where it was elsewhere when it named the file, from the one it had there."""
+        content = self._checkpoints.load(name, sha256)
+        if content is None:
+            shared, held = self._place.checkpoint_root.parent, self._held
+            for folder in shared.glob(f"*/{held.stored.uid}/{held.number}"):
+                content = content or CheckpointFolder(folder, held.attempt).load(name, sha256)
+        return content
 
     def _over_a_bound(self, training: ResumableTraining) -> str | None:
         """Measures what the network costs, if the study asks for it, and says which bound that is over."""

@@ -15,7 +15,7 @@ from search.events import Event, StudyLeft, Waiting
 from search.objective import Files, Objective
 from search.spec import StudySpec
 from search.study import JoinedStudy
-from search.sweep import sweep_checkpoints
+from search.sweep import own_checkpoints, sweep_checkpoints
 from search.trial import Trial, Workplace
 from storage.artifacts import open_artifact_store
 from storage.engine import Database, check_still_ours
@@ -42,12 +42,13 @@ def workplace(
     database: Database, rdb: RDBStorage, me: Worker, files: Files, times: LeaseTimes | None = None
 ) -> Iterator[Workplace]:
     """What a worker works with; inside, its signs of life are given. Raises ArtifactRootError, ArtifactsUnavailable."""
-    sweep_checkpoints(database, files.checkpoint_root, time.time())
+    checkpoints = own_checkpoints(database, files.checkpoint_root)
+    sweep_checkpoints(database, checkpoints)
     artifacts = IncumbentArtifacts(database, open_artifact_store(files.artifact_root))
     artifacts.claim()
     leases = TrialLeases(database, rdb, me, times)
     with Keeper(leases) as keeper:
-        yield Workplace(database, leases, keeper, files.checkpoint_root, artifacts)
+        yield Workplace(database, leases, keeper, checkpoints, artifacts)
 
 
 def work(
@@ -120,7 +121,7 @@ class _Loop:
             return f"others hold the last trials of study {joined.stored.name}"
         if self._place.leases.settle(joined.stored):
             return f"others end the last trials of study {joined.stored.name}"
-        sweep_checkpoints(self._place.database, self._place.checkpoint_root, time.time())
+        sweep_checkpoints(self._place.database, self._place.checkpoint_root)
         return None
 
     def take(self, joined: JoinedStudy) -> Lease:

@@ -13,6 +13,7 @@ from sqlalchemy import event, update
 from objectives.hyperparameters import Hyperparameters
 from objectives.protocol import Pulse, ResumableTraining
 from objectives.synthetic import synthetic_curve
+from search import control
 from search.document import Document, Toml
 from search.events import Event, TrialFinished, TrialStarted
 from search.objective import Files, Objective, Train
@@ -235,7 +236,7 @@ def test_a_checkpoint_that_cannot_be_trusted_is_not_used(harm: object, kept: int
 
 def leave_checkpoints(tmp_path: Path, trial: int) -> None:
     """What a worker leaves that dies between the end of a trial and the removal of its files."""
-    (study_folder,) = (tmp_path / "checkpoints").iterdir()
+    (study_folder,) = (tmp_path / "checkpoints").glob("*/*")
     (study_folder / str(trial)).mkdir()
     (study_folder / str(trial) / "1-8.ckpt").write_bytes(b"")
     (study_folder / str(trial) / "1-8.ckpt.aside").write_bytes(b"")
@@ -250,9 +251,9 @@ def test_the_end_of_a_study_sweeps_what_dead_workers_left(tmp_path: Path) -> Non
 
 def test_a_worker_that_comes_after_the_end_of_a_study_sweeps_what_dead_workers_left(tmp_path: Path) -> None:
     run(tmp_path, study(1), curve, stop_after=4)
-    (study_folder,) = (tmp_path / "checkpoints").iterdir()
+    (study_folder,) = (tmp_path / "checkpoints").glob("*/*")
     run(tmp_path, study(1), curve)
-    study_folder.mkdir()
+    study_folder.mkdir(parents=True)
     leave_checkpoints(tmp_path, 0)
     run(tmp_path, study(1), curve)
     assert list((tmp_path / "checkpoints").iterdir()) == []
@@ -410,3 +411,28 @@ def test_an_artifact_that_a_deletion_elsewhere_removes_while_its_trial_ends_is_b
         assert removed == [model]
         assert model.read_bytes() == b"weights"
         assert [mark.name for mark in Path(f"{model}.owners").iterdir()] == [read_uid(database)]
+
+
+def test_a_copy_of_a_database_takes_no_checkpoint_from_the_original_and_goes_on_from_it(tmp_path: Path) -> None:
+    run(tmp_path, study(1), curve, stop_after=4)  # after three epochs of trial 0
+    kept = sorted((tmp_path / "checkpoints").rglob("*.ckpt"))
+    assert [path.name for path in kept] == ["1-2.ckpt", "1-3.ckpt"]
+    copy = elsewhere(tmp_path)
+    shutil.copy(tmp_path / "a.db", copy / "a.db")
+    (copy / "checkpoints").symlink_to(tmp_path / "checkpoints")
+    events, _, _ = run(copy, study(1), curve)
+    assert [event.epochs for event in events if isinstance(event, TrialStarted)] == [3]
+    control.delete(f"sqlite:///{copy}/a.db", "s", files_in(copy))
+    assert sorted((tmp_path / "checkpoints").rglob("*.ckpt")) == kept
+    events, _, _ = run(tmp_path, study(1), curve)
+    assert [event.epochs for event in events if isinstance(event, TrialStarted)] == [3]
+    assert list((tmp_path / "checkpoints").iterdir()) == []
+
+
+def test_checkpoints_where_the_release_before_kept_them_are_gone_on_from(tmp_path: Path) -> None:
+    run(tmp_path, study(1), curve, stop_after=4)
+    (study_folder,) = (tmp_path / "checkpoints").glob("*/*")
+    study_folder.rename(tmp_path / "checkpoints" / study_folder.name)
+    events, _, _ = run(tmp_path, study(1), curve)
+    assert [event.epochs for event in events if isinstance(event, TrialStarted)] == [3]
+    assert list((tmp_path / "checkpoints").iterdir()) == []
