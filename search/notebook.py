@@ -11,6 +11,7 @@ from search.document import load_document
 from search.launch import run_study
 from search.settings import Settings
 from search.spec import StudySpec, parse_spec
+from search.streams import progress_stream
 from search.study import Request
 from search.turns import Turns
 from storage.engine import open_database
@@ -38,7 +39,7 @@ def run(spec: StudySpec, *, storage: str | None = None, device: str = "auto", th
     """
     settings = Settings.from_environment(os.environ)
     url = storage or settings.storage
-    console = console_on(sys.stderr)
+    console = console_on(progress_stream(sys.stderr))
 
     def say_that_it_waits() -> None:
         tell(console, WAITS)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from search.cli.completion import study_names
+from search.streams import OutputGone
 
 if TYPE_CHECKING:
     from search.document import Document
@@ -144,6 +145,8 @@ def write_text(text: str, file: Path | None, *, is_new: bool = False) -> None:
 
     try:
         (write_new if is_new else write_whole)(file, text.encode("utf-8", "backslashreplace"))
+    except BrokenPipeError:
+        raise OutputGone from None
     except FileExistsError:
         raise CommandLineError(f"{file} is there already: name another file") from None
     except OSError as error:

@@ -2,12 +2,12 @@
 
 import os
 import sys
-from io import TextIOWrapper
 
 import typer
 
 from search.cli import completion, control, health, look, specs, techniques, work
 from search.cli.common import CommandLineError, say
+from search.streams import OutputFailed, OutputGone, standard_streams
 
 app = typer.Typer(
     name=completion.PROGRAM,
@@ -40,11 +40,9 @@ app.add_typer(spec_app, name="spec")
 
 def main() -> None:
     """Runs the command line; an expected failure is one line on standard error and an exit code of the contract."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, TextIOWrapper):
-            # What it cannot encode is escaped.
-            stream.reconfigure(errors="backslashreplace")
-    sys.exit(_guarded())
+    with standard_streams():
+        code = _guarded()
+    sys.exit(code)
 
 
 def _guarded() -> int:
@@ -84,14 +82,13 @@ def _guarded() -> int:
         DeviceError,
     ) as error:
         return _fail(str(error), 2)
-    except (StorageUnavailable, ArtifactsUnavailable, DataUnavailable) as error:
+    except (StorageUnavailable, ArtifactsUnavailable, DataUnavailable, OutputFailed) as error:
         return _fail(str(error), 3)
     except StudyDeleted as error:
         return _fail(str(error), 1)
     except Stopped as error:
         return _fail(str(error), error.exit_code)
-    except BrokenPipeError:  # `| head` has read enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except OutputGone:
         return 0
     except BaseException as error:
         return _late(error)

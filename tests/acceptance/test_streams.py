@@ -5,16 +5,20 @@ import json
 import os
 import subprocess
 import sys
-from contextlib import chdir
+from contextlib import chdir, suppress
 from pathlib import Path
 from unittest.mock import patch
 
 import pytest
 import tomli_w
 
+import hypersearch
+from search.answers import study_status
 from search.cli.main import main
 from search.spec import parse_spec
+from search.streams import progress_stream
 from search.study import Request, create_or_join
+from storage.engine import open_database
 
 # As bytes of a path that is not UTF-8 come to a program.
 ODD = os.fsdecode(b"caf\xe9")
@@ -97,3 +101,73 @@ def test_a_process_without_a_locale_says_all_it_has_to_say(folder: Path) -> None
             check=False,
         )
         assert (result.returncode, result.stderr, result.stdout.isascii()) == (0, b"", True)
+
+
+def in_shell(folder: Path, redirected: str, *arguments: str, unbuffered: str = "") -> tuple[int, str, str]:
+    """How a command ended in a pipe or with such a redirection, and what came out of the shell."""
+    command = " ".join([sys.executable, "-m", "hypersearch", *arguments, redirected])
+    result = subprocess.run(
+        ["bash", "-o", "pipefail", "-c", command],
+        cwd=folder,
+        env=os.environ | {"PYTHONUNBUFFERED": unbuffered},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return result.returncode, result.stdout, result.stderr
+
+
+@pytest.mark.parametrize("closed", [">&-", "0<&- >&- 2>&-", "| true"])
+def test_who_closes_the_output_of_a_command_that_looks_gets_none_and_no_complaint(closed: str, folder: Path) -> None:
+    assert in_shell(folder, closed, "list") == (0, "", "")
+
+
+def test_without_standard_error_the_exit_code_tells(folder: Path) -> None:
+    for closed in ("2>&-", "2>/dev/full"):
+        assert in_shell(folder, closed, "status", "nobody") == (2, "", "")
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize("command", ["list", "--help"])
+def test_output_that_cannot_be_written_is_one_line_and_an_exit_code(
+    command: str, unbuffered: str, folder: Path
+) -> None:
+    assert in_shell(folder, ">/dev/full", command, unbuffered=unbuffered) == (
+        3,
+        "",
+        "hypersearch: standard output cannot be written (No space left on device): make room there, or write "
+        "elsewhere\n",
+    )
+
+
+@pytest.mark.parametrize("closed", ["2>&1 | head -1", "0<&- >&- 2>&-"])
+@pytest.mark.parametrize("arguments", [["run"], ["run", "--workers", "2", "--threads", "1"]])
+def test_a_search_that_nobody_listens_to_goes_on_to_its_end(arguments: list[str], closed: str, tmp_path: Path) -> None:
+    more = ["--dataset", "synthetic", "--trials", "3", "--epochs", "2", "--study", "s"]
+    code, out, errors = in_shell(tmp_path, closed, *arguments, *more)
+    assert (code, out.count("\n"), errors) == (0, closed.count("|"), "")
+    with open_database(f"sqlite:///{tmp_path}/hypersearch.db") as database:
+        found = study_status(database, "s").record
+    assert (found.stored.state, found.finished) == ("ended", 3)
+
+
+@pytest.mark.parametrize("harm", ["its reader is gone", "it is closed", "there is none"])
+def test_a_script_whose_standard_error_fails_searches_to_the_end(harm: str, tmp_path: Path) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    stream = os.fdopen(writer, "w")
+    if harm == "it is closed":
+        stream.close()
+    spec = parse_spec({"study": {"name": "s", "trials": 2}, "data": {"dataset": "synthetic"}})
+    with patch.object(sys, "stderr", None if harm == "there is none" else stream):
+        found = hypersearch.run(spec, storage=f"sqlite:///{tmp_path}/a.db")
+    assert found.record.finished == 2
+    with suppress(BrokenPipeError):
+        stream.close()
+
+
+def test_progress_that_a_stream_cannot_encode_is_escaped() -> None:
+    stream = io.TextIOWrapper(io.BytesIO(), encoding="ascii", write_through=True)
+    print("café", file=progress_stream(stream))
+    stream.seek(0)
+    assert stream.read() == "caf\\xe9\n"
