@@ -1,5 +1,6 @@
 """What one epoch of a trial gave; no torch."""
 
+import math
 from dataclasses import dataclass
 
 
@@ -10,6 +11,8 @@ class Measurement:
     `train_loss` and `train_accuracy` are means over the epoch's batches as they were trained on (dropout and
     augmentation active, weights changing). `train_eval_loss` is measured after the last epoch as validation is, on as
     many images of the training split as validation has; before that it is `None`.
+
+    Raises Diverged for a loss that is not finite: there is no such measurement.
     """
 
     epoch: int  # 1-based
@@ -24,6 +27,11 @@ class Measurement:
     seconds: float  # wall time of the epoch, evaluation included
     images_per_second: float  # training alone
     train_eval_loss: float | None = None
+
+    def __post_init__(self) -> None:
+        losses = (self.train_loss, self.validation_loss, self.train_eval_loss)
+        if not all(loss is None or math.isfinite(loss) for loss in losses):
+            raise Diverged(self.epoch)
 
     @property
     def generalization_gap(self) -> float | None:

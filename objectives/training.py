@@ -21,7 +21,7 @@ from objectives.errors import CheckpointError
 from objectives.evaluation import Evaluation, evaluate, normalizer
 from objectives.examination import Examination, examine
 from objectives.hyperparameters import Hyperparameters
-from objectives.measurement import Diverged, Measurement
+from objectives.measurement import Measurement
 from objectives.model_file import TrainedModel
 from objectives.optimizers import build_optimizer, l1_penalty, near_zero_share, penalized, set_learning_rate
 from objectives.protocol import Pulse, unwatched
@@ -270,8 +270,6 @@ def _epoch(run: Run, state: _State, take: Step, pulse: Pulse, clock: Callable[[]
         train_loss, train_accuracy, learning_rate = _pass(run, state, take, pulse)
     trained = clock()
     validation = _score(run, state.model, run.data.validation, pulse)
-    if not (math.isfinite(train_loss) and math.isfinite(validation.loss)):
-        raise Diverged(epoch)
     last = epoch == run.epochs
     train_eval_loss = _score(run, state.model, _train_sample(run.data), pulse).loss if last else None
     return Measurement(

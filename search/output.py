@@ -1,6 +1,7 @@
 """Answers as text for a person and as JSON documents for scripts."""
 
 import json
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TypeVar
 
@@ -21,8 +22,19 @@ Json = str | int | float | bool | None | Sequence["Json"] | Mapping[str, "Json"]
 
 
 def to_json(document: Json) -> str:
-    """One JSON document; numbers that JSON has no word for do not occur."""
-    return json.dumps(document, indent=2, allow_nan=False)
+    """One JSON document; numbers that JSON has no word for are null."""
+    return json.dumps(finite(document), indent=2, allow_nan=False)
+
+
+def finite(document: Json) -> Json:
+    """The document with `None` in the place of every number that is not finite."""
+    if isinstance(document, float):
+        return document if math.isfinite(document) else None
+    if isinstance(document, Mapping):
+        return {name: finite(value) for name, value in document.items()}
+    if isinstance(document, Sequence) and not isinstance(document, str):
+        return [finite(value) for value in document]
+    return document
 
 
 def list_document(records: Sequence[StudyRecord]) -> Json:

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import astuple, fields
 from typing import TYPE_CHECKING, Literal
@@ -47,7 +48,7 @@ def incumbent_files(
 
 
 def learning_curve_csv(epochs: Sequence[EpochRecord]) -> bytes:
-    """One row an epoch, with the names of EpochRecord; empty where there is no number."""
+    """One row an epoch, with the names of EpochRecord; empty where there is no number, or none that is finite."""
     return _csv([[field.name for field in fields(EpochRecord)], *map(astuple, epochs)])
 
 
@@ -59,8 +60,12 @@ def confusion_matrix_csv(confusion: NDArray[np.int64], class_names: Sequence[str
 
 def _csv(rows: Iterable[Iterable[object]]) -> bytes:
     text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows(rows)
+    csv.writer(text, lineterminator="\n").writerows(map(_cell, row) for row in rows)
     return text.getvalue().encode("utf-8", "backslashreplace")
+
+
+def _cell(value: object) -> object:
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def learning_curve_png(epochs: Sequence[EpochRecord]) -> bytes:

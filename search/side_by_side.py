@@ -8,7 +8,7 @@ from io import StringIO
 from search.analysis.equal_budget import Standing
 from search.answers import Comparison, SideBySide, parameters
 from search.document import Toml
-from search.output import Json, compare_document, incumbent_document, table, trial_document
+from search.output import Json, compare_document, finite, incumbent_document, table, trial_document
 from search.space import PARAMETERS
 
 WIDEST_CELL = 60  # of a key's value, for a person
@@ -98,7 +98,7 @@ def _cell(value: Toml | None) -> str:
 
 
 def trials_csv(comparisons: Sequence[Comparison], *, timings: bool) -> str:
-    """`compare --csv`: one row a trial, each study in order of rank; what is not there is empty."""
+    """`compare --csv`: one row a trial, each study in order of rank; what is not there, or not finite, is empty."""
     rows: list[dict[str, Json]] = []
     known: set[str] = set()
     for comparison in comparisons:
@@ -116,5 +116,5 @@ def trials_csv(comparisons: Sequence[Comparison], *, timings: bool) -> str:
     out = StringIO()
     writer = csv.DictWriter(out, columns or ["study", "number", "state", "value", "epochs"], lineterminator="\n")
     writer.writeheader()
-    writer.writerows(rows)
+    writer.writerows({name: finite(value) for name, value in row.items()} for row in rows)
     return out.getvalue()

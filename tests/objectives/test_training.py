@@ -782,6 +782,21 @@ def test_a_pulse_that_raises_ends_the_training_and_leaves_no_trace(beat: int) ->
     assert scores(list(train(run, resume=checkpoint))) == scores(list(train(run)))[1:]
 
 
+@pytest.mark.parametrize("unbounded", [math.inf, math.nan])
+def test_a_training_whose_loss_on_training_images_is_not_finite_has_diverged(
+    unbounded: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = tiny_run(epochs=1)
+    found = iter(
+        [Evaluation(1.0, torch.eye(2, dtype=torch.int64)), Evaluation(unbounded, torch.eye(2, dtype=torch.int64))]
+    )
+    monkeypatch.setattr(training, "evaluate", lambda *_: next(found))
+    with pytest.raises(Diverged) as raised:
+        next(train(run))
+    assert raised.value.epoch == 1
+    assert list(found) == []
+
+
 def test_a_diverged_training_is_over_and_gives_no_checkpoint(monkeypatch: pytest.MonkeyPatch) -> None:
     running = train(tiny_run(epochs=3))
     next(running)

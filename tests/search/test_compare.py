@@ -4,6 +4,7 @@ import csv
 import json
 import math
 import random
+import sqlite3
 from dataclasses import replace
 from io import StringIO
 from pathlib import Path
@@ -20,7 +21,7 @@ from search.analysis.equal_budget import Standing, after_trials, within_epochs
 from search.analysis.importance import BEST_SHARE, FEWEST, importances
 from search.answers import Incomparable, compare_studies, compare_study
 from search.document import Document
-from search.output import compare_text
+from search.output import compare_document, compare_text, to_json
 from search.samplers import distribution
 from search.side_by_side import side_by_side_document, side_by_side_text, trials_csv
 from search.space import Choice, Domain, Off, Range, SearchSpace, Value, to_hyperparameters
@@ -164,6 +165,29 @@ def test_every_trial_is_a_row_of_the_csv(tmp_path: Path) -> None:
     assert rows[0]["params.adam.learning_rate"] == ""
     assert not {"seconds", "device"} & rows[0].keys()
     assert {"seconds", "device"} <= next(csv.DictReader(StringIO(trials_csv(found, timings=True)))).keys()
+
+
+def test_a_number_that_is_not_finite_is_null_in_json_and_empty_in_csv(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/a.db"
+    ran(url, "a", 3)
+    ran(url, "b", 3)
+    with sqlite3.connect(tmp_path / "a.db") as connection:  # as an earlier version recorded it
+        connection.execute("UPDATE hypersearch_epoch SET train_eval_loss = 9e999 WHERE epoch = 2")
+        connection.execute("UPDATE hypersearch_epoch SET validation_loss = 9e999, seconds = -9e999 WHERE trial_id = 1")
+    connection.close()
+    with open_database(url) as database:
+        one = compare_study(database, "a")
+        both = compare_studies(database, ["a", "b"])
+    odd = next(
+        trial for trial in json.loads(to_json(compare_document(one, timings=True)))["trials"] if not trial["number"]
+    )
+    names = ("state", "epochs", "validation_loss", "generalization_gap", "seconds")
+    assert [odd[name] for name in names] == ["complete", 2, None, None, None]
+    shown = json.loads(to_json(side_by_side_document(both, timings=True)))
+    assert [trial["generalization_gap"] for each in shown["studies"] for trial in each["trials"]] == [None] * 6
+    rows = list(csv.DictReader(StringIO(trials_csv([one], timings=True))))
+    assert [row["validation_loss"] == "" for row in rows if row["number"] == "0"] == [True]
+    assert {row["generalization_gap"] for row in rows} == {""}
 
 
 def at_random(count: int, seed: int, changes: dict[str, Domain]) -> tuple[list[TrialRecord], SearchSpace]:

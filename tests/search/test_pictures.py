@@ -1,6 +1,7 @@
 """The files of an incumbent show what they are given, always in the same bytes."""
 
 import io
+import math
 import subprocess
 import sys
 from collections.abc import Callable
@@ -54,6 +55,13 @@ def test_an_incumbent_has_these_files_and_they_are_always_the_same() -> None:
     assert incumbent_files(b"model", EPOCHS, Examination(CONFUSION, (WRONG,)), NAMES) == files
     without = incumbent_files(b"model", EPOCHS, Examination(CONFUSION, ()), NAMES)
     assert without == {name: content for name, content in files.items() if name != "wrongly-classified.png"}
+
+
+def test_a_curve_that_is_not_finite_is_drawn_without_those_points_and_empty_in_the_table() -> None:
+    wild = replace(FIRST, train_loss=math.inf, validation_loss=math.nan, train_eval_loss=math.inf)
+    assert opened(learning_curve_png((FIRST, wild))).std() > 0
+    assert opened(learning_curve_png((wild,))).std() > 0
+    assert learning_curve_csv((wild,)).decode().splitlines()[1] == "1,,0.25,,0.3125,0.3,0.2,0.01,0.5,1.5,1000.0,"
 
 
 def test_tables_hold_every_number() -> None:

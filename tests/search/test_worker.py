@@ -1,5 +1,6 @@
 """The loop of one worker: what each way to end is recorded as, and how trials change hands."""
 
+import itertools
 import math
 import shutil
 from contextlib import closing
@@ -10,7 +11,9 @@ import optuna
 import pytest
 from sqlalchemy import event, update
 
+from objectives.costs import Costs
 from objectives.hyperparameters import Hyperparameters
+from objectives.measurement import Measurement
 from objectives.protocol import Pulse, ResumableTraining
 from objectives.synthetic import synthetic_curve
 from search import control
@@ -36,9 +39,11 @@ def files_in(folder: Path) -> Files:
     return Files(str(folder / "artifacts"), folder / "checkpoints")
 
 
-def run(tmp_path: Path, document: Document, train: Train, stop_after: float = math.inf) -> Result:
+def run(
+    tmp_path: Path, document: Document, train: Train, stop_after: float = math.inf, url: str | None = None
+) -> Result:
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    database, rdb = open_for_work(f"sqlite:///{tmp_path}/a.db")
+    database, rdb = open_for_work(url or f"sqlite:///{tmp_path}/a.db")
     with database:
         joined = join(database, rdb, Request(document, {}, "test"))
 
@@ -95,6 +100,46 @@ def test_a_trial_that_raises_is_failed_with_its_reason_and_uses_up_no_budget(tmp
     ]
     assert reason == "trials"
     assert len(set(calls)) == 5  # each trial has a seed of its own
+
+
+class Unbounded:
+    """A curve whose last loss on training images is infinite, where the trial is the second."""
+
+    def __init__(self, curve: ResumableTraining) -> None:
+        self._curve = curve
+
+    @property
+    def epoch(self) -> int:
+        return self._curve.epoch
+
+    def costs(self) -> Costs:
+        return self._curve.costs()
+
+    def __iter__(self) -> "Unbounded":
+        return self
+
+    def __next__(self) -> Measurement:
+        measurement = next(self._curve)
+        return measurement if measurement.epoch < 8 else replace(measurement, train_eval_loss=math.inf)
+
+    def checkpoint(self) -> bytes:
+        return self._curve.checkpoint()
+
+
+def test_a_trial_with_a_loss_that_is_not_finite_has_diverged_in_every_database(url: str, tmp_path: Path) -> None:
+    calls = itertools.count()
+
+    def wild(hyperparameters: Hyperparameters, seed: int, resume: bytes | None, pulse: Pulse) -> ResumableTraining:
+        tame = curve(hyperparameters, seed, resume, pulse)
+        return Unbounded(tame) if next(calls) == 1 else tame
+
+    _, trials, reason = run(tmp_path, study(3), wild, url=url)
+    assert [(trial.state, trial.value is None, len(trial.epochs), trial.reason) for trial in trials] == [
+        ("complete", False, 8, None),
+        ("pruned", True, 7, "diverged: the loss is not finite in epoch 8"),
+        ("complete", False, 8, None),
+    ]
+    assert reason == "trials"
 
 
 def test_a_target_ends_the_study(tmp_path: Path) -> None:
