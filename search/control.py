@@ -36,7 +36,7 @@ def extend(database: Database, name: str, trials: int) -> JoinedStudy:
 
 def stop(storage_url: str, name: str, host: Host) -> int:
     """Ends the study as it stands; returns how many trials workers still have to leave. Raises StudyNotFound."""
-    database, rdb = open_for_work(storage_url)
+    database, rdb = open_for_work(storage_url, create=False)
     with database:
         stored = find_study(database, name)
         stop_study(database, stored)
@@ -50,7 +50,7 @@ def delete(storage_url: str, name: str, files: Files) -> None:
         StudyNotFound, StudyDeleted: it is not there.
         ArtifactRootError, ArtifactsUnavailable: the study is deleted, its artifacts are not.
     """
-    database, rdb = open_for_work(storage_url)
+    database, rdb = open_for_work(storage_url, create=False)
     with database:
         stored = find_study(database, name)
         artifacts = read_artifact_ids(database, stored.study_id)

@@ -141,7 +141,7 @@ def serve_studies(
     """
     optuna_logging.set_verbosity(optuna_logging.WARNING)
     _check_machine(machine)
-    database, rdb = open_for_work(storage_url)
+    database, rdb = open_for_work(storage_url, create=not names)
     with database:
         for name in names:
             find_study(database, name)
@@ -170,7 +170,7 @@ def share_for_service(
     """
     shown = Console(quiet=True) if quiet else console
     _check_machine(machine)
-    database, _ = open_for_work(storage_url)
+    database, _ = open_for_work(storage_url, create=not names)
     with database, signals_as_exceptions():
         for name in names:
             find_study(database, name)

@@ -41,7 +41,8 @@ from search.vain import said_in_vain
 from storage.studies import Budget
 
 DEFAULT_STUDY = "mnist-5k-default"
-NAME_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+NAME_LENGTH = 64
+NAME_PATTERN = re.compile(rf"[A-Za-z0-9][A-Za-z0-9._-]{{0,{NAME_LENGTH - 1}}}")
 DEFINITION_VERSION = 4
 BUDGET_KEYS = ("trials", "timeout", "target")
 _WRAPPED = tuple(name for name in RULES if name not in ("none", "patient"))  # what patience may wrap

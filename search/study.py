@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from objectives.names import IMAGES_PREFIX
 from search.document import Document, SpecError, Toml
+from search.naming import default_name
 from search.space_document import flatten_space
 from search.spec import BUDGET_KEYS, DEFAULT_STUDY, StudySpec, parse_definition, parse_spec
 from search.vain import notices as notices_of
@@ -32,7 +32,8 @@ class Request:
 
     def spec(self, *, stored: bool = False) -> StudySpec:
         """What it asks for where nothing is stored yet, or (`stored`) may be. Raises SpecError."""
-        return parse_spec(merge(self.document or {}, self.changes), self.source, stored=stored)
+        named: Document = {"study": {"name": study_name(self)}}
+        return parse_spec(merge(self.document or {}, named, self.changes), self.source, stored=stored)
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,7 @@ def join(database: Database, optunas: "BaseStorage", request: Request) -> Joined
     try:
         return join_stored(database, find_study(database, name), request)
     except StudyNotFound:
-        spec = parse_spec(merge(request.document or {}, {"study": {"name": name}}, request.changes), request.source)
+        spec = request.spec()
     _insert(database, optunas, spec)
     # Where another process was first, this one joins its study.
     return join_stored(database, find_study(database, name), replace(request, document=spec.to_document()))
@@ -146,8 +147,7 @@ def study_name(request: Request) -> str:
     data = request.changes.get("data", {})
     dataset = data.get("dataset") if isinstance(data, dict) else None
     if request.document is None and isinstance(dataset, str):  # the built-in study of another data set
-        folder = dataset.removeprefix(IMAGES_PREFIX).rstrip("/").rpartition("/")[2]
-        return f"{folder}-default"
+        return default_name(dataset)
     return DEFAULT_STUDY
 
 

@@ -79,9 +79,9 @@ def check_still_ours(database: Database) -> None:
 
 
 def open_for_work(
-    url: str, *, connections: int = CONNECTIONS, patience: Patience | None = None
+    url: str, *, create: bool = True, connections: int = CONNECTIONS, patience: Patience | None = None
 ) -> "tuple[Database, RDBStorage]":
-    """Opens the database at `url`, made where it is not there, with Optuna's storage on the same engine.
+    """Opens the database at `url`, made where it is not there unless told otherwise, with Optuna's storage on it.
 
     A server that starts, or has no connection left, is waited for.
 
@@ -92,7 +92,7 @@ def open_for_work(
     parsed = parse_url(url)
 
     def enter() -> "RDBStorage":
-        _check(parsed, create=True)
+        _check(parsed, create=create)
         return _optunas(parsed, connections)
 
     rdb = _let_in(enter, patience or Patience())

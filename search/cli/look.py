@@ -152,11 +152,10 @@ def dashboard(
     from search.signals import signals_as_exceptions
     from storage.artifacts import open_artifact_store
     from storage.backends import parse_url, shown
-    from storage.engine import open_database, open_for_work
+    from storage.engine import open_for_work
 
     url = storage_url(storage)
-    open_database(url).engine.dispose()  # looking creates nothing
-    database, rdb = open_for_work(url)
+    database, rdb = open_for_work(url, create=False)
     with database, signals_as_exceptions():
         seen = shown(parse_url(url))
         try:

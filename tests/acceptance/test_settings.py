@@ -93,3 +93,25 @@ def test_what_cannot_be_meant_is_refused_before_anything_is_made(
         assert hypersearch(monkeypatch, *command, *arguments) == 2
         assert capsys.readouterr() == ("", f"hypersearch: {told}\n")
     assert [path.name for path in folder.iterdir()] == ["s.toml"]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["stop", "s"],
+        ["delete", "s", "--yes"],
+        ["worker", "--study", "s"],
+        ["worker", "--study", "s", "--processes", "2"],
+    ],
+)
+def test_a_study_that_cannot_be_there_makes_no_database(
+    arguments: list[str], folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("search.launch.usable_cores", lambda: 4)
+    assert hypersearch(monkeypatch, *arguments) == 3
+    assert capsys.readouterr() == (
+        "",
+        f"hypersearch: no database at {folder}/hypersearch.db: 'hypersearch run' creates one, "
+        "or name another with --storage\n",
+    )
+    assert [path.name for path in folder.iterdir()] == ["s.toml"]
