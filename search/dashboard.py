@@ -1,9 +1,14 @@
 """optuna-dashboard on a storage, looking only: it has no users and would let anyone delete studies."""
 
+import errno
 import ipaddress
-from collections.abc import Callable, Iterable
-from socketserver import ThreadingMixIn
+import socket
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import ExitStack
+from socketserver import TCPServer, ThreadingMixIn
+from threading import Thread
 from typing import TYPE_CHECKING, BinaryIO
+from urllib.parse import urlsplit
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 from storage.errors import ArtifactsUnavailable
@@ -25,12 +30,31 @@ class NotLoopback(Exception):
         )
 
 
+class CannotListen(Exception):
+    """This machine does not let the dashboard listen there. Exit code 3."""
+
+    def __init__(self, host: str, port: int, error: OSError) -> None:
+        match error.errno:
+            case errno.EADDRINUSE:
+                why = "another program listens there: name another --port, or 0 for a free one"
+            case errno.EACCES | errno.EPERM:
+                why = "this user may not listen on that port: name one from 1024 on, or 0 for a free one"
+            case _ if error.errno in NO_SUCH_ADDRESS or isinstance(error, socket.gaierror):
+                why = "this machine has no such address: name another --host, as 127.0.0.1"
+            case _:
+                why = f"{error.strerror or error}: name another --host or --port"
+        super().__init__(f"the dashboard cannot listen on {in_url(host)}:{port}: {why}")
+
+
+# IPv6 is not there, or switched off.
+NO_SUCH_ADDRESS = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
+
+
 def looking_only(app: "WSGIApplication") -> "WSGIApplication":
     """The same pages, with every request that would change something refused, and pages of other sites shut out."""
 
     def guarded(environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
-        host = environ.get("HTTP_HOST", "").rsplit(":", 1)[0].strip("[]")
-        if not is_loopback(host):  # a name that was pointed at this machine: DNS rebinding
+        if not is_loopback(_asked_host(environ)):  # a name that was pointed at this machine: DNS rebinding
             start_response("403 Forbidden", [("Content-Type", "text/plain")])
             return [b"this dashboard answers on loopback names alone"]
         if environ["REQUEST_METHOD"] not in ("GET", "HEAD"):
@@ -41,12 +65,28 @@ def looking_only(app: "WSGIApplication") -> "WSGIApplication":
     return guarded
 
 
+def _asked_host(environ: "WSGIEnvironment") -> str:
+    try:
+        return urlsplit(f"//{environ.get('HTTP_HOST', '')}").hostname or ""
+    except ValueError:  # a bracket without its other
+        return ""
+
+
 def is_loopback(host: str) -> bool:
     """Whether the name or address is of this machine alone."""
     try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+        return host.lower() == "localhost" or ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+def in_url(host: str) -> str:
+    """As it stands before the port.
+
+    >>> in_url("::1"), in_url("localhost")
+    ('[::1]', 'localhost')
+    """
+    return f"[{host}]" if ":" in host else host
 
 
 class _Shown:
@@ -71,6 +111,16 @@ class _Shown:
 class _Server(ThreadingMixIn, WSGIServer):
     daemon_threads = True
 
+    def server_bind(self) -> None:
+        # The one of HTTPServer asks the network for this machine's name.
+        TCPServer.server_bind(self)
+        self.server_name, self.server_port = str(self.server_address[0]), int(self.server_address[1])
+        self.setup_environ()
+
+
+class _Server6(_Server):
+    address_family = socket.AF_INET6
+
 
 class _Quiet(WSGIRequestHandler):
     def log_message(self, format: str, *args: object) -> None:
@@ -88,15 +138,51 @@ def serve(
 
     Trials show their artifacts where `artifact_store` is the one that holds them.
 
+    A name that has several addresses, as localhost may have of IPv4 and of IPv6, is served on all.
+
     Raises:
         NotLoopback: the host is reached by others.
-        OSError: the port is taken.
+        CannotListen: the port is taken, or not for this user, or the host not of this machine.
     """
+    host = host.removeprefix("[").removesuffix("]")
     if not is_loopback(host):
         raise NotLoopback(host)
     from optuna_dashboard import wsgi
 
     app = looking_only(wsgi(storage, artifact_store and _Shown(artifact_store)))
-    with make_server(host, port, app, server_class=_Server, handler_class=_Quiet) as server:
-        ready(f"http://{host}:{server.server_port}/dashboard")
-        server.serve_forever()
+    with ExitStack() as stack:
+        first, *others = _listen(stack, host, port, app)
+        for server in others:
+            Thread(target=server.serve_forever, name="dashboard", daemon=True).start()
+            stack.callback(server.shutdown)
+        ready(f"http://{in_url(host)}:{first.server_port}/dashboard")
+        first.serve_forever()
+
+
+def _listen(stack: ExitStack, host: str, port: int, app: "WSGIApplication") -> list[_Server]:
+    """One server for each address of the host, all on one port; the stack closes them."""
+    servers: list[_Server] = []
+    addresses = _addresses(host, port)
+    for address in addresses:
+        kind = _Server6 if ":" in address else _Server
+        try:
+            server = make_server(address, port, app, server_class=kind, handler_class=_Quiet)
+        except OSError as error:
+            # Where a name has several addresses, this machine need not have all.
+            if error.errno in NO_SUCH_ADDRESS and (servers or address != addresses[-1]):
+                continue
+            raise CannotListen(host, port, error) from error
+        servers.append(stack.enter_context(server))
+        port = server.server_port
+    return servers
+
+
+def _addresses(host: str, port: int) -> Sequence[str]:
+    try:
+        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    except OSError as error:
+        raise CannotListen(host, port, error) from error
+    addresses = list(dict.fromkeys(str(address[0]) for *_, address in found))
+    if not all(is_loopback(address) for address in addresses):
+        raise NotLoopback(host)
+    return addresses

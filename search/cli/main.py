@@ -101,7 +101,7 @@ def _late(error: BaseException) -> int:
     from sqlalchemy.exc import SQLAlchemyError
 
     from search.answers import Incomparable
-    from search.dashboard import NotLoopback
+    from search.dashboard import CannotListen, NotLoopback
     from search.launch import WorkFailed
     from search.settings import SettingsError
     from storage.transactions import reason
@@ -113,6 +113,8 @@ def _late(error: BaseException) -> int:
             return _fail(str(error), 1)
         case StorageInternalError() | SQLAlchemyError():
             return _fail(f"the storage failed: {reason(error)}; see that it is reachable, writable and has room", 3)
+        case CannotListen():
+            return _fail(str(error), 3)
         case RuntimeError() | OSError() if completion.INSTALLS in sys.argv:
             where = "set HOME to a folder that can be written to, or take what --show-completion prints"
             return _fail(f"{completion.INSTALLS}: {str(error).rstrip('.')}: {where}", 3)

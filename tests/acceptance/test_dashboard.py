@@ -47,3 +47,19 @@ def test_the_dashboard_shows_the_studies_and_refuses_to_change_them(address: str
     assert ask(f"{address}/api/studies/{studies[0]['study_id']}", "DELETE")[0] == 405
     assert ask(f"{address}/api/studies", Host="evil.example")[0] == 403
     assert len(json.loads(ask(f"{address}/api/studies")[1])["study_summaries"]) == 1
+
+
+def test_a_port_that_is_taken_is_one_line(address: str, tmp_path: Path) -> None:
+    port = address.rpartition(":")[2]
+    second = subprocess.run(
+        [sys.executable, "-m", "hypersearch", "dashboard", "--port", port, "--storage", f"sqlite:///{tmp_path}/a.db"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (second.returncode, second.stdout, second.stderr) == (
+        3,
+        "",
+        f"hypersearch: the dashboard cannot listen on 127.0.0.1:{port}: another program listens there: "
+        "name another --port, or 0 for a free one\n",
+    )

@@ -1,20 +1,23 @@
-"""The dashboard shows the artifacts of a trial, asked for over HTTP as a browser asks."""
+"""The dashboard listens on this machine alone and shows the artifacts of a trial; asked over HTTP as a browser asks."""
 
+import errno
 import json
 import queue
+import socket
 import threading
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import optuna
 import pytest
-from optuna.storages import get_storage
+from optuna.storages import BaseStorage, get_storage
 
-from search.dashboard import serve
+from search.dashboard import CannotListen, NotLoopback, looking_only, serve
 from search.pictures import confusion_matrix_png
 from storage.artifacts import ArtifactStore, StoredArtifact, attributes, open_artifact_store, put
 
@@ -93,3 +96,145 @@ def test_a_store_out_of_reach_is_told_in_a_line(served: Served, capfd: pytest.Ca
     told = f"artifacts in {root} cannot be stored or read: Not a directory\n"
     assert served.artifact(served.stored[0].artifact_id) == (503, "text/plain; charset=utf-8", told.encode())
     assert capfd.readouterr().err == ""
+
+
+# --- where it listens
+
+
+@pytest.fixture
+def storage(tmp_path: Path) -> Iterator[BaseStorage]:
+    made = get_storage(f"sqlite:///{tmp_path}/a.db")
+    yield made
+    made.remove_session()
+
+
+def address_of(storage: BaseStorage, host: str) -> str:
+    """Where a dashboard that was told this host says that it is."""
+    addresses: queue.Queue[str] = queue.Queue()
+    threading.Thread(target=serve, args=(storage, host, 0, addresses.put), daemon=True).start()
+    return addresses.get(timeout=60)
+
+
+def answers(host: str, port: str) -> bool:
+    with urllib.request.urlopen(f"http://{host}:{port}/dashboard", timeout=60) as answer:
+        return bool(answer.status == 200)
+
+
+def resolves_to(monkeypatch: pytest.MonkeyPatch, *addresses: str) -> None:
+    found = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, 0)) for address in addresses]
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *given, **named: found)
+
+
+@pytest.fixture
+def ipv6() -> None:
+    try:
+        with closing(socket.socket(socket.AF_INET6)) as trial:
+            trial.bind(("::1", 0))
+    except OSError:
+        pytest.skip("this machine has no IPv6")
+
+
+@pytest.mark.parametrize("host", ["::1", "[::1]"])
+def test_it_is_served_over_ipv6_at_an_address_in_brackets(host: str, storage: BaseStorage, ipv6: None) -> None:
+    address = address_of(storage, host)
+    port = address.removeprefix("http://[::1]:").removesuffix("/dashboard")
+    assert port.isdecimal()
+    assert answers("[::1]", port)
+
+
+def test_a_name_of_several_addresses_is_served_on_all(
+    storage: BaseStorage, monkeypatch: pytest.MonkeyPatch, ipv6: None
+) -> None:
+    with monkeypatch.context() as patch:
+        resolves_to(patch, "::1", "127.0.0.1")
+        address = address_of(storage, "localhost")
+    port = address.removeprefix("http://localhost:").removesuffix("/dashboard")
+    assert answers("[::1]", port)
+    assert answers("127.0.0.1", port)
+
+
+def test_an_address_of_a_name_that_this_machine_lacks_is_done_without(
+    storage: BaseStorage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bind = socket.socket.bind
+
+    def bind_ipv4(listening: socket.socket, address: tuple[str, int]) -> None:
+        if ":" in address[0]:
+            raise OSError(errno.EADDRNOTAVAIL, "Cannot assign requested address")
+        bind(listening, address)
+
+    with monkeypatch.context() as patch:
+        resolves_to(patch, "::1", "127.0.0.1")
+        patch.setattr(socket.socket, "bind", bind_ipv4)
+        address = address_of(storage, "LocalHost")
+        resolves_to(patch, "::1")
+        with pytest.raises(CannotListen) as alone:
+            serve(storage, "::1", 0, pytest.fail)
+    assert answers("127.0.0.1", address.removeprefix("http://LocalHost:").removesuffix("/dashboard"))
+    assert str(alone.value) == (
+        "the dashboard cannot listen on [::1]:0: this machine has no such address: name another --host, as 127.0.0.1"
+    )
+
+
+def test_a_port_that_is_taken_is_told_with_the_mend(storage: BaseStorage) -> None:
+    with closing(socket.socket()) as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        with pytest.raises(CannotListen) as told:
+            serve(storage, "127.0.0.1", port, pytest.fail)
+    assert str(told.value) == (
+        f"the dashboard cannot listen on 127.0.0.1:{port}: another program listens there: "
+        "name another --port, or 0 for a free one"
+    )
+
+
+@pytest.mark.parametrize(
+    ("error", "why"),
+    [
+        (
+            PermissionError(errno.EACCES, "Permission denied"),
+            "this user may not listen on that port: name one from 1024 on, or 0 for a free one",
+        ),
+        (OSError(errno.EAFNOSUPPORT, "x"), "this machine has no such address: name another --host, as 127.0.0.1"),
+        (socket.gaierror(-2, "not known"), "this machine has no such address: name another --host, as 127.0.0.1"),
+        (OSError(errno.ENOBUFS, "No buffer space"), "No buffer space: name another --host or --port"),
+    ],
+)
+def test_what_a_machine_does_not_let_it_do_has_its_mend(error: OSError, why: str) -> None:
+    assert str(CannotListen("::1", 80, error)) == f"the dashboard cannot listen on [::1]:80: {why}"
+
+
+def test_a_name_that_leads_elsewhere_is_no_loopback(storage: BaseStorage, monkeypatch: pytest.MonkeyPatch) -> None:
+    resolves_to(monkeypatch, "127.0.0.1", "192.0.2.1")
+    for host in ("localhost", "0.0.0.0", "::", "example.org", ""):
+        with pytest.raises(NotLoopback):
+            serve(storage, host, 0, pytest.fail)
+
+
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [
+        ("[::1]:80", "200 OK"),
+        ("[::1]", "200 OK"),
+        ("127.0.0.1", "200 OK"),
+        ("LOCALHOST:8080", "200 OK"),
+        ("[::1", "403 Forbidden"),
+        ("[2001:db8::1]:80", "403 Forbidden"),
+        ("evil.example:8080", "403 Forbidden"),
+        ("", "403 Forbidden"),
+    ],
+)
+def test_pages_are_for_whoever_asks_by_a_loopback_name(host: str, status: str) -> None:
+    given: list[str] = []
+
+    def start_response(status: str, headers: object, error: object = None) -> Callable[[bytes], object]:
+        given.append(status)
+        return given.append
+
+    def app(environ: dict[str, str], start_response: Callable[..., object]) -> list[bytes]:
+        start_response("200 OK", [])
+        return []
+
+    looking_only(app)({"HTTP_HOST": host, "REQUEST_METHOD": "GET"}, start_response)
+    assert given == [status]
