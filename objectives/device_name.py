@@ -4,7 +4,7 @@ import re
 
 from objectives.errors import DeviceError
 
-_NAME = re.compile(r"auto|cpu|mps|cuda(:\d+)?", re.ASCII)
+_NAME = re.compile(r"auto|cpu|mps|cuda(:\d{1,4})?", re.ASCII)
 
 
 def check_device_name(name: str) -> None:

@@ -16,7 +16,7 @@ Document = dict[str, Toml]
 LARGEST_INTEGER = 2**31 - 1  # that a column of a database holds
 DEEPEST = 20  # tables and lists in one another; a spec has 4
 _BARE_KEY = re.compile(r"[A-Za-z0-9_.\-]+")
-_DURATION = re.compile(r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s)?")
+_DURATION = re.compile(r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s)?", re.ASCII)
 
 
 class SpecError(Exception):

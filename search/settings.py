@@ -1,5 +1,6 @@
 """What the environment and this machine's customs say; read once, at the command line's border."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +12,12 @@ from storage.errors import ArtifactRootError
 from storage.text import is_one_line
 
 PROCESS = "HYPERSEARCH_PROCESS"  # set by search.crew for the processes that it starts
+SYNTHETIC_SECONDS = "HYPERSEARCH_SYNTHETIC_SECONDS"
 DEFAULT_STORAGE = "sqlite:///hypersearch.db"
+
+_WHOLE = re.compile(r"[0-9]{1,9}")
+_SECONDS = re.compile(r"[0-9]{1,9}(\.[0-9]*)?|\.[0-9]+")
+_OPENMP = re.compile(r"[0-9]{1,9}(,[0-9]{1,9})*")  # OMP_NUM_THREADS: a number, or one a level of nesting
 
 
 class SettingsError(Exception):
@@ -24,6 +30,23 @@ class SettingsError(Exception):
     @classmethod
     def unprintable(cls, name: str, text: str) -> "SettingsError":
         return cls(f"{name} {text!r} holds a control character, or bytes that are no UTF-8: leave them out")
+
+    @classmethod
+    def no_number(cls, name: str, text: str) -> "SettingsError":
+        return cls(f"{name} {text!r}: give a number, 0 or more, or leave it out")
+
+
+def _read_number(name: str, text: str, pattern: re.Pattern[str]) -> float:
+    if pattern.fullmatch(text.strip()) is None:
+        raise SettingsError.no_number(name, text)
+    return float(text)
+
+
+def check_openmp(environment: Mapping[str, str]) -> None:
+    """Before PyTorch is loaded, whose OpenMP would complain in its own words, and go on. Raises SettingsError."""
+    text = environment.get("OMP_NUM_THREADS", "").strip()
+    if text and _OPENMP.fullmatch(text.replace(" ", "")) is None:
+        raise SettingsError.no_number("OMP_NUM_THREADS", text)
 
 
 def read_folder(name: str, text: str) -> Path:
@@ -77,8 +100,8 @@ class Settings:
             division_root=below(cache, "division"),
             artifact_root=None if artifacts is None else read_artifact_root("HYPERSEARCH_ARTIFACTS", artifacts),
             user_files=user_files(),
-            process=int(environment.get(PROCESS) or 0),
-            synthetic_seconds=float(environment.get("HYPERSEARCH_SYNTHETIC_SECONDS") or 0),
+            process=int(_read_number(PROCESS, given.get(PROCESS, "0"), _WHOLE)),
+            synthetic_seconds=_read_number(SYNTHETIC_SECONDS, given.get(SYNTHETIC_SECONDS, "0"), _SECONDS),
         )
 
     def files(self, storage_url: str, artifact_root: str | None) -> Files:

@@ -1,6 +1,7 @@
 """What the commands share: their common options, settings, and how they speak."""
 
 import os
+import re
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,6 +17,13 @@ if TYPE_CHECKING:
     from search.objective import Files
     from search.settings import Settings
     from storage.engine import Database
+
+
+# Of workers, and of threads of each: more than that is a slip of the keyboard, which would bring the machine down.
+MOST_PER_CORE, MOST_AT_LEAST = 4, 64
+LONGEST_SHOWN = 80  # characters of a value that is refused
+_WHOLE = re.compile(r"-?[0-9]{1,18}")
+_NUMBER = re.compile(r"-?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?")
 
 
 class CommandLineError(Exception):
@@ -104,13 +112,42 @@ def data_folder(data_root: str | None) -> Path | None:
     return None if data_root is None else read_folder("--data-root", data_root)
 
 
+def read_whole(option: str, text: str, low: int | None = None, high: int | None = None) -> int:
+    """A whole number as people write it: no other digits than 0 to 9, no signs but '-', not 1_0, not 0x2."""
+    bounds = "" if low is None or high is None else f" from {low} to {high}"
+    if _WHOLE.fullmatch(text) is None:
+        raise CommandLineError(f"{option} {_cut(text)}: give a whole number{bounds}, in the digits 0 to 9")
+    number = int(text)
+    if (low is not None and number < low) or (high is not None and number > high):
+        raise CommandLineError(f"{option} {text}: give a whole number{bounds}")
+    return number
+
+
+def read_number(option: str, text: str) -> float:
+    if _NUMBER.fullmatch(text) is None:
+        raise CommandLineError(f"{option} {_cut(text)}: give a number, as 0.99")
+    return float(text)
+
+
 def read_count(option: str, text: str) -> int | None:
-    """A whole number of 1 or more; `None` for auto."""
+    """A whole number of 1 or more, and no more than this machine can be meant to have; `None` for auto."""
+    from objectives.processor import usable_cores
+
     if text == "auto":
         return None
-    if not text.isdecimal() or int(text) < 1:
-        raise CommandLineError(f"{option} {text}: give a whole number of 1 or more, or auto")
+    most = max(MOST_AT_LEAST, MOST_PER_CORE * usable_cores())
+    if _WHOLE.fullmatch(text) is None or int(text) < 1:
+        raise CommandLineError(f"{option} {_cut(text)}: give a whole number of 1 or more, or auto")
+    if int(text) > most:
+        raise CommandLineError(
+            f"{option} {text}: more than this machine can use: give a whole number from 1 to {most}, or auto"
+        )
     return int(text)
+
+
+def _cut(text: str) -> str:
+    shown = text if text.isprintable() and text else repr(text)
+    return shown if len(shown) <= LONGEST_SHOWN else f"{shown[: LONGEST_SHOWN - 3]}..."
 
 
 def change(key: str, value: str | int | float) -> "Document":

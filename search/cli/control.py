@@ -14,6 +14,7 @@ from search.cli.common import (
     VerboseOption,
     database_at,
     files_of,
+    read_whole,
     say,
     set_logging,
     storage_url,
@@ -70,7 +71,7 @@ def stop(
 
 def extend(
     name: NameArgument,
-    trials: Annotated[int, typer.Option(metavar="N", help="Finished trials to end with, more than before.")],
+    trials: Annotated[str, typer.Option(metavar="N", help="Finished trials to end with, more than before.")],
     storage: StorageOption = None,
     quiet: QuietOption = False,
     verbose: VerboseOption = False,
@@ -81,8 +82,9 @@ def extend(
     from search import control
     from search.ending import why_it_stays_ended
 
+    budget = read_whole("--trials", trials)
     with database_at(storage) as database:
-        extended = control.extend(database, name, trials)
+        extended = control.extend(database, name, budget)
     stored = extended.stored
     say(f"study {name!r} has a budget of {stored.budget.trials} trials and is {stored.state}")
     if stored.state == "ended":

@@ -17,6 +17,7 @@ from search.cli.common import (
     WatchOption,
     database_at,
     files_of,
+    read_whole,
     refuse_together,
     say,
     set_logging,
@@ -136,7 +137,7 @@ def compare(
 
 def dashboard(
     host: Annotated[str, typer.Option(metavar="NAME", help="A loopback address.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(metavar="N", help="0 takes a free one.", min=0, max=65535)] = 8080,
+    port: Annotated[str, typer.Option(metavar="N", help="0 takes a free one.")] = "8080",
     artifact_root: ArtifactRootOption = None,
     storage: StorageOption = None,
     quiet: QuietOption = False,
@@ -154,7 +155,7 @@ def dashboard(
     from storage.backends import parse_url, shown
     from storage.engine import open_for_work
 
-    url = storage_url(storage)
+    url, number = storage_url(storage), read_whole("--port", port, 0, 65535)
     database, rdb = open_for_work(url, create=False)
     with database, signals_as_exceptions():
         seen = shown(parse_url(url))
@@ -163,4 +164,4 @@ def dashboard(
         except FolderUnknown:  # no artifact was ever kept there
             store = None
         ready = lambda address: say(f"looking at {seen} on {address}, until Ctrl-C")  # noqa: E731
-        serve(get_storage(rdb), host, port, ready, store)
+        serve(get_storage(rdb), host, number, ready, store)

@@ -22,6 +22,8 @@ from search.cli.common import (
     files_of,
     parse_change,
     read_count,
+    read_number,
+    read_whole,
     say,
     set_logging,
     settings,
@@ -41,15 +43,15 @@ DatasetOption = Annotated[
     str | None,
     typer.Option(metavar="NAME", help="A data set, or images:FOLDER.", autocompletion=among(DATASETS)),
 ]
-TrialsOption = Annotated[int | None, typer.Option(metavar="N", help="Finished trials to end with.")]
-EpochsOption = Annotated[int | None, typer.Option(metavar="N", help="Epochs a trial.")]
+TrialsOption = Annotated[str | None, typer.Option(metavar="N", help="Finished trials to end with.")]
+EpochsOption = Annotated[str | None, typer.Option(metavar="N", help="Epochs a trial.")]
 TimeoutOption = Annotated[str | None, typer.Option(metavar="30m", help="End after that time.")]
-TargetOption = Annotated[float | None, typer.Option(metavar="0.99", help="End when a trial reaches it.")]
+TargetOption = Annotated[str | None, typer.Option(metavar="0.99", help="End when a trial reaches it.")]
 MetricOption = Annotated[
     str | None,
     typer.Option(metavar="NAME", help=f"What leads the search: {', '.join(METRICS)}.", autocompletion=among(METRICS)),
 ]
-SeedOption = Annotated[int | None, typer.Option(metavar="N", help="The study's seed.")]
+SeedOption = Annotated[str | None, typer.Option(metavar="N", help="The study's seed.")]
 SamplerOption = Annotated[
     str | None, typer.Option(metavar="NAME", help=f"{', '.join(SAMPLERS)}.", autocompletion=among(SAMPLERS))
 ]
@@ -214,24 +216,24 @@ def worker(
 def _study_options(
     study: str | None,
     dataset: str | None,
-    trials: int | None,
-    epochs: int | None,
+    trials: str | None,
+    epochs: str | None,
     timeout: str | None,
-    target: float | None,
+    target: str | None,
     metric: str | None,
-    seed: int | None,
+    seed: str | None,
     sampler: str | None,
     pruner: str | None,
 ) -> dict[str, str | int | float]:
     options: dict[str, str | int | float | None] = {
         "study.name": study,
         "data.dataset": dataset,
-        "study.trials": trials,
-        "training.epochs": epochs,
+        "study.trials": None if trials is None else read_whole("--trials", trials),
+        "training.epochs": None if epochs is None else read_whole("--epochs", epochs),
         "study.timeout": timeout,
-        "study.target": target,
+        "study.target": None if target is None else read_number("--target", target),
         "study.metric": metric,
-        "study.seed": seed,
+        "study.seed": None if seed is None else read_whole("--seed", seed),
         "study.sampler": sampler,
         "study.pruner": pruner,
     }
@@ -270,8 +272,10 @@ def _tell(joined: "JoinedStudy") -> None:
 
 def _machine(threads: str, device: str, data_root: str | None, url: str, artifact_root: str | None) -> "Machine":
     from objectives.device_name import check_device_name
+    from search.settings import check_openmp
 
     check_device_name(device)
+    check_openmp(os.environ)
     machine = settings().machine(
         files_of(url, artifact_root),
         data_root=data_folder(data_root),
