@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+from search.analysis.data_sets import DataSets, data_sets
 from search.analysis.effects import Effect, at_the_edge, observed_effects
 from search.analysis.equal_budget import Standing, after_trials, epochs_of, within_epochs
 from search.analysis.importance import Importances, importances
@@ -53,6 +54,16 @@ class Comparison:
         return pareto_front(self.trials, self.spec.direction) if self.spec.minimize else []
 
     @cached_property
+    def data_sets(self) -> DataSets:
+        """What the trials were trained on."""
+        return data_sets(self.trials)
+
+    @property
+    def fingerprints(self) -> set[str]:
+        """Those of all data that the study was on, as far as they are recorded."""
+        return {each for each, _ in (*self.data_sets, (self.record.stored.data_fingerprint, ())) if each is not None}
+
+    @cached_property
     def importances(self) -> Importances | None:
         """What set the best trials apart; `None` where too few are complete."""
         return importances(self.trials, self.spec.space, self.spec.direction)
@@ -88,9 +99,15 @@ class SideBySide:
     differing: tuple[tuple[str, tuple[Toml | None, ...]], ...]  # key of the spec, and its value in each study
 
     @property
-    def is_on_other_images(self) -> bool:
-        """Whether the studies do not validate on the same images."""
+    def differs_in_data(self) -> bool:
+        """Whether the [data] of the studies differs."""
         return any(key.startswith("data.") for key, _ in self.differing)
+
+    @property
+    def is_on_other_images(self) -> bool:
+        """Whether the studies do not validate on the same images: by their [data], or by what was found under it."""
+        fingerprints = {found for each in self.contenders for found in each.comparison.fingerprints}
+        return self.differs_in_data or len(fingerprints) > 1
 
 
 @dataclass(frozen=True)

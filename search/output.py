@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TypeVar
 
 from objectives.costs import shown_cost
+from search.analysis.data_sets import ranges
 from search.analysis.importance import FEWEST, Importances
 from search.analysis.pruning import FEW_AUDITS, PruningRecord
 from search.answers import Comparison, Status, parameters
@@ -14,6 +15,7 @@ from search.live import Page, duration, shown
 from search.space import SearchSpace, Value
 from search.techniques import THE_TUTORIAL, Technique, default_of, exists_under, shown_domain
 from search.watch import Away
+from storage.errors import SHOWN_DIGITS
 from storage.records import StudyRecord, TrialRecord
 
 Found = TypeVar("Found")
@@ -113,6 +115,7 @@ def compare_document(comparison: Comparison, *, timings: bool) -> dict[str, Json
         "study": comparison.spec.name,
         "metric": comparison.spec.metric,
         "direction": comparison.spec.direction,
+        "data_fingerprint": comparison.record.stored.data_fingerprint,
         "minimize": list(comparison.spec.minimize),
         "front": [trial.number for trial in comparison.front],
         "trials": [trial_document(trial, timings, comparison.spec.minimize) for trial in comparison.trials],
@@ -153,6 +156,7 @@ def trial_document(trial: TrialRecord, timings: bool, minimize: Sequence[str] = 
         "epochs": len(trial.epochs),
         "validation_loss": trial.validation_loss,
         "reason": trial.reason,
+        "data_fingerprint": trial.data_fingerprint,
     }
     if minimize:
         document["costs"] = dict(zip(minimize, trial.costs, strict=False))  # of one that has not ended: none
@@ -321,13 +325,28 @@ def compare_text(comparison: Comparison) -> str:
         for place, trial in enumerate(comparison.trials, start=1)
     ]
     ranking = table(("rank", "trial", "state", comparison.spec.metric, "epochs", "parameters"), rows)
-    parts = [state_text(comparison.record), ranking]
+    parts = [state_text(comparison.record), ranking, *data_sets_text(comparison)]
     if comparison.spec.minimize:
         parts.append(front_text(comparison))
     parts += [effects_text(comparison), importances_text(comparison)]
     if comparison.pruning is not None:
         parts.append(pruning_text(comparison.pruning))
     return "\n\n".join(parts)
+
+
+def data_sets_text(comparison: Comparison) -> list[str]:
+    """Which trials were trained on which images; nothing where all were, as far as is known, on the same."""
+    found = comparison.data_sets
+    if sum(fingerprint is not None for fingerprint, _ in found) < 2:
+        return []
+    rows = [
+        ("unknown" if fingerprint is None else fingerprint[:SHOWN_DIGITS], ranges(numbers))
+        for fingerprint, numbers in found
+    ]
+    return [
+        "the trials were trained on different images: values of different lines are no ranking\n"
+        f"{table(('fingerprint', 'trials'), rows)}"
+    ]
 
 
 def front_text(comparison: Comparison) -> str:
@@ -407,6 +426,7 @@ def summary_text(comparison: Comparison) -> str:
         "",
         incumbent_text(comparison.incumbent, comparison.spec.metric),
         "",
+        *(line for text in data_sets_text(comparison) for line in (text, "")),
         *((front_text(comparison), "") if comparison.spec.minimize else ()),
         effects_text(comparison),
         "",

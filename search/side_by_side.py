@@ -10,6 +10,7 @@ from search.answers import Comparison, SideBySide, parameters
 from search.document import Toml
 from search.output import Json, compare_document, finite, incumbent_document, table, trial_document
 from search.space import PARAMETERS
+from storage.errors import SHOWN_DIGITS
 
 WIDEST_CELL = 60  # of a key's value, for a person
 
@@ -77,14 +78,30 @@ def side_by_side_text(found: SideBySide) -> str:
         f"best validation {metric} of complete trials, by trial number, at the budget that every study has used\n"
         f"{table(header, rows)}"
     ]
-    if found.is_on_other_images:
+    if found.differs_in_data:
         parts.append("the studies differ in [data]: their values are of other images or splits, and no ranking")
+    elif found.is_on_other_images:
+        parts.append(_other_images_text(found))
     if found.differing:
         keys = [(key, *(_cell(value) for value in values)) for key, values in found.differing]
         parts.append(f"what differs in their specs\n{table(('key', *names), keys)}")
     else:
         parts.append("their specs differ in nothing but name and budget")
     return "\n\n".join(parts)
+
+
+def _other_images_text(found: SideBySide) -> str:
+    rows = [
+        (
+            each.comparison.spec.name,
+            ", ".join(fingerprint[:SHOWN_DIGITS] for fingerprint in sorted(each.comparison.fingerprints)) or "unknown",
+        )
+        for each in found.contenders
+    ]
+    return (
+        "the studies were trained on different images, though their [data] is the same: their values are no ranking\n"
+        f"{table(('study', 'fingerprint'), rows)}"
+    )
 
 
 def _best(standing: Standing) -> str:

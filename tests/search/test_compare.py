@@ -17,11 +17,12 @@ from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
 
 import hypersearch
 from objectives.synthetic import synthetic_curve
+from search.analysis.data_sets import data_sets, ranges
 from search.analysis.equal_budget import Standing, after_trials, within_epochs
 from search.analysis.importance import BEST_SHARE, FEWEST, importances
-from search.answers import Incomparable, compare_studies, compare_study
+from search.answers import Comparison, Contender, Incomparable, SideBySide, compare_studies, compare_study
 from search.document import Document
-from search.output import compare_document, compare_text, to_json
+from search.output import compare_document, compare_text, summary_text, to_json
 from search.samplers import distribution
 from search.side_by_side import side_by_side_document, side_by_side_text, trials_csv
 from search.space import Choice, Domain, Off, Range, SearchSpace, Value, to_hyperparameters
@@ -279,3 +280,83 @@ def test_compare_says_what_the_importances_mean(tmp_path: Path) -> None:
     ran(url, "few", 2)
     few = hypersearch.compare("few", storage=url)
     assert compare_text(few).endswith("importances: no hyperparameter has been in 20 complete trials yet")
+
+
+# --- what the trials were trained on
+
+FIRST, SECOND = "a" * 64, "b" * 64
+
+
+def trained_on(fingerprints: list[str | None]) -> list[TrialRecord]:
+    return [
+        replace(trial(number, "complete", 0.5, 1), data_fingerprint=fingerprint)
+        for number, fingerprint in enumerate(fingerprints)
+    ]
+
+
+def test_trials_are_told_apart_by_what_they_were_trained_on() -> None:
+    waiting = replace(trial(9, "running", None, 0), attempts=0)
+    found = data_sets([*reversed(trained_on([None, FIRST, FIRST, SECOND, FIRST])), waiting])
+    assert found == [(None, [0]), (FIRST, [1, 2, 4]), (SECOND, [3])]
+    assert [ranges(numbers) for _, numbers in found] == ["0", "1-2, 4", "3"]
+
+
+@pytest.fixture(scope="module")
+def compared(tmp_path_factory: pytest.TempPathFactory) -> Comparison:
+    url = f"sqlite:///{tmp_path_factory.mktemp('compared')}/a.db"
+    ran(url, "s", 1)
+    with open_database(url) as database:
+        return compare_study(database, "s")
+
+
+def on(compared: Comparison, name: str, fingerprints: list[str | None]) -> Comparison:
+    spec = parse_spec({"study": {"name": name}, "data": {"dataset": "synthetic"}})
+    return replace(compared, spec=spec, trials=tuple(trained_on(fingerprints)))
+
+
+@pytest.mark.parametrize("fingerprints", [[None, None], [FIRST, FIRST], [None, FIRST], []])
+def test_nothing_is_said_of_images_that_are_the_same_as_far_as_is_known(
+    fingerprints: list[str | None], compared: Comparison
+) -> None:
+    assert "trained on different images" not in compare_text(on(compared, "s", fingerprints))
+
+
+def test_different_images_are_said_in_compare_and_in_the_summary_of_a_run(compared: Comparison) -> None:
+    mixed = on(compared, "s", [None, FIRST, FIRST, FIRST, SECOND, FIRST])
+    said = (
+        "\n\nthe trials were trained on different images: values of different lines are no ranking\n"
+        "fingerprint   trials\n"
+        "unknown            0\n"
+        "aaaaaaaaaaaa  1-3, 5\n"
+        "bbbbbbbbbbbb       4\n\n"
+    )
+    assert said in compare_text(mixed)
+    assert said in summary_text(mixed)
+    document = compare_document(mixed, timings=False)
+    assert [each["data_fingerprint"] for each in document["trials"]] == [None, *[FIRST] * 3, SECOND, FIRST]  # type: ignore[index,union-attr,call-overload]
+    rows = list(csv.DictReader(StringIO(trials_csv([mixed], timings=False))))
+    assert [row["data_fingerprint"] for row in rows] == ["", *[FIRST] * 3, SECOND, FIRST]
+
+
+def side_by_side(compared: Comparison, *fingerprints: list[str | None]) -> SideBySide:
+    contenders = tuple(
+        Contender(on(compared, f"s{place}", each), 1, Standing(0, 0, None), Standing(0, 0, None))
+        for place, each in enumerate(fingerprints)
+    )
+    return SideBySide(contenders, 1, 1, ())
+
+
+def test_studies_of_one_spec_are_on_other_images_where_their_fingerprints_say_so(compared: Comparison) -> None:
+    found = side_by_side(compared, [FIRST], [None], [SECOND, FIRST])
+    assert found.is_on_other_images
+    assert (
+        "\n\nthe studies were trained on different images, though their [data] is the same: "
+        "their values are no ranking\n"
+        "study  fingerprint\n"
+        "s0     aaaaaaaaaaaa\n"
+        "s1     unknown\n"
+        "s2     aaaaaaaaaaaa, bbbbbbbbbbbb\n\n"
+    ) in side_by_side_text(found)
+    same = side_by_side(compared, [FIRST], [None], [FIRST])
+    assert not same.is_on_other_images
+    assert "images" not in side_by_side_text(same)
