@@ -129,7 +129,7 @@ def _work(job: Job) -> None:
         journal.write("worker", owner=me.id, pid=me.pid, host=me.host)
         with (
             workplace(database, rdb, me, files, job.times) as place,
-            closing(work(place, rdb, choose, lambda spec: build_objective(spec, machine))) as events,
+            closing(work(place, rdb, choose, lambda joined: build_objective(joined.spec, machine))) as events,
         ):
             for event in islice(events, job.stop_after):
                 journal.note(event)

@@ -78,6 +78,12 @@ class Crew:
                 self._members.append(self._start(member.number, lives))
         return bool(self._members)
 
+    @property
+    def told(self) -> int | None:
+        """The exit code with which each has said why it cannot work; `None` where they did not agree on one."""
+        codes = set(self.exit_codes)
+        return codes.pop() if len(codes) == 1 and codes <= set(TOLD_WHY) else None
+
     def wait(self) -> None:
         """Until none is alive."""
         while self.is_working():

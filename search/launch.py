@@ -19,13 +19,12 @@ from search.measured import divide
 from search.objective import Machine, Objective, build_objective
 from search.preparation import decoding_shown, prepare_data
 from search.signals import signals_as_exceptions
-from search.spec import StudySpec
-from search.study import JoinedStudy, Request, is_stored, join, stored_spec, study_name
+from search.study import JoinedStudy, Request, find_stored, has_work, join, stored_spec, study_name
 from search.watch import watch_study
 from search.worker import Choose, this_worker, work, workplace
 from storage.artifacts import open_artifact_store
 from storage.engine import Database, open_for_work
-from storage.errors import StudyDeleted, StudyNotFound
+from storage.errors import OtherData, StudyDeleted, StudyNotFound
 from storage.hosts import Host
 from storage.records import read_study, read_trials
 from storage.studies import find_study, first_failure, read_workable
@@ -80,25 +79,26 @@ def run_study(
     With a `team` of more than one its processes work, and this one looks on.
 
     Raises:
-        SpecError, ForeignStudy, StorageURLError, DataError, DeviceError: bad input.
+        SpecError, ForeignStudy, StorageURLError, DataError, OtherData, DeviceError: bad input.
         StorageUnavailable, DataUnavailable: out of reach.
         WorkFailed: the study ended because its trials failed, or no worker process stays alive.
         StudyDeleted: somebody deleted it.
     """
     optuna_logging.set_verbosity(optuna_logging.WARNING)
-    is_new = not is_stored(storage_url, study_name(request))
-    spec = request.spec(stored=not is_new)
+    there = find_stored(storage_url, study_name(request))
+    spec = request.spec(stored=there is not None)
     _check_machine(machine)
     shown = Console(quiet=True) if quiet else console
-    if is_new:  # what cannot be trained is refused before anything is created
-        prepare_data(spec, machine, shown)
+    facts = None
+    if there is None:  # what cannot be trained is refused before anything is created, or changed
+        facts = prepare_data(spec, machine, shown)
+    elif has_work(there, request):
+        facts = prepare_data(stored_spec(there), machine, shown, there)
     database, rdb = open_for_work(storage_url)
     with database:
         joined = join(database, rdb, request)
         on_joined(joined)
         had_ended = joined.stored.state == "ended"
-        if not is_new and not had_ended:
-            prepare_data(joined.spec, machine, shown)
         with signals_as_exceptions():
             crew = None
             if team is not None and not had_ended:
@@ -118,6 +118,9 @@ def run_study(
             failed = read_study(database, stored).failed
             raise WorkFailed.trials(stored.name, failed, first_failure(database, stored.study_id))
         if stored.state != "ended" and crew is not None:
+            before = None if there is None else there.data_fingerprint
+            if facts is not None and stored.data_fingerprint not in (None, before, facts.fingerprint):
+                raise OtherData(stored.name, stored.data_fingerprint, joined.spec.data.dataset, facts.fingerprint)
             raise WorkFailed.workers(crew.last_words)
     return Outcome(JoinedStudy(stored, joined.spec, joined.notices), had_ended)
 
@@ -137,7 +140,8 @@ def serve_studies(
     Raises:
         StudyNotFound, ForeignStudy: of the names; StorageURLError: bad input.
         StorageUnavailable: out of reach.
-        DataError, DataUnavailable, DeviceError, SpecError: no study could be served here, this is why for the last one.
+        DataError, DataUnavailable, OtherData, DeviceError, SpecError: no study could be served here, this is why for
+            the last one.
     """
     optuna_logging.set_verbosity(optuna_logging.WARNING)
     _check_machine(machine)
@@ -211,16 +215,17 @@ def _work_alone(
     several: bool,
     forever: bool = False,
 ) -> None:
-    def build(spec: StudySpec) -> Objective:
+    def build(joined: JoinedStudy) -> Objective:
         # One study was prepared before, and has a view that the terminal belongs to
         with decoding_shown(Console(quiet=True) if quiet or not several else console) as show:
-            return build_objective(spec, machine, show, partial(tell, Console(quiet=True) if quiet else console))
+            teller = partial(tell, Console(quiet=True) if quiet else console)
+            return build_objective(joined.spec, machine, show, teller, joined.stored)
 
     refused: Exception | None = None
     served = False
     with (
         workplace(database, rdb, this_worker(host, "-", 0), machine.files) as place,
-        closing(work(place, rdb, choose, build, forever=forever)) as events,
+        closing(work(place, rdb, choose, build, forever=forever, accept_data=machine.accept_data)) as events,
     ):
         for event in events:
             if isinstance(event, StudyLeft) and not several:

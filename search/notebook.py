@@ -2,11 +2,13 @@
 
 import os
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 from search.answers import Comparison, compare_study
 from search.borrowed import borrowed_process
 from search.console import console_on, tell
+from search.data_location import read_data_map
 from search.document import load_document
 from search.launch import run_study
 from search.settings import Settings
@@ -26,8 +28,19 @@ def load_spec(path: str | Path) -> StudySpec:
     return parse_spec(load_document(Path(path)), str(path))
 
 
-def run(spec: StudySpec, *, storage: str | None = None, device: str = "auto", threads: int | None = None) -> Comparison:
+def run(
+    spec: StudySpec,
+    *,
+    storage: str | None = None,
+    device: str = "auto",
+    threads: int | None = None,
+    data_map: Mapping[str, str] | None = None,
+    accept_data: bool = False,
+) -> Comparison:
     """Works on the study until it ends, as `hypersearch run` does, and returns its comparison.
+
+    `data_map` says where folders of images lie on this machine, by the names that they have in specs or in the storage;
+    `accept_data` lets the study go on with other images than those of its trials so far.
 
     The process is left as it was: its threads, its current GPU, levels of logging, random numbers, signals.
 
@@ -48,7 +61,13 @@ def run(spec: StudySpec, *, storage: str | None = None, device: str = "auto", th
         run_study(
             url,
             Request(spec.to_document(), {}, f"study {spec.name!r}"),
-            settings.machine(settings.files(url, None), device=device, threads=threads),
+            settings.machine(
+                settings.files(url, None),
+                device=device,
+                threads=threads,
+                data_map=read_data_map(data_map or {}),
+                accept_data=accept_data,
+            ),
             host=this_host(),
             console=console,
             on_joined=work_begins,

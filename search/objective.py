@@ -1,18 +1,22 @@
 """From a spec to the function that trains one trial, on this machine."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from objectives.data_config import DataConfig
 from objectives.hyperparameters import Hyperparameters
 from objectives.protocol import Pulse, ResumableTraining
+from search.data_location import find_data
 from search.folders import Place, needed
 from search.spec import StudySpec
 from storage.records import EpochRecord
 
 if TYPE_CHECKING:
+    from objectives.source import DataFacts
     from search.artifacts import FilesOf  # its imports, Optuna among them, would cost every command
+    from storage.studies import StoredStudy
 
 # (hyperparameters, seed, checkpoint to go on from, pulse)
 Train = Callable[[Hyperparameters, int, bytes | None, Pulse], ResumableTraining]
@@ -39,6 +43,8 @@ class Machine:
     process: int = 0  # of several on this machine: they take its GPUs in turn
     own_process: bool = False  # this process does nothing else: its memory may be managed for training until it ends
     synthetic_seconds: float = 0.0  # that an epoch of the made-up objective takes
+    data_map: Mapping[str, Path] = field(default_factory=dict)  # where folders of images lie here, by their stored name
+    accept_data: bool = False  # studies go on with the data that is here, whatever they had before
 
 
 @dataclass(frozen=True)
@@ -49,6 +55,7 @@ class Objective:
     device: str
     threads: int
     files_of: "FilesOf | None" = None  # of a new incumbent
+    data: "DataFacts | None" = None  # that it trains on; None where there is none
 
 
 def build_objective(
@@ -56,13 +63,16 @@ def build_objective(
     machine: Machine,
     on_progress: Callable[[int, int], None] | None = None,
     say: Callable[[str], None] = lambda line: None,
+    stored: "StoredStudy | None" = None,
 ) -> Objective:
     """Loads the data and readies the device; `on_progress(done, total)` counts images where they must be decoded.
 
     Where the machine says no number of threads and none is known to be the best, it is measured, which `say` is told.
+    `stored` is the study's row, which knows more of its data than the spec does.
 
     Raises:
         DataError, DataUnavailable: the data cannot be used, or is not to be had.
+        OtherData: it is not what the study was trained on so far.
         DeviceError: the device is not there.
     """
     if spec.data.dataset == "synthetic":
@@ -77,9 +87,13 @@ def build_objective(
     device.check_precision(spec.training.precision, chosen)
     if machine.own_process:
         device.keep_freed_memory()
-    dataset = data.open_dataset(
-        spec.data, data_root=needed(machine.data_root), cache_root=needed(machine.cache_root), on_progress=on_progress
-    )
+
+    def open_data(config: DataConfig) -> data.ImageDataset:
+        return data.open_dataset(
+            config, data_root=needed(machine.data_root), cache_root=needed(machine.cache_root), on_progress=on_progress
+        )
+
+    _, dataset = find_data(spec, stored, machine, open_data)
     resident = data.hold(dataset, chosen)
     # After all that may be refused
     share = divide(1, machine.threads, device=machine.device, folder=machine.division_root, say=say)
@@ -107,7 +121,7 @@ def build_objective(
         model = model_file.model_bytes(trained.trained())
         return incumbent_files(model, epochs, trained.examine(), resident.class_names)
 
-    return Objective(train, str(chosen), threads, files_of)
+    return Objective(train, str(chosen), threads, files_of, dataset.facts)
 
 
 def _synthetic(spec: StudySpec, machine: Machine) -> Objective:

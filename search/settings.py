@@ -121,7 +121,14 @@ class Settings:
         return Files(asked or str(base / "artifacts"), base / "checkpoints")
 
     def machine(
-        self, files: Files, *, data_root: Path | None = None, device: str = "auto", threads: int | None = None
+        self,
+        files: Files,
+        *,
+        data_root: Path | None = None,
+        device: str = "auto",
+        threads: int | None = None,
+        data_map: Mapping[str, Path] | None = None,
+        accept_data: bool = False,
     ) -> Machine:
         """How to work on this machine."""
         return Machine(
@@ -133,4 +140,6 @@ class Settings:
             threads=threads,
             process=self.process,
             synthetic_seconds=self.synthetic_seconds,
+            data_map=data_map or {},
+            accept_data=accept_data,
         )

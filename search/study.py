@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from objectives.names import folder_of
 from search.document import Document, SpecError, Toml
 from search.naming import default_name
 from search.space_document import flatten_space
@@ -65,7 +66,7 @@ def join(database: Database, optunas: "BaseStorage", request: Request) -> Joined
 
 def create_or_join(storage_url: str, request: Request) -> JoinedStudy:
     """As `join`, in the database at a URL, made where it is not there. Raises StorageUnavailable too."""
-    request.spec(stored=is_stored(storage_url, study_name(request)))  # before anything is created
+    request.spec(stored=find_stored(storage_url, study_name(request)) is not None)  # before anything is created
     from optuna import logging as optuna_logging
 
     from storage.engine import open_for_work
@@ -76,14 +77,13 @@ def create_or_join(storage_url: str, request: Request) -> JoinedStudy:
         return join(database, rdb, request)
 
 
-def is_stored(storage_url: str, name: str) -> bool:
-    """Whether the study can be seen; nothing is created. Raises ForeignStudy, StorageURLError."""
+def find_stored(storage_url: str, name: str) -> StoredStudy | None:
+    """The study, if it can be seen; nothing is created. Raises ForeignStudy, StorageURLError."""
     try:
         with open_database(storage_url) as database:
-            find_study(database, name)
+            return find_study(database, name)
     except (StorageUnavailable, StudyNotFound):
-        return False
-    return True
+        return None
 
 
 def stored_spec(stored: StoredStudy) -> StudySpec:
@@ -152,6 +152,7 @@ def study_name(request: Request) -> str:
 
 
 def _insert(database: Database, optunas: "BaseStorage", spec: StudySpec) -> None:
+    folder = folder_of(spec.data.dataset)
     create_study(
         database,
         optunas,
@@ -163,20 +164,13 @@ def _insert(database: Database, optunas: "BaseStorage", spec: StudySpec) -> None
         budget=spec.budget,
         priority=spec.priority,
         costs=spec.minimize,
+        data_folder=None if folder is None else str(folder.absolute()),
     )
 
 
 def join_stored(database: Database, stored: StoredStudy, request: Request) -> JoinedStudy:
     """The stored study, if it is the one asked for, with its budget raised if asked. Raises SpecError."""
-    here = stored_spec(stored)
-    named = merge(request.document or {}, {"study": {"name": stored.name}}, request.changes)
-    asked = parse_spec(_laid_over(here.to_document(), named), request.source, stored=True)
-    if asked.definition_hash() != here.definition_hash():  # the stored one may be of an older version
-        raise _differs(stored.name, here, asked, request.source)
-    budget = _raised(stored.budget, asked, request)
-    mend = target_mend(here.metric, budget.target)
-    if mend is not None and budget.target != stored.budget.target:
-        raise SpecError(request.source, [f"study.target = {budget.target:g}: {mend}"])
+    here, budget = _agreed(stored, request)
     notices = []
     if request.document is not None and _differing_budget(request.document, here):
         notices.append(
@@ -191,6 +185,25 @@ def join_stored(database: Database, stored: StoredStudy, request: Request) -> Jo
     if stored.state != "ended":
         notices += [f"study {stored.name!r}: {line}" for line in (*said_in_vain(spec), *notices_of(spec))]
     return JoinedStudy(stored, spec, tuple(notices), is_raised)
+
+
+def has_work(stored: StoredStudy, request: Request) -> bool:
+    """Whether anything is left to do once this request has joined the study. Raises SpecError."""
+    return stored.state != "ended" or _agreed(stored, request)[1] != stored.budget
+
+
+def _agreed(stored: StoredStudy, request: Request) -> tuple[StudySpec, Budget]:
+    """The stored study's spec, if it is the one asked for, and the budget that it should have. Raises SpecError."""
+    here = stored_spec(stored)
+    named = merge(request.document or {}, {"study": {"name": stored.name}}, request.changes)
+    asked = parse_spec(_laid_over(here.to_document(), named), request.source, stored=True)
+    if asked.definition_hash() != here.definition_hash():  # the stored one may be of an older version
+        raise _differs(stored.name, here, asked, request.source)
+    budget = _raised(stored.budget, asked, request)
+    mend = target_mend(here.metric, budget.target)
+    if mend is not None and budget.target != stored.budget.target:
+        raise SpecError(request.source, [f"study.target = {budget.target:g}: {mend}"])
+    return here, budget
 
 
 def _differing_budget(document: Document, here: StudySpec) -> bool:

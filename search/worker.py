@@ -1,10 +1,13 @@
 """The loop of one worker: take a trial, train it, record it; what happens comes out as events."""
 
+import json
+import logging
 import os
 import time
 import uuid
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 
 from optuna.storages import BaseStorage, RDBStorage, get_storage
 
@@ -19,16 +22,18 @@ from search.sweep import own_checkpoints, sweep_checkpoints
 from search.trial import Trial, Workplace
 from storage.artifacts import open_artifact_store
 from storage.engine import Database, check_still_ours
-from storage.errors import StudyDeleted
+from storage.errors import SHOWN_DIGITS, OtherData, StudyDeleted
 from storage.hosts import Host, process_start
 from storage.keeper import Keeper
 from storage.leases import Lease, LeaseTimes, NothingToTake, TrialLeases, Worker
 from storage.records import read_epoch_seconds
+from storage.study_data import TrainingData
 
+log = logging.getLogger(__name__)
 FIRST_WAIT_SECONDS, LONGEST_WAIT_SECONDS = 0.25, 3.0  # between looks at studies whose last trials others hold
 
 Choose = Callable[[], Sequence[JoinedStudy]]  # studies to work on, the one to serve first first
-BuildObjective = Callable[[StudySpec], Objective]
+BuildObjective = Callable[[JoinedStudy], Objective]
 
 
 def this_worker(host: Host, device: str, threads: int) -> Worker:
@@ -58,17 +63,19 @@ def work(
     build: BuildObjective,
     *,
     forever: bool = False,
+    accept_data: bool = False,
     sleep: Callable[[float], None] = time.sleep,
 ) -> Generator[Event]:
     """Takes trials of the studies until there are none left. Closing the generator hands the trial back.
 
     Surplus workers wait until all trials have ended: the last ones may be left by those that hold them. A worker that
-    finds the database upgraded by a newer program takes no more trials. Raises StorageUnavailable.
+    finds the database upgraded by a newer program takes no more trials. With `accept_data` studies go on with the data
+    that `build` finds, whatever they had before. Raises StorageUnavailable.
 
     >>> with closing(work(place, rdb, lambda: [joined], build)) as events:   # doctest: +SKIP
     ...     for event in events: print(event)
     """
-    loop = _Loop(place, rdb, build)
+    loop = _Loop(place, rdb, build, accept_data)
     wait = FIRST_WAIT_SECONDS
     while True:
         held, waits = None, "no study has anything to do" if forever else None
@@ -79,7 +86,7 @@ def work(
                 break
             except NothingToTake as nothing:
                 waits = loop.why_wait(joined, nothing) or waits
-            except (StudyDeleted, DataError, DataUnavailable, DeviceError, SpecError) as error:
+            except (StudyDeleted, DataError, DataUnavailable, OtherData, DeviceError, SpecError) as error:
                 yield loop.leave(joined, error)  # another machine may have what it takes
         if held is not None:
             wait = FIRST_WAIT_SECONDS
@@ -95,13 +102,15 @@ def work(
 class _Loop:
     """What a worker knows of the studies that it has met."""
 
-    def __init__(self, place: Workplace, rdb: RDBStorage, build: BuildObjective) -> None:
+    def __init__(self, place: Workplace, rdb: RDBStorage, build: BuildObjective, accept_data: bool) -> None:
         self._place = place
         self._rdb = rdb
         self._build = build
+        self._accept_data = accept_data
         self._uid: str | None = None  # of the study served last
         self._optunas: BaseStorage = rdb
         self._objective: Objective | None = None
+        self._data: TrainingData | None = None
         self._left: set[str] = set()
 
     def servable(self, studies: Sequence[JoinedStudy]) -> list[JoinedStudy]:
@@ -129,17 +138,21 @@ class _Loop:
 
         Raises:
             NothingToTake, StudyDeleted: as TrialLeases.acquire.
-            DataError, DataUnavailable, DeviceError: the study cannot be served on this machine.
+            DataError, DataUnavailable, OtherData, DeviceError: the study cannot be served on this machine.
         """
         most = joined.spec.most_trials
         if joined.stored.uid != self._uid:
             self._place.leases.look(joined.stored, most)
             self._get_ready(joined)
-        return self._place.leases.acquire(joined.stored, most)
+        held = self._place.leases.acquire(joined.stored, most, self._data)
+        if held.data_change is not None and self._data is not None:
+            log.warning("%s", data_notice(held, self._data))
+        return held
 
     def _get_ready(self, joined: JoinedStudy) -> None:
         self._uid, self._objective = None, None  # the data of the study before goes first
-        self._objective = self._build(joined.spec)
+        self._objective = self._build(joined)
+        self._data = self._training_data(joined, self._objective)
         self._place.leases.computes_on(self._objective.device, self._objective.threads)
         # Optuna's cache is never asked about another study: SQLite gives a deleted one's id to the next.
         self._optunas = get_storage(self._rdb)
@@ -147,7 +160,33 @@ class _Loop:
             self._place.keeper.epoch_took(seconds)
         self._uid = joined.stored.uid
 
+    def _training_data(self, joined: JoinedStudy, objective: Objective) -> TrainingData | None:
+        if objective.data is None:
+            return None
+        return TrainingData(
+            joined.spec.data.dataset,
+            objective.data.fingerprint,
+            json.dumps([asdict(scale) for scale in objective.data.pixel_scales]),
+            instead_of=joined.stored.data_fingerprint if self._accept_data else None,
+        )
+
     def train(self, held: Lease, spec: StudySpec) -> Generator[Event]:
         """Trains the trial that was taken."""
         assert self._objective is not None
         yield from Trial(self._place, self._optunas, held, spec).run(self._objective)
+
+
+def data_notice(held: Lease, data: TrainingData) -> str:
+    """What the user should know where this trial is the first on other data than those before, or may be."""
+    assert held.data_change is not None
+    name, before, since = held.stored.name, held.data_change.before, f"from its trial {held.number} on"
+    what = f"{data.name} (fingerprint {data.fingerprint[:SHOWN_DIGITS]})"
+    if before is not None:
+        return (
+            f"study {name!r} goes on with other data, {what}, not {before[:SHOWN_DIGITS]}, {since}: "
+            f"'hypersearch compare {name}' says which trials had which"
+        )
+    notice = f"study {name!r} is on {what} {since}; what its earlier trials had is not recorded"
+    if data.has_pixel_scales:
+        notice += ", and they were trained on pictures that were read in another way: their values do not compare"
+    return notice

@@ -22,6 +22,11 @@ class TrainingData:
     pixel_scales: str  # as JSON; see objectives.pixels
     instead_of: str | None = None  # the fingerprint that the user has given up for this one
 
+    @property
+    def has_pixel_scales(self) -> bool:
+        """Whether some pixels are not 8 bits, and were made so."""
+        return self.pixel_scales != "[]"
+
 
 @dataclass(frozen=True)
 class DataChange:

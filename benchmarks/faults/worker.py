@@ -133,7 +133,7 @@ def run(order: Order) -> None:
     with (
         database,
         workplace(database, rdb, me, machine.files, scaled(order.scale)) as place,
-        closing(work(place, rdb, choose, lambda spec: build_objective(spec, machine))) as events,
+        closing(work(place, rdb, choose, lambda joined: build_objective(joined.spec, machine))) as events,
     ):
         for each in events:
             match each:

@@ -49,6 +49,16 @@ ArtifactRootOption = Annotated[
 DataRootOption = Annotated[
     str | None, typer.Option(metavar="DIR", help="Where data sets lie [HYPERSEARCH_DATA, else the user's cache].")
 ]
+DataMapOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="STORED=HERE",
+        help="Where a folder of images lies on this machine, by its name in the spec or the storage; repeatable.",
+    ),
+]
+AcceptDataOption = Annotated[
+    bool, typer.Option("--accept-data", help="Go on with the data that is here, though earlier trials had other data.")
+]
 OutputOption = Annotated[Path | None, typer.Option("-o", "--output", metavar="FILE", help="Write there instead.")]
 
 
@@ -171,6 +181,18 @@ def parse_change(text: str) -> "Document":
         return parse_toml(f'{key} = "{quoted}"')
     except ValueError:
         raise CommandLineError(f"--set {text}: {key!r} is no dotted TOML key, as training.epochs") from None
+
+
+def parse_data_map(texts: list[str] | None) -> dict[str, Path]:
+    """`--data-map STORED=HERE`, for each of them. Raises CommandLineError, and DataError where HERE is no folder."""
+    from search.data_location import read_data_map, split_data_map
+
+    pairs = {}
+    for text in texts or ():
+        if (pair := split_data_map(text)) is None:
+            raise CommandLineError(f"--data-map {text}: write STORED=HERE, as images:photos=/mnt/photos")
+        pairs[pair[0]] = pair[1]
+    return read_data_map(pairs)
 
 
 def write_text(text: str, file: Path | None, *, is_new: bool = False) -> None:

@@ -11,7 +11,9 @@ import typer
 from objectives.names import DATASETS
 from objectives.names import METRIC_DIRECTIONS as METRICS
 from search.cli.common import (
+    AcceptDataOption,
     ArtifactRootOption,
+    DataMapOption,
     DataRootOption,
     DebugOption,
     QuietOption,
@@ -21,6 +23,7 @@ from search.cli.common import (
     data_folder,
     files_of,
     parse_change,
+    parse_data_map,
     read_count,
     read_number,
     read_whole,
@@ -86,6 +89,8 @@ def run(
     threads: ThreadsOption = "auto",
     device: DeviceOption = "auto",
     data_root: DataRootOption = None,
+    data_map: DataMapOption = None,
+    accept_data: AcceptDataOption = False,
     artifact_root: ArtifactRootOption = None,
     storage: StorageOption = None,
     quiet: QuietOption = False,
@@ -98,6 +103,7 @@ def run(
     request = _request(spec, options, changes)
     url = storage_url(storage)
     count, machine = read_count("--workers", workers), _machine(threads, device, data_root, url, artifact_root)
+    machine = replace(machine, data_map=parse_data_map(data_map), accept_data=accept_data)
     from search.answers import compare_study
     from search.console import console_on
     from search.launch import Team, run_study
@@ -177,6 +183,8 @@ def worker(
     threads: ThreadsOption = "auto",
     device: DeviceOption = "auto",
     data_root: DataRootOption = None,
+    data_map: DataMapOption = None,
+    accept_data: AcceptDataOption = False,
     artifact_root: ArtifactRootOption = None,
     storage: StorageOption = None,
     quiet: QuietOption = False,
@@ -187,6 +195,7 @@ def worker(
     set_logging(verbose, debug)
     url = storage_url(storage)
     count, machine = read_count("--processes", processes), _machine(threads, device, data_root, url, artifact_root)
+    machine = replace(machine, data_map=parse_data_map(data_map), accept_data=accept_data)
     from search.console import console_on
     from search.crew import SUPERVISED, end_with_supervisor
     from search.launch import WorkFailed, serve_studies, share_for_service
@@ -204,6 +213,8 @@ def worker(
                 crew = _crew(share, machine, url, artifact_root, quiet=quiet, forever=forever)
                 with signals_as_exceptions(), crew.working(*names):
                     crew.wait()
+                if crew.told is not None:
+                    raise typer.Exit(crew.told)
                 if any(crew.exit_codes):
                     raise WorkFailed.workers(crew.last_words)
                 return
@@ -293,6 +304,8 @@ def _crew(
 
     arguments = ["--device", machine.device, "--threads", str(share.threads)]
     arguments += [] if isinstance(machine.data_root, FolderUnknown) else ["--data-root", str(machine.data_root)]
+    arguments += [f"--data-map={stored}={here}" for stored, here in machine.data_map.items()]
+    arguments += ["--accept-data"] * machine.accept_data
     arguments += [] if artifact_root is None else ["--artifact-root", artifact_root]
     arguments += ["--quiet"] * quiet + ["--forever"] * forever
     # In the environment: others on this machine see the arguments of a process, and a URL may hold a password.

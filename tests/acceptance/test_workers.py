@@ -178,7 +178,7 @@ def test_a_study_that_cannot_be_served_here_is_left_to_others(local: Shell) -> N
     text = (local.folder / "far.toml").read_text().replace("synthetic", "images:nowhere")
     (local.folder / "far.toml").write_text(text)
     local.run("create", "far.toml")
-    assert "nowhere: no such folder" in local.run("worker", code=2)
+    assert 'dataset "images:nowhere": found in none of ' in local.run("worker", code=3)
     local.run("create", spec(local.folder, "near", 2))
     local.run("worker")
     assert local.status("near")["state"] == "ended"
