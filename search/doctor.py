@@ -21,7 +21,7 @@ from search.division import Division
 from search.folders import FolderUnknown, Place
 from search.measured import division_text, known_divisions
 from storage.artifacts import Holdings, open_artifact_store
-from storage.backends import parse_url, shown, sqlite_path
+from storage.backends import backend, parse_url, shown, sqlite_path
 from storage.engine import Database, open_database
 from storage.errors import (
     ArtifactRootError,
@@ -271,6 +271,7 @@ def storage_finding(
     try:
         with open_database(storage_url) as database:
             facts = _measure(database, wall, monotonic)
+        backend(database.url).check(database.url, create=False, write=True)
     except NotThereYet:
         return _not_there_yet(storage_url)
     except StorageURLError as error:

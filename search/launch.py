@@ -23,7 +23,7 @@ from search.study import JoinedStudy, Request, find_stored, has_work, join, stor
 from search.watch import watch_study
 from search.worker import Choose, this_worker, work, workplace
 from storage.artifacts import open_artifact_store
-from storage.engine import Database, open_for_work
+from storage.engine import Database, check_place, open_for_work
 from storage.errors import OtherData, StudyDeleted, StudyNotFound
 from storage.hosts import Host
 from storage.records import read_study, read_trials
@@ -88,6 +88,7 @@ def run_study(
     there = find_stored(storage_url, study_name(request))
     spec = request.spec(stored=there is not None)
     _check_machine(machine)
+    check_place(storage_url)
     shown = Console(quiet=True) if quiet else console
     facts = None
     if there is None:  # what cannot be trained is refused before anything is created, or changed

@@ -14,9 +14,9 @@ from urllib.parse import quote, unquote
 from filelock import FileLock, Timeout
 from sqlalchemy import URL, Connection, Engine, create_engine, make_url
 from sqlalchemy.exc import ArgumentError
-from sqlalchemy.pool import NullPool
+from sqlalchemy.pool import NullPool, Pool
 
-from storage.errors import NotThereYet, StorageUnavailable, StorageURLError
+from storage.errors import WRITABLE, NotThereYet, StorageUnavailable, StorageURLError
 from storage.text import is_one_line
 
 CONNECTIONS = 2  # a worker's: one trains and records, one keeps the lease
@@ -37,6 +37,7 @@ class EngineOptions(TypedDict, total=False):
     creator: Callable[[], sqlite3.Connection]
     connect_args: dict[str, str | int]
     isolation_level: str
+    poolclass: type[Pool]
     pool_size: int
     max_overflow: int
 
@@ -47,8 +48,8 @@ class Backend(Protocol):
     def engine_options(self, url: URL, connections: int, *, create: bool = False) -> EngineOptions:
         """The safe settings; at most `connections` at a time; `create` allows a file to be made."""
 
-    def check(self, url: URL, *, create: bool) -> None:
-        """Raises StorageUnavailable where it can be told without connecting that there is nothing to connect to.
+    def check(self, url: URL, *, create: bool, write: bool) -> None:
+        """Raises StorageUnavailable where it can be told without connecting that this user cannot do so.
 
         And StorageURLError where the URL names what can never be a database.
         """
@@ -68,11 +69,11 @@ class SQLite:
 
     def engine_options(self, url: URL, connections: int, *, create: bool = False) -> EngineOptions:
         """Its connections wait for the writer, lose nothing at power loss, and delete our rows with Optuna's."""
-        mode = "rwc" if create else "rw"  # https://www.sqlite.org/uri.html
+        path = sqlite_path(url)
 
         def connect() -> sqlite3.Connection:
             connection = sqlite3.connect(
-                f"{sqlite_path(url).as_uri()}?mode={mode}",
+                f"{path.as_uri()}?{'mode=rwc' if create else _mode(path)}",
                 uri=True,
                 timeout=SQLITE_BUSY_TIMEOUT_SECONDS,
                 isolation_level=None,  # the driver begins no transactions of its own: the "begin" event does
@@ -82,10 +83,11 @@ class SQLite:
             connection.execute("PRAGMA foreign_keys=ON")  # our rows go when Optuna's do
             return connection
 
-        return {"creator": connect}
+        # How a file is to be read that cannot be written is seen for each transaction anew.
+        return {"creator": connect} if create or _may_write(path) else {"creator": connect, "poolclass": NullPool}
 
-    def check(self, url: URL, *, create: bool) -> None:
-        """The folder must be there, and the file unless it may be made."""
+    def check(self, url: URL, *, create: bool, write: bool) -> None:
+        """The folder must be there, and the file unless it may be made; whoever writes needs the right to, in both."""
         path = sqlite_path(url)
         try:
             if path.exists() and not path.is_file():
@@ -94,10 +96,14 @@ class SQLite:
                 raise StorageUnavailable.no_folder(str(path.parent), is_there=path.parent.exists())
             if not create and not path.exists():
                 raise NotThereYet.no_file(str(path))
+            if write and not _may_write(path):
+                if path.exists():
+                    raise StorageUnavailable.read_only(shown(url))
+                raise StorageUnavailable.closed_folder(str(path.parent))
         except OSError as error:
             if error.errno == errno.ENAMETOOLONG:
                 raise StorageURLError.no_file(shown(url), "its name is longer than the system allows") from None
-            raise StorageUnavailable.broken(shown(url), error.strerror or str(error)) from None
+            raise StorageUnavailable.broken(shown(url), error.strerror or str(error), WRITABLE) from None
 
     @contextmanager
     def alone(self, url: URL, engine: Engine) -> Iterator[None]:
@@ -119,6 +125,24 @@ class SQLite:
         system = status.st_dev if sys.platform == "win32" else os.statvfs(file).f_fsid
         # Some network file systems have no number; then the path must do.
         return f"file {status.st_ino} of file system {system or ascii(str(file))}"
+
+
+def _mode(path: Path) -> str:
+    """How to open a file that is there: https://www.sqlite.org/uri.html.
+
+    Who may not write keeps to the files that a writer has made beside it. Where there are none, SQLite would make them,
+    in a folder where that cannot be, or where the writer then could not write them; so the file is read alone, which is
+    right as long as it holds all that was committed.
+    """
+    wal, shm, journal = (path.with_name(f"{path.name}-{ending}") for ending in ("wal", "shm", "journal"))
+    is_shared = wal.exists() and shm.exists()
+    is_whole = not any(each.exists() and each.stat().st_size for each in (wal, journal))
+    return "mode=rw" if _may_write(path) or is_shared or not is_whole else "mode=ro&immutable=1"
+
+
+def _may_write(path: Path) -> bool:
+    # Beside the file SQLite keeps others while it is open.
+    return os.access(path.parent, os.W_OK | os.X_OK) and (not path.exists() or os.access(path, os.W_OK))
 
 
 class PostgreSQL:
@@ -150,7 +174,7 @@ class PostgreSQL:
             "max_overflow": 0,
         }
 
-    def check(self, url: URL, *, create: bool) -> None:
+    def check(self, url: URL, *, create: bool, write: bool) -> None:
         """Only the server knows."""
 
     @contextmanager
@@ -204,7 +228,7 @@ class MySQL:
             "max_overflow": 0,
         }
 
-    def check(self, url: URL, *, create: bool) -> None:
+    def check(self, url: URL, *, create: bool, write: bool) -> None:
         """Only the server knows."""
 
     @contextmanager

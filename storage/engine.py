@@ -15,8 +15,8 @@ from sqlalchemy.exc import ArgumentError, DatabaseError, InterfaceError, SQLAlch
 
 from storage import schema
 from storage.backends import CONNECTIONS, backend, parse_url, shown
-from storage.errors import NotThereYet, StorageUnavailable, StorageURLError
-from storage.transactions import Patience, Result, Transactions, reason
+from storage.errors import WRITABLE, NotThereYet, StorageUnavailable, StorageURLError
+from storage.transactions import Patience, Result, Transactions, mend, reason
 
 if TYPE_CHECKING:
     from optuna.storages import RDBStorage
@@ -67,7 +67,7 @@ def open_database(url: str, *, patience_seconds: float = LOOKING_SECONDS) -> Dat
         StorageUnavailable: there is no database, or it cannot be used as it is.
     """
     parsed = parse_url(url)
-    _check(parsed, create=False)
+    _check(parsed, create=False, write=False)
     return Database(parsed, _engine(parsed, connections=1), Patience(seconds=patience_seconds))
 
 
@@ -78,10 +78,21 @@ def check_still_ours(database: Database) -> None:
         _refuse_newer(_read_revision(connection))
 
 
+def check_place(url: str) -> None:
+    """Raises StorageURLError, StorageUnavailable where it can be told without connecting that no study can be made."""
+    parsed = parse_url(url)
+    backend(parsed).check(parsed, create=True, write=True)
+
+
 def open_for_work(
-    url: str, *, create: bool = True, connections: int = CONNECTIONS, patience: Patience | None = None
+    url: str,
+    *,
+    create: bool = True,
+    write: bool = True,
+    connections: int = CONNECTIONS,
+    patience: Patience | None = None,
 ) -> "tuple[Database, RDBStorage]":
-    """Opens the database at `url`, made where it is not there unless told otherwise, with Optuna's storage on it.
+    """Opens the database at `url` with Optuna's storage on it, to write there, and made where it is not there.
 
     A server that starts, or has no connection left, is waited for.
 
@@ -92,7 +103,7 @@ def open_for_work(
     parsed = parse_url(url)
 
     def enter() -> "RDBStorage":
-        _check(parsed, create=create)
+        _check(parsed, create=create, write=write)
         return _optunas(parsed, connections)
 
     rdb = _let_in(enter, patience or Patience())
@@ -136,7 +147,7 @@ def upgrade_database(url: str) -> tuple[str, str]:
         StorageUnavailable: there is no database, or it is newer, or not one of ours.
     """
     parsed = parse_url(url)
-    backend(parsed).check(parsed, create=False)
+    backend(parsed).check(parsed, create=False, write=True)
     engine = _engine(parsed, connections=1)
     try:
         _connect(parsed, engine).close()
@@ -191,13 +202,13 @@ def _optunas(url: URL, connections: int = CONNECTIONS, *, make_tables: bool = Fa
         raise _unusable(url, error) from error
 
 
-def _check(url: URL, *, create: bool) -> None:
+def _check(url: URL, *, create: bool, write: bool) -> None:
     """Sees to it that the database is there and that its tables are of this version.
 
     Raises:
         StorageUnavailable: they are not.
     """
-    backend(url).check(url, create=create)
+    backend(url).check(url, create=create, write=write)
     engine = _engine(url, 1, create=create)
     try:
         found = _revision(url, engine)
@@ -232,7 +243,7 @@ def _unusable(url: URL, error: BaseException) -> StorageUnavailable:
     if "not a database" in str(error):
         return StorageUnavailable.foreign(shown(url))
     if url.get_backend_name() == "sqlite":
-        return StorageUnavailable.broken(shown(url), reason(error))
+        return StorageUnavailable.broken(shown(url), reason(error), mend(error) or WRITABLE)
     return StorageUnavailable.unreachable(shown(url), reason(error))
 
 

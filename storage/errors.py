@@ -2,6 +2,9 @@
 
 SHOWN_DIGITS = 12  # of a fingerprint
 URL_FORMS = "sqlite:///FILE.db, postgresql://USER@HOST/NAME or mysql://USER@HOST/NAME"
+WRITABLE = (
+    "let this user read and write the file and its folder, or copy it, with a -wal beside it, to where that is so"
+)
 
 
 def _masked(url: str) -> str:
@@ -84,8 +87,19 @@ class StorageUnavailable(Exception):
         return cls(f"the folder {folder} of the database does not exist: create it, or name another with --storage")
 
     @classmethod
-    def broken(cls, url: str, reason: str) -> "StorageUnavailable":
-        return cls(f"storage {url} cannot be used: {reason}")
+    def closed_folder(cls, folder: str) -> "StorageUnavailable":
+        return cls(
+            f"{folder}, where the database should lie, cannot be written to by this user: let it, "
+            "or name another with --storage"
+        )
+
+    @classmethod
+    def broken(cls, url: str, reason: str, mend: str) -> "StorageUnavailable":
+        return cls(f"storage {url} cannot be used: {reason}; {mend}")
+
+    @classmethod
+    def read_only(cls, url: str) -> "StorageUnavailable":
+        return cls(f"storage {url} can only be read: {WRITABLE}")
 
     @classmethod
     def unreachable(cls, url: str, reason: str) -> "StorageUnavailable":
@@ -118,8 +132,11 @@ class StorageUnavailable(Exception):
         )
 
     @classmethod
-    def gone(cls, seconds: float, reason: str) -> "StorageUnavailable":
-        return cls(f"the database has not answered for {seconds:.0f} s ({reason}): see to it, then run again to go on")
+    def gone(cls, seconds: float, reason: str, mend: str | None) -> "StorageUnavailable":
+        return cls(
+            f"the database has not answered for {seconds:.0f} s ({reason}): {mend or 'see to it'}, "
+            "then run again to go on"
+        )
 
 
 class NotThereYet(StorageUnavailable):

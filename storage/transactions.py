@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Engine, event
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from storage.errors import StorageUnavailable
+from storage.errors import WRITABLE, StorageUnavailable
 
 if TYPE_CHECKING:
     from optuna.storages import RDBStorage
@@ -73,6 +73,23 @@ def reason(error: BaseException) -> str:
     found = _database_error(error)
     said = str(found.orig if found is not None else error.__cause__ or error).strip()
     return said.partition("\n")[0]
+
+
+# Primary codes of SQLite's errors: https://www.sqlite.org/rescode.html
+_SQLITE_MENDS = {
+    (3, 8, 14, 23): WRITABLE,
+    (5, 6): "see which other process holds it",
+    (10,): "see to its disk; a network file system does not serve",
+    (13,): "make room on its disk",
+    (11, 26): "take a backup, or save what 'sqlite3 FILE .recover' finds",
+}
+
+
+def mend(error: BaseException) -> str | None:
+    """What helps against an error of SQLite; `None` where nothing is known."""
+    found = _database_error(error)
+    code: int | None = getattr(found and found.orig, "sqlite_errorcode", None)
+    return None if code is None else next((mend for codes, mend in _SQLITE_MENDS.items() if code & 0xFF in codes), None)
 
 
 def _database_error(error: BaseException) -> DBAPIError | None:
@@ -204,7 +221,7 @@ class Transactions:
                     raise
                 waited = self._monotonic() - started
                 if waited >= bound:
-                    raise StorageUnavailable.gone(waited, reason(error)) from error
+                    raise StorageUnavailable.gone(waited, reason(error), mend(error)) from error
                 if waited >= self._patience.say_after_seconds and not said:
                     said = True
                     log.warning("the database does not answer (%s): trying again for %.0f s", reason(error), bound)

@@ -156,7 +156,7 @@ def dashboard(
     from storage.engine import open_for_work
 
     url, number = storage_url(storage), read_whole("--port", port, 0, 65535)
-    database, rdb = open_for_work(url, create=False)
+    database, rdb = open_for_work(url, create=False, write=False)
     with database, signals_as_exceptions():
         seen = shown(parse_url(url))
         try:

@@ -106,7 +106,7 @@ def _late(error: BaseException) -> int:
     from search.dashboard import CannotListen, NotLoopback
     from search.launch import WorkFailed
     from search.settings import SettingsError
-    from storage.transactions import reason
+    from storage.transactions import mend, reason
 
     match error:
         case NotLoopback() | Incomparable() | SettingsError():
@@ -114,7 +114,8 @@ def _late(error: BaseException) -> int:
         case WorkFailed():
             return _fail(str(error), 1)
         case StorageInternalError() | SQLAlchemyError():
-            return _fail(f"the storage failed: {reason(error)}; see that it is reachable, writable and has room", 3)
+            helps = mend(error) or "see that it is reachable, writable and has room"
+            return _fail(f"the storage failed: {reason(error)}; {helps}", 3)
         case CannotListen():
             return _fail(str(error), 3)
         case RuntimeError() | OSError() if completion.INSTALLS in sys.argv:
