@@ -1,19 +1,28 @@
 """A TOML document read key by key; what is wrong is noted, each fault one line, and reading goes on."""
 
+import errno
+import io
 import json
 import math
 import re
+import sys
 import tomllib
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from difflib import get_close_matches
 from pathlib import Path
+from typing import BinaryIO
 
 from search.space import Limits
+from storage.text import on_one_line
 
 Toml = str | int | float | bool | list["Toml"] | dict[str, "Toml"]  # what a spec may hold: TOML without dates
 Document = dict[str, Toml]
 
 LARGEST_INTEGER = 2**31 - 1  # that a column of a database holds
+LARGEST_BYTES = 4 * 2**20  # of a file: thousands of first trials need less
+STANDARD_INPUT = Path("-")
+NO_TEXT = "is no text in UTF-8: save it as such"
 DEEPEST = 20  # tables and lists in one another; a spec has 4
 _BARE_KEY = re.compile(r"[A-Za-z0-9_.\-]+")
 _DURATION = re.compile(r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s)?", re.ASCII)
@@ -23,26 +32,47 @@ class SpecError(Exception):
     """A spec that cannot be used; each fault is one line: file, key, value, mend."""
 
     def __init__(self, source: str, faults: Sequence[str]) -> None:
-        super().__init__("\n".join(f"{source}: {fault}" for fault in faults))
+        super().__init__("\n".join(f"{on_one_line(source)}: {fault}" for fault in faults))
         self.faults = tuple(faults)
 
 
 def load_document(path: Path) -> Document:
-    """Reads a TOML file.
+    """Reads a TOML file in UTF-8, with or without a byte order mark; `-` is the standard input.
 
     Raises:
-        SpecError: the file is not there, not readable or no TOML.
+        SpecError: the file is not there, not readable or no TOML, or larger than any spec.
     """
+    source = spec_source(path)
     try:
-        return parse_toml(path.read_text(encoding="utf-8"))
+        with _opened(path) as file:
+            content = file.read(LARGEST_BYTES + 1)
+        if len(content) > LARGEST_BYTES:
+            raise SpecError(source, [f"is larger than {LARGEST_BYTES // 2**20} MiB, as no spec is: name another file"])
+        if b"\0" in content:  # each second byte of UTF-16
+            raise SpecError(source, [NO_TEXT])
+        return parse_toml(io.StringIO(content.decode("utf-8-sig"), newline=None).read())
     except FileNotFoundError:
-        raise SpecError(str(path), ["no such file: 'hypersearch spec init FILE' writes one to start from"]) from None
+        raise SpecError(source, ["no such file: 'hypersearch spec init FILE' writes one to start from"]) from None
     except OSError as error:
-        raise SpecError(str(path), [f"cannot be read: {error.strerror}"]) from None
+        raise SpecError(source, [f"cannot be read ({error.strerror}): name another file"]) from None
     except UnicodeDecodeError:
-        raise SpecError(str(path), ["is no text in UTF-8: save it as such"]) from None
+        raise SpecError(source, [NO_TEXT]) from None
     except ValueError as error:
-        raise SpecError(str(path), [f"is no TOML: {error}".replace("\n", " ")]) from None
+        raise SpecError(source, [f"is no TOML: {error}".replace("\n", " ")]) from None
+
+
+def _opened(path: Path) -> AbstractContextManager[BinaryIO]:
+    if path != STANDARD_INPUT:
+        return path.open("rb")
+    if sys.stdin is None:
+        raise OSError(errno.EBADF, "it is closed")
+    # Closed, its number would be that of the next file that is opened.
+    return nullcontext(sys.stdin.buffer)
+
+
+def spec_source(path: Path) -> str:
+    """What messages call the file."""
+    return "standard input" if path == STANDARD_INPUT else str(path)
 
 
 def parse_toml(text: str) -> Document:

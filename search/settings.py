@@ -1,5 +1,6 @@
 """What the environment and this machine's customs say; read once, at the command line's border."""
 
+import errno
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -32,6 +33,10 @@ class SettingsError(Exception):
         return cls(f"{name} {text!r} holds a control character, or bytes that are no UTF-8: leave them out")
 
     @classmethod
+    def too_long(cls, name: str) -> "SettingsError":
+        return cls(f"{name} is longer than this system allows for a folder: name another")
+
+    @classmethod
     def no_number(cls, name: str, text: str) -> "SettingsError":
         return cls(f"{name} {text!r}: give a number, 0 or more, or leave it out")
 
@@ -59,7 +64,13 @@ def read_folder(name: str, text: str) -> Path:
         raise SettingsError.empty(name)
     if not is_one_line(text):
         raise SettingsError.unprintable(name, text)
-    return expanded(name, text)
+    folder = expanded(name, text)
+    try:
+        folder.exists()
+    except OSError as error:
+        if error.errno == errno.ENAMETOOLONG:
+            raise SettingsError.too_long(name) from None
+    return folder
 
 
 def read_artifact_root(name: str, text: str) -> str:

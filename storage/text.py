@@ -13,3 +13,14 @@ def is_one_line(text: str) -> bool:
     (True, False, False)
     """
     return not any(unicodedata.category(character) in _NEVER for character in text)
+
+
+def on_one_line(text: str) -> str:
+    r"""The text with what would break its line escaped, as Python writes it.
+
+    >>> print(on_one_line("a\nb"))
+    a\nb
+    """
+    return "".join(
+        character if is_one_line(character) else character.encode("unicode_escape").decode() for character in text
+    )

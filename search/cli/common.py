@@ -11,6 +11,7 @@ import typer
 
 from search.cli.completion import study_names
 from search.streams import OutputGone
+from storage.text import is_one_line
 
 if TYPE_CHECKING:
     from search.document import Document
@@ -169,6 +170,8 @@ def parse_change(text: str) -> "Document":
     """`--set KEY=VALUE`: a dotted TOML key, and TOML or else a string."""
     from search.document import parse_toml
 
+    if not is_one_line(text):
+        raise CommandLineError(f"--set {text!r} holds a control character, or bytes that are no UTF-8: leave them out")
     key, equals, value = text.partition("=")
     if not equals:
         raise CommandLineError(f"--set {text}: write KEY=VALUE, as training.epochs=3")

@@ -8,6 +8,7 @@ import typer
 from search.cli import completion, control, health, look, specs, techniques, work
 from search.cli.common import CommandLineError, say
 from search.streams import OutputFailed, OutputGone, standard_streams
+from storage.text import on_one_line
 
 app = typer.Typer(
     name=completion.PROGRAM,
@@ -70,20 +71,21 @@ def _guarded() -> int:
     except SystemExit:  # completions were asked for, and given
         raise
     except typer.TyperException as error:
-        return _fail(str(getattr(error, "format_message", error.__str__)()), 2)
+        return _fail(on_one_line(str(getattr(error, "format_message", error.__str__)())), 2)
+    except SpecError as error:
+        return _fail(str(error), 2)
     except (
         ArtifactRootError,
         CommandLineError,
         ForeignStudy,
         OtherData,
-        SpecError,
         StudyEnded,
         StudyNotFound,
         StorageURLError,
         DataError,
         DeviceError,
     ) as error:
-        return _fail(str(error), 2)
+        return _fail(on_one_line(str(error)), 2)
     except (StorageUnavailable, ArtifactsUnavailable, DataUnavailable, OutputFailed) as error:
         return _fail(str(error), 3)
     except StudyDeleted as error:

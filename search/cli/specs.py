@@ -35,7 +35,7 @@ def spec_init(
 
 
 def spec_check(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="A spec, a TOML file.")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A spec, a TOML file; - is the standard input.")],
     storage: StorageOption = None,
     quiet: QuietOption = False,
     verbose: VerboseOption = False,
@@ -44,13 +44,14 @@ def spec_check(
     """Check a spec; say how many trials and epochs it is, and how long by what the storage has recorded."""
     set_logging(verbose, debug)
     from search.answers import seconds_per_epoch
-    from search.document import load_document
+    from search.document import load_document, spec_source
     from search.live import duration
     from search.spec import parse_spec
     from search.vain import notices
     from storage.errors import StorageUnavailable
 
-    spec = parse_spec(load_document(file), str(file))
+    source = spec_source(file)
+    spec = parse_spec(load_document(file), source)
     try:
         with database_at(storage) as database:
             seconds = seconds_per_epoch(database, spec)
@@ -59,7 +60,7 @@ def spec_check(
     epochs = spec.planned_trials * spec.training.epochs
     long = "unknown, nothing like it is recorded" if seconds is None else f"up to {duration(seconds * epochs)}"
     print(
-        f"{file}: study {spec.name}, {spec.planned_trials} trials of {spec.training.epochs} epochs "
+        f"{source}: study {spec.name}, {spec.planned_trials} trials of {spec.training.epochs} epochs "
         f"(at most {epochs} epochs; fewer where trials are pruned), time: {long}"
     )
     for notice in notices(spec):

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from search.objective import Machine
     from search.study import JoinedStudy, Request
 
+SPEC_HELP = "A study's spec, a TOML file; - is the standard input."
 StudyOption = Annotated[str | None, typer.Option(metavar="NAME", help="The study's name.", autocompletion=study_names)]
 DatasetOption = Annotated[
     str | None,
@@ -71,7 +72,9 @@ DeviceOption = Annotated[str, typer.Option(metavar="NAME", help="auto, cpu, cuda
 
 
 def run(
-    spec: Annotated[Path | None, typer.Argument(metavar="SPEC", help="A study's spec, a TOML file.")] = None,
+    spec: Annotated[
+        Path | None, typer.Argument(metavar="SPEC", help="A study's spec, a TOML file; - is the standard input.")
+    ] = None,
     study: StudyOption = None,
     dataset: DatasetOption = None,
     trials: TrialsOption = None,
@@ -143,7 +146,7 @@ def run(
 
 
 def create(
-    spec: Annotated[Path, typer.Argument(metavar="SPEC", help="A study's spec, a TOML file.")],
+    spec: Annotated[Path, typer.Argument(metavar="SPEC", help=SPEC_HELP)],
     study: StudyOption = None,
     dataset: DatasetOption = None,
     trials: TrialsOption = None,
@@ -252,7 +255,7 @@ def _study_options(
 
 
 def _request(spec: Path | None, options: dict[str, str | int | float], changes: list[str] | None) -> "Request":
-    from search.document import load_document
+    from search.document import load_document, spec_source
     from search.study import Request, merge
 
     request = Request(
@@ -260,7 +263,7 @@ def _request(spec: Path | None, options: dict[str, str | int | float], changes: 
         changes=merge(
             *(parse_change(text) for text in changes or ()), *(change(key, value) for key, value in options.items())
         ),
-        source="the command line" if spec is None else str(spec),
+        source="the command line" if spec is None else spec_source(spec),
     )
     request.spec(stored=True)  # what is wrong is told before all that work needs is loaded
     return request

@@ -115,3 +115,31 @@ def test_a_study_that_cannot_be_there_makes_no_database(
         "or name another with --storage\n",
     )
     assert [path.name for path in folder.iterdir()] == ["s.toml"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (
+            ["create", "s.toml", "--set", "study.seed=1\n[data]\ndataset='digits'"],
+            "--set \"study.seed=1\\n[data]\\ndataset='digits'\" holds a control character, or bytes that are no UTF-8: "
+            "leave them out",
+        ),
+        (["spec", "check", "a\nb"], "a\\nb: no such file: 'hypersearch spec init FILE' writes one to start from"),
+        (["spec", "init", "a\nb/c"], "a\\nb/c: cannot be written (No such file or directory): name another file"),
+        (
+            ["run", "s.toml", "--data-root", "a" * 300],
+            "--data-root is longer than this system allows for a folder: name another",
+        ),
+        (
+            ["run", "s.toml", "--artifact-root", "a/" * 3000],
+            "--artifact-root is longer than this system allows for a folder: name another",
+        ),
+    ],
+)
+def test_names_of_files_and_keys_are_one_line(
+    arguments: list[str], told: str, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert hypersearch(monkeypatch, *arguments) == 2
+    assert capsys.readouterr() == ("", f"hypersearch: {told}\n")
+    assert [path.name for path in folder.iterdir()] == ["s.toml"]
