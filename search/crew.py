@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from search.settings import PROCESS
+from search.signals import stop_in_order
 
 SUPERVISED = "HYPERSEARCH_SUPERVISED"  # in the environment of a worker process: it ends when its standard input does
 SHORT_LIFE_SECONDS = 20.0  # whoever dies sooner has not worked
@@ -119,7 +120,11 @@ class Crew:
 
 
 def end_with_supervisor() -> None:
-    """In a worker process: ends it, as SIGTERM does, when the process that started it is gone."""
+    """In a worker process: ends it, as SIGTERM does, when the process that started it is gone.
+
+    SIGTERM is how that one stops it, also where whoever started both has it ignored.
+    """
+    signal.signal(signal.SIGTERM, stop_in_order)
 
     def watch() -> None:
         os.read(sys.stdin.fileno(), 1)  # unbuffered: a reader in a buffer would not let the process end

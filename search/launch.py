@@ -1,4 +1,4 @@
-"""Studies worked on by this process or by several of this machine, whatever signals come."""
+"""Studies worked on by this process or by several of this machine."""
 
 from collections.abc import Callable, Sequence
 from contextlib import closing
@@ -18,7 +18,6 @@ from search.live import Tally, View, choose_view, new_tally
 from search.measured import divide
 from search.objective import Machine, Objective, build_objective
 from search.preparation import decoding_shown, prepare_data
-from search.signals import signals_as_exceptions
 from search.study import JoinedStudy, Request, find_stored, has_work, join, stored_spec, study_name
 from search.watch import watch_study
 from search.worker import Choose, this_worker, work, workplace
@@ -100,20 +99,19 @@ def run_study(
         joined = join(database, rdb, request)
         on_joined(joined)
         had_ended = joined.stored.state == "ended"
-        with signals_as_exceptions():
-            crew = None
-            if team is not None and not had_ended:
-                share = share_of(machine, team.workers, [joined], shown)
-                machine = replace(machine, threads=share.threads)
-                crew = team.hire(share) if share.workers > 1 else None
-            with choose_view(_tally(database, joined), console, quiet) as view:
-                if crew is not None:
-                    with crew.working(joined.stored.name):
-                        for event in watch_study(database, joined.stored, crew.is_working):
-                            view.show(event)
-                else:
-                    only = _only(database, joined)
-                    _work_alone(database, rdb, only, machine, host, view, console, quiet, several=False)
+        crew = None
+        if team is not None and not had_ended:
+            share = share_of(machine, team.workers, [joined], shown)
+            machine = replace(machine, threads=share.threads)
+            crew = team.hire(share) if share.workers > 1 else None
+        with choose_view(_tally(database, joined), console, quiet) as view:
+            if crew is not None:
+                with crew.working(joined.stored.name):
+                    for event in watch_study(database, joined.stored, crew.is_working):
+                        view.show(event)
+            else:
+                only = _only(database, joined)
+                _work_alone(database, rdb, only, machine, host, view, console, quiet, several=False)
         stored = find_study(database, joined.stored.name)
         if stored.end_reason == "failures":
             failed = read_study(database, stored).failed
@@ -150,7 +148,7 @@ def serve_studies(
     with database:
         for name in names:
             find_study(database, name)
-        with signals_as_exceptions(), choose_view(None, console, quiet) as view:
+        with choose_view(None, console, quiet) as view:
             studies = _open(database, names, forever)
             _work_alone(database, rdb, studies, machine, host, view, console, quiet, several=True, forever=forever)
 
@@ -176,7 +174,7 @@ def share_for_service(
     shown = Console(quiet=True) if quiet else console
     _check_machine(machine)
     database, _ = open_for_work(storage_url, create=not names)
-    with database, signals_as_exceptions():
+    with database:
         for name in names:
             find_study(database, name)
         return share_of(machine, workers, None if forever else _open(database, names, forever)(), shown)

@@ -16,6 +16,7 @@ from search.spec import StudySpec, parse_spec
 from search.streams import progress_stream
 from search.study import Request
 from search.turns import Turns
+from storage.backends import parse_url, shown
 from storage.engine import open_database
 from storage.hosts import this_host
 
@@ -42,7 +43,9 @@ def run(
     `data_map` says where folders of images lie on this machine, by the names that they have in specs or in the storage;
     `accept_data` lets the study go on with other images than those of its trials so far.
 
-    The process is left as it was: its threads, its current GPU, levels of logging, random numbers, signals.
+    Ctrl-C hands the running trial back and raises KeyboardInterrupt, as the caller's handler of SIGINT does; run again,
+    the study goes on. The process is left as it was: its threads, its current GPU, levels of logging, random numbers,
+    signals.
 
     Runs in several threads of a process take turns: a second one waits until the first returns, and says so.
 
@@ -57,22 +60,31 @@ def run(
     def say_that_it_waits() -> None:
         tell(console, WAITS)
 
-    with _TURNS.taken(say_that_it_waits), borrowed_process() as work_begins:
-        run_study(
-            url,
-            Request(spec.to_document(), {}, f"study {spec.name!r}"),
-            settings.machine(
-                settings.files(url, None),
-                device=device,
-                threads=threads,
-                data_map=read_data_map(data_map or {}),
-                accept_data=accept_data,
-            ),
-            host=this_host(),
-            console=console,
-            on_joined=work_begins,
-        )
+    try:
+        with _TURNS.taken(say_that_it_waits), borrowed_process() as work_begins:
+            run_study(
+                url,
+                Request(spec.to_document(), {}, f"study {spec.name!r}"),
+                settings.machine(
+                    settings.files(url, None),
+                    device=device,
+                    threads=threads,
+                    data_map=read_data_map(data_map or {}),
+                    accept_data=accept_data,
+                ),
+                host=this_host(),
+                console=console,
+                on_joined=work_begins,
+            )
+    except KeyboardInterrupt as interrupted:
+        interrupted.args = interrupted.args or (_how_to_go_on(storage),)
+        raise
     return compare(spec.name, storage=url)
+
+
+def _how_to_go_on(storage: str | None) -> str:
+    at = "" if storage is None else f", storage={shown(parse_url(storage))!r}"
+    return f"interrupted; a trial that was running was handed back; go on with: hypersearch.run(spec{at})"
 
 
 def compare(name: str, *, storage: str | None = None) -> Comparison:

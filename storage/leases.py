@@ -623,8 +623,16 @@ class TrialLeases:
         return renewed
 
     def leave(self) -> None:
-        """The worker ends: it is no longer shown as alive. Not repeated: it will expire."""
+        """The worker ends: it is no longer shown as alive. Not repeated: it will expire.
+
+        A trial that it still has, as its hand-back was interrupted, is handed back: its process may live on.
+        """
+        mine = lease.c.owner == self.worker.id
+        held: Select[tuple[object, ...]] = select(lease.c.trial_id, lease.c.attempt).where(mine)
         with self._transactions.write() as connection:
+            for each in connection.execute(held).all():
+                _close_attempt(connection, each, "handed_back", None)
+            connection.execute(update(lease).where(mine).values(owner=None, beat_ms=now_ms(), expires_ms=now_ms()))
             connection.execute(worker.delete().where(worker.c.worker_id == self.worker.id))
 
     def persist_read(self, query: Callable[[], Result]) -> Result:

@@ -71,7 +71,10 @@ def refuse_together(given: Mapping[str, bool]) -> None:
 
 
 def say(line: str) -> None:
-    print(line, file=sys.stderr)
+    try:
+        print(line, file=sys.stderr)
+    except OSError:  # its terminal is closed, say: what there is to do is done all the same
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
 
 
 def set_logging(verbose: bool, debug: bool) -> None:

@@ -57,10 +57,9 @@ def _watch_studies(storage: str | None) -> None:
     from search.console import console_on
     from search.live import show_pages
     from search.output import list_pages
-    from search.signals import signals_as_exceptions
     from search.watch import watch_studies
 
-    with signals_as_exceptions(), watched_database_at(storage) as database:
+    with watched_database_at(storage) as database:
         show_pages(list_pages(watch_studies(database)), console_on(sys.stdout))
 
 
@@ -91,10 +90,9 @@ def _watch_status(storage: str | None, name: str) -> None:
     from search.console import console_on
     from search.live import show_pages
     from search.output import status_pages
-    from search.signals import signals_as_exceptions
     from search.watch import watch_status
 
-    with signals_as_exceptions(), watched_database_at(storage) as database:
+    with watched_database_at(storage) as database:
         show_pages(status_pages(watch_status(database, name)), console_on(sys.stdout))
 
 
@@ -150,14 +148,13 @@ def dashboard(
 
     from search.dashboard import serve
     from search.folders import FolderUnknown
-    from search.signals import signals_as_exceptions
     from storage.artifacts import open_artifact_store
     from storage.backends import parse_url, shown
     from storage.engine import open_for_work
 
     url, number = storage_url(storage), read_whole("--port", port, 0, 65535)
     database, rdb = open_for_work(url, create=False, write=False)
-    with database, signals_as_exceptions():
+    with database:
         seen = shown(parse_url(url))
         try:
             store = open_artifact_store(files_of(storage, artifact_root).artifact_root)

@@ -49,7 +49,7 @@ def main() -> None:
 def _guarded() -> int:
     from objectives.errors import DataError, DataUnavailable, DeviceError
     from search.document import SpecError
-    from search.signals import Stopped
+    from search.signals import Stopped, signals_as_exceptions
     from storage.errors import (
         ArtifactRootError,
         ArtifactsUnavailable,
@@ -64,10 +64,9 @@ def _guarded() -> int:
 
     completion.mend_words(os.environ)
     try:
-        code = app(
-            prog_name=completion.PROGRAM, standalone_mode=False
-        )  # that of typer.Exit, and 130 where typer itself saw Ctrl-C
-        sys.stdout.flush()
+        with signals_as_exceptions():
+            code = app(prog_name=completion.PROGRAM, standalone_mode=False)  # that of typer.Exit
+            sys.stdout.flush()
     except SystemExit:  # completions were asked for, and given
         raise
     except typer.TyperException as error:
@@ -132,7 +131,7 @@ def _fail(message: str, code: int) -> int:
     if "--debug" in sys.argv:
         import traceback
 
-        traceback.print_exc()
+        say(traceback.format_exc().rstrip())
     for fault in message.split("\n"):
         say(f"hypersearch: {fault}")
     return code

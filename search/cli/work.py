@@ -2,6 +2,7 @@
 
 import os
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -139,7 +140,8 @@ def run(
             on_joined=on_joined,
         )
     except Stopped as stopped:
-        stopped.how_to_go_on = f"the running trials were handed back; go on with: {resume}"
+        if resume:
+            stopped.how_to_go_on = f"the running trials were handed back; go on with: {resume}"
         raise
     with open_database(url) as database:
         print(summary_text(compare_study(database, outcome.joined.stored.name)))
@@ -196,35 +198,49 @@ def worker(
 ) -> None:
     """Take trials of every open study until nothing is left."""
     set_logging(verbose, debug)
+    from search.signals import Stopped
+
     url = storage_url(storage)
     count, machine = read_count("--processes", processes), _machine(threads, device, data_root, url, artifact_root)
     machine = replace(machine, data_map=parse_data_map(data_map), accept_data=accept_data)
+    try:
+        _serve(url, machine, count, study or (), forever=forever, artifact_root=artifact_root, quiet=quiet)
+    except Stopped:
+        if not quiet:
+            say("stopped; a trial that was running was handed back")
+
+
+def _serve(
+    url: str,
+    machine: "Machine",
+    processes: int | None,
+    names: Sequence[str],
+    *,
+    forever: bool,
+    artifact_root: str | None,
+    quiet: bool,
+) -> None:
     from search.console import console_on
     from search.crew import SUPERVISED, end_with_supervisor
     from search.launch import WorkFailed, serve_studies, share_for_service
-    from search.signals import Stopped, signals_as_exceptions
     from storage.hosts import this_host
 
     if os.environ.get(SUPERVISED):
         end_with_supervisor()
-    names, console = study or (), console_on(sys.stderr)
-    try:
-        if count != 1:
-            share = share_for_service(url, machine, count, names=names, forever=forever, console=console, quiet=quiet)
-            machine = replace(machine, threads=share.threads)
-            if share.workers > 1:
-                crew = _crew(share, machine, url, artifact_root, quiet=quiet, forever=forever)
-                with signals_as_exceptions(), crew.working(*names):
-                    crew.wait()
-                if crew.told is not None:
-                    raise typer.Exit(crew.told)
-                if any(crew.exit_codes):
-                    raise WorkFailed.workers(crew.last_words)
-                return
-        serve_studies(url, machine, names=names, forever=forever, host=this_host(), console=console, quiet=quiet)
-    except Stopped:
-        if not quiet:
-            say("stopped; a trial that was running was handed back")
+    console = console_on(sys.stderr)
+    if processes != 1:
+        share = share_for_service(url, machine, processes, names=names, forever=forever, console=console, quiet=quiet)
+        machine = replace(machine, threads=share.threads)
+        if share.workers > 1:
+            crew = _crew(share, machine, url, artifact_root, quiet=quiet, forever=forever)
+            with crew.working(*names):
+                crew.wait()
+            if crew.told is not None:
+                raise typer.Exit(crew.told)
+            if any(crew.exit_codes):
+                raise WorkFailed.workers(crew.last_words)
+            return
+    serve_studies(url, machine, names=names, forever=forever, host=this_host(), console=console, quiet=quiet)
 
 
 def _study_options(

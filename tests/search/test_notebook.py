@@ -1,5 +1,6 @@
 """What `hypersearch.run` does to the process that it runs in: nothing that is left when it returns."""
 
+import asyncio
 import gc
 import io
 import locale
@@ -211,6 +212,31 @@ def test_a_run_leaves_the_process_as_it_was(tmp_path: Path, callers: Settings) -
     spec = digits("done")
     assert hypersearch.run(spec, storage=f"sqlite:///{tmp_path}/a.db", threads=1).record.finished == 1
     assert settings() == callers
+
+
+def test_a_run_that_is_interrupted_leaves_the_process_as_it_was(
+    tmp_path: Path, callers: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Pressed(io.StringIO):
+        """Ctrl-C comes when the first trial has ended."""
+
+        def write(self, text: str) -> int:
+            if text.startswith(SAID_BY_A_RUN):
+                signal.raise_signal(signal.SIGINT)
+            return super().write(text)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(sys, "stderr", Pressed())
+        with pytest.raises(KeyboardInterrupt):
+            hypersearch.run(digits("long", trials=3), storage=f"sqlite:///{tmp_path}/a.db", threads=1)
+    assert settings() == callers
+
+
+def test_a_run_works_inside_a_running_event_loop(tmp_path: Path) -> None:
+    async def cell() -> int:
+        return hypersearch.run(made_up("cell"), storage=f"sqlite:///{tmp_path}/a.db").record.finished
+
+    assert asyncio.run(cell()) == 1
 
 
 def test_a_run_that_fails_leaves_the_process_as_it_was(tmp_path: Path, callers: Settings) -> None:
