@@ -42,6 +42,7 @@ class Trainers:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._watch.cancel()
+        self._watch.join()
         self._kill()
         for child in self._children:
             child.close()
