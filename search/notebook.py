@@ -49,6 +49,8 @@ def run(
 
     Runs in several threads of a process take turns: a second one waits until the first returns, and says so.
 
+    Once PyTorch has computed here, start processes with multiprocessing's "spawn": a fork would hang in OpenMP.
+
     Raises RunInsideRun where the thread is inside another run, and what `run_study` raises.
 
     >>> run(load_spec("examples/demo.toml"), storage="sqlite:///hypersearch.db").incumbent   # doctest: +SKIP
