@@ -18,7 +18,7 @@ from objectives.datasets import find_source
 from objectives.errors import DataError, DataUnavailable
 from objectives.pixels import PixelScale
 from objectives.source import DataFacts, Decoded, Images, Progress, Source
-from objectives.splits import Labels, Positions, Undivided, Units, split_by_units, stratified_split
+from objectives.splits import Belonging, Labels, Positions, Undivided, split_by_units, stratified_split
 
 CACHE_VERSION = 2  # of what a decoded data set is and how it is laid out: another number decodes everything again
 _CHUNK_BYTES = 64 * 2**20
@@ -36,7 +36,7 @@ class LabelledArrays:
 class _Opened:
     class_names: tuple[str, ...]
     arrays: LabelledArrays
-    units: Units | None
+    belonging: Belonging | None
     facts: DataFacts
 
 
@@ -92,10 +92,10 @@ def _check_counts(config: DataConfig, class_names: tuple[str, ...], labels: Labe
 def _split(config: DataConfig, opened: _Opened) -> tuple[Positions, Positions]:
     """The rows for training and those for validation. Raises DataError for a class that cannot be divided."""
     labels = opened.arrays.labels
-    if config.split_version == 1 or opened.units is None:
+    if config.split_version == 1 or opened.belonging is None:
         return stratified_split(labels, config.validation_fraction, config.split_seed)
     try:
-        return split_by_units(labels, opened.units, config.validation_fraction, config.split_seed)
+        return split_by_units(labels, opened.belonging, config.validation_fraction, config.split_seed)
     except Undivided as undivided:
         name = opened.class_names[undivided.label]
         raise DataError(
@@ -146,8 +146,9 @@ def _write(decoded: Decoded, folder: Path) -> None:
     for split, rows in (("train", decoded.train), ("test", decoded.test)):
         np.save(folder / f"{split}_labels.npy", decoded.labels[rows])
         _save_images(folder / f"{split}_images.npy", decoded.images, rows)
-    if decoded.units is not None:
-        np.save(folder / "train_units.npy", decoded.units[decoded.train])
+    if decoded.belonging is not None:
+        np.save(folder / "train_units.npy", decoded.belonging.units[decoded.train])
+        np.save(folder / "train_ranks.npy", decoded.belonging.ranks[decoded.train])
     sizes = {}
     for path in folder.glob("*.npy"):
         with path.open("r+b") as file:
@@ -187,11 +188,13 @@ def _is_intact(entry: Path) -> bool:
 def _load(entry: Path, split: Literal["train", "test"]) -> _Opened:
     content = json.loads((entry / "meta.json").read_bytes())["content"]
     images = np.load(entry / f"{split}_images.npy", mmap_mode="r")
-    units = np.load(entry / "train_units.npy") if split == "train" and "train_units.npy" in content["sizes"] else None
+    belonging = None
+    if split == "train" and "train_units.npy" in content["sizes"]:
+        belonging = Belonging(np.load(entry / "train_units.npy"), np.load(entry / "train_ranks.npy"))
     return _Opened(
         tuple(content["class_names"]),
         LabelledArrays(images, np.load(entry / f"{split}_labels.npy")),
-        units,
+        belonging,
         DataFacts(content["fingerprint"], tuple(PixelScale(**scale) for scale in content["pixel_scales"])),
     )
 

@@ -17,9 +17,9 @@ class DataConfig:
     `split_seed` chooses which images those are. `image_size` in pixels is the side of the square that images are
     brought to; `None` keeps the size they have (see image_folder for folders of mixed sizes).
 
-    `split_version` 2, of folders of images alone, keeps equal images on one side of the validation split; 1 is what
-    studies have that were made before there was a choice. `groups` (see groups.read_groups) names images that belong
-    together, which then stay on one side too, of the test split as well where that is made here.
+    `split_version` 2, of folders of images alone, draws the validation split by contents and keeps equal images on one
+    side of it; 1 is what studies have that were made before there was a choice. `groups` (see groups.read_groups) names
+    images that belong together, which then stay on one side too, of the test split as well where that is made here.
 
     Raises DataError where a value is out of its range.
     """

@@ -19,7 +19,7 @@ from objectives.image_listing import Listing, list_images, printable, unreachabl
 from objectives.oddities import Folder, oddities, unread_lines
 from objectives.pixels import PixelScale, scales_of
 from objectives.source import DataFacts, Decoded, Progress, Source, allocated, digest_of
-from objectives.splits import TEST_FRACTION, Units, units_for_test, units_of
+from objectives.splits import TEST_FRACTION, Belonging, Units, units_for_test, units_of
 
 MIXED_SIZE = 64  # pixels: the side of images of a folder that holds several sizes
 
@@ -103,7 +103,7 @@ def _decode_folder(
         np.flatnonzero(readable & ~in_test),
         np.flatnonzero(readable & in_test),
         DataFacts(folder.fingerprint(), scales),
-        units,
+        Belonging(units, _ranks(contents)),
     )
 
 
@@ -181,6 +181,12 @@ def _sides(listing: Listing, contents: Sequence[bytes | None], groups: Sequence[
     if groups is not None:
         _check_groups(listing, [row for row in rows if not in_test[row]], groups)
     return units, in_test
+
+
+def _ranks(contents: Sequence[bytes | None]) -> NDArray[np.int64]:
+    """The place of each content among all, -1 of a file that holds no image."""
+    places = {content: place for place, content in enumerate(sorted({each for each in contents if each is not None}))}
+    return np.array([-1 if content is None else places[content] for content in contents], dtype=np.int64)
 
 
 def _test_by_content(labels: Sequence[int], contents: Sequence[bytes]) -> list[bool]:

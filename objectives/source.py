@@ -17,7 +17,7 @@ from PIL import Image
 from objectives.errors import DataError, DataUnavailable
 from objectives.image_file import fitted
 from objectives.pixels import PixelScale
-from objectives.splits import Labels, Positions, Units
+from objectives.splits import Belonging, Labels, Positions
 
 Images = NDArray[np.uint8]  # (N, C, H, W)
 Progress = Callable[[int, int], None]  # images done, images in all
@@ -51,7 +51,7 @@ class Decoded:
     train: Positions  # validation is still part of it
     test: Positions
     facts: DataFacts
-    units: Units | None = None  # (N,), see splits.units_of; None: each image stands for itself
+    belonging: Belonging | None = None  # of N images; None: each stands for itself
 
 
 @dataclass(frozen=True)

@@ -2,12 +2,13 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 Labels = NDArray[np.int64]  # (N,), a class's place among the class names
-Positions = NDArray[np.int64]  # (M,) ascending, along N
+Positions = NDArray[np.int64]  # (M,), along N
 
 TEST_FRACTION = 0.2  # where no test split is published
 TEST_SEED = 0  # never to change: with another seed mnist-5k is another data set
@@ -46,6 +47,14 @@ def _shares(counts: list[int], total: int) -> list[int]:
 Units = NDArray[np.int64]  # (N,), equal for images that never stand on two sides of a split
 
 
+@dataclass(frozen=True, eq=False)
+class Belonging:
+    """Which images belong together, and an order of them all that is of contents and not of names."""
+
+    units: Units  # see units_of
+    ranks: NDArray[np.int64]  # (N,), a content's place among all contents
+
+
 class Undivided(Exception):
     """A class whose images all belong together: none can stand on the other side."""
 
@@ -78,24 +87,26 @@ def units_of(*marks: Sequence[Hashable]) -> Units:
     return np.array([numbers.setdefault(root(row), len(numbers)) for row in range(count)], dtype=np.int64)
 
 
-def split_by_units(labels: Labels, units: Units, fraction: float, seed: int) -> tuple[Positions, Positions]:
-    """As stratified_split, which it equals where each image is a unit of its own; units stay whole.
+def split_by_units(labels: Labels, belonging: Belonging, fraction: float, seed: int) -> tuple[Positions, Positions]:
+    """As stratified_split, but that units stay whole, and that images are drawn, and given, in the order of contents.
 
-    Where units are large a class gives about as many images as its share, and one unit at least.
+    So it depends on neither names nor the order of files. Where units are large a class gives about as many images as
+    its share, and one unit at least.
 
     Raises Undivided for a class whose images are all of one unit, or of units that hold all of another class.
     """
+    order = np.lexsort((labels, belonging.ranks))
+    labels, units = labels[order], belonging.units[order]
     classes, counts = np.unique(labels, return_counts=True)
     shares = dict(zip(classes.tolist(), _shares(counts.tolist(), round(fraction * len(labels))), strict=True))
     random = np.random.RandomState(seed)
-    orders = {label: random.permutation(np.flatnonzero(labels == label)) for label in shares}
     taking = _Taking(zip(units.tolist(), labels.tolist(), strict=True), shares, stays=1)
-    for label, order in orders.items():
-        taking.take(label, units[order].tolist())
+    for label in shares:
+        taking.take(label, units[random.permutation(np.flatnonzero(labels == label))].tolist())
         if not taking.count[label]:
             raise Undivided(label)
     taken = np.isin(units, list(taking.taken))
-    return np.flatnonzero(~taken), np.flatnonzero(taken)
+    return order[~taken], order[taken]
 
 
 def units_for_test(labels: Labels, units: Units, contents: Sequence[bytes]) -> NDArray[np.bool_]:

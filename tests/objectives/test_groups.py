@@ -2,6 +2,7 @@
 
 import shutil
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -11,10 +12,11 @@ from PIL import Image
 from objectives.data import ImageDataset, open_dataset
 from objectives.data_config import DataConfig, groups_fault
 from objectives.errors import DataError
-from objectives.splits import Undivided, split_by_units, stratified_split, units_for_test, units_of
+from objectives.splits import Belonging, Undivided, split_by_units, units_for_test, units_of
 
 Pixels = NDArray[np.uint8]
 PATIENTS = "(p[0-9]+)_"
+SPLITS: tuple[Literal["train", "validation"], ...] = ("train", "validation")
 
 
 def noise(seed: int, *shape: int) -> Pixels:
@@ -59,7 +61,7 @@ def test_copies_of_random_images_with_random_labels_teach_nothing_about_validati
         for copy in range(5):
             save(image, folder / "ab"[row % 2] / f"{row}-{copy}.png")
     dataset = opened(DataConfig(f"images:{folder}", split_version=2), tmp_path)
-    train, validation = ([image.tobytes() for image in dataset.split(name).images] for name in ("train", "validation"))
+    train, validation = ([image.tobytes() for image in dataset.split(name).images] for name in SPLITS)
     assert not set(train) & set(validation)
     assert (len(train), len(validation)) == (190, 50)  # 38 and 10 contents of 48 outside the test split
     before = opened(DataConfig(f"images:{folder}", split_version=1), tmp_path)
@@ -74,19 +76,34 @@ def test_copies_in_two_classes_stay_on_one_side(tmp_path: Path) -> None:
         if row < 20:
             save(image, folder / "ba"[row % 2] / f"copy of {row}.png")
     dataset = opened(DataConfig(f"images:{folder}", split_version=2), tmp_path)
-    train, validation = ({image.tobytes() for image in dataset.split(name).images} for name in ("train", "validation"))
+    train, validation = ({image.tobytes() for image in dataset.split(name).images} for name in SPLITS)
     assert not train & validation
     assert sorted(set(dataset.split("validation").labels.tolist())) == [0, 1]
 
 
-def test_without_copies_both_versions_of_the_split_are_one(tmp_path: Path) -> None:
+def test_a_renamed_file_is_on_the_side_where_it_was(tmp_path: Path) -> None:
+    """The fingerprint of a data set does not know names, so that trials of one fingerprint must share a split."""
     folder = folder_of_patients(tmp_path / "images")
-    for seed in range(5):
+    config = DataConfig(f"images:{folder}", split_version=2)
+    before = opened(config, tmp_path)
+    for row, path in enumerate(sorted(folder.rglob("*.png"), key=lambda path: path.read_bytes())):
+        path.rename(path.with_name(f"renamed {row}.png"))
+    after = opened(config, tmp_path)
+    assert after.facts == before.facts
+    for name in SPLITS:
+        np.testing.assert_array_equal(after.split(name).images, before.split(name).images)
+        np.testing.assert_array_equal(after.split(name).labels, before.split(name).labels)
+
+
+def test_a_split_by_contents_has_the_shares_of_one_by_rows(tmp_path: Path) -> None:
+    folder = folder_of_patients(tmp_path / "images")
+    for fraction in (0.1, 0.25, 0.5):
         one, two = (
-            opened(DataConfig(f"images:{folder}", split_seed=seed, split_version=version), tmp_path)
+            opened(DataConfig(f"images:{folder}", validation_fraction=fraction, split_version=version), tmp_path)
             for version in (1, 2)
         )
-        np.testing.assert_array_equal(one.positions["validation"], two.positions["validation"])
+        for name in SPLITS:
+            assert np.bincount(one.split(name).labels).tolist() == np.bincount(two.split(name).labels).tolist()
 
 
 # --- groups
@@ -244,28 +261,17 @@ def test_units_stay_whole_and_every_class_is_on_both_sides(seed: int) -> None:
     random = np.random.RandomState(seed)
     labels = random.randint(0, 4, 300)
     units = random.randint(0, 80, 300)
-    stay, taken = split_by_units(labels, units, 0.2, seed)
+    stay, taken = split_by_units(labels, Belonging(units, random.permutation(300)), 0.2, seed)
     assert sorted([*stay, *taken]) == list(range(300))
     assert not set(units[stay]) & set(units[taken])
     for label in range(4):
         share = (labels[taken] == label).mean() * len(taken) / (labels == label).sum()
         assert 0 < share < 0.35
-    again = split_by_units(labels, units, 0.2, seed)
-    np.testing.assert_array_equal(again[1], taken)
-
-
-@pytest.mark.parametrize("seed", range(5))
-def test_units_of_one_image_are_split_as_ever(seed: int) -> None:
-    labels = np.random.RandomState(seed).randint(0, 5, 200)
-    for one, other in zip(
-        stratified_split(labels, 0.3, seed), split_by_units(labels, np.arange(200), 0.3, seed), strict=True
-    ):
-        np.testing.assert_array_equal(one, other)
 
 
 def test_a_class_of_one_unit_cannot_be_divided() -> None:
     with pytest.raises(Undivided) as undivided:
-        split_by_units(np.array([0, 0, 1, 1]), np.array([0, 1, 2, 2]), 0.5, 0)
+        split_by_units(np.array([0, 0, 1, 1]), Belonging(np.array([0, 1, 2, 2]), np.arange(4)), 0.5, 0)
     assert undivided.value.label == 1
 
 
