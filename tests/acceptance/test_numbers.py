@@ -21,7 +21,12 @@ def hypersearch(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
 
 @pytest.fixture(autouse=True)
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A working folder with a spec in it, on a machine of 32 cores."""
+    """A working folder with a spec in it, on a machine of 32 cores, where no process can be started."""
+
+    def refuse(*_: object, **__: object) -> None:
+        raise AssertionError("a process is started")  # a thousand of them would bring the machine down
+
+    monkeypatch.setattr("subprocess.Popen", refuse)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("objectives.processor.usable_cores", lambda: 32)
     (tmp_path / "s.toml").write_text(SPEC)
