@@ -26,7 +26,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     def refuse(*_: object, **__: object) -> None:
         raise AssertionError("a process is started")  # a thousand of them would bring the machine down
 
-    monkeypatch.setattr("subprocess.Popen", refuse)
+    monkeypatch.setattr("subprocess.Popen.__init__", refuse)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("objectives.processor.usable_cores", lambda: 32)
     (tmp_path / "s.toml").write_text(SPEC)
@@ -108,5 +108,5 @@ def test_numbers_that_can_be_meant_are_taken(folder: Path, monkeypatch: pytest.M
     environment = {"HYPERSEARCH_PROCESS": "1\r", "HYPERSEARCH_SYNTHETIC_SECONDS": ".001", "OMP_NUM_THREADS": "4, 2"}
     for name, text in environment.items():
         monkeypatch.setenv(name, text)
-    options = ["--threads", "128", "--seed", "007", "--target", "-1e-3", "--epochs", "2"]
+    options = ["--threads", "128", "--seed", "007", "--target", "1e-3", "--epochs", "2"]
     assert hypersearch(monkeypatch, *RUN, *options, "-q") == 0
