@@ -202,8 +202,8 @@ def parse_data_map(texts: list[str] | None) -> dict[str, Path]:
 
 
 def write_text(text: str, file: Path | None, *, is_new: bool = False) -> None:
-    """Prints the text, or writes it to a file as UTF-8; `is_new`: to one that is not there yet."""
-    if file is None:
+    """Prints the text, also where the file is called "-", or writes it as UTF-8; `is_new`: to one not there yet."""
+    if file is None or str(file) == "-":
         sys.stdout.write(text)
         return
     from search.files import write_new, write_whole

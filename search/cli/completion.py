@@ -40,9 +40,10 @@ def among(names: Iterable[str]) -> Callable[[str], list[str]]:
 
 def mend_words(environment: MutableMapping[str, str]) -> None:
     """Where bash asks: puts together what it has split at ':' and '=' too, as the URL of --storage."""
-    if environment.get(ASKS) != "complete_bash":
+    words, at = environment.get("COMP_WORDS", "").split("\n"), environment.get("COMP_CWORD", "")
+    if environment.get(ASKS) != "complete_bash" or not at.isdecimal():
         return
-    words, cursor = environment["COMP_WORDS"].split("\n"), int(environment["COMP_CWORD"])
+    cursor = int(at)
     joined: list[str] = []
     before = ""
     for place, word in enumerate(words):

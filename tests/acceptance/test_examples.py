@@ -48,7 +48,19 @@ def test_an_example_is_checked_and_runs(example: Path, tmp_path: Path, mnist_5k_
     spec = parse_spec(tomllib.loads(example.read_text()))
     if spec.data.dataset.startswith("images:"):
         some_images(tmp_path / spec.data.dataset.removeprefix("images:"))
-    small = ("--trials", "2", "--epochs", "1", "--set", "model.channels=[4]", "--set", "model.hidden_units=8")
+    # A pruner that begins after more than one epoch would be refused.
+    small = (
+        "--trials",
+        "2",
+        "--epochs",
+        "1",
+        "--pruner",
+        "none",
+        "--set",
+        "model.channels=[4]",
+        "--set",
+        "model.hidden_units=8",
+    )
     ran = hypersearch(tmp_path, "run", str(example), *small, "--threads", "1", **cache)
     assert ran.returncode == 0, ran.stderr
     found = compare(spec.name, storage=f"sqlite:///{tmp_path}/hypersearch.db")

@@ -92,7 +92,6 @@ def test_what_needs_a_folder_says_what_to_set_and_makes_nothing(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr("search.launch.usable_cores", lambda: 2)
     monkeypatch.setattr("search.measured.usable_cores", lambda: 2)
     assert hypersearch(monkeypatch, *arguments) == code
     assert capsys.readouterr() == ("", f"hypersearch: {told}\n")

@@ -293,6 +293,6 @@ def test_worker_processes_are_told_where_the_data_lies_and_that_other_data_is_ac
     )
     given = list(_crew(Share(2, 1), machine, "sqlite:///a.db", None, quiet=True).arguments)
     assert given == [
-        *("--device", "auto", "--data-root", f"{tmp_path}/data", "--threads", "1"),
+        *("--device", "auto", "--threads", "1", "--data-root", f"{tmp_path}/data"),
         *(f"--data-map=a=b={tmp_path}", f"--data-map=images:c={tmp_path}", "--accept-data", "--quiet"),
     ]

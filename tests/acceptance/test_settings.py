@@ -107,7 +107,7 @@ def test_what_cannot_be_meant_is_refused_before_anything_is_made(
 def test_a_study_that_cannot_be_there_makes_no_database(
     arguments: list[str], folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("search.launch.usable_cores", lambda: 4)
+    monkeypatch.setattr("search.measured.usable_cores", lambda: 4)
     assert hypersearch(monkeypatch, *arguments) == 3
     assert capsys.readouterr() == (
         "",

@@ -287,7 +287,7 @@ def test_files_that_cannot_be_read_are_named_counted_and_left_out(
         "(-v names each with its reason)"
     ]
     caplog.clear()
-    with caplog.at_level(logging.INFO):
+    with caplog.at_level(logging.INFO, logger="objectives.image_folder"):
         decode_folder(folder)
     assert [line.removeprefix(f"{folder}: ") for line in caplog.messages[:-1]] == [
         "a/empty.png is left out: the file is empty",

@@ -8,6 +8,7 @@ import pytest
 READIED = """
 import sys
 from dataclasses import replace
+from pathlib import Path
 import psutil, torch
 from objectives.hyperparameters import Adam, Hyperparameters
 from search.objective import Files, Machine, build_objective

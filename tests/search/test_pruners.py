@@ -36,7 +36,8 @@ def quiet() -> None:
 
 def spec_of(pruner: Toml, metric: str = "accuracy", seed: int = 0) -> StudySpec:
     study: Document = {"pruner": pruner, "metric": metric, "seed": seed}
-    return parse_spec({"study": study, "training": {"epochs": EPOCHS}})
+    # As of a stored study: a threshold for made-up losses below 0 would be refused of a new one.
+    return parse_spec({"study": study, "training": {"epochs": EPOCHS}}, stored=True)
 
 
 def trial(
