@@ -2,7 +2,8 @@
 
 import os
 import shutil
-from collections.abc import Callable, Iterator
+import subprocess
+from collections.abc import Callable, Iterator, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -33,6 +34,14 @@ def missing(part: str, there: bool) -> None:
         pytest.fail(f"{part} is not installed")
     if not there:
         pytest.skip(f"{part} is not installed")
+
+
+def runs(command: Sequence[str]) -> bool:
+    """Whether a program is there and this user may do what it does."""
+    try:
+        return subprocess.run(command, capture_output=True, check=False).returncode == 0
+    except FileNotFoundError:
+        return False
 
 
 @pytest.fixture(scope="session")

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from search.cli.main import main
+from tests.conftest import missing, runs
 
 CACHE = (
     "no folder is known to keep data sets and decoded images in, as this user has no home: "
@@ -133,11 +134,7 @@ def test_the_doctor_shows_it_among_its_findings(
 
 
 def test_a_process_of_a_user_without_an_account_trains(tmp_path: Path) -> None:
-    try:
-        if subprocess.run([*NOBODY, "true"], capture_output=True, check=False).returncode != 0:
-            pytest.skip("this system lets nobody make a namespace of users")
-    except FileNotFoundError:
-        pytest.skip("unshare is not installed")
+    missing("unshare with the right to make a namespace of users", runs([*NOBODY, "true"]))
     homeless = {name: text for name, text in os.environ.items() if name != "HOME" and not name.startswith("XDG_")}
 
     def run(*arguments: str, **environment: str) -> tuple[int, list[str]]:

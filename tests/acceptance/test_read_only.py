@@ -19,6 +19,7 @@ from search.study import Request, create_or_join
 from storage.engine import open_for_work
 from storage.errors import WRITABLE
 from storage.transactions import mend
+from tests.conftest import missing, runs
 
 NOBODY = ["unshare", "--user", "--map-user=54321", "--map-group=54321"]
 LOOKING = (["list"], ["status", "s"], ["compare", "s", "--json"], ["spec", "show", "s"])
@@ -65,11 +66,7 @@ def hypersearch(folder: Path, *commands: list[str]) -> list[tuple[int, str]]:
 @pytest.fixture
 def folder(tmp_path: Path) -> Iterator[Path]:
     """A folder with a database of one study, all of it read-only."""
-    try:
-        if subprocess.run([*NOBODY, "true"], capture_output=True, check=False).returncode != 0:
-            pytest.skip("this system lets nobody make a namespace of users")
-    except FileNotFoundError:
-        pytest.skip("unshare is not installed")
+    missing("unshare with the right to make a namespace of users", runs([*NOBODY, "true"]))
     made = tmp_path / "folder"
     made.mkdir()
     document = {"study": {"name": "s", "trials": 1}, "data": {"dataset": "synthetic"}}

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.conftest import missing
+from tests.conftest import missing, runs
 
 ON_A_SMALL_DISK = 'mount -t tmpfs -o size={size} none "$1" && shift && exec "$@"'
 
@@ -17,8 +17,8 @@ ON_A_SMALL_DISK = 'mount -t tmpfs -o size={size} none "$1" && shift && exec "$@"
 @pytest.fixture(scope="module")
 def small_disks() -> None:
     """What it takes to have a disk of any size: a mount of one's own."""
-    mounts = subprocess.run(["unshare", "-m", "mount", "-t", "tmpfs", "none", "/mnt"], capture_output=True, check=False)
-    missing("the right to mount a disk of memory", mounts.returncode == 0)
+    mounts = runs(["unshare", "-m", "mount", "-t", "tmpfs", "none", "/mnt"])
+    missing("unshare with the right to mount a disk of memory", mounts)
 
 
 @pytest.mark.usefixtures("small_disks")

@@ -20,6 +20,7 @@ from optuna.storages import BaseStorage, get_storage
 from search.dashboard import CannotListen, NotLoopback, looking_only, serve
 from search.pictures import confusion_matrix_png
 from storage.artifacts import ArtifactStore, StoredArtifact, attributes, open_artifact_store, put
+from tests.conftest import missing
 
 FILES = {
     "confusion-matrix.png": confusion_matrix_png(np.eye(2, dtype=np.int64), ("cat", "dog")),
@@ -131,7 +132,7 @@ def ipv6() -> None:
         with closing(socket.socket(socket.AF_INET6)) as trial:
             trial.bind(("::1", 0))
     except OSError:
-        pytest.skip("this machine has no IPv6")
+        missing("IPv6", False)
 
 
 @pytest.mark.parametrize("host", ["::1", "[::1]"])

@@ -11,6 +11,8 @@ import pytest
 
 from search.files import write_new, write_whole
 
+NOBODY = 65534
+
 
 @contextmanager
 def no_room_after(size_bytes: int) -> Iterator[None]:
@@ -61,21 +63,36 @@ def test_a_written_file_keeps_its_owner(tmp_path: Path) -> None:
     assert (file.read_bytes(), file.stat().st_uid, file.stat().st_gid) == (b"after", 12345, 54321)
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
-def test_a_write_protected_file_is_refused_and_one_in_a_write_protected_folder_is_written(tmp_path: Path) -> None:
-    file = tmp_path / "a.csv"
+@pytest.fixture
+def ordinary_user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Inside, this process has no more rights than an ordinary user, in a working folder of that user's."""
+    monkeypatch.chdir(tmp_path)
+    if os.geteuid() != 0:
+        yield
+        return
+    os.chown(tmp_path, NOBODY, NOBODY)
+    os.seteuid(NOBODY)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+
+
+@pytest.mark.usefixtures("ordinary_user")
+def test_a_write_protected_file_is_refused_and_one_in_a_write_protected_folder_is_written() -> None:
+    file = Path("a.csv")
     file.write_bytes(b"before")
     file.chmod(0o444)
     with pytest.raises(PermissionError):
         write_whole(file, b"after")
     assert file.read_bytes() == b"before"
     file.chmod(0o644)
-    tmp_path.chmod(0o555)
+    Path().chmod(0o555)
     try:
         write_whole(file, b"after")
-        assert (file.read_bytes(), names(tmp_path)) == (b"after", ["a.csv"])
+        assert (file.read_bytes(), names(Path())) == (b"after", ["a.csv"])
     finally:
-        tmp_path.chmod(0o755)
+        Path().chmod(0o755)
 
 
 @pytest.mark.parametrize("there", [True, False])
