@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import subprocess
 from collections.abc import Callable, Iterator, Sequence
 from importlib.util import find_spec
@@ -18,6 +19,10 @@ if TYPE_CHECKING:
     from botocore.client import BaseClient
 
 BACKENDS = ("sqlite", "postgresql", "mariadb")
+
+# A shell's background job ignores Ctrl-C, and so would every process that the tests start and then interrupt.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

@@ -24,9 +24,12 @@ def address(tmp_path: Path) -> Iterator[str]:
     command = [sys.executable, "-m", "hypersearch", "dashboard", "--port", "0", "--storage", url]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
-        yield process.stderr.readline().split(" on ")[1].split(",")[0].removesuffix("/dashboard")
-        process.send_signal(signal.SIGINT)
-        assert process.wait(timeout=30) == 130
+        try:
+            yield process.stderr.readline().split(" on ")[1].split(",")[0].removesuffix("/dashboard")
+            process.send_signal(signal.SIGINT)
+            assert process.wait(timeout=30) == 130
+        finally:
+            process.kill()
 
 
 def ask(address: str, method: str = "GET", **headers: str) -> tuple[int, bytes]:
