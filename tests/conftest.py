@@ -27,9 +27,10 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 
 @pytest.fixture(scope="session")
 def mnist_5k_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A cache root that holds mnist-5k, which takes seconds to decode, once a session."""
+    """A cache root that holds mnist-5k, which takes seconds to decode, and digits, once a session."""
     cache_root = tmp_path_factory.mktemp("mnist-5k-cache")
-    open_dataset(DataConfig("mnist-5k"), data_root=cache_root / "unused", cache_root=cache_root)
+    for dataset in ("mnist-5k", "digits"):
+        open_dataset(DataConfig(dataset), data_root=cache_root / "unused", cache_root=cache_root)
     return cache_root
 
 

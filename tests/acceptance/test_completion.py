@@ -14,6 +14,7 @@ import pytest
 from search.cli.completion import mend_words
 from search.spec import parse_spec
 from search.study import Request, create_or_join
+from tests.forked import hypersearch
 
 
 def make(url: str, *names: str) -> None:
@@ -31,15 +32,7 @@ def answer(folder: Path, shell: str, line: str, **environment: str) -> tuple[int
         "COMP_WORDS": "\n".join(words),
         "COMP_CWORD": str(len(words) - 1),
     }
-    result = subprocess.run(
-        [sys.executable, "-m", "hypersearch"],
-        cwd=folder,
-        env=os.environ | asked | environment,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    result = hypersearch(folder, **(asked | environment))
     assert result.stderr == ""
     return result.returncode, result.stdout.strip()
 

@@ -13,6 +13,7 @@ from objectives.processor import usable_cores
 from search.division import Share
 from search.measured import known_divisions
 from search.trainers import Trainers
+from tests import forked
 
 SPEC = """
 [study]
@@ -83,13 +84,16 @@ def test_a_machine_is_measured_once_by_a_process_without_torch_and_trials_record
 
 
 def test_what_is_pinned_made_up_or_bad_is_not_measured(folder: Path) -> None:
+    def hypersearch(*arguments: str) -> subprocess.CompletedProcess[str]:
+        return forked.hypersearch(folder, *arguments, XDG_CACHE_HOME=str(folder / "cache"))
+
     made_up = ("--dataset", "synthetic", "--study", "made-up")
     for arguments in (("--threads", "1"), (*made_up, "--workers", "auto"), made_up):
-        assert measurings(hypersearch(folder, "run", "divided.toml", "-v", *arguments)) == 0
-    assert measurings(hypersearch(folder, "worker", "--processes", "auto")) == 0
-    bad = hypersearch(folder, "run", "--dataset", "images:nowhere", "--workers", "auto")
+        assert measurings(hypersearch("run", "divided.toml", "-v", *arguments)) == 0
+    assert measurings(hypersearch("worker", "--processes", "auto")) == 0
+    bad = hypersearch("run", "--dataset", "images:nowhere", "--workers", "auto")
     assert (bad.returncode, bad.stderr.count("\n")) == (2, 1)
-    wrong = hypersearch(folder, "worker", "--study", "nothing", "--processes", "auto", "--forever")
+    wrong = hypersearch("worker", "--study", "nothing", "--processes", "auto", "--forever")
     assert (wrong.returncode, wrong.stderr.count("\n")) == (2, 1)
     assert not (folder / "cache" / "hypersearch" / "division").exists()
 

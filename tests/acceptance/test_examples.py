@@ -1,8 +1,5 @@
 """Every example is a valid spec, and runs."""
 
-import os
-import subprocess
-import sys
 import tomllib
 from pathlib import Path
 
@@ -12,20 +9,10 @@ from PIL import Image
 
 from hypersearch import compare
 from search.spec import parse_spec
+from tests.forked import hypersearch
 
 FOLDER = Path(__file__).parents[2] / "examples"
 EXAMPLES = sorted(FOLDER.glob("*.toml"))
-
-
-def hypersearch(folder: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "hypersearch", *arguments],
-        cwd=folder,
-        env=os.environ | environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
 
 
 def some_images(folder: Path) -> None:

@@ -1,27 +1,19 @@
 """A folder of one's own images, as a user runs it: real processes, real files."""
 
 import json
-import os
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from tests import forked
+
 
 def hypersearch(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-P", "-m", "hypersearch", *arguments],
-        cwd=folder,
-        env=os.environ | {"XDG_CACHE_HOME": str(folder / "cache")},
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
+    return forked.hypersearch(folder, *arguments, XDG_CACHE_HOME=str(folder / "cache"))
 
 
 def make(folder: Path, counts: dict[str, int], side: int = 4) -> None:
@@ -76,12 +68,14 @@ hidden_units = 16
 """
 
 
-@pytest.mark.parametrize("side", [1, 5])
-def test_workers_find_the_images_decoded_and_an_ended_study_needs_them_no_more(side: int, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("side", "workers"), [(1, 1), (5, 2)])
+def test_workers_find_the_images_decoded_and_an_ended_study_needs_them_no_more(
+    side: int, workers: int, tmp_path: Path
+) -> None:
     make(tmp_path / "images", {"a": 60, "b": 60}, side)
     (tmp_path / "images" / "a" / "notes.txt").write_text("a cat")
     (tmp_path / "own.toml").write_text(SPEC)
-    first = hypersearch(tmp_path, "run", "own.toml", "--workers", "2", "--threads", "1")
+    first = hypersearch(tmp_path, "run", "own.toml", "--workers", str(workers), "--threads", "1")
     assert first.returncode == 0, first.stderr
     lines = first.stderr.splitlines()
     assert lines[:3] == [

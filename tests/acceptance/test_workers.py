@@ -13,6 +13,8 @@ from pathlib import Path
 import optuna
 import pytest
 
+from tests.forked import hypersearch
+
 SLOW = {"HYPERSEARCH_SYNTHETIC_SECONDS": "0.15"}
 
 
@@ -28,13 +30,13 @@ class Shell:
     def __init__(self, folder: Path, url: str, **environment: str) -> None:
         self.folder = folder
         self._started: list[subprocess.Popen[str]] = []
-        self._environment = os.environ | {"HYPERSEARCH_STORAGE": url} | environment
+        self._environment = {"HYPERSEARCH_STORAGE": url} | environment
 
     def start(self, *arguments: str, **environment: str) -> subprocess.Popen[str]:
         process = subprocess.Popen(
             [sys.executable, "-m", "hypersearch", *arguments],
             cwd=self.folder,
-            env=self._environment | environment,
+            env=os.environ | self._environment | environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -49,10 +51,9 @@ class Shell:
             process.communicate()
 
     def run(self, *arguments: str, code: int = 0) -> str:
-        process = self.start(*arguments)
-        stdout, stderr = process.communicate(timeout=300)
-        assert process.returncode == code, stderr
-        return stdout if code == 0 else stderr
+        ended = hypersearch(self.folder, *arguments, **self._environment)
+        assert ended.returncode == code, ended.stderr
+        return ended.stdout if code == 0 else ended.stderr
 
     def status(self, name: str) -> dict[str, object]:
         found: dict[str, object] = json.loads(self.run("status", name, "--json"))
@@ -61,13 +62,12 @@ class Shell:
     def wait_for(self, name: str, is_so: Callable[[dict[str, object]], bool]) -> dict[str, object]:
         deadline = time.monotonic() + 60
         while time.monotonic() < deadline:
-            process = self.start("status", name, "--json")
-            text = process.communicate(timeout=60)[0]
-            if process.returncode == 0 and is_so(json.loads(text)):  # it may not be there yet
-                status: dict[str, object] = json.loads(text)
+            ended = hypersearch(self.folder, "status", name, "--json", **self._environment)
+            if ended.returncode == 0 and is_so(json.loads(ended.stdout)):  # it may not be there yet
+                status: dict[str, object] = json.loads(ended.stdout)
                 return status
             time.sleep(0.1)
-        raise AssertionError(f"never so: {text}")
+        raise AssertionError(f"never so: {ended.stdout}")
 
 
 @pytest.fixture(params=["postgresql", "mariadb"])
@@ -195,7 +195,8 @@ def test_a_real_training_that_is_killed_in_turn_ends_with_the_values_of_an_undis
         for name, scheduler, dropout in (("sgd", "cosine", 0.25), ("adamw", "step", "false"))
     )
     text = (
-        '[study]\nname = "real"\ntrials = 2\npruner = "none"\nsampler = "random"\n[training]\nepochs = 8\n'
+        '[study]\nname = "real"\ntrials = 2\npruner = "none"\nsampler = "random"\n[data]\ndataset = "digits"\n'
+        "[training]\nepochs = 16\n"
         f"[model]\nchannels = [8, 16]\nhidden_units = 32\n{trials}"
     )
     found = []
@@ -207,7 +208,7 @@ def test_a_real_training_that_is_killed_in_turn_ends_with_the_values_of_an_undis
         shell.run("create", "real.toml")
         for _ in range(2 if disturbed else 0):
             worker = shell.start("worker", "--threads", "1")
-            shell.wait_for("real", lambda status: any(2 <= trial["epoch"] < 7 for trial in status["running"]))  # type: ignore[attr-defined]
+            shell.wait_for("real", lambda status: any(2 <= trial["epoch"] < 13 for trial in status["running"]))  # type: ignore[attr-defined]
             worker.kill()
             worker.communicate()
         shell.run("worker", "--threads", "1")
