@@ -16,6 +16,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks.checkout import ROOT, environment
 from benchmarks.figures import machine, percentile
 from benchmarks.true_scores import Judge
 from search.answers import compare_study
@@ -23,7 +24,6 @@ from search.settings import Settings
 from search.space import Value, to_hyperparameters
 from storage.engine import open_database
 
-ROOT = Path(__file__).parents[1]
 CURVES = ROOT / "benchmarks" / "data" / "curves-mnist-5k.json.gz"
 WIDER_CURVES = ROOT / "benchmarks" / "data" / "curves-mnist-5k-wide.json.gz"
 TRUE_SCORES = ROOT / "benchmarks" / "data" / "true-scores-mnist-5k.json"
@@ -76,7 +76,7 @@ def record(folder: Path, trials: int, workers: int, threads: int, output: Path) 
     command = [sys.executable, "-P", "-m", "hypersearch", "run", "--study", STUDY, "--storage", url, "-q"]
     command += ["--dataset", "mnist-5k", "--sampler", "random", "--pruner", "none", "--seed", "1"]
     command += ["--trials", str(trials), "--workers", str(workers), "--threads", str(threads)]
-    subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
+    subprocess.run(command, cwd=ROOT, env=environment(), check=True, stdout=subprocess.DEVNULL)
     with open_database(url) as database:
         found = compare_study(database, STUDY)
     curves = [

@@ -13,14 +13,13 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
+from benchmarks.checkout import ROOT, environment
 from benchmarks.figures import machine, spread
 from benchmarks.peers.contest import cache_root
 from benchmarks.true_scores import Judge
 from search.answers import Comparison, compare_study
 from search.space import to_hyperparameters
 from storage.engine import open_database
-
-ROOT = Path(__file__).parents[1]
 
 
 def study(seed: int, folder: Path, dataset: str, trials: int, threads: int, changes: Sequence[str]) -> Comparison:
@@ -30,7 +29,7 @@ def study(seed: int, folder: Path, dataset: str, trials: int, threads: int, chan
     command += ["--dataset", dataset, "--seed", str(seed), "--trials", str(trials), "--threads", str(threads)]
     command += ["--artifact-root", str(folder / "artifacts")]
     command += [argument for change in changes for argument in ("--set", change)]
-    subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
+    subprocess.run(command, cwd=ROOT, env=environment(), check=True, stdout=subprocess.DEVNULL)
     with open_database(url) as database:
         return compare_study(database, name)
 

@@ -18,6 +18,7 @@ from torch.utils.data import DataLoader
 from torchvision.datasets import ImageFolder
 from torchvision.transforms.v2 import PILToTensor
 
+from benchmarks.checkout import environment
 from benchmarks.figures import machine, spread
 from objectives.cache import open_searchable
 from objectives.data_config import DataConfig
@@ -105,7 +106,7 @@ print(time.perf_counter() - started)
 def second_start(folder: Path, cache_root: Path) -> float:
     """Seconds that a new process waits for data that is decoded: the folder is listed and compared."""
     command = [sys.executable, "-P", "-c", SECOND_START, f"images:{folder}", str(cache_root)]
-    return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+    return float(subprocess.run(command, env=environment(), check=True, capture_output=True, text=True).stdout)
 
 
 def main() -> None:

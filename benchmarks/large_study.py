@@ -13,13 +13,13 @@ import optuna
 from optuna.exceptions import ExperimentalWarning
 from sqlalchemy import Engine, create_engine, inspect
 
+from benchmarks.checkout import ROOT, environment
 from benchmarks.figures import machine, percentile, spread
 from benchmarks.servers import PostgreSQLServer
 from benchmarks.storage import EPOCHS, finish_one, our_trials
 from storage.engine import open_database
 from storage.studies import Budget, find_study, raise_budget
 
-ROOT = Path(__file__).parents[1]
 REAL = 100  # trials that a worker makes; the others are copies of their rows
 TABLES = (
     "trials",
@@ -56,7 +56,7 @@ def start_worker(url: str, finished: int, engine: Engine) -> float:
     suggested = "SELECT count(*) FROM trial_params JOIN trials USING (trial_id) WHERE number >= %(finished)s"
     command = [sys.executable, "-P", "-m", "hypersearch", "worker", "--study", "s", "--quiet", "--storage", url]
     started = time.perf_counter()
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL) as process:
+    with subprocess.Popen(command, cwd=ROOT, env=environment(), stdout=subprocess.DEVNULL) as process:
         seconds = None
         while seconds is None and time.perf_counter() - started < START_SECONDS:
             with engine.connect() as connection:

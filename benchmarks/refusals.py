@@ -1,7 +1,6 @@
 """How long the program takes, as a process, to refuse malformed specs and command lines: those that the tests draw."""
 
 import argparse
-import os
 import subprocess
 import sys
 import tempfile
@@ -13,9 +12,9 @@ from pathlib import Path
 import tomli_w
 from hypothesis import Phase, given, settings
 
+from benchmarks.checkout import ROOT, environment
 from benchmarks.figures import machine, percentile, spread
 
-ROOT = Path(__file__).parents[1]
 TESTS = ROOT / "tests" / "acceptance" / "test_malformed.py"
 
 
@@ -27,7 +26,7 @@ def refusal_seconds(document: bytes, arguments: Sequence[str]) -> float:
         ended = subprocess.run(
             [sys.executable, "-P", "-m", "hypersearch", *arguments],
             cwd=folder,
-            env=os.environ | {"PYTHONPATH": str(ROOT)},
+            env=environment(),
             capture_output=True,
             check=False,
         )

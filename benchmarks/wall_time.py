@@ -1,21 +1,20 @@
 """The wall time of a study as a user runs it, and where it goes: start, training, all between, and the tail."""
 
 import argparse
-import os
 import sqlite3
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 
 import psutil
 
+from benchmarks.checkout import ROOT, environment
 from benchmarks.figures import machine, spread
-
-ROOT = Path(__file__).parents[1]
 
 
 @dataclass(frozen=True)
@@ -32,28 +31,25 @@ class Spent:
     peak_memory_megabytes: float  # of all processes together; shared pages are counted in each
 
 
-def run_once(spec: Path, workers: int, threads: str) -> Spent:
-    """Runs the study on a fresh database."""
-    with tempfile.TemporaryDirectory() as folder:
-        database = Path(folder) / "a.db"
-        command = [sys.executable, "-P", "-m", "hypersearch", "run", str(spec), "-q", "--workers", str(workers)]
-        command += ["--threads", threads, "--storage", f"sqlite:///{database}"]
-        started, peak_bytes = time.time(), 0
-        with subprocess.Popen(
-            command, cwd=folder, env=os.environ | {"PYTHONPATH": str(ROOT)}, stdout=subprocess.DEVNULL
-        ) as process:
-            while process.poll() is None:
-                peak_bytes = max(peak_bytes, memory_bytes(process.pid))
-                time.sleep(0.2)
-        if process.returncode != 0:
-            raise RuntimeError(f"exit code {process.returncode}")
-        ended = time.time()
-        with sqlite3.connect(database) as connection:
-            attempts = connection.execute(
-                "SELECT owner, min(started_ms) / 1000.0, max(ended_ms) / 1000.0, sum(ended_ms - started_ms) / 1000.0 "
-                "FROM hypersearch_attempt GROUP BY owner"
-            ).fetchall()
-            (training,) = connection.execute("SELECT sum(seconds) FROM hypersearch_epoch").fetchone()
+def run_once(spec: Path, workers: int, threads: str, device: str, folder: Path) -> Spent:
+    """Runs the study on a fresh database, `a.db` in `folder`."""
+    database = folder / "a.db"
+    command = [sys.executable, "-P", "-m", "hypersearch", "run", str(spec), "-q", "--workers", str(workers)]
+    command += ["--threads", threads, "--device", device, "--storage", f"sqlite:///{database}"]
+    started, peak_bytes = time.time(), 0
+    with subprocess.Popen(command, cwd=folder, env=environment(), stdout=subprocess.DEVNULL) as process:
+        while process.poll() is None:
+            peak_bytes = max(peak_bytes, memory_bytes(process.pid))
+            time.sleep(0.2)
+    if process.returncode != 0:
+        raise RuntimeError(f"exit code {process.returncode}")
+    ended = time.time()
+    with closing(sqlite3.connect(database)) as connection:
+        attempts = connection.execute(
+            "SELECT owner, min(started_ms) / 1000.0, max(ended_ms) / 1000.0, sum(ended_ms - started_ms) / 1000.0 "
+            "FROM hypersearch_attempt GROUP BY owner"
+        ).fetchall()
+        (training,) = connection.execute("SELECT sum(seconds) FROM hypersearch_epoch").fetchone()
     firsts, lasts, held = ([row[place] for row in attempts] for place in (1, 2, 3))
     working = sum(lasts) - sum(firsts)
     count = len(attempts)
@@ -87,11 +83,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--spec", type=Path, default=ROOT / "examples" / "demo.toml")
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--threads", default="auto")
+    parser.add_argument("--device", default="auto", help="as the command line of hypersearch takes it")
     parser.add_argument("--repeats", type=int, default=3)
     given = parser.parse_args(arguments)
     print(machine("hypersearch", "torch", "optuna"))
-    print(f"{given.spec.name}, {given.workers} workers, threads {given.threads}, n = {given.repeats}", flush=True)
-    runs = [run_once(given.spec.resolve(), given.workers, given.threads) for _ in range(given.repeats)]
+    print(f"{given.spec.name}, {given.workers} workers, threads {given.threads}, device {given.device}", end=", ")
+    print(f"n = {given.repeats}", flush=True)
+    runs = []
+    for _ in range(given.repeats):
+        with tempfile.TemporaryDirectory() as folder:
+            runs.append(run_once(given.spec.resolve(), given.workers, given.threads, given.device, Path(folder)))
     for field, values in zip(fields(Spent), zip(*map(astuple, runs), strict=True), strict=True):
         print(f"{field.name.replace('_', ' '):24} {spread(values, 1)}")
 

@@ -1,6 +1,5 @@
 """What a user sees of a full disk, a full server and a dead one: the real command line."""
 
-import os
 import subprocess
 import sys
 import time
@@ -8,7 +7,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from benchmarks.faults.lab import ROOT, Lab, Result, until
+from benchmarks import checkout
+from benchmarks.faults.lab import Lab, Result, until
 from benchmarks.servers import PostgreSQLServer
 from storage.engine import open_database
 from storage.records import read_studies
@@ -38,7 +38,7 @@ class Command:
     def __init__(self, folder: Path, *arguments: str, impatient: bool = False, **environment: str) -> None:
         self.errors = folder / f"{arguments[0]}-{time.monotonic_ns()}.stderr"
         program = ["-c", HYPERSEARCH] if impatient else ["-m", "hypersearch"]
-        variables = os.environ | {"PYTHONPATH": str(ROOT), "HYPERSEARCH_SYNTHETIC_SECONDS": "0.1"} | environment
+        variables = checkout.environment(HYPERSEARCH_SYNTHETIC_SECONDS="0.1") | environment
         with self.errors.open("wb") as file:
             self.popen = subprocess.Popen(
                 [sys.executable, "-P", *program, *arguments],

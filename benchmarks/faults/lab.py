@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
 
+from benchmarks.checkout import ROOT, environment
 from benchmarks.faults.worker import Order, command
 from benchmarks.servers import MariaDBServer, PostgreSQLServer, Server
 from search.study import Request, create_or_join
@@ -26,7 +27,6 @@ SERVERS: dict[str, type[PostgreSQLServer] | type[MariaDBServer]] = {
     "mariadb": MariaDBServer,
 }
 END_SECONDS = 240.0  # that workers have for what is left of a study
-ROOT = Path(__file__).parents[2]
 
 
 @dataclass(frozen=True)
@@ -129,7 +129,7 @@ class Lab:
         """Starts a worker."""
         errors = Path(order.folder) / f"{order.name}.stderr"
         with errors.open("wb") as file:
-            popen = subprocess.Popen(command(order), cwd=ROOT, stderr=file)
+            popen = subprocess.Popen(command(order), cwd=ROOT, env=environment(), stderr=file)
         self._started.append(popen)
         return Process(order, popen, errors)
 

@@ -3,7 +3,8 @@
 import subprocess
 import sys
 
-from benchmarks.faults.lab import ROOT, Lab, Result
+from benchmarks.checkout import ROOT, environment
+from benchmarks.faults.lab import Lab, Result
 
 PROCESSES = 32
 
@@ -14,7 +15,7 @@ def started_at_once(lab: Lab, times: int, processes: int = PROCESSES) -> Result:
     for turn in range(times):
         code = f"from storage.engine import open_for_work; open_for_work({lab.new_url()!r})[1]"
         crowd = [
-            subprocess.Popen([sys.executable, "-P", "-c", code], cwd=ROOT, stderr=subprocess.PIPE)
+            subprocess.Popen([sys.executable, "-P", "-c", code], cwd=ROOT, env=environment(), stderr=subprocess.PIPE)
             for _ in range(processes)
         ]
         for one in crowd:

@@ -17,11 +17,11 @@ from importlib.util import find_spec
 from pathlib import Path
 from statistics import mean
 
+from benchmarks.checkout import ROOT, environment
 from benchmarks.figures import machine
 from benchmarks.peers.contest import EPOCHS, Answer, cache_root
 from benchmarks.true_scores import Judge
 
-ROOT = Path(__file__).parents[2]
 PEERS = {"ray": "ray", "syne": "syne_tune"}  # and the package that each needs
 MOST_TRIALS = 300  # more than any search gets to
 START_SECONDS = 10.0  # left for the start and the end of a search that must be over at a given time
@@ -37,26 +37,29 @@ class Entry:
     answer: Answer
 
 
-def search(who: str, seed: int, trials: int, seconds: float | None) -> Answer:
-    """In this process."""
+def search(who: str, seed: int, trials: int, seconds: float | None, device: str) -> Answer:
+    """In this process; Ray Tune and Syne Tune train on the CPU."""
     if who == "optuna-example":
-        from benchmarks.peers import optuna_example as peer
-    elif who == "ray":
+        from benchmarks.peers import optuna_example
+
+        return optuna_example.search(seed, trials, seconds, device)
+    if who == "ray":
         from benchmarks.peers import ray_tune as peer
     elif who == "syne":
         from benchmarks.peers import syne as peer
     else:
         from benchmarks.peers import ours
 
-        return ours.search(seed, trials, seconds, *who.removeprefix("hypersearch").strip().split("x"))
+        return ours.search(seed, trials, seconds, device, *who.removeprefix("hypersearch").strip().split("x"))
     return peer.search(seed, trials, seconds)
 
 
-def run(who: str, seed: int, trials: int, seconds: float | None) -> Entry:
+def run(who: str, seed: int, trials: int, seconds: float | None, device: str) -> Entry:
     """In a process of its own."""
     command = [sys.executable, "-m", "benchmarks.peers", "one", who, str(seed), str(trials), str(seconds or 0)]
+    command += ["--device", device]
     started = time.perf_counter()
-    ended = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True)
+    ended = subprocess.run(command, cwd=ROOT, env=environment(), check=True, capture_output=True, text=True)
     wall = time.perf_counter() - started
     return Entry(who, seed, wall, Answer(**json.loads(ended.stdout.splitlines()[-1])))
 
@@ -84,6 +87,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     one.add_argument("seed", type=int)
     one.add_argument("trials", type=int)
     one.add_argument("seconds", type=float)
+    one.add_argument("--device", default="cpu")
     parser.add_argument("--data-root", type=Path, help="with MNIST below it; without, no answer is judged")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--first-seed", type=int, default=0)
@@ -94,22 +98,26 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
     parser.add_argument("--hypersearch", default="hypersearch autoxauto", help="'hypersearch WORKERSxTHREADS'")
     parser.add_argument("--seconds", type=float, help="of each search of the second part, start included")
+    parser.add_argument("--device", default="cpu", help="as the command line of hypersearch takes it")
     given = parser.parse_args(arguments)
     if given.command == "one":
-        print(search(given.who, given.seed, given.trials, given.seconds or None).to_json())
+        print(search(given.who, given.seed, given.trials, given.seconds or None, given.device).to_json())
         return
+    if given.seconds is not None and given.device != "cpu":
+        parser.error("the peers of the second part are measured on the CPU alone: leave out --device or --seconds")
     judge = None if given.data_root is None else Judge.open(given.data_root, cache_root())
     installed = {name: package for name, package in PEERS.items() if find_spec(package) is not None}
     print(machine("hypersearch", "torch", "optuna", *(package.replace("_", "-") for package in installed.values())))
     for seed in range(given.first_seed, given.first_seed + given.seeds):
-        theirs = run("optuna-example", seed, given.trials, given.timeout)
+        theirs = run("optuna-example", seed, given.trials, given.timeout, given.device)
         print(judged(judge, theirs), flush=True)
         for share in given.share:
-            own = run(given.hypersearch, seed, MOST_TRIALS, share * theirs.wall - START_SECONDS)
+            own = run(given.hypersearch, seed, MOST_TRIALS, share * theirs.wall - START_SECONDS, given.device)
             print(f"{judged(judge, own)}  in {own.wall / theirs.wall:.3f} of its wall time", flush=True)
         if given.seconds is not None:
             for who in (given.hypersearch, *installed):
-                print(judged(judge, run(who, seed, MOST_TRIALS, given.seconds - START_SECONDS)), flush=True)
+                entry = run(who, seed, MOST_TRIALS, given.seconds - START_SECONDS, given.device)
+                print(judged(judge, entry), flush=True)
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ import os
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import optuna
 
@@ -14,6 +15,11 @@ from objectives.measurement import Diverged
 from search.document import Document
 from search.settings import Settings
 from search.space import PARAMETERS, Choice, Range, SearchSpace, Value, to_hyperparameters
+
+if TYPE_CHECKING:
+    import torch
+
+    from objectives.data import ResidentData
 
 EPOCHS = 8
 SPACE = SearchSpace.default()
@@ -95,18 +101,22 @@ def cache_root() -> Path:
     return Settings.from_environment(os.environ).cache_root
 
 
-def accuracies(values: dict[str, Value], seed: int, threads: int) -> Iterator[float]:
-    """Validation accuracy after each epoch of hypersearch's own trainer: the objective for other searches."""
-    import torch
-
+def searched(device: "torch.device") -> "ResidentData":
+    """The images of the contest, on that device."""
     from objectives.data import hold, open_dataset
-    from objectives.device import keep_freed_memory, set_threads
+
+    root = cache_root()
+    return hold(open_dataset(DataConfig("mnist-5k"), data_root=root, cache_root=root), device)
+
+
+def accuracies(values: dict[str, Value], seed: int, threads: int, device: str = "cpu") -> Iterator[float]:
+    """Validation accuracy after each epoch of hypersearch's own trainer: the objective for other searches."""
+    from objectives.device import keep_freed_memory, pick_device, set_threads
     from objectives.training import Run, train
 
     set_threads(threads)
     keep_freed_memory()
-    root = cache_root()
-    data = hold(open_dataset(DataConfig("mnist-5k"), data_root=root, cache_root=root), torch.device("cpu"))
+    data = searched(pick_device(device))
     try:
         for measurement in train(Run(to_hyperparameters(values), data, EPOCHS, seed)):
             yield measurement.validation_accuracy

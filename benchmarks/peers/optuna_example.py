@@ -3,21 +3,20 @@
 Its network is the tutorial's, in the tutorial's order of layers; as there, trials end after so many or so long.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import optuna
 import torch
 from optuna.trial import TrialState
-from torch import nn
+from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
-from benchmarks.peers.contest import EPOCHS, Answer, cache_root, first_values, suggested
+from benchmarks.peers.contest import EPOCHS, Answer, first_values, searched, suggested
 from benchmarks.trainer import TutorialImages
 from models.cnn import CNN, CNNConfig
 from objectives.augmentation import augment
-from objectives.data import LabelledImages, hold, open_dataset, to_device
-from objectives.data_config import DataConfig
-from objectives.device import generator
+from objectives.data import ResidentData
+from objectives.device import generator, pick_device
 from objectives.evaluation import normalizer
 from objectives.hyperparameters import Hyperparameters
 from objectives.optimizers import build_optimizer, l1_penalty, penalized
@@ -25,32 +24,34 @@ from objectives.schedulers import Plan, learning_rate_factor, warmup_factor
 from search.space import to_hyperparameters
 
 
-def epochs_of(options: Hyperparameters, seed: int) -> Iterator[float]:
-    """Validation accuracy after each epoch. The techniques are hypersearch's; how images get there is the example's."""
-    root, device = cache_root(), torch.device("cpu")
-    dataset = open_dataset(DataConfig("mnist-5k"), data_root=root, cache_root=root)
-    data = hold(dataset, device)
+def epochs_of(options: Hyperparameters, seed: int, data: ResidentData) -> Iterator[float]:
+    """Validation accuracy after each epoch, on the device of `data`.
+
+    The techniques are hypersearch's; how images get to the device, one by one from the host, is the example's.
+    """
+    device = data.mean.device
     torch.manual_seed(seed)
+    _, channels, height, width = data.train.images.shape
     config = CNNConfig(
-        1,
-        (28, 28),
-        10,
+        channels,
+        (height, width),
+        len(data.class_names),
         normalization=options.normalization,
         initializer=options.initializer,
         dropout=options.dropout,
     )
-    model = as_the_tutorial_orders(CNN(config))
+    model = as_the_tutorial_orders(CNN(config)).to(device)
     optimizer = build_optimizer(options.optimizer, model, "weights")
     random = generator(seed, "augmentation", device)
     normalize = normalizer(options.input_normalization, data.mean, data.deviation)
     train_loader = DataLoader(TutorialImages(data.train), batch_size=options.batch_size, shuffle=True)
-    validation = to_device(dataset.split("validation"), device)
-    validation_loader = DataLoader(TutorialImages(validation), batch_size=options.batch_size)
+    validation_loader = DataLoader(TutorialImages(data.validation), batch_size=options.batch_size)
     plan = Plan(EPOCHS, len(train_loader))
     step, losses = 0, []
     for _ in range(EPOCHS):
         model.train()
-        for images, labels in train_loader:
+        for batch in train_loader:
+            images, labels = (part.to(device) for part in batch)
             rate = options.optimizer.learning_rate * learning_rate_factor(options.scheduler, step, plan, losses)
             for group in optimizer.param_groups:
                 group["lr"] = rate * warmup_factor(options.warmup, step, plan)
@@ -65,7 +66,7 @@ def epochs_of(options: Hyperparameters, seed: int) -> Iterator[float]:
             torch.autograd.backward(loss)
             optimizer.step()
             step += 1
-        accuracy, loss = _validated(model, validation_loader, validation, normalize)
+        accuracy, loss = _validated(model, validation_loader, normalize, device)
         losses.append(loss)
         yield accuracy
 
@@ -79,19 +80,27 @@ def as_the_tutorial_orders(model: CNN) -> CNN:
     return model
 
 
-def _validated(model: nn.Module, loader: DataLoader, split: LabelledImages, normalize) -> tuple[float, float]:
+def _validated(
+    model: nn.Module,
+    loader: DataLoader[tuple[Tensor, int]],
+    normalize: Callable[[Tensor], Tensor],
+    device: torch.device,
+) -> tuple[float, float]:
     model.eval()
-    correct, loss = 0, 0.0
+    correct, loss, count = 0, 0.0, 0
     with torch.no_grad():
-        for images, labels in loader:
+        for batch in loader:
+            images, labels = (part.to(device) for part in batch)
+            count += len(labels)
             logits = model(normalize(images))
             correct += int((logits.argmax(1) == labels).sum())
             loss += float(nn.functional.cross_entropy(logits, labels, reduction="sum"))
-    return correct / len(split.labels), loss / len(split.labels)
+    return correct / count, loss / count
 
 
-def search(seed: int, trials: int, seconds: float | None) -> Answer:
-    """`study.optimize` for so many trials, or so long."""
+def search(seed: int, trials: int, seconds: float | None, device: str, data: ResidentData | None = None) -> Answer:
+    """`study.optimize` for so many trials, or so long; on mnist-5k unless `data` is given, which lies on `device`."""
+    data = data or searched(pick_device(device))
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     study = optuna.create_study(
         direction="maximize", sampler=optuna.samplers.TPESampler(seed=seed), pruner=optuna.pruners.MedianPruner()
@@ -100,7 +109,8 @@ def search(seed: int, trials: int, seconds: float | None) -> Answer:
 
     def objective(trial: optuna.Trial) -> float:
         accuracy = 0.0
-        for epoch, accuracy in enumerate(epochs_of(to_hyperparameters(suggested(trial)), 1000 * seed + trial.number)):
+        options = to_hyperparameters(suggested(trial))
+        for epoch, accuracy in enumerate(epochs_of(options, 1000 * seed + trial.number, data)):
             trial.report(accuracy, epoch)
             if trial.should_prune():
                 raise optuna.TrialPruned

@@ -1,7 +1,6 @@
 """hypersearch on a fresh database, for so many trials or so long."""
 
 import json
-import os
 import subprocess
 import sys
 import tempfile
@@ -9,14 +8,15 @@ from pathlib import Path
 
 import tomli_w
 
+from benchmarks.checkout import environment
 from benchmarks.peers.contest import DOCUMENT, Answer
 from search.answers import compare_study
 from storage.engine import open_database
 
-ROOT = Path(__file__).parents[2]
 
-
-def search(seed: int, trials: int, seconds: float | None, workers: str = "1", threads: str = "auto") -> Answer:
+def search(
+    seed: int, trials: int, seconds: float | None, device: str, workers: str = "1", threads: str = "auto"
+) -> Answer:
     """`hypersearch run`, as a user would; `seconds` count from the first trial's start."""
     with tempfile.TemporaryDirectory() as folder:
         spec = Path(folder) / "contest.toml"
@@ -24,9 +24,9 @@ def search(seed: int, trials: int, seconds: float | None, workers: str = "1", th
         url = f"sqlite:///{folder}/contest.db"
         command = [sys.executable, "-P", "-m", "hypersearch", "run", str(spec), "-q", "--storage", url]
         command += ["--seed", str(seed), "--trials", str(trials), "--workers", workers, "--threads", threads]
+        command += ["--device", device]
         command += [] if seconds is None else ["--timeout", f"{round(seconds)}s"]
-        environment = os.environ | {"PYTHONPATH": str(ROOT)}
-        subprocess.run(command, cwd=folder, env=environment, check=True, stdout=subprocess.DEVNULL)
+        subprocess.run(command, cwd=folder, env=environment(), check=True, stdout=subprocess.DEVNULL)
         with open_database(url) as database:
             found = compare_study(database, "contest")
     if found.incumbent is None:

@@ -6,9 +6,8 @@ import os
 import tempfile
 from pathlib import Path
 
+from benchmarks.checkout import environment
 from benchmarks.peers.contest import EPOCHS, Answer, accuracies, drawn
-
-ROOT = Path(__file__).parents[2]
 
 
 def search(seed: int, trials: int, seconds: float | None) -> Answer:
@@ -16,7 +15,7 @@ def search(seed: int, trials: int, seconds: float | None) -> Answer:
     cores = os.cpu_count() or 1
     with tempfile.TemporaryDirectory() as folder:
         os.environ["SYNETUNE_FOLDER"] = folder
-        os.environ["PYTHONPATH"] = str(ROOT)  # a trial is this file, run as a script
+        os.environ |= environment()  # a trial is this file, run as a script
         from syne_tune import StoppingCriterion, Tuner
         from syne_tune.backend import LocalBackend
         from syne_tune.config_space import randint
