@@ -1,0 +1,127 @@
+"""Phase 3: how fast one process trains, by batch size, precision, layout, and way of taking steps."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import partial
+
+from benchmarks.gpu import predictions
+from benchmarks.gpu.lab import Lab, Result, rate
+from benchmarks.gpu.layouts import LAYOUTS, why_not
+from benchmarks.gpu.measuring import (
+    ENDLESS,
+    PRECISIONS,
+    Speed,
+    Uncaptured,
+    cudnn_benchmark,
+    lacking,
+    made_up,
+    speed_of,
+    take_device,
+)
+from objectives.captured import Capture
+from objectives.data import ResidentData
+from objectives.hyperparameters import SGD, Augmentation, Hyperparameters, RAdam
+from objectives.names import AUGMENTATIONS
+from objectives.training import Run
+
+IMAGES = 16_384
+BATCH_SIZES = (64, 256, 1024)
+SECONDS = 0.4  # of each training, at least two epochs
+CASE_SECONDS = 6.0  # none begins with less left
+PLAIN = Hyperparameters(SGD(1e-3))
+
+
+@dataclass(frozen=True)
+class Case:
+    """One training, as train() chooses its layout."""
+
+    name: str
+    options: Hyperparameters
+    precision: str = "float32"
+    captured: bool = True
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.precision} {self.options.batch_size}"
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The same training in each layout, with cuDNN's benchmark off and, on CUDA, on."""
+
+    options: Hyperparameters
+    precision: str
+
+    def __str__(self) -> str:
+        return f"layouts {self.precision} {self.options.batch_size}"
+
+
+def wanted(batch_sizes: tuple[int, ...]) -> list[Case | Comparison]:
+    """What decides most comes first."""
+    sized = [replace(PLAIN, batch_size=size) for size in batch_sizes]
+    small = sized[0]
+    return [
+        *(Case("train()", options, precision) for precision in PRECISIONS for options in sized),
+        *(Comparison(options, precision) for options in reversed(sized) for precision in PRECISIONS),
+        Case("radam", replace(small, optimizer=RAdam(1e-3))),
+        Case("every augmentation", replace(small, augmentation=Augmentation(AUGMENTATIONS, 0.5))),
+        Case("batch normalization", replace(small, normalization="batch")),
+        # Last: where a capture was refused, later ones may be too.
+        *(Case("eager", options, captured=False) for options in sized),
+    ]
+
+
+def measure(lab: Lab) -> Iterator[Result]:
+    """A line for each that is wanted."""
+    device = take_device(lab)
+    data = made_up(64 if lab.is_quick else IMAGES, device)
+    todo = wanted((32,) if lab.is_quick else BATCH_SIZES)
+    told: set[str] = set()  # what cannot be done here is said once
+    for at, case in enumerate(todo):
+        if lab.seconds_left() < CASE_SECONDS:
+            yield Result("not measured", f"no time was left for {len(todo) - at} cases: {case} and what follows")
+            return
+        lack = lacking(case.precision, device) or (why_not() if isinstance(case, Comparison) else None)
+        if lack is None:
+            yield lab.attempt(str(case), partial(_of, case, data, lab))
+        elif lack not in told:
+            yield Result(str(case), lack)
+            told.add(lack)
+
+
+def _of(case: Case | Comparison, data: ResidentData, lab: Lab) -> Result:
+    return _measured(case, data, lab) if isinstance(case, Case) else _compared(case, data, lab)
+
+
+def _measured(case: Case, data: ResidentData, lab: Lab) -> Result:
+    device = data.mean.device
+    capture = Uncaptured(device) if device.type == "cuda" and not case.captured else None
+    found = _speed(case.options, case.precision, data, lab, capture)
+    row = "eager" if not case.captured else case.precision if case.name == "train()" else None
+    size = case.options.batch_size
+    expected = predictions.IMAGES_PER_SECOND[row].get(size) if lab.on_cuda and row else None
+    return rate(str(case), found.images_per_second, size, found.path.partition(": ")[0], expected)
+
+
+def _compared(case: Comparison, data: ResidentData, lab: Lab) -> Result:
+    rates: dict[str, float] = {}
+    for name in LAYOUTS:
+        for benchmark in (False, True) if lab.on_cuda else (False,):
+            with cudnn_benchmark(benchmark):
+                found = _speed(case.options, case.precision, data, lab, layout=name)
+            rates[f"{name} with benchmark" if benchmark else name] = found.images_per_second
+    best = max(rates, key=lambda name: rates[name])
+    said = ", ".join(f"{name} {found:,.0f}" for name, found in rates.items())
+    return Result(str(case), f"{said} images/s; most {best}", rates)
+
+
+def _speed(
+    options: Hyperparameters,
+    precision: str,
+    data: ResidentData,
+    lab: Lab,
+    capture: Capture | None = None,
+    layout: str | None = None,
+) -> Speed:
+    run = Run(options, data, ENDLESS, seed=0, precision=precision)
+    seconds, epochs = (0.0, 1) if lab.is_quick else (SECONDS, 2)
+    return speed_of(run, seconds, capture, epochs, layout)
