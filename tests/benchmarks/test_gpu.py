@@ -4,6 +4,7 @@ import json
 import signal
 import subprocess
 import sys
+import time
 from functools import partial
 from importlib.metadata import distributions
 from pathlib import Path
@@ -21,7 +22,7 @@ from benchmarks.gpu.measuring import made_up
 from benchmarks.gpu.phases import PHASES, Phase
 from benchmarks.gpu.runner import Outcome
 from benchmarks.gpu.smoke import causes
-from benchmarks.gpu.suite import gpu_test_files, run_tests
+from benchmarks.gpu.suite import ENDING_SECONDS, gpu_test_files, run_tests, told
 from objectives import training
 from objectives.hyperparameters import SGD, Hyperparameters
 
@@ -312,26 +313,49 @@ def test_every_cause_behind_an_error_is_told() -> None:
     ]
 
 
+def results_of(folder: Path, code: str, seconds: float) -> list[Result]:
+    file = folder / "test_some.py"
+    file.write_text(f"import pytest\n{code}")
+    return list(run_tests([file], Lab("cpu", True, folder, time.monotonic() + seconds), processes=2))
+
+
 def test_tests_are_counted_and_the_failed_ones_named(tmp_path: Path) -> None:
-    file = tmp_path / "test_some.py"
-    file.write_text(
-        "import pytest\n"
+    found = results_of(
+        tmp_path,
         "def test_right(): pass\n"
-        "def test_wrong(): assert 1 == 2\n"
+        "@pytest.mark.parametrize('n', [1, 2, 3])\ndef test_wrong(n): assert n == 2\n"
         "@pytest.fixture\ndef broken(): raise OSError('no disk')\n"
         "def test_error(broken): pass\n"
-        "@pytest.mark.skip\ndef test_left_out(): pass\n"
+        "@pytest.mark.skip\ndef test_left_out(): pass\n",
+        60.0,
     )
-    found = list(run_tests([file], Lab("cpu", True, tmp_path, float("inf")), processes=2))
-    assert found[0] == Result("tests", "1 passed, 2 failed, 1 skipped", {"passed": 1, "failed": 2, "skipped": 1})
-    assert {(each.name, each.said) for each in found[1:3]} == {
-        ("failed", "test_some::test_wrong"),
-        ("failed", "test_some::test_error"),
+    assert found[0] == Result("tests", "2 passed, 3 failed, 1 skipped", {"passed": 2, "failed": 3, "skipped": 1})
+    assert {(each.name, each.said) for each in found[1:] if each.name == "wrong"} == {
+        ("wrong", "2 of test_some::test_wrong"),
+        ("wrong", "1 of test_some::test_error"),
+        ("wrong", "test_some::test_wrong[1]"),
+        ("wrong", "test_some::test_wrong[3]"),
+        ("wrong", "test_some::test_error"),
     }
-    tracebacks = {each.name: each.said for each in found[3:]}
-    assert "assert 1 == 2" in tracebacks["test_wrong"]
+    tracebacks = {each.name.partition("[")[0]: each.said for each in found if each.name.startswith("test_")}
+    assert "== 2" in tracebacks["test_wrong"]
     assert "no disk" in tracebacks["test_error"]
-    assert (tmp_path / "tests.xml").exists()
+
+
+def test_tests_that_do_not_end_are_stopped(tmp_path: Path) -> None:
+    (found,) = results_of(tmp_path, "def test_hangs():\n    import time\n    time.sleep(600)\n", ENDING_SECONDS + 1.0)
+    assert found.line().startswith("tests: stopped: they had not all ended in time; by then 0 passed, 0 failed")
+
+
+def test_tests_that_had_ended_are_counted_by_what_pytest_said() -> None:
+    lines = [
+        "tests/a.py::test_a ",
+        "[gw0] [  1%] PASSED tests/a.py::test_a[PASSED] ",
+        "[gw11] [ 50%] FAILED tests/a.py::test_b ",
+        "[gw1] [ 60%] ERROR tests/a.py::test_c ",
+        "[gw1] [100%] SKIPPED tests/a.py::test_d (why) ",
+    ]
+    assert told("\n".join(lines)) == {"passed": 1, "failed": 2, "skipped": 1}
 
 
 def test_the_tests_of_a_gpu_are_found() -> None:
