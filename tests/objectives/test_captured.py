@@ -517,6 +517,20 @@ def cuda() -> torch.device:
     return torch.device("cuda", torch.cuda.current_device())
 
 
+def set_sync_debug_mode(mode: str) -> None:
+    """What PyTorch does where the host waits for the GPU. It warns once a process that it does not see all of it."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Synchronization debug mode is a prototype feature")
+        torch.cuda.set_sync_debug_mode(mode)
+
+
+@pytest.mark.skipif(not hasattr(torch._C, "_cuda_set_sync_debug_mode"), reason="PyTorch is built without CUDA")
+def test_pytorchs_only_warning_of_waiting_for_the_gpu_is_allowed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a GPU, by what PyTorch calls with one: the first call in a process warns."""
+    monkeypatch.setattr(torch.cuda, "set_sync_debug_mode", lambda mode: torch._C._cuda_set_sync_debug_mode(0))
+    set_sync_debug_mode("default")
+
+
 class EagerCUDA(CUDAGraphs):
     """The same streams and optimizers without a record."""
 
@@ -571,14 +585,14 @@ def test_the_host_waits_for_no_step(options: Hyperparameters, captured: bool, cu
         nonlocal beats
         beats += 1
         # Five steps and an evaluation an epoch.
-        torch.cuda.set_sync_debug_mode("error" if 7 <= beats < 11 else "default")
+        set_sync_debug_mode("error" if 7 <= beats < 11 else "default")
 
     try:
         running = train(a_run(options, device=cuda), pulse=pulse, capture=None if captured else EagerCUDA(cuda))
         next(running)
         next(running)
     finally:
-        torch.cuda.set_sync_debug_mode("default")
+        set_sync_debug_mode("default")
     assert beats == 12
     assert running.path == (CAPTURED if captured else REFUSED)
 
