@@ -1,15 +1,19 @@
 """Steps that are recorded once on their device and then repeated without Python: CUDA graphs."""
 
+import gc
 import logging
+import sys
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from functools import cache, partial
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 import torch
 from torch import Tensor
+
+from objectives.errors import CaptureFailed, is_out_of_memory
 
 _log = logging.getLogger(__name__)
 
@@ -58,7 +62,8 @@ class EagerStep:
 class CapturedStep:
     """Does its work at once for the first batches and for those of another length than the first; then by a record.
 
-    What it records is freed with it. Work that cannot be recorded is done at once; `path` says why.
+    What it records is freed with it. Where there is no memory for a record the work is done at once, and `path` says
+    so; where anything else stands in the way, CaptureFailed is raised.
     """
 
     def __init__(self, work: Work, generators: Sequence[torch.Generator], capture: Capture) -> None:
@@ -86,12 +91,18 @@ class CapturedStep:
 
     def _recorded(self, batch: Tensor) -> Work:
         held = batch.clone()
+        before = sys.exception()
         try:
             replay = self._capture.record(partial(self._work, held), self._generators)
         except Exception as error:  # there is no end to what a device, its driver and its libraries may object to
-            said = str(error).strip().partition("\n")[0]
-            self.path = f"eager: {type(error).__name__}: {said}"
-            _log.info("steps are not captured: %s: %s", type(error).__name__, said)
+            cause = _innermost(error, before)
+            if not isinstance(cause, Exception):  # Ctrl-C, on which the end of the capture has failed
+                raise cause from None
+            if not is_out_of_memory(cause):
+                raise CaptureFailed.because_of(cause) from error
+            said = str(cause).strip().partition("\n")[0]
+            self.path = f"eager: {type(cause).__name__}: {said}"
+            _log.info("steps are not captured: %s: %s", type(cause).__name__, said)
             return self._work
         self.path = "captured"
         _log.info("steps of %d images are captured", len(batch))
@@ -103,9 +114,19 @@ class CapturedStep:
         return replayed
 
 
+def _innermost(error: BaseException, before: BaseException | None) -> BaseException:
+    # Where a capture breaks off, PyTorch's own end of it fails too: what is caught says no more than that. `before` is
+    # what the caller was dealing with already, which is no cause.
+    while (inner := error.__cause__ or (None if error.__suppress_context__ else error.__context__)) is not None:
+        if inner is before:
+            break
+        error = inner
+    return error
+
+
 def capture_of(device: torch.device) -> Capture | None:
-    """How `device` records steps; None where it does not."""
-    return _cuda_graphs(device) if device.type == "cuda" else None
+    """How `device` records steps; None where it does not, and in a process in which it has failed to."""
+    return _cuda_graphs(device) if device.type == "cuda" and not CUDAGraphs.have_failed else None
 
 
 @cache
@@ -115,7 +136,13 @@ def _cuda_graphs(device: torch.device) -> "CUDAGraphs":
 
 
 class CUDAGraphs:
-    """Records on a stream of its own: the default one cannot be captured."""
+    """Records on a stream of its own: the default one cannot be captured.
+
+    A capture that has failed, unless for memory, leaves the process's allocator in a state that torch 2.11 does not
+    mend: `have_failed` says so from then on, for all of its GPUs.
+    """
+
+    have_failed: ClassVar[bool] = False
 
     def __init__(self, device: torch.device) -> None:
         self._device = device
@@ -140,12 +167,15 @@ class CUDAGraphs:
         if torch.__version__ < "2.14":
             for generator in generators:
                 graph.register_generator_state(generator)
+        before = sys.exception()
         try:
-            with torch.cuda.graph(graph, stream=self._stream):
+            with self._recording(graph):
                 output = work()
-        except BaseException:  # Ctrl-C too: the default generator is the caller's
+        except BaseException as error:  # Ctrl-C too: the default generator is the caller's
             for generator in (torch.cuda.default_generators[self._stream.device_index], *generators):
                 _renew(generator)
+            if isinstance(error, Exception) and not is_out_of_memory(_innermost(error, before)):
+                CUDAGraphs.have_failed = True
             raise
 
         def replay() -> Tensor:
@@ -153,6 +183,35 @@ class CUDAGraphs:
             return output
 
         return replay
+
+    @contextmanager
+    def _recording(self, graph: torch.cuda.CUDAGraph) -> Iterator[None]:
+        # "thread_local": what other threads ask of the GPU meanwhile, a notebook's say, breaks nothing off.
+        recording = torch.cuda.graph(
+            graph, pool=torch.cuda.graph_pool_handle(), stream=self._stream, capture_error_mode="thread_local"
+        )
+        # Where a capture breaks off, torch 2.11 leaves its stream the current one, and its GPU.
+        callers = torch.cuda.current_stream(self._device), torch.cuda.current_stream()
+        try:
+            with _no_garbage_collection(), recording:
+                yield
+        except BaseException:
+            for stream in callers:
+                torch.cuda.set_stream(stream)
+            raise
+
+
+@contextmanager
+def _no_garbage_collection() -> Iterator[None]:
+    # A collection frees whatever of the GPU's memory is in cycles, or a graph of an earlier training: in the middle of
+    # a recording either is a fault.
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
 
 
 def _renew(generator: torch.Generator) -> None:

@@ -13,6 +13,17 @@ class DeviceError(Exception):
     """A device that is asked for is not there. One line: the device, the mend. Exit code 2."""
 
 
+class ProcessSpent(Exception):
+    """This process can train no more, while another one can: its worker has failed, and not the trial. One line: why.
+
+    `captures`: whether the next process may capture steps.
+    """
+
+    def __init__(self, why: str, *, captures: bool = True) -> None:
+        super().__init__(why)
+        self.captures = captures
+
+
 class CheckpointError(Exception):
     """There is no checkpoint to go on from. One line: what is wrong with it, the mend."""
 
@@ -52,3 +63,27 @@ class ModelFileError(Exception):
     @classmethod
     def newer(cls, version: int) -> "ModelFileError":
         return cls(f"the model file has format {version}, newer than this program: pip install -U hypersearch")
+
+
+class CaptureFailed(ProcessSpent):
+    """A step could not be captured, and not for want of memory: the next process is to do without. One line: why."""
+
+    @classmethod
+    def because_of(cls, cause: Exception) -> "CaptureFailed":
+        """Of what stood in the way."""
+        said = str(cause).strip().partition("\n")[0]
+        named = f"{type(cause).__name__}: {said}" if said else type(cause).__name__
+        return cls(f"steps cannot be captured in this process ({named}): train without captures", captures=False)
+
+
+OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory", "alloc_failed")  # in PyTorch's words
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether it says that there is no memory, on a device or off it.
+
+    >>> is_out_of_memory(RuntimeError("CUDA error: out of memory"))
+    True
+    """
+    said = str(error).strip().partition("\n")[0].lower()
+    return isinstance(error, MemoryError) or any(words in said for words in OUT_OF_MEMORY)

@@ -131,6 +131,7 @@ def train(
     pulse: Pulse = unwatched,
     clock: Callable[[], float] = time.perf_counter,
     capture: Capture | None = None,
+    captures: bool = True,
 ) -> Training:
     """Trains for `run.epochs` epochs and yields a Measurement after each; raises Diverged.
 
@@ -144,22 +145,24 @@ def train(
 
     `pulse` is called after each optimizer step and after each evaluation.
 
-    On a CUDA GPU steps are captured in a graph and replayed, where that is possible: to the same result but for
-    rounding. `capture` is another way to record them.
+    On a CUDA GPU steps are captured in a graph and replayed, where there is memory for it: to the same result but for
+    rounding. `capture` is another way to record them; without `captures` none is taken.
 
-    Raises CheckpointError, before it trains, for a `resume` that cannot be read or is of another run.
+    Raises CheckpointError, before it trains, for a `resume` that cannot be read or is of another run. Its epochs raise
+    CaptureFailed where a step cannot be captured; from then on this process captures none.
 
     >>> training = train(Run(Hyperparameters(Adam(1e-3)), data, epochs=8, seed=0))
     >>> for measurement in training:
     ...     print(measurement.epoch, measurement.validation_accuracy)
     """
     device = run.data.train.images.device
-    capture = capture or capture_of(device)
+    capture = (capture or capture_of(device)) if captures else None
     replayable = capture is not None
     state = _State.fresh(run, replayable) if resume is None else _State.from_bytes(run, resume, replayable)
     work = partial(_step, run, state)
     if capture is None:
-        return Training(run, state, EagerStep(work, f"eager: {device.type}"), pulse, clock)
+        why = "capture is off" if device.type == "cuda" or not captures else device.type
+        return Training(run, state, EagerStep(work, f"eager: {why}"), pulse, clock)
     return Training(run, state, CapturedStep(work, [state.augmentation], capture), pulse, clock)
 
 

@@ -14,7 +14,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from objectives.checkpoint import CheckpointFolder, SavedCheckpoint
 from objectives.costs import Costs, shown_cost
-from objectives.errors import CheckpointError
+from objectives.errors import CheckpointError, is_out_of_memory
 from objectives.measurement import Diverged, Measurement
 from objectives.protocol import ResumableTraining
 from search.artifacts import IncumbentArtifacts
@@ -370,12 +370,8 @@ class _WarnedOnce:
         return False
 
 
-OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory")  # in PyTorch's words
-
-
 def _reason(error: Exception) -> str:
     # No database holds a zero character, or the surrogates that stand for bytes of a path that are not UTF-8.
     text = str(error).strip().partition("\n")[0].replace("\0", "\\x00").encode(errors="backslashreplace").decode()
     said = f"{type(error).__name__}: {text}" if text else type(error).__name__
-    is_memory = isinstance(error, MemoryError) or any(words in text.lower() for words in OUT_OF_MEMORY)
-    return f"out of memory: {said}" if is_memory else said
+    return f"out of memory: {said}" if is_out_of_memory(error) else said

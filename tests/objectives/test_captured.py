@@ -3,12 +3,16 @@
 import gc
 import io
 import math
+import subprocess
+import sys
 import warnings
 import weakref
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
 from importlib import import_module
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -18,9 +22,10 @@ from torch.utils._python_dispatch import TorchDispatchMode  # PyTorch has no pub
 
 from models.names import NORMALIZATIONS
 from objectives import names, training
-from objectives.captured import WARM_UP_STEPS, CapturedStep, CUDAGraphs, EagerStep, capture_of
+from objectives.captured import WARM_UP_STEPS, Capture, CapturedStep, CUDAGraphs, EagerStep, capture_of
 from objectives.data import LabelledImages, ResidentData
 from objectives.device import full_float32
+from objectives.errors import CaptureFailed, ProcessSpent
 from objectives.hyperparameters import (
     SGD,
     Adagrad,
@@ -155,16 +160,16 @@ class Recorder:
 
 
 class Refusal:
-    """A device that records nothing."""
+    """A device that has no memory for a record: training goes on without."""
 
     def warming_up(self) -> AbstractContextManager[None]:
         return nullcontext()
 
     def record(self, work: Callable[[], Tensor], generators: Sequence[torch.Generator]) -> Callable[[], Tensor]:
-        raise RuntimeError("operation not permitted\nwhen stream is capturing")
+        raise torch.OutOfMemoryError("CUDA out of memory.\nTried to allocate 2 MiB")
 
 
-REFUSED = "eager: RuntimeError: operation not permitted"
+REFUSED = "eager: OutOfMemoryError: CUDA out of memory."
 
 
 @pytest.fixture
@@ -215,31 +220,294 @@ def test_recorded_draws_go_on_in_their_generators() -> None:
     assert torch.equal(found, expected)
 
 
-def test_work_that_cannot_be_recorded_is_done_at_once_and_says_why(caplog: pytest.LogCaptureFixture) -> None:
+def test_without_memory_for_a_record_work_is_done_at_once_and_says_so(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO", logger="objectives.captured")  # the command line, in other tests, sets its parent's
     step = CapturedStep(lambda batch: batch * 2, [], Refusal())
     assert [step(torch.tensor([float(number)])).item() for number in range(6)] == [0, 2, 4, 6, 8, 10]
     assert step.path == REFUSED
-    said = "steps are not captured: RuntimeError: operation not permitted"
-    assert caplog.messages == [said]
+    assert caplog.messages == ["steps are not captured: OutOfMemoryError: CUDA out of memory."]
+
+
+class Failing(Refusal):
+    """A device whose record raises what it is made with, or calls it."""
+
+    def __init__(self, record: Callable[[], None]) -> None:
+        self._record = record
+
+    def record(self, work: Callable[[], Tensor], generators: Sequence[torch.Generator]) -> Callable[[], Tensor]:
+        self._record()
+        raise AssertionError("it has not failed")
+
+
+def break_off(capture: Capture) -> None:
+    """By the record, which follows the warm-up."""
+    step = CapturedStep(lambda batch: batch, [], capture)
+    for _ in range(WARM_UP_STEPS + 1):
+        step(torch.zeros(1))
+
+
+def in_the_work_and_in_its_end() -> None:
+    """As torch.cuda.graph reports it: the end of a capture that broke off fails too."""
+    try:
+        raise RuntimeError("operation not permitted\nwhen stream is capturing")
+    finally:
+        raise RuntimeError("operation failed due to a previous error during capture")
+
+
+def on_purpose() -> None:
+    try:
+        raise ValueError("no kernel image")
+    except ValueError as error:
+        raise RuntimeError("capture failed") from error
+
+
+def without_its_context() -> None:
+    try:
+        raise KeyError("kernel")
+    except KeyError:
+        raise RuntimeError("no kernel image") from None
+
+
+def without_words() -> None:
+    raise NotImplementedError
+
+
+@pytest.mark.parametrize(
+    ("fails", "named"),
+    [
+        (in_the_work_and_in_its_end, "RuntimeError: operation not permitted"),
+        (on_purpose, "ValueError: no kernel image"),
+        (without_its_context, "RuntimeError: no kernel image"),
+        (without_words, "NotImplementedError"),
+    ],
+)
+@pytest.mark.parametrize("is_handling", [False, True])
+def test_work_that_cannot_be_recorded_spends_the_process_and_says_why(
+    fails: Callable[[], None], named: str, is_handling: bool
+) -> None:
+    """The innermost cause, of the record's own: not what its caller was dealing with when it began."""
+
+    def while_handling() -> None:
+        try:
+            raise OSError("of the caller")
+        except OSError:
+            break_off(Failing(fails))
+
+    with pytest.raises(CaptureFailed) as failed:
+        while_handling() if is_handling else break_off(Failing(fails))
+    assert str(failed.value) == f"steps cannot be captured in this process ({named}): train without captures"
+    assert (isinstance(failed.value, ProcessSpent), failed.value.captures) == (True, False)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        RuntimeError("CUDA error: out of memory\nSearch for `cudaErrorMemoryAllocation'"),
+        RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
+        MemoryError(),
+    ],
+    ids=repr,
+)
+def test_want_of_memory_is_known_by_what_pytorch_and_its_libraries_say(error: Exception) -> None:
+    def fails() -> None:
+        try:
+            raise error
+        finally:
+            raise RuntimeError("operation failed due to a previous error during capture")
+
+    step = CapturedStep(lambda batch: batch + 1, [], Failing(fails))
+    assert [step(torch.zeros(1)).item() for _ in range(6)] == [1] * 6
+    assert step.path == f"eager: {type(error).__name__}: {str(error).partition(chr(10))[0]}"
 
 
 def test_a_step_in_which_the_host_reads_cannot_be_recorded() -> None:
     step = CapturedStep(lambda batch: batch * batch.sum().item(), [], Recorder())
-    assert [step(torch.full((1,), float(number))).item() for number in range(6)] == [0, 1, 4, 9, 16, 25]
-    assert step.path == "eager: RuntimeError: the host reads the device: aten._local_scalar_dense.default"
+    with pytest.raises(CaptureFailed) as failed:
+        [step(torch.full((1,), float(number))) for number in range(6)]
+    named = "RuntimeError: the host reads the device: aten._local_scalar_dense.default"
+    assert str(failed.value) == f"steps cannot be captured in this process ({named}): train without captures"
 
 
-def test_a_signal_while_recording_is_passed_on() -> None:
-    class Interrupted(Refusal):
-        def record(self, work: Callable[[], Tensor], generators: Sequence[torch.Generator]) -> Callable[[], Tensor]:
-            raise KeyboardInterrupt
+def interrupted() -> None:
+    raise KeyboardInterrupt
 
-    step = CapturedStep(lambda batch: batch, [], Interrupted())
-    for _ in range(WARM_UP_STEPS):
-        step(torch.zeros(1))
+
+def interrupted_so_that_its_end_fails() -> None:
+    try:
+        raise KeyboardInterrupt
+    finally:
+        raise RuntimeError("operation failed due to a previous error during capture")
+
+
+@pytest.mark.parametrize("fails", [interrupted, interrupted_so_that_its_end_fails])
+def test_a_signal_while_recording_is_passed_on(fails: Callable[[], None]) -> None:
     with pytest.raises(KeyboardInterrupt):
+        break_off(Failing(fails))
+
+
+# --- recording as torch 2.11 does, by a stand-in for its CUDA
+
+
+class Stream:
+    def __init__(self, device: object = None) -> None:
+        self.device_index = 0
+
+    def wait_stream(self, other: "Stream") -> None:
+        pass
+
+
+class Generator:
+    """One that waits for the end of a capture until its state is another's."""
+
+    device = CPU
+
+    def __init__(self) -> None:
+        self.waits = False
+        self.numbers = 7
+
+    def get_state(self) -> int:
+        return self.numbers
+
+    def set_state(self, numbers: int) -> None:
+        self.numbers = numbers
+
+    def graphsafe_set_state(self, other: torch.Generator) -> None:
+        self.waits, self.numbers = False, 0
+
+
+class StandIn:
+    """The parts of torch.cuda that record: the end of a capture may fail, and then sets no stream back."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.default = self.current = Stream()
+        self.generator = Generator()
+        self.ends = lambda: None
+        self.recordings: list[dict[str, object]] = []
+        self.pools = iter(range(1, 100))
+        for name in ("CUDAGraph", "graph", "current_stream", "set_stream", "graph_pool_handle"):
+            monkeypatch.setattr(torch.cuda, name, getattr(self, name))
+        monkeypatch.setattr(torch.cuda, "Stream", Stream)
+        monkeypatch.setattr(torch.cuda, "default_generators", [self.generator])
+        monkeypatch.setattr(CUDAGraphs, "have_failed", False)
+
+    def CUDAGraph(self) -> object:  # noqa: N802
+        return SimpleNamespace(register_generator_state=lambda generator: None, replay=lambda: None)
+
+    def current_stream(self, device: object = None) -> Stream:
+        return self.current
+
+    def set_stream(self, stream: Stream) -> None:
+        self.current = stream
+
+    def graph_pool_handle(self) -> tuple[int, int]:
+        return (0, next(self.pools))
+
+    @contextmanager
+    def graph(self, graph: object, **options: object) -> Iterator[None]:
+        self.recordings.append(options)
+        before, self.current = self.current, options["stream"]  # type: ignore[assignment]
+        self.generator.waits = True
+        try:
+            yield
+        finally:
+            self.ends()
+            self.generator.waits = False
+            self.current = before
+
+
+@pytest.fixture
+def stand_in(monkeypatch: pytest.MonkeyPatch) -> StandIn:
+    return StandIn(monkeypatch)
+
+
+CUDA = torch.device("cuda")
+
+
+def raising(error: BaseException) -> Callable[[], Any]:
+    def fails() -> None:
+        raise error
+
+    return fails
+
+
+def test_a_recording_has_its_own_pool_and_minds_its_own_thread_alone(stand_in: StandIn) -> None:
+    graphs = CUDAGraphs(CUDA)
+    for _ in range(2):
+        graphs.record(lambda: torch.zeros(1), [])
+    streams = {id(options.pop("stream")) for options in stand_in.recordings}
+    assert stand_in.recordings == [{"pool": (0, pool), "capture_error_mode": "thread_local"} for pool in (1, 2)]
+    assert len(streams) == 1
+    assert streams != {id(stand_in.default)}
+
+
+@pytest.mark.parametrize("is_on", [True, False])
+@pytest.mark.parametrize("error", [None, RuntimeError("operation not permitted"), KeyboardInterrupt()], ids=repr)
+def test_garbage_is_not_collected_while_recording_and_as_before_after_it(
+    stand_in: StandIn, error: BaseException | None, is_on: bool
+) -> None:
+    inside: list[bool] = []
+
+    def work() -> Tensor:
+        inside.append(gc.isenabled())
+        if error is not None:
+            raise error
+        return torch.zeros(1)
+
+    (gc.enable if is_on else gc.disable)()
+    try:
+        with nullcontext() if error is None else pytest.raises(type(error)):
+            CUDAGraphs(CUDA).record(work, [])
+        after = gc.isenabled()
+    finally:
+        gc.enable()
+    assert (inside, after) == ([False], is_on)
+
+
+def test_the_garbage_collector_is_left_alone_without_cuda() -> None:
+    found: list[bool] = []
+
+    def work(batch: Tensor) -> Tensor:
+        found.append(gc.isenabled())
+        return batch
+
+    step = CapturedStep(work, [], Recorder())
+    for _ in range(WARM_UP_STEPS + 1):
         step(torch.zeros(1))
+    assert found == [True] * (WARM_UP_STEPS + 1)
+
+
+@pytest.mark.parametrize(
+    ("in_work", "in_end", "captures_on"),
+    [
+        (RuntimeError("operation not permitted"), RuntimeError("previous error during capture"), False),
+        (RuntimeError("no kernel image"), None, False),
+        (None, RuntimeError("no nodes"), False),
+        (KeyboardInterrupt(), RuntimeError("previous error during capture"), False),
+        (KeyboardInterrupt(), None, True),
+        (torch.OutOfMemoryError("CUDA out of memory."), None, True),
+        (torch.OutOfMemoryError("CUDA out of memory."), RuntimeError("previous error during capture"), True),
+        (None, RuntimeError("CUDA error: out of memory"), True),
+    ],
+    ids=repr,
+)
+def test_a_recording_that_breaks_off_gives_stream_and_numbers_back_and_is_the_last_but_for_want_of_memory(
+    stand_in: StandIn, in_work: BaseException | None, in_end: BaseException | None, captures_on: bool
+) -> None:
+    """The last of the process, whatever the GPU."""
+    capture_of.__globals__["_cuda_graphs"].cache_clear()
+    try:
+        capture = capture_of(CUDA)
+        assert capture is not None
+        stand_in.ends = (lambda: None) if in_end is None else raising(in_end)
+        work = (lambda: torch.zeros(1)) if in_work is None else raising(in_work)
+        with pytest.raises((RuntimeError, KeyboardInterrupt)):
+            capture.record(work, [])
+        assert stand_in.current is stand_in.default
+        assert (stand_in.generator.waits, stand_in.generator.numbers) == (False, 7)
+        assert capture_of(CUDA) is (capture if captures_on else None)
+        assert (capture_of(torch.device("cuda:1")) is not None) == captures_on
+    finally:
+        capture_of.__globals__["_cuda_graphs"].cache_clear()
 
 
 def test_only_cuda_captures() -> None:
@@ -502,6 +770,15 @@ def test_a_training_on_a_cpu_is_eager_and_its_rate_a_number() -> None:
     assert [type(group["lr"]) for group in saved["optimizer"]["param_groups"]] == [float, float]
 
 
+@pytest.mark.parametrize("capture", [None, Recorder()])
+def test_with_captures_off_a_training_is_the_ordinary_one(capture: Recorder | None) -> None:
+    run = a_run(PLAIN)
+    off, ordinary = train(run, capture=capture, captures=False), train(run)
+    assert scores(list(off)) == scores(list(ordinary))
+    assert state(off) == state(ordinary)
+    assert (off.path, ordinary.path) == ("eager: capture is off", "eager: cpu")
+
+
 def test_a_loss_that_is_not_finite_ends_a_captured_run() -> None:
     with pytest.raises(Diverged):
         list(train(a_run(replace(PLAIN, optimizer=SGD(1e30)), epochs=2), capture=Recorder()))
@@ -535,7 +812,7 @@ class EagerCUDA(CUDAGraphs):
     """The same streams and optimizers without a record."""
 
     def record(self, work: Callable[[], Tensor], generators: Sequence[torch.Generator]) -> Callable[[], Tensor]:
-        raise RuntimeError("operation not permitted")
+        raise torch.OutOfMemoryError("CUDA out of memory.")
 
 
 @on_gpu
@@ -597,13 +874,11 @@ def test_the_host_waits_for_no_step(options: Hyperparameters, captured: bool, cu
     assert running.path == (CAPTURED if captured else REFUSED)
 
 
-@on_gpu
-def test_a_capture_that_breaks_off_falls_back_and_leaves_no_trace(
-    cuda: torch.device, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def break_a_capture_off_on_the_gpu() -> None:
     """The host reads in the middle of a step: that is not permitted in a capture, and right outside of one."""
-    run = a_run(ALL, device=cuda)
-    expected = list(train(run, capture=EagerCUDA(cuda)))
+    device = torch.device("cuda", torch.cuda.current_device())
+    run = a_run(ALL, device=device)
+    expected = list(train(run, capture=EagerCUDA(device)))
     recordable = training.l1_penalty
 
     def reads(parameters: Sequence[Tensor], strength: float) -> Tensor:
@@ -611,14 +886,20 @@ def test_a_capture_that_breaks_off_falls_back_and_leaves_no_trace(
         assert math.isfinite(penalty.item())
         return penalty
 
-    monkeypatch.setattr(training, "l1_penalty", reads)
-    running = train(run)
-    assert_close(list(running), expected, 1e-2)
-    assert running.path.startswith("eager: ")
-    assert "captur" in running.path
-    monkeypatch.undo()
+    training.l1_penalty = reads
+    with pytest.raises(CaptureFailed, match=r"captur.*captur"):  # the text's own, and CUDA's
+        list(train(run))
+    assert torch.cuda.current_stream() == torch.cuda.default_stream()
     again = train(run)
     assert_close(list(again), expected, 1e-2)
+    assert again.path == "eager: capture is off"
+
+
+@on_gpu
+def test_a_capture_that_breaks_off_is_the_last_and_leaves_no_trace() -> None:
+    """In a process of its own, which captures no more after it."""
+    code = "import sys; sys.path.insert(0, sys.argv[1]); import test_captured as t; t.break_a_capture_off_on_the_gpu()"
+    subprocess.run([sys.executable, "-c", code, str(Path(__file__).parent)], check=True)
 
 
 @on_gpu
