@@ -4,8 +4,8 @@ import ctypes
 import hashlib
 import sys
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 
 import torch
 from torch import Tensor
@@ -15,7 +15,7 @@ from objectives.errors import DeviceError
 from objectives.processor import usable_cores
 
 # Held by whoever has changed what threads share, PyTorch's global generators and its precisions, until it is put back.
-_SHARED = threading.RLock()
+SHARED = threading.RLock()
 
 
 def pick_device(name: str, process: int = 0) -> torch.device:
@@ -54,12 +54,20 @@ def _has_mps() -> bool:
 
 
 def check_precision(name: str, device: torch.device) -> None:
-    """Raises DeviceError where `device` does not compute in that precision fast enough to be of use.
+    """Raises DeviceError where `device` does not compute in that precision, or not fast enough to be of use.
 
-    bf16 needs a CUDA GPU that has it: elsewhere it is emulated, and slower than float32.
+    tf32 and bf16 need a CUDA GPU that has them, NVIDIA's from Ampere (2020) on: elsewhere tf32 would be float32, and
+    bf16 is emulated, slower than float32.
     """
-    if name == "bf16" and not (device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)):
-        raise DeviceError(f'precision "bf16": {device} does not have it; take a GPU that has, or float32')
+    if name != "float32" and not (device.type == "cuda" and _HAS[name]()):
+        raise DeviceError(f'precision "{name}": {device} does not have it; take a GPU that has, or float32')
+
+
+# Whether the current CUDA GPU computes in it.
+_HAS: dict[str, Callable[[], bool]] = {
+    "tf32": lambda: torch.cuda.is_tf32_supported(),
+    "bf16": lambda: torch.cuda.is_bf16_supported(including_emulation=False),
+}
 
 
 def set_threads(count: int | None) -> int:
@@ -110,19 +118,26 @@ def keep_freed_memory() -> bool:
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # malloc.h
 
 
+def full_float32() -> AbstractContextManager[None]:
+    """Inside, a CUDA GPU multiplies float32 as such: PyTorch lets convolutions round it to TF32, 10 bits of 23."""
+    return float32_products("ieee")
+
+
 @contextmanager
-def full_float32() -> Iterator[None]:
-    """Inside, a CUDA GPU multiplies float32 as such: PyTorch lets convolutions round it to TF32, 10 bits of 23.
+def float32_products(precision: str) -> Iterator[None]:
+    """Inside, a CUDA GPU multiplies float32 in matrix products and convolutions as such, "ieee", or rounded, "tf32".
 
     These settings are the process's: threads are inside one at a time, and they are the caller's again after it. A CPU
-    is not concerned.
+    is not concerned. PyTorch has older names for them, `torch.backends.cudnn.allow_tf32`,
+    `torch.backends.cuda.matmul.allow_tf32` and `torch.get_float32_matmul_precision()`, and raises RuntimeError where
+    one of those is read inside: read `fp32_precision`, as here.
     """
     settings = (torch.backends.cuda.matmul, torch.backends.cudnn.conv)  # type: ignore[attr-defined]
-    with _SHARED:
+    with SHARED:
         callers = [setting.fp32_precision for setting in settings]
         try:
             for setting in settings:
-                setting.fp32_precision = "ieee"
+                setting.fp32_precision = precision
             yield
         finally:
             for setting, precision in zip(settings, callers, strict=True):
@@ -165,7 +180,7 @@ class GlobalRandom:
 
         They are the process's: threads are inside one at a time, and no other code should draw from them meanwhile.
         """
-        with _SHARED:
+        with SHARED:
             callers = self._current()
             self._set(self.states)
             try:

@@ -8,7 +8,7 @@ SCHEDULERS = ("constant", "step", "multistep", "exponential", "plateau", "cosine
 AUGMENTATIONS = ("shift", "crop", "flip", "vertical_flip", "rotate", "erase")  # in the order in which they act
 INPUT_NORMALIZATIONS = ("none", "standard", "minmax")
 DECAY_SCOPES = ("weights", "all")
-PRECISIONS = ("float32", "bf16")
+PRECISIONS = ("float32", "tf32", "bf16")
 
 # The validation metrics a study may be led by, and which way each is better.
 METRIC_DIRECTIONS: dict[str, Literal["maximize", "minimize"]] = {

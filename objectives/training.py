@@ -13,10 +13,11 @@ from torch import Tensor, nn
 from models.cnn import CNN, CNNConfig
 from objectives.augmentation import augment
 from objectives.captured import Capture, CapturedStep, EagerStep, Step, capture_of
+from objectives.convolutions import Convolutions
 from objectives.cost_measurement import measure_costs
 from objectives.costs import Costs, scaled
 from objectives.data import LabelledImages, ResidentData
-from objectives.device import GlobalRandom, derived_seed, full_float32, generator, sent
+from objectives.device import GlobalRandom, derived_seed, float32_products, full_float32, generator, sent
 from objectives.errors import CheckpointError
 from objectives.evaluation import Evaluation, evaluate, normalizer
 from objectives.examination import Examination, examine
@@ -33,6 +34,7 @@ from objectives.schedulers import Plan, learning_rate_factor, warmup_factor
 # under device.keep_freed_memory 3,900 to 4,300 by any. On a GPU so that large batches, and evaluation, fit into its
 # memory; not measured.
 IMAGES_AT_ONCE = {"cpu": 64, "cuda": 512, "mps": 512}
+AS_THEY_COME = Convolutions()
 TRAIN_SAMPLE_SEED = 0  # of the training images that train_eval_loss is measured on: the same for every trial
 
 
@@ -47,16 +49,26 @@ class Run:
     channels: tuple[int, ...] = (16, 32, 64)
     hidden_units: int = 100
     decay_scope: str = "weights"  # of names.DECAY_SCOPES
-    precision: str = "float32"  # of names.PRECISIONS: bf16 trains under autocast, and is evaluated in float32
+    # Of names.PRECISIONS: tf32 trains with products rounded to it, bf16 under autocast; each is evaluated in float32.
+    precision: str = "float32"
 
 
 class Training:
     """One run under way: a ResumableTraining, made by train()."""
 
-    def __init__(self, run: Run, state: "_State", step: Step, pulse: Pulse, clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        run: Run,
+        state: "_State",
+        step: Step,
+        convolutions: Convolutions,
+        pulse: Pulse,
+        clock: Callable[[], float],
+    ) -> None:
         self._run = run
         self._state = state
         self._step = step
+        self._convolutions = convolutions
         self._pulse = pulse
         self._clock = clock
         self._is_whole = True  # the state: not in the middle of an epoch
@@ -108,7 +120,7 @@ class Training:
         if not self._is_whole or self.epoch >= self._run.epochs:
             raise StopIteration
         self._is_whole = False  # for good, if it raises
-        with full_float32():
+        with full_float32(), self._convolutions.active():
             measurement = _epoch(self._run, self._state, self._step, self._pulse, self._clock)
         self._state.validation_losses.append(measurement.validation_loss)
         self._is_whole = True
@@ -132,6 +144,7 @@ def train(
     clock: Callable[[], float] = time.perf_counter,
     capture: Capture | None = None,
     captures: bool = True,
+    convolutions: Convolutions = AS_THEY_COME,
 ) -> Training:
     """Trains for `run.epochs` epochs and yields a Measurement after each; raises Diverged.
 
@@ -146,7 +159,8 @@ def train(
     `pulse` is called after each optimizer step and after each evaluation.
 
     On a CUDA GPU steps are captured in a graph and replayed, where there is memory for it: to the same result but for
-    rounding. `capture` is another way to record them; without `captures` none is taken.
+    rounding. `capture` is another way to record them; without `captures` none is taken. `convolutions` are for who
+    measures what they change.
 
     Raises CheckpointError, before it trains, for a `resume` that cannot be read or is of another run. Its epochs raise
     CaptureFailed where a step cannot be captured; from then on this process captures none.
@@ -162,8 +176,8 @@ def train(
     work = partial(_step, run, state)
     if capture is None:
         why = "capture is off" if device.type == "cuda" or not captures else device.type
-        return Training(run, state, EagerStep(work, f"eager: {why}"), pulse, clock)
-    return Training(run, state, CapturedStep(work, [state.augmentation], capture), pulse, clock)
+        return Training(run, state, EagerStep(work, f"eager: {why}"), convolutions, pulse, clock)
+    return Training(run, state, CapturedStep(work, [state.augmentation], capture), convolutions, pulse, clock)
 
 
 @dataclass
@@ -269,7 +283,7 @@ def _config(run: Run) -> CNNConfig:
 def _epoch(run: Run, state: _State, take: Step, pulse: Pulse, clock: Callable[[], float]) -> Measurement:
     started = clock()
     epoch = state.epoch + 1
-    with state.random.active():
+    with state.random.active(), float32_products("tf32" if run.precision == "tf32" else "ieee"):
         train_loss, train_accuracy, learning_rate = _pass(run, state, take, pulse)
     trained = clock()
     validation = _score(run, state.model, run.data.validation, pulse)

@@ -32,7 +32,7 @@ split_seed = 0                 # which images those are; apart from study.seed, 
 [training]
 epochs = 8                     # of every trial; schedules depend on them
 # timeout = "20m"              # a trial that takes longer is pruned
-precision = "float32"          # or "bf16" (autocast), on a GPU that has it
+precision = "float32"          # or "tf32", "bf16" (autocast), on a GPU that has it
 decay_scope = "weights"        # weight decay and L1 on conv and linear weights; or "all", biases and norms too
 
 [model]

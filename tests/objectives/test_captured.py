@@ -24,7 +24,7 @@ from models.names import NORMALIZATIONS
 from objectives import names, training
 from objectives.captured import WARM_UP_STEPS, Capture, CapturedStep, CUDAGraphs, EagerStep, capture_of
 from objectives.data import LabelledImages, ResidentData
-from objectives.device import full_float32
+from objectives.device import float32_products, full_float32
 from objectives.errors import CaptureFailed, ProcessSpent
 from objectives.hyperparameters import (
     SGD,
@@ -934,3 +934,20 @@ def test_float32_convolutions_are_not_rounded_to_tf32(cuda: torch.device) -> Non
     model.float()
     with full_float32(), torch.no_grad():
         torch.testing.assert_close(model(pixels), exact, rtol=1e-5, atol=1e-5)
+
+
+@on_gpu
+def test_tf32_rounds_convolutions_and_products_in_training_captured_or_not(cuda: torch.device) -> None:
+    """It is near float32, and another curve; a captured step was recorded in it."""
+    run = a_run(replace(PLAIN, optimizer=SGD(0.01, 0.9)), device=cuda)
+    rounded = replace(run, precision="tf32")
+    eager, captured = list(train(rounded, capture=EagerCUDA(cuda))), list(train(rounded))
+    assert_close(captured, eager)
+    assert_close(captured, list(train(run)), 2e-2)
+    left = nn.Linear(256, 256).to(cuda)
+    inputs = torch.rand(64, 256, device=cuda)
+    with torch.no_grad():
+        with full_float32():
+            exact = left(inputs)
+        with float32_products("tf32"):
+            assert not torch.equal(left(inputs), exact)

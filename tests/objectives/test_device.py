@@ -13,6 +13,7 @@ from objectives.device import (
     GlobalRandom,
     check_precision,
     derived_seed,
+    float32_products,
     full_float32,
     generator,
     make_current,
@@ -22,6 +23,7 @@ from objectives.device import (
     settings_put_back,
 )
 from objectives.errors import DeviceError
+from objectives.names import PRECISIONS
 
 CPU = torch.device("cpu")
 
@@ -169,6 +171,26 @@ def test_float32_is_not_rounded_whatever_the_caller_has_set_and_the_caller_has_i
         torch.set_float32_matmul_precision("highest")
 
 
+def test_older_names_of_the_precisions_cannot_be_read_inside_and_can_after() -> None:
+    """PyTorch raises, so that nobody reads a half of the truth; float32_products says so."""
+
+    def older() -> list[object]:
+        names = (torch.backends.cudnn, torch.backends.cuda.matmul)
+        return [*(each.allow_tf32 for each in names), torch.get_float32_matmul_precision()]
+
+    before = older()
+    with float32_products("tf32"):
+        assert precisions() == ["tf32", "tf32"]
+        with full_float32():
+            assert precisions() == ["ieee", "ieee"]
+            with pytest.raises(RuntimeError, match="mix of the legacy and new APIs"):
+                older()
+        assert precisions() == ["tf32", "tf32"]
+        with pytest.raises(RuntimeError, match="mix of the legacy and new APIs"):
+            torch.get_float32_matmul_precision()
+    assert older() == before == [True, False, "highest"]
+
+
 def test_what_is_sent_to_a_cpu_is_there_already() -> None:
     values = torch.arange(3)
     assert sent(values, CPU) is values
@@ -210,8 +232,22 @@ def test_an_error_inside_gives_the_generator_back() -> None:
     assert torch.equal(torch.get_rng_state(), before)
 
 
-def test_bf16_on_a_cpu_is_refused_in_one_line() -> None:
-    check_precision("float32", torch.device("cpu"))
+@pytest.mark.parametrize("name", ["tf32", "bf16"])
+@pytest.mark.parametrize("device", ["cpu", "mps", "cuda", "cuda:1"])
+def test_a_precision_that_the_device_does_not_have_is_refused_in_one_line(
+    machine: pytest.MonkeyPatch, device: str, name: str
+) -> None:
+    """As on a GPU from before Ampere."""
+    machine.setattr(torch.cuda, "is_tf32_supported", lambda: False)
+    machine.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: including_emulation)
+    check_precision("float32", torch.device(device))
     with pytest.raises(DeviceError) as refused:
-        check_precision("bf16", torch.device("cpu"))
-    assert str(refused.value) == 'precision "bf16": cpu does not have it; take a GPU that has, or float32'
+        check_precision(name, torch.device(device))
+    assert str(refused.value) == f'precision "{name}": {device} does not have it; take a GPU that has, or float32'
+
+
+def test_every_precision_is_taken_on_a_gpu_that_has_it(machine: pytest.MonkeyPatch) -> None:
+    machine.setattr(torch.cuda, "is_tf32_supported", lambda: True)
+    machine.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: True)
+    for name in PRECISIONS:
+        check_precision(name, torch.device("cuda"))

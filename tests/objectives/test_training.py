@@ -17,6 +17,7 @@ from torch.optim import lr_scheduler
 from models.cnn import CNN, CNNConfig
 from models.names import INITIALIZERS, NORMALIZATIONS
 from objectives import names, training
+from objectives.convolutions import Convolutions
 from objectives.data import LabelledImages, ResidentData
 from objectives.device import GlobalRandom, derived_seed, generator
 from objectives.errors import CheckpointError
@@ -324,6 +325,54 @@ def test_training_evaluation_and_examination_do_not_round_float32(monkeypatch: p
     next(running)
     running.examine()
     assert seen == [(True, "ieee")] * 4 + [(False, "ieee")] * 3
+
+
+def test_tf32_is_for_training_alone_and_nothing_but_a_gpus_products(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a CPU the same run, bit for bit, where nobody refuses it there; settings are the caller's again after it."""
+    seen = []
+    forward = CNN.forward
+    settings = (torch.backends.cuda.matmul, torch.backends.cudnn.conv)
+
+    def precisions() -> list[str]:
+        return [setting.fp32_precision for setting in settings]
+
+    def spy(model: CNN, images: Tensor) -> Tensor:
+        seen.append((model.training, *precisions()))
+        return forward(model, images)
+
+    monkeypatch.setattr(CNN, "forward", spy)
+    before = precisions()
+    running = train(replace(tiny_run(epochs=1), precision="tf32"))
+    found = list(running)
+    running.examine()
+    assert seen == [(True, "tf32", "tf32")] * 4 + [(False, "ieee", "ieee")] * 3
+    assert precisions() == before
+    assert scores(found) == scores(list(train(tiny_run(epochs=1))))
+
+
+@pytest.mark.parametrize("callers", [False, True])
+@pytest.mark.parametrize("chosen", [None, False, True])
+def test_cudnn_measures_where_it_is_asked_to_and_the_caller_has_the_setting_back(
+    chosen: bool | None, callers: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = set()
+    forward = CNN.forward
+
+    def spy(model: CNN, images: Tensor) -> Tensor:
+        seen.add(torch.backends.cudnn.benchmark)
+        return forward(model, images)
+
+    monkeypatch.setattr(CNN, "forward", spy)
+    torch.backends.cudnn.benchmark = callers
+    try:
+        next(train(tiny_run(epochs=1), convolutions=Convolutions(benchmark=chosen)))
+        assert (seen, torch.backends.cudnn.benchmark) == ({callers if chosen is None else chosen}, callers)
+        diverging = train(tiny_run(replace(PLAIN, optimizer=SGD(1e30))), convolutions=Convolutions(benchmark=chosen))
+        with pytest.raises(Diverged):
+            list(diverging)
+        assert torch.backends.cudnn.benchmark == callers
+    finally:
+        torch.backends.cudnn.benchmark = False
 
 
 # --- batches

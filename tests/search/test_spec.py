@@ -103,7 +103,7 @@ MALFORMED = [
     ),
     ('[data]\ndataset = "images:x"\ngroups = 3', "data.groups = 3: must be a string"),
     ("[training]\nepochs = 0", "training.epochs = 0: must be 1 or more"),
-    ('[training]\nprecision = "half"', 'training.precision = "half": use one of float32, bf16'),
+    ('[training]\nprecision = "half"', 'training.precision = "half": use one of float32, tf32, bf16'),
     ('[training]\ndecay_scope = "weight"', "training.decay_scope = \"weight\": did you mean 'weights'?"),
     ("[model]\nchannels = []", "model.channels = []: must be a list of whole numbers of 1 or more"),
     ("[model]\nchannels = [16, 0]", "model.channels = [16, 0]: must be a list"),
