@@ -1,7 +1,8 @@
 """Optimizers by name, and the penalties on weights: decay (L2) and L1."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cache
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -148,6 +149,21 @@ def load_optimizers(device: torch.device) -> None:
     weight.grad = torch.zeros_like(weight)
     with imports_unnoticed():
         torch.optim.SGD([weight]).step()
+
+
+def load_optimizer(optimizer: torch.optim.Optimizer, saved: Mapping[str, Any]) -> None:
+    """Makes a fresh optimizer go on from another one's state_dict(), which may have computed on another device.
+
+    How it computes stays as it was built: that stands in the groups. Its rate is the saved one. What it holds of each
+    parameter is brought to that one's memory format: PyTorch goes through both in the order of memory.
+    """
+    groups = optimizer.state_dict()["param_groups"]
+    optimizer.load_state_dict({**saved, "param_groups": groups})
+    set_learning_rate(optimizer, float(saved["param_groups"][0]["lr"]))
+    for parameter, state in optimizer.state.items():
+        for name, value in state.items():
+            if isinstance(value, Tensor) and value.shape == parameter.shape and value.stride() != parameter.stride():
+                state[name] = torch.empty_like(parameter, dtype=value.dtype).copy_(value)
 
 
 def set_learning_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from models.cnn import CNN, CNNConfig
 from objectives.augmentation import augment
 from objectives.captured import Capture, CapturedStep, EagerStep, Step, capture_of
-from objectives.convolutions import Convolutions
+from objectives.convolutions import Convolutions, memory_format_of
 from objectives.cost_measurement import measure_costs
 from objectives.costs import Costs, scaled
 from objectives.data import LabelledImages, ResidentData
@@ -24,7 +24,14 @@ from objectives.examination import Examination, examine
 from objectives.hyperparameters import Hyperparameters
 from objectives.measurement import Measurement
 from objectives.model_file import TrainedModel
-from objectives.optimizers import build_optimizer, l1_penalty, near_zero_share, penalized, set_learning_rate
+from objectives.optimizers import (
+    build_optimizer,
+    l1_penalty,
+    load_optimizer,
+    near_zero_share,
+    penalized,
+    set_learning_rate,
+)
 from objectives.protocol import Pulse, unwatched
 from objectives.schedulers import Plan, learning_rate_factor, warmup_factor
 
@@ -111,7 +118,9 @@ class Training:
         """What the network costs to use on images of the run's shape and device."""
         image = self._run.data.validation.images[:1].float() / 255
         with full_float32():
-            return measure_costs(self._state.model, image.contiguous(memory_format=torch.channels_last), self._clock)
+            return measure_costs(
+                self._state.model, image.contiguous(memory_format=self._state.memory_format), self._clock
+            )
 
     def __iter__(self) -> "Training":
         return self
@@ -172,7 +181,10 @@ def train(
     device = run.data.train.images.device
     capture = (capture or capture_of(device)) if captures else None
     replayable = capture is not None
-    state = _State.fresh(run, replayable) if resume is None else _State.from_bytes(run, resume, replayable)
+    memory_format = convolutions.memory_format or memory_format_of(device, run.precision)
+    state = _State.fresh(run, replayable, memory_format)
+    if resume is not None:
+        state.load(run, resume)
     work = partial(_step, run, state)
     if capture is None:
         why = "capture is off" if device.type == "cuda" or not captures else device.type
@@ -182,8 +194,9 @@ def train(
 
 @dataclass
 class _State:
-    # All that one epoch hands to the next: what a checkpoint holds.
+    # All that one epoch hands to the next: what a checkpoint holds, but for the memory format.
     model: nn.Module
+    memory_format: torch.memory_format  # of the model's kernels and the images that it is shown
     optimizer: torch.optim.Optimizer
     shuffle: torch.Generator
     augmentation: torch.Generator
@@ -196,13 +209,14 @@ class _State:
         return len(self.validation_losses)
 
     @classmethod
-    def fresh(cls, run: Run, replayable: bool) -> "_State":
+    def fresh(cls, run: Run, replayable: bool, memory_format: torch.memory_format) -> "_State":
         images = run.data.train.images
         random = GlobalRandom(derived_seed(run.seed, "torch"), images.device)
         with random.active():
-            model = CNN(_config(run)).to(images.device).to(memory_format=torch.channels_last)
+            model = CNN(_config(run)).to(images.device).to(memory_format=memory_format)
         return cls(
             model,
+            memory_format,
             build_optimizer(run.hyperparameters.optimizer, model, run.decay_scope, replayable=replayable),
             generator(run.seed, "shuffle", torch.device("cpu")),
             generator(run.seed, "augmentation", images.device),
@@ -210,36 +224,28 @@ class _State:
             [],
         )
 
-    @classmethod
-    def from_bytes(cls, run: Run, content: bytes, replayable: bool) -> "_State":
-        state = cls.fresh(run, replayable)
-        device = state.augmentation.device
+    def load(self, run: Run, content: bytes) -> None:
+        """Makes a fresh state the one of a checkpoint. Raises CheckpointError."""
+        device = self.augmentation.device
         try:
-            # On the CPU first: from there each part goes to where it belongs in `state`.
+            # On the CPU first: from there each part goes to where it belongs.
             saved = torch.load(BytesIO(content), map_location="cpu", weights_only=True)
             if saved["run"] != _fingerprint(run):
                 raise CheckpointError.of_another_run()
-            state.validation_losses = saved["validation_losses"]
-            # Sums are rounded by memory format too. Weights are copied into the fresh ones and keep theirs, the
-            # optimizer's tensors bring theirs along.
-            state.model.load_state_dict(saved["model"])
-            # How it computes is this device's choice: that stands in the groups, as does the rate.
-            rate = float(saved["optimizer"]["param_groups"][0]["lr"])
-            groups = state.optimizer.state_dict()["param_groups"]
-            state.optimizer.load_state_dict(saved["optimizer"] | {"param_groups": groups})
-            set_learning_rate(state.optimizer, rate)
-            state.shuffle.set_state(saved["shuffle"])
+            self.validation_losses = saved["validation_losses"]
+            self.model.load_state_dict(saved["model"])  # copied into the fresh weights, which keep their memory format
+            load_optimizer(self.optimizer, saved["optimizer"])
+            self.shuffle.set_state(saved["shuffle"])
             if saved["device"] == device.type:
-                state.augmentation.set_state(saved["augmentation"])
-                state.random.states = saved["random"]
+                self.augmentation.set_state(saved["augmentation"])
+                self.random.states = saved["random"]
             else:  # not those of the start, which would draw again what the first epochs have drawn
-                state.augmentation = generator(run.seed, f"augmentation after {state.epoch}", device)
-                state.random = GlobalRandom(derived_seed(run.seed, f"torch after {state.epoch}"), device)
+                self.augmentation = generator(run.seed, f"augmentation after {self.epoch}", device)
+                self.random = GlobalRandom(derived_seed(run.seed, f"torch after {self.epoch}"), device)
         except CheckpointError:
             raise
         except Exception as error:  # there is no end to what torch raises for bytes that are no checkpoint
             raise CheckpointError.unreadable() from error
-        return state
 
     def to_bytes(self, run: Run) -> bytes:
         file = BytesIO()
@@ -338,7 +344,7 @@ def _step(run: Run, state: _State, chosen: Tensor) -> Tensor:
     if options.augmentation is not None:
         images = augment(images, options.augmentation, state.augmentation)
     images = normalizer(options.input_normalization, run.data.mean, run.data.deviation)(images)
-    images = images.contiguous(memory_format=torch.channels_last)
+    images = images.contiguous(memory_format=state.memory_format)
     # The statistics of batch normalization are those of the whole batch; nothing else depends on it.
     at_once = len(labels) if options.normalization == "batch" else IMAGES_AT_ONCE[labels.device.type]
     pieces = math.ceil(len(labels) / at_once)

@@ -17,7 +17,7 @@ from torch.optim import lr_scheduler
 from models.cnn import CNN, CNNConfig
 from models.names import INITIALIZERS, NORMALIZATIONS
 from objectives import names, training
-from objectives.convolutions import Convolutions
+from objectives.convolutions import Convolutions, memory_format_of
 from objectives.data import LabelledImages, ResidentData
 from objectives.device import GlobalRandom, derived_seed, generator
 from objectives.errors import CheckpointError
@@ -35,6 +35,7 @@ from objectives.hyperparameters import (
     MultiStep,
     NAdam,
     OneCycle,
+    Optimizer,
     Plateau,
     RAdam,
     RMSprop,
@@ -676,6 +677,73 @@ def test_weights_and_optimizer_are_channels_last_after_a_resume() -> None:
     assert [kernel.shape for kernel in kernels] == [(3, 3, 3, 3), (8, 3, 3, 3)]
     assert all(kernel.is_contiguous(memory_format=torch.channels_last) for kernel in kernels)
     assert not any(kernel.is_contiguous() for kernel in kernels)
+
+
+PLAIN_LAYOUT, CHANNELS_LAST = (
+    Convolutions(memory_format=way) for way in (torch.contiguous_format, torch.channels_last)
+)
+
+
+@pytest.mark.parametrize("precision", names.PRECISIONS)
+def test_channels_lie_side_by_side_but_for_float32_on_cuda(precision: str) -> None:
+    found = [memory_format_of(torch.device(name), precision) for name in ("cpu", "mps", "cuda", "cuda:1")]
+    last, on_cuda = torch.channels_last, torch.contiguous_format if precision == "float32" else torch.channels_last
+    assert found == [last, last, on_cuda, on_cuda]
+
+
+@pytest.mark.parametrize("chosen", [PLAIN_LAYOUT, CHANNELS_LAST], ids=["plain", "channels last"])
+def test_weights_images_and_what_is_measured_of_them_are_laid_out_as_chosen(
+    chosen: Convolutions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[bool] = []
+    forward = CNN.forward
+    assert chosen.memory_format is not None
+
+    def spy(model: CNN, images: Tensor) -> Tensor:
+        if model.training or len(images) == 1:
+            seen.append(images.is_contiguous(memory_format=chosen.memory_format))
+        return forward(model, images)
+
+    monkeypatch.setattr(CNN, "forward", spy)
+    running = train(tiny_run(channels=3, epochs=1), convolutions=chosen)
+    next(running)
+    running.costs()
+    kernels = [layer.weight for layer in running.model.modules() if isinstance(layer, nn.Conv2d)]
+    assert len(seen) > 4
+    assert all(seen)
+    assert all(kernel.is_contiguous(memory_format=chosen.memory_format) for kernel in kernels)
+
+
+@pytest.mark.parametrize(
+    "optimizer",
+    [
+        SGD(0.1, 0.9),
+        RMSprop(0.01, momentum=0.5, centered=True),
+        AdamW(0.01, amsgrad=True),
+        *(kind(0.01) for kind in (Adagrad, NAdam, RAdam)),
+    ],
+    ids=repr,
+)
+@pytest.mark.parametrize(
+    "ways", [(PLAIN_LAYOUT, CHANNELS_LAST), (CHANNELS_LAST, PLAIN_LAYOUT)], ids=["to last", "back"]
+)
+def test_a_checkpoint_goes_on_in_another_memory_format_but_for_rounding(
+    optimizer: Optimizer, ways: tuple[Convolutions, Convolutions]
+) -> None:
+    """What the optimizer holds of each parameter lies as the parameter does: it goes through both as they lie."""
+    run = tiny_run(replace(PLAIN, optimizer=optimizer), channels=3, epochs=3)
+    first = train(run, convolutions=ways[0])
+    before = next(first)
+    second = train(run, resume=first.checkpoint(), convolutions=ways[1])
+    held = second._state.optimizer.state
+    assert {
+        value.stride() == weight.stride()
+        for weight, parts in held.items()
+        for value in parts.values()
+        if isinstance(value, Tensor) and value.shape == weight.shape
+    } <= {True}
+    found, expected = [before, *second], list(train(run))
+    assert [each.train_loss for each in found] == pytest.approx([each.train_loss for each in expected], rel=1e-3)
 
 
 def test_taking_a_checkpoint_changes_nothing() -> None:
