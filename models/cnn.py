@@ -2,8 +2,10 @@
 
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor, nn
 
+from models.dropout import Dropout, Dropout2d
 from models.initializers import initialize
 from models.normalizations import HIDDEN_NORMALIZATIONS, NORMALIZATIONS
 
@@ -27,11 +29,12 @@ class CNN(nn.Module):
 
     A block is conv 3x3, normalization, ReLU, Dropout2d and, in all but the first, a pool of 2 over each side longer
     than 1. The pool is computed before ReLU and Dropout2d, which then have a quarter to do: neither changes which pixel
-    is the largest, so every bit of logits and gradients is the same. Weights are drawn from torch's global generator.
-    Names of parameters do not depend on dropout.
+    is the largest, so every bit of logits and gradients is the same. Weights are drawn from torch's global generator,
+    dropout's masks from `masks`, of the device of the images, or from the global one too. Names of parameters do not
+    depend on dropout.
     """
 
-    def __init__(self, config: CNNConfig) -> None:
+    def __init__(self, config: CNNConfig, masks: torch.Generator | None = None) -> None:
         super().__init__()
         self.blocks = nn.Sequential()
         inputs, (height, width) = config.in_channels, config.image_size
@@ -46,7 +49,7 @@ class CNN(nn.Module):
                 height, width = height // pool[0], width // pool[1]
             block.append(nn.ReLU())
             if config.dropout > 0:
-                block.append(nn.Dropout2d(config.dropout))
+                block.append(Dropout2d(config.dropout, masks))
             self.blocks.append(block)
             inputs = channels
         self.hidden = nn.Sequential(
@@ -56,7 +59,7 @@ class CNN(nn.Module):
             nn.ReLU(),
         )
         if config.dropout > 0:
-            self.hidden.append(nn.Dropout(config.dropout))
+            self.hidden.append(Dropout(config.dropout, masks))
         self.output = nn.Linear(config.hidden_units, config.classes)
         initialize(self, config.initializer)
 

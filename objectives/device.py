@@ -14,7 +14,7 @@ from objectives.device_name import check_device_name
 from objectives.errors import DeviceError
 from objectives.processor import usable_cores
 
-# Held by whoever has changed what threads share, PyTorch's global generators and its precisions, until it is put back.
+# Held by whoever has changed what threads share, PyTorch's global generator and its precisions, until it is put back.
 SHARED = threading.RLock()
 
 
@@ -160,41 +160,21 @@ def generator(seed: int, purpose: str, device: torch.device) -> torch.Generator:
     return torch.Generator(device).manual_seed(derived_seed(seed, purpose))
 
 
-class GlobalRandom:
-    """A private stretch of torch's global generators, which dropout and initializers can only draw from.
+@contextmanager
+def global_random(generator: torch.Generator) -> Iterator[None]:
+    """Inside, what draws from torch's global generator of the CPU draws from `generator`, of one, in its stead.
 
-    >>> random = GlobalRandom(0, torch.device("cpu"))
-    >>> with random.active():
+    Initializers can draw from nothing else. After it the global one is the caller's again. It is the process's: threads
+    are inside one at a time, and no other code should draw from it meanwhile.
+
+    >>> with global_random(torch.Generator().manual_seed(0)):
     ...     first = torch.rand(3)  # whatever others draw before and after; they see no trace of it
     """
-
-    def __init__(self, seed: int, device: torch.device) -> None:
-        self._device = device
-        # The CPU's, and the device's if that is another: models are initialized on the CPU.
-        kinds = dict.fromkeys(["cpu", device.type])
-        self.states = [torch.Generator(kind).manual_seed(seed).get_state() for kind in kinds]
-
-    @contextmanager
-    def active(self) -> Iterator[None]:
-        """Inside, the global generators go on where they last stopped here; after it they are the caller's again.
-
-        They are the process's: threads are inside one at a time, and no other code should draw from them meanwhile.
-        """
-        with SHARED:
-            callers = self._current()
-            self._set(self.states)
-            try:
-                yield
-                self.states = self._current()
-            finally:
-                self._set(callers)
-
-    def _current(self) -> list[Tensor]:
-        device = self._device
-        own = [] if device.type == "cpu" else [torch.get_device_module(device).get_rng_state(device)]
-        return [torch.get_rng_state(), *own]
-
-    def _set(self, states: list[Tensor]) -> None:
-        torch.set_rng_state(states[0])
-        for state in states[1:]:
-            torch.get_device_module(self._device).set_rng_state(state, self._device)
+    with SHARED:
+        callers = torch.get_rng_state()
+        torch.set_rng_state(generator.get_state())
+        try:
+            yield
+            generator.set_state(torch.get_rng_state())
+        finally:
+            torch.set_rng_state(callers)

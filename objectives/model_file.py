@@ -12,7 +12,7 @@ from safetensors.torch import load, save
 from torch import Tensor, nn
 
 from models.cnn import CNN, CNNConfig
-from objectives.device import GlobalRandom
+from objectives.device import global_random
 from objectives.errors import ModelFileError
 from objectives.evaluation import INPUT_NORMALIZATIONS, normalizer
 
@@ -87,7 +87,7 @@ def read_model(content: bytes) -> TrainedModel:
 
 def _network(config: CNNConfig, weights: dict[str, Tensor]) -> nn.Module:
     # The weights that CNN draws are overwritten: nobody's randomness moves.
-    with GlobalRandom(0, torch.device("cpu")).active():
+    with global_random(torch.Generator()):
         network = CNN(config)
     # As in training: the order in which a convolution adds up, and so the last bit, depends on the memory format.
     network.to(memory_format=torch.channels_last)

@@ -17,7 +17,7 @@ from objectives.convolutions import Convolutions, memory_format_of
 from objectives.cost_measurement import measure_costs
 from objectives.costs import Costs, scaled
 from objectives.data import LabelledImages, ResidentData
-from objectives.device import GlobalRandom, derived_seed, float32_products, full_float32, generator, sent
+from objectives.device import derived_seed, float32_products, full_float32, generator, global_random, sent
 from objectives.errors import CheckpointError
 from objectives.evaluation import Evaluation, evaluate, normalizer
 from objectives.examination import Examination, examine
@@ -158,8 +158,9 @@ def train(
     """Trains for `run.epochs` epochs and yields a Measurement after each; raises Diverged.
 
     On a CPU with the same number of threads the same run gives the same measurements, bit for bit, but for `seconds`
-    and `images_per_second`. What draws from torch's global generators in between does not matter, and sees no trace.
-    Trainings in several threads of a process take turns, an epoch each; what others draw during one changes it.
+    and `images_per_second`. What draws from torch's global generators meanwhile does not matter, and sees no trace: the
+    weights alone are drawn from one, before train() returns.
+    Trainings in several threads of a process take turns, an epoch each.
 
     `resume` is what checkpoint() gave: the epochs after it are yielded, the same bit for bit as if there had been no
     break. On another kind of device than it was written on, dropout and augmentation draw anew. Its bytes are taken on
@@ -189,7 +190,9 @@ def train(
     if capture is None:
         why = "capture is off" if device.type == "cuda" or not captures else device.type
         return Training(run, state, EagerStep(work, f"eager: {why}"), convolutions, pulse, clock)
-    return Training(run, state, CapturedStep(work, [state.augmentation], capture), convolutions, pulse, clock)
+    return Training(
+        run, state, CapturedStep(work, [state.augmentation, state.masks], capture), convolutions, pulse, clock
+    )
 
 
 @dataclass
@@ -200,7 +203,7 @@ class _State:
     optimizer: torch.optim.Optimizer
     shuffle: torch.Generator
     augmentation: torch.Generator
-    random: GlobalRandom  # of dropout, after the initializer
+    masks: torch.Generator  # of dropout
     validation_losses: list[float]  # of the finished epochs
 
     @property
@@ -210,17 +213,19 @@ class _State:
 
     @classmethod
     def fresh(cls, run: Run, replayable: bool, memory_format: torch.memory_format) -> "_State":
-        images = run.data.train.images
-        random = GlobalRandom(derived_seed(run.seed, "torch"), images.device)
-        with random.active():
-            model = CNN(_config(run)).to(images.device).to(memory_format=memory_format)
+        device, cpu = run.data.train.images.device, torch.device("cpu")
+        # Weights are drawn on the CPU. There masks follow them in the same generator.
+        initial = generator(run.seed, "torch", cpu)
+        masks = initial if device == cpu else generator(run.seed, "torch", device)
+        with global_random(initial):
+            model = CNN(_config(run), masks).to(device).to(memory_format=memory_format)
         return cls(
             model,
             memory_format,
             build_optimizer(run.hyperparameters.optimizer, model, run.decay_scope, replayable=replayable),
-            generator(run.seed, "shuffle", torch.device("cpu")),
-            generator(run.seed, "augmentation", images.device),
-            random,
+            generator(run.seed, "shuffle", cpu),
+            generator(run.seed, "augmentation", device),
+            masks,
             [],
         )
 
@@ -238,10 +243,10 @@ class _State:
             self.shuffle.set_state(saved["shuffle"])
             if saved["device"] == device.type:
                 self.augmentation.set_state(saved["augmentation"])
-                self.random.states = saved["random"]
+                self.masks.set_state(saved["random"][-1])  # of a list, as an earlier version had several
             else:  # not those of the start, which would draw again what the first epochs have drawn
-                self.augmentation = generator(run.seed, f"augmentation after {self.epoch}", device)
-                self.random = GlobalRandom(derived_seed(run.seed, f"torch after {self.epoch}"), device)
+                self.augmentation.manual_seed(derived_seed(run.seed, f"augmentation after {self.epoch}"))
+                self.masks.manual_seed(derived_seed(run.seed, f"torch after {self.epoch}"))
         except CheckpointError:
             raise
         except Exception as error:  # there is no end to what torch raises for bytes that are no checkpoint
@@ -257,7 +262,7 @@ class _State:
             "shuffle": self.shuffle.get_state(),
             "device": self.augmentation.device.type,  # that the states below are of
             "augmentation": self.augmentation.get_state(),
-            "random": self.random.states,
+            "random": [self.masks.get_state()],
         }
         torch.save(saved, file)
         return file.getvalue()
@@ -289,7 +294,7 @@ def _config(run: Run) -> CNNConfig:
 def _epoch(run: Run, state: _State, take: Step, pulse: Pulse, clock: Callable[[], float]) -> Measurement:
     started = clock()
     epoch = state.epoch + 1
-    with state.random.active(), float32_products("tf32" if run.precision == "tf32" else "ieee"):
+    with float32_products("tf32" if run.precision == "tf32" else "ieee"):
         train_loss, train_accuracy, learning_rate = _pass(run, state, take, pulse)
     trained = clock()
     validation = _score(run, state.model, run.data.validation, pulse)

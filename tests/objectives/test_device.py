@@ -10,12 +10,12 @@ import torch
 from torch import nn
 
 from objectives.device import (
-    GlobalRandom,
     check_precision,
     derived_seed,
     float32_products,
     full_float32,
     generator,
+    global_random,
     make_current,
     pick_device,
     sent,
@@ -213,12 +213,12 @@ def test_a_generator_repeats_by_seed_and_purpose() -> None:
 def test_a_private_stretch_goes_on_where_it_stopped_and_leaves_no_trace() -> None:
     expected = torch.rand(6, generator=torch.Generator().manual_seed(5))
     before = torch.get_rng_state()
-    private = GlobalRandom(5, CPU)
-    with private.active():
+    private = torch.Generator().manual_seed(5)
+    with global_random(private):
         first = torch.rand(2)
     torch.rand(3)
     callers = torch.get_rng_state()
-    with private.active():
+    with global_random(private):
         second = torch.rand(4)
     assert torch.equal(torch.cat([first, second]), expected)
     assert torch.equal(torch.get_rng_state(), callers)
@@ -227,9 +227,11 @@ def test_a_private_stretch_goes_on_where_it_stopped_and_leaves_no_trace() -> Non
 
 def test_an_error_inside_gives_the_generator_back() -> None:
     before = torch.get_rng_state()
-    with pytest.raises(ValueError, match="probability"), GlobalRandom(5, CPU).active():
+    private = torch.Generator().manual_seed(5)
+    with pytest.raises(ValueError, match="probability"), global_random(private):
         nn.functional.dropout(torch.rand(2), p=2.0)
     assert torch.equal(torch.get_rng_state(), before)
+    assert torch.equal(private.get_state(), torch.Generator().manual_seed(5).get_state())
 
 
 @pytest.mark.parametrize("name", ["tf32", "bf16"])

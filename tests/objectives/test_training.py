@@ -19,7 +19,7 @@ from models.names import INITIALIZERS, NORMALIZATIONS
 from objectives import names, training
 from objectives.convolutions import Convolutions, memory_format_of
 from objectives.data import LabelledImages, ResidentData
-from objectives.device import GlobalRandom, derived_seed, generator
+from objectives.device import derived_seed, generator, global_random
 from objectives.errors import CheckpointError
 from objectives.evaluation import Evaluation
 from objectives.hyperparameters import (
@@ -188,7 +188,7 @@ def plain_loop(run: Run, scheduled: Callable[[torch.optim.Optimizer], lr_schedul
     """The training losses of the tutorial's loop, written out with torch's own parts."""
     options, (images, labels) = run.hyperparameters, astuple(run.data.train)
     shuffle = torch.Generator().manual_seed(derived_seed(run.seed, "shuffle"))
-    with GlobalRandom(derived_seed(run.seed, "torch"), torch.device("cpu")).active():
+    with global_random(generator(run.seed, "torch", torch.device("cpu"))):
         model = CNN(CNNConfig(1, (12, 12), CLASSES, run.channels, run.hidden_units, options.normalization))
     weights = [parameter for parameter in model.parameters() if parameter.dim() > 1]
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
@@ -241,7 +241,7 @@ def test_smoothing_and_clipping_are_their_formulas_and_the_reported_loss_is_plai
     options = replace(PLAIN, label_smoothing=smoothing, gradient_clipping=clipping, l1=l1, batch_size=64)
     run = tiny_run(options, epochs=3)
     images, labels = astuple(run.data.train)
-    with GlobalRandom(derived_seed(run.seed, "torch"), torch.device("cpu")).active():
+    with global_random(generator(run.seed, "torch", torch.device("cpu"))):
         model = CNN(CNNConfig(1, (12, 12), CLASSES, run.channels, run.hidden_units))
     parameters, velocities = list(model.parameters()), [torch.zeros_like(weight) for weight in model.parameters()]
     expected, norms = [], []
@@ -576,6 +576,29 @@ def test_draws_of_others_change_nothing_and_others_see_no_draws() -> None:
     assert scores(disturbed) == undisturbed
 
 
+def test_draws_of_others_in_the_middle_of_an_epoch_change_nothing_and_are_not_touched() -> None:
+    """Dropout, too, has a generator of its own."""
+    undisturbed = scores(list(train(tiny_run(RANDOM, epochs=3))))
+    torch.manual_seed(123)
+    expected = torch.rand(3 * 7)  # after each step and evaluation, the last epoch's additional one included
+    torch.manual_seed(123)
+    drawn: list[Tensor] = []
+    disturbed = scores(list(train(tiny_run(RANDOM, epochs=3), pulse=lambda: drawn.append(torch.rand(1)))))
+    assert disturbed == undisturbed
+    assert torch.equal(torch.cat(drawn), expected[: len(drawn)])
+    assert len(drawn) > 3 * 4
+
+
+def test_a_checkpoint_of_an_earlier_version_goes_on_with_its_masks() -> None:
+    """Those of a GPU had the state of the CPU's global generator in front of their own."""
+    run = tiny_run(RANDOM, epochs=3)
+    measurements, checkpoints = epoch_by_epoch(run)
+    saved = torch.load(io.BytesIO(checkpoints[1]), weights_only=True)
+    saved["random"] = [torch.Generator().get_state(), *saved["random"]]
+    torch.save(saved, file := io.BytesIO())
+    assert scores(list(train(run, resume=file.getvalue()))) == measurements[1:]
+
+
 def test_trainings_in_two_threads_find_what_they_find_alone() -> None:
     runs = [replace(tiny_run(RANDOM, epochs=4, count=256), seed=seed) for seed in (1, 2)]
 
@@ -779,7 +802,7 @@ def test_a_checkpoint_from_another_kind_of_device_goes_on_with_draws_of_its_own(
     resumed = train(run, resume=file.getvalue())
     expected = torch.load(io.BytesIO(checkpoints[1]), weights_only=True) | {
         "augmentation": generator(run.seed, "augmentation after 1", torch.device("cpu")).get_state(),
-        "random": GlobalRandom(derived_seed(run.seed, "torch after 1"), torch.device("cpu")).states,
+        "random": [generator(run.seed, "torch after 1", torch.device("cpu")).get_state()],
     }
     assert contents(resumed.checkpoint()) == comparable(expected)
     rest = scores(list(resumed))

@@ -44,7 +44,7 @@ def _cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def digits(name: str, seed: int = 0, trials: int = 1) -> StudySpec:
-    """Small networks whose dropout draws from PyTorch's global generator."""
+    """Small networks with dropout; PyTorch's global generator draws their weights."""
     document: Document = {
         "study": {"name": name, "seed": seed, "trials": trials, "sampler": "random", "pruner": UNREACHABLE},
         "data": {"dataset": "digits"},

@@ -1,0 +1,71 @@
+"""Dropout with a generator of its own is PyTorch's, bit for bit."""
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from models.cnn import CNN, CNNConfig
+from models.dropout import Dropout, Dropout2d
+
+CASES = [
+    (nn.Dropout, Dropout, (5, 7)),
+    *(
+        (theirs, ours, shape)
+        for theirs, ours in ((nn.Dropout, Dropout), (nn.Dropout2d, Dropout2d))
+        for shape in ((4, 3, 6, 5), (1, 2, 1, 1))
+    ),
+]
+
+
+def with_gradient(layer: nn.Module, values: Tensor) -> tuple[Tensor, Tensor]:
+    values = values.clone().requires_grad_()
+    found = layer(values)
+    found.square().sum().backward()
+    assert values.grad is not None
+    return found.detach(), values.grad
+
+
+@pytest.mark.parametrize("is_own", [True, False], ids=["own generator", "the global one"])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last])
+@pytest.mark.parametrize(("theirs", "ours", "shape"), CASES)
+def test_masks_and_gradients_are_pytorchs_and_the_draws_go_on_in_the_generator(
+    theirs: type[nn.Module],
+    ours: type[Dropout | Dropout2d],
+    shape: tuple[int, ...],
+    memory_format: torch.memory_format,
+    dtype: torch.dtype,
+    is_own: bool,
+) -> None:
+    values = torch.randn(shape, generator=torch.Generator().manual_seed(1)).to(dtype)
+    if values.dim() == 4:
+        values = values.contiguous(memory_format=memory_format)
+    torch.manual_seed(3)
+    expected = [with_gradient(theirs(0.3), values) for _ in range(3)]
+    torch.manual_seed(3)
+    own = torch.Generator().manual_seed(3)
+    layer = ours(0.3, own if is_own else None)
+    found = [with_gradient(layer, values) for _ in range(3)]
+    for one, other in zip(found, expected, strict=True):
+        assert all(torch.equal(*pair) for pair in zip(one, other, strict=True))
+    assert torch.equal(torch.get_rng_state(), torch.Generator().manual_seed(3).get_state()) == is_own
+
+
+def test_outside_of_training_values_are_as_they_are_and_nothing_is_drawn() -> None:
+    own = torch.Generator().manual_seed(3)
+    values = torch.randn(4, 3, 2, 2)
+    for layer in (Dropout(0.3, own), Dropout2d(0.3, own)):
+        assert layer.eval()(values) is values
+    assert torch.equal(own.get_state(), torch.Generator().manual_seed(3).get_state())
+
+
+def test_every_mask_of_a_network_is_drawn_from_the_generator_that_it_was_given() -> None:
+    config = CNNConfig(in_channels=1, image_size=(8, 8), classes=3, channels=(4, 5, 6), hidden_units=7, dropout=0.4)
+    torch.manual_seed(0)
+    model = CNN(config, torch.Generator().manual_seed(3))
+    layers = [layer for layer in model.modules() if isinstance(layer, nn.Dropout | nn.Dropout2d)]
+    assert [type(layer) for layer in layers] == [Dropout2d, Dropout2d, Dropout2d, Dropout]
+    before = torch.get_rng_state()
+    images = torch.ones(6, 1, 8, 8)
+    assert not torch.equal(model(images), model(images))
+    assert torch.equal(torch.get_rng_state(), before)
