@@ -647,6 +647,21 @@ def test_the_whole_step_is_recorded() -> None:
     assert [part for part in parts if part not in recorded] == []
 
 
+def operators(optimizer: Optimizer, channels: tuple[int, ...]) -> int:
+    """How many of one step do something on the device: all but views."""
+    capture = Recorder()
+    next(train(replace(a_run(replace(PLAIN, optimizer=optimizer)), channels=channels), capture=capture))
+    views = ("as_strided", "detach", "expand", "slice", "t", "unsqueeze", "view", "_unsafe_view", "unbind", "select")
+    return sum(name.split(".")[1] not in views for name in capture.operators)
+
+
+@pytest.mark.usefixtures("_capturable")
+@pytest.mark.parametrize("optimizer", [NAdam(0.01, 1e-3), RAdam(0.01, 1e-3)])
+def test_long_formulas_cost_the_same_few_operators_whatever_the_network(optimizer: Optimizer) -> None:
+    beside = [operators(optimizer, channels) - operators(SGD(0.1), channels) for channels in ((4, 12), (4, 6, 6, 12))]
+    assert beside[0] == beside[1] < 40
+
+
 @pytest.mark.usefixtures("_capturable")
 @pytest.mark.parametrize("options", SAME_EVERYWHERE, ids=repr)
 def test_optimizers_that_can_be_captured_take_the_steps_of_the_ordinary_ones(options: Hyperparameters) -> None:
