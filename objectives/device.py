@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from objectives.device_name import check_device_name
-from objectives.errors import DeviceError
+from objectives.errors import DeviceError, ProcessSpent
 from objectives.processor import usable_cores
 
 # Held by whoever has changed what threads share, PyTorch's global generator and its precisions, until it is put back.
@@ -51,6 +51,20 @@ def _in_turn(device: torch.device, process: int) -> torch.device:
 
 def _has_mps() -> bool:
     return torch.backends.mps.is_available()
+
+
+def check_answers(device: torch.device) -> None:
+    """Raises ProcessSpent where a CUDA GPU fails whatever this process asks of it, as it does after some errors.
+
+    After an illegal access or an assertion of a kernel the process's context is lost; after an error of another kind,
+    out of memory for instance, the GPU goes on.
+    """
+    if device.type != "cuda":
+        return
+    try:
+        torch.cuda.synchronize(device)
+    except RuntimeError as error:
+        raise ProcessSpent.device_lost(str(device), error) from error
 
 
 def check_precision(name: str, device: torch.device) -> None:

@@ -23,6 +23,12 @@ class ProcessSpent(Exception):
         super().__init__(why)
         self.captures = captures
 
+    @classmethod
+    def device_lost(cls, device: str, error: Exception) -> "ProcessSpent":
+        """Of a device that answers this process with `error` whatever it is asked."""
+        said = str(error).strip().partition("\n")[0]
+        return cls(f"{device} computes no more in this process ({said or type(error).__name__})")
+
 
 class CheckpointError(Exception):
     """There is no checkpoint to go on from. One line: what is wrong with it, the mend."""

@@ -10,7 +10,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from search.settings import PROCESS
+from objectives.errors import ProcessSpent
+from search.folders import FolderUnknown
+from search.objective import Machine
+from search.settings import CAPTURES, PROCESS
 from search.signals import stop_in_order
 
 SUPERVISED = "HYPERSEARCH_SUPERVISED"  # in the environment of a worker process: it ends when its standard input does
@@ -18,6 +21,10 @@ SHORT_LIFE_SECONDS = 20.0  # whoever dies sooner has not worked
 SHORT_LIVES = 3  # in a row: then it is not started again
 STOP_SECONDS = 30.0  # to hand back trials, before they are killed
 TOLD_WHY = (2, 3)  # exit codes of processes that have said what is wrong: starting them again mends nothing
+# Exit codes of processes that can train no more and want another in their place (75 is EX_TEMPFAIL of sysexits.h), and
+# what that one, and whoever follows it, finds in its environment.
+SPENT, SPENT_BY_CAPTURE = 75, 76
+FOLLOWS: Mapping[int, Mapping[str, str]] = {SPENT: {}, SPENT_BY_CAPTURE: {CAPTURES: "0"}}
 
 
 @dataclass
@@ -25,7 +32,13 @@ class _Member:
     number: int  # from 0: one that is started again keeps it
     process: subprocess.Popen[bytes]
     started: float
+    environment: Mapping[str, str]  # beside the crew's
     short_lives: int = 0
+
+    def forget(self) -> None:
+        """Once it has ended: the pipe to it is of no more use."""
+        assert self.process.stdin is not None
+        self.process.stdin.close()
 
 
 @dataclass
@@ -54,7 +67,7 @@ class Crew:
         self._command = [sys.executable, "-P", "-m", "hypersearch", "worker", *arguments]
         try:
             for number in range(self.count):
-                self._members.append(self._start(number))
+                self._members.append(self._start(number, {}))
             yield
         finally:
             self._stop()
@@ -66,8 +79,12 @@ class Crew:
             if code is None:
                 continue
             self._members.remove(member)
+            member.forget()
             if code == 0 or code in TOLD_WHY:
                 self._leave(code)
+                continue
+            if code in FOLLOWS:  # bounded by its trial, which is given up when it was lost too often
+                self._members.append(self._start(member.number, {**member.environment, **FOLLOWS[code]}))
                 continue
             short = self.monotonic() - member.started < SHORT_LIFE_SECONDS
             lives = member.short_lives + 1 if short else 0
@@ -76,7 +93,7 @@ class Crew:
             if lives >= SHORT_LIVES:
                 self._leave(code)
             else:
-                self._members.append(self._start(member.number, lives))
+                self._members.append(self._start(member.number, member.environment, lives))
         return bool(self._members)
 
     @property
@@ -95,14 +112,14 @@ class Crew:
         if code in TOLD_WHY:
             self.last_words = "each has said why above"
 
-    def _start(self, number: int, short_lives: int = 0) -> _Member:
+    def _start(self, number: int, environment: Mapping[str, str], short_lives: int = 0) -> _Member:
         process = subprocess.Popen(
             self._command,
             stdin=subprocess.PIPE,
-            env={**os.environ, **self.environment, SUPERVISED: "1", PROCESS: str(number)},
+            env={**os.environ, **self.environment, **environment, SUPERVISED: "1", PROCESS: str(number)},
             start_new_session=True,  # Ctrl-C comes to this process, which tells them
         )
-        return _Member(number, process, self.monotonic(), short_lives)
+        return _Member(number, process, self.monotonic(), environment, short_lives)
 
     def _stop(self) -> None:
         for member in self._members:
@@ -115,8 +132,30 @@ class Crew:
                 except subprocess.TimeoutExpired:
                     member.process.kill()
                     member.process.wait()
+                member.forget()
         finally:
             self._members.clear()
+
+
+def hire(
+    count: int, machine: Machine, url: str, artifact_root: str | None, *, quiet: bool, forever: bool = False
+) -> Crew:
+    """So many processes that work as this one would: on that machine, for the storage of that URL."""
+    threads = "auto" if machine.threads is None else str(machine.threads)
+    arguments = ["--device", machine.device, "--threads", threads]
+    arguments += [] if isinstance(machine.data_root, FolderUnknown) else ["--data-root", str(machine.data_root)]
+    arguments += [f"--data-map={stored}={here}" for stored, here in machine.data_map.items()]
+    arguments += ["--accept-data"] * machine.accept_data
+    arguments += [] if artifact_root is None else ["--artifact-root", artifact_root]
+    arguments += ["--quiet"] * quiet + ["--forever"] * forever
+    # In the environment: others on this machine see the arguments of a process, and a URL may hold a password.
+    environment = {"HYPERSEARCH_STORAGE": url} | ({} if machine.captures else {CAPTURES: "0"})
+    return Crew(count, arguments, environment)
+
+
+def exit_code(spent: ProcessSpent) -> int:
+    """With which a worker process asks for another one in its place."""
+    return SPENT if spent.captures else SPENT_BY_CAPTURE
 
 
 def end_with_supervisor() -> None:

@@ -1,5 +1,6 @@
 """Studies worked on by this process or by several of this machine."""
 
+import logging
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -9,6 +10,7 @@ from optuna import logging as optuna_logging
 from optuna.storages import RDBStorage
 from rich.console import Console
 
+from objectives.errors import ProcessSpent
 from search.analysis.ranking import incumbent
 from search.console import tell
 from search.crew import Crew
@@ -27,6 +29,8 @@ from storage.errors import OtherData, StudyDeleted, StudyNotFound
 from storage.hosts import Host
 from storage.records import read_study, read_trials
 from storage.studies import find_study, first_failure, read_workable
+
+log = logging.getLogger(__name__)
 
 
 class WorkFailed(Exception):
@@ -48,10 +52,10 @@ class WorkFailed(Exception):
 
 @dataclass(frozen=True)
 class Team:
-    """Worker processes, as they are asked for."""
+    """Worker processes, as they are asked for; one works in this process, and in another where this one is spent."""
 
     workers: int | None  # None: as many as train best
-    hire: Callable[[Share], Crew]
+    hire: Callable[[int, Machine], Crew]
 
 
 @dataclass(frozen=True)
@@ -75,13 +79,15 @@ def run_study(
 ) -> Outcome:
     """Creates or joins the study and works on it until it ends; progress goes to `console`.
 
-    With a `team` of more than one its processes work, and this one looks on.
+    With a `team` of more than one its processes work, and this one looks on; so it does with one of its processes when
+    it can itself train no more.
 
     Raises:
         SpecError, ForeignStudy, StorageURLError, DataError, OtherData, DeviceError: bad input.
         StorageUnavailable, DataUnavailable: out of reach.
         WorkFailed: the study ended because its trials failed, or no worker process stays alive.
         StudyDeleted: somebody deleted it.
+        ProcessSpent: this process can train no more, and there is no team.
     """
     optuna_logging.set_verbosity(optuna_logging.WARNING)
     there = find_stored(storage_url, study_name(request))
@@ -100,18 +106,23 @@ def run_study(
         on_joined(joined)
         had_ended = joined.stored.state == "ended"
         crew = None
-        if team is not None and not had_ended:
+        if team is not None and team.workers != 1 and not had_ended:
             share = share_of(machine, team.workers, [joined], shown)
             machine = replace(machine, threads=share.threads)
-            crew = team.hire(share) if share.workers > 1 else None
+            crew = team.hire(share.workers, machine) if share.workers > 1 else None
         with choose_view(_tally(database, joined), console, quiet) as view:
+            if crew is None:
+                try:
+                    only = _only(database, joined)
+                    _work_alone(database, rdb, only, machine, host, view, console, quiet, several=False)
+                except ProcessSpent as spent:
+                    if team is None:
+                        raise
+                    crew = team.hire(1, machine.after(spent))
             if crew is not None:
                 with crew.working(joined.stored.name):
                     for event in watch_study(database, joined.stored, crew.is_working):
                         view.show(event)
-            else:
-                only = _only(database, joined)
-                _work_alone(database, rdb, only, machine, host, view, console, quiet, several=False)
         stored = find_study(database, joined.stored.name)
         if stored.end_reason == "failures":
             failed = read_study(database, stored).failed
@@ -141,6 +152,7 @@ def serve_studies(
         StorageUnavailable: out of reach.
         DataError, DataUnavailable, OtherData, DeviceError, SpecError: no study could be served here, this is why for
             the last one.
+        ProcessSpent: this process can train no more.
     """
     optuna_logging.set_verbosity(optuna_logging.WARNING)
     _check_machine(machine)
@@ -226,14 +238,18 @@ def _work_alone(
         workplace(database, rdb, this_worker(host, "-", 0), machine.files) as place,
         closing(work(place, rdb, choose, build, forever=forever, accept_data=machine.accept_data)) as events,
     ):
-        for event in events:
-            if isinstance(event, StudyLeft) and not several:
-                raise event.error
-            view.show(event)
-            if isinstance(event, StudyLeft):
-                refused = event.error
-            else:
-                served = True
+        try:
+            for event in events:
+                if isinstance(event, StudyLeft) and not several:
+                    raise event.error
+                view.show(event)
+                if isinstance(event, StudyLeft):
+                    refused = event.error
+                else:
+                    served = True
+        except ProcessSpent as spent:
+            log.warning("%s; its trial was handed back: another process goes on", spent)
+            raise
     if refused is not None and not served:
         raise refused
     if several and not served and not quiet:

@@ -3,14 +3,16 @@
 import os
 import sys
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
 from search.answers import Comparison, compare_study
 from search.borrowed import borrowed_process
 from search.console import console_on, tell
+from search.crew import hire
 from search.data_location import read_data_map
 from search.document import load_document
-from search.launch import run_study
+from search.launch import Team, run_study
 from search.settings import Settings
 from search.spec import StudySpec, parse_spec
 from search.streams import progress_stream
@@ -51,6 +53,9 @@ def run(
 
     Once PyTorch has computed here, start processes with multiprocessing's "spawn": a fork would hang in OpenMP.
 
+    Where a GPU answers this process no more, after an error in a kernel, the study goes on in a process of its own;
+    restart this one to use the GPU here again.
+
     Raises RunInsideRun where the thread is inside another run, and what `run_study` raises.
 
     >>> run(load_spec("examples/demo.toml"), storage="sqlite:///hypersearch.db").incumbent   # doctest: +SKIP
@@ -76,6 +81,7 @@ def run(
                 ),
                 host=this_host(),
                 console=console,
+                team=Team(1, partial(hire, url=url, artifact_root=None, quiet=True)),
                 on_joined=work_begins,
             )
     except KeyboardInterrupt as interrupted:

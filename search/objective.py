@@ -1,11 +1,13 @@
 """From a spec to the function that trains one trial, on this machine."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from objectives.data_config import DataConfig
+from objectives.errors import ProcessSpent
 from objectives.hyperparameters import Hyperparameters
 from objectives.protocol import Pulse, ResumableTraining
 from search.data_location import find_data
@@ -41,10 +43,15 @@ class Machine:
     device: str = "auto"
     threads: int | None = None  # None: as many as one worker trains best with
     process: int = 0  # of several on this machine: they take its GPUs in turn
+    captures: bool = True  # optimizer steps, where the device records them
     own_process: bool = False  # this process does nothing else: its memory may be managed for training until it ends
     synthetic_seconds: float = 0.0  # that an epoch of the made-up objective takes
     data_map: Mapping[str, Path] = field(default_factory=dict)  # where folders of images lie here, by their stored name
     accept_data: bool = False  # studies go on with the data that is here, whatever they had before
+
+    def after(self, spent: ProcessSpent) -> "Machine":
+        """How the next process is to work where one was spent on this machine."""
+        return replace(self, captures=self.captures and spent.captures)
 
 
 @dataclass(frozen=True)
@@ -56,6 +63,7 @@ class Objective:
     threads: int
     files_of: "FilesOf | None" = None  # of a new incumbent
     data: "DataFacts | None" = None  # that it trains on; None where there is none
+    check: Callable[[], None] = lambda: None  # after an error: raises ProcessSpent where this process trains no more
 
 
 def build_objective(
@@ -114,6 +122,7 @@ def build_objective(
             ),
             resume=resume,
             pulse=pulse,
+            captures=machine.captures,
         )
 
     def files_of(trained: ResumableTraining, epochs: Sequence[EpochRecord]) -> Mapping[str, bytes]:
@@ -121,7 +130,7 @@ def build_objective(
         model = model_file.model_bytes(trained.trained())
         return incumbent_files(model, epochs, trained.examine(), resident.class_names)
 
-    return Objective(train, str(chosen), threads, files_of, dataset.facts)
+    return Objective(train, str(chosen), threads, files_of, dataset.facts, partial(device.check_answers, chosen))
 
 
 def _synthetic(spec: StudySpec, machine: Machine) -> Objective:

@@ -13,6 +13,7 @@ from storage.errors import ArtifactRootError
 from storage.text import is_one_line
 
 PROCESS = "HYPERSEARCH_PROCESS"  # set by search.crew for the processes that it starts
+CAPTURES = "HYPERSEARCH_CAPTURES"  # 0: steps are not captured; set by search.crew where the process before could not
 SYNTHETIC_SECONDS = "HYPERSEARCH_SYNTHETIC_SECONDS"
 DEFAULT_STORAGE = "sqlite:///hypersearch.db"
 
@@ -94,6 +95,7 @@ class Settings:
     user_files: Place  # the user's data folder
     process: int  # of several that one command started
     synthetic_seconds: float  # that an epoch of the made-up objective takes: for tests of many workers
+    captures: bool = True  # optimizer steps, where the device records them
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> "Settings":
@@ -113,6 +115,7 @@ class Settings:
             user_files=user_files(),
             process=int(_read_number(PROCESS, given.get(PROCESS, "0"), _WHOLE)),
             synthetic_seconds=_read_number(SYNTHETIC_SECONDS, given.get(SYNTHETIC_SECONDS, "0"), _SECONDS),
+            captures=_read_number(CAPTURES, given.get(CAPTURES, "1"), _WHOLE) > 0,
         )
 
     def files(self, storage_url: str, artifact_root: str | None) -> Files:
@@ -151,6 +154,7 @@ class Settings:
             threads=threads,
             process=self.process,
             synthetic_seconds=self.synthetic_seconds,
+            captures=self.captures,
             data_map=data_map or {},
             accept_data=accept_data,
         )

@@ -14,7 +14,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from objectives.checkpoint import CheckpointFolder, SavedCheckpoint
 from objectives.costs import Costs, shown_cost
-from objectives.errors import CheckpointError, is_out_of_memory
+from objectives.errors import CheckpointError, ProcessSpent, is_out_of_memory
 from objectives.measurement import Diverged, Measurement
 from objectives.protocol import ResumableTraining
 from search.artifacts import IncumbentArtifacts
@@ -77,7 +77,10 @@ class Trial:
         self._warned = False
 
     def run(self, objective: Objective) -> Generator[Event]:
-        """Trains the trial to its end. Closing the generator hands it back, as any error of the storage does."""
+        """Trains the trial to its end. Closing the generator hands it back, as any error of the storage does.
+
+        Raises ProcessSpent, the trial handed back, where this process can train no more.
+        """
         self._place.keeper.hold(self._held)
         try:
             yield from self._run(objective)
@@ -87,6 +90,8 @@ class Trial:
             raise
         except Exception as error:  # somebody goes on with the trial; if it fails everywhere, it is given up in time
             self._hand_back(f"its worker failed: {_reason(error)}")
+            if not isinstance(error, ProcessSpent):
+                objective.check()
             raise
         except BaseException:  # Ctrl-C, a closed generator
             self._hand_back()
@@ -125,7 +130,7 @@ class Trial:
                         yield self._end("pruned", None, over)
                         return
                 measurement = next(training, None)
-            except (LeaseLost, StudyDeleted, StorageUnavailable):
+            except (LeaseLost, StudyDeleted, StorageUnavailable, ProcessSpent):
                 raise
             except _OverTime:
                 last = self._values[max(self._values)] if self._values else None
@@ -137,6 +142,7 @@ class Trial:
                 yield self._end("pruned", None, f"diverged: {diverged}", {"constraints:diverged": "1.0"})
                 return
             except Exception as error:  # whatever a training may raise is the trial's failure, and the worker goes on
+                objective.check()
                 log.debug("trial %d failed", self._held.number, exc_info=True)
                 yield self._end("failed", None, _reason(error))
                 return

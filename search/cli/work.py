@@ -4,6 +4,7 @@ import os
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -37,8 +38,6 @@ from search.cli.completion import among, study_names
 from search.methods import RULES, SAMPLERS
 
 if TYPE_CHECKING:
-    from search.crew import Crew
-    from search.division import Share
     from search.objective import Machine
     from search.study import JoinedStudy, Request
 
@@ -110,6 +109,7 @@ def run(
     machine = replace(machine, data_map=parse_data_map(data_map), accept_data=accept_data)
     from search.answers import compare_study
     from search.console import console_on
+    from search.crew import hire
     from search.launch import Team, run_study
     from search.output import summary_text
     from search.signals import Stopped
@@ -125,9 +125,6 @@ def run(
         resume = f"hypersearch run --study {joined.stored.name}{at}"
         _tell(joined)
 
-    def hire(share: "Share") -> "Crew":
-        return _crew(share, machine, url, artifact_root, quiet=True)
-
     try:
         outcome = run_study(
             url,
@@ -136,7 +133,7 @@ def run(
             host=this_host(),
             console=console_on(sys.stderr),
             quiet=quiet,
-            team=None if count == 1 else Team(count, hire),
+            team=Team(count, partial(hire, url=url, artifact_root=artifact_root, quiet=True)),
             on_joined=on_joined,
         )
     except Stopped as stopped:
@@ -220,27 +217,34 @@ def _serve(
     artifact_root: str | None,
     quiet: bool,
 ) -> None:
+    from objectives.errors import ProcessSpent
     from search.console import console_on
-    from search.crew import SUPERVISED, end_with_supervisor
+    from search.crew import SUPERVISED, end_with_supervisor, exit_code, hire
     from search.launch import WorkFailed, serve_studies, share_for_service
     from storage.hosts import this_host
 
     if os.environ.get(SUPERVISED):
         end_with_supervisor()
     console = console_on(sys.stderr)
+    workers = 1
     if processes != 1:
         share = share_for_service(url, machine, processes, names=names, forever=forever, console=console, quiet=quiet)
-        machine = replace(machine, threads=share.threads)
-        if share.workers > 1:
-            crew = _crew(share, machine, url, artifact_root, quiet=quiet, forever=forever)
-            with crew.working(*names):
-                crew.wait()
-            if crew.told is not None:
-                raise typer.Exit(crew.told)
-            if any(crew.exit_codes):
-                raise WorkFailed.workers(crew.last_words)
+        machine, workers = replace(machine, threads=share.threads), share.workers
+    if workers == 1:
+        try:
+            serve_studies(url, machine, names=names, forever=forever, host=this_host(), console=console, quiet=quiet)
             return
-    serve_studies(url, machine, names=names, forever=forever, host=this_host(), console=console, quiet=quiet)
+        except ProcessSpent as spent:
+            if os.environ.get(SUPERVISED):
+                raise typer.Exit(exit_code(spent)) from None
+            machine = machine.after(spent)
+    crew = hire(workers, machine, url, artifact_root, quiet=quiet, forever=forever)
+    with crew.working(*names):
+        crew.wait()
+    if crew.told is not None:
+        raise typer.Exit(crew.told)
+    if any(crew.exit_codes):
+        raise WorkFailed.workers(crew.last_words)
 
 
 def _study_options(
@@ -313,19 +317,3 @@ def _machine(threads: str, device: str, data_root: str | None, url: str, artifac
         threads=read_count("--threads", threads),
     )
     return replace(machine, own_process=True)
-
-
-def _crew(
-    share: "Share", machine: "Machine", url: str, artifact_root: str | None, *, quiet: bool, forever: bool = False
-) -> "Crew":
-    from search.crew import Crew
-    from search.folders import FolderUnknown
-
-    arguments = ["--device", machine.device, "--threads", str(share.threads)]
-    arguments += [] if isinstance(machine.data_root, FolderUnknown) else ["--data-root", str(machine.data_root)]
-    arguments += [f"--data-map={stored}={here}" for stored, here in machine.data_map.items()]
-    arguments += ["--accept-data"] * machine.accept_data
-    arguments += [] if artifact_root is None else ["--artifact-root", artifact_root]
-    arguments += ["--quiet"] * quiet + ["--forever"] * forever
-    # In the environment: others on this machine see the arguments of a process, and a URL may hold a password.
-    return Crew(share.workers, arguments, {"HYPERSEARCH_STORAGE": url})

@@ -86,6 +86,7 @@ def test_a_number_that_cannot_be_meant_is_refused_before_anything_is_made(
         ("HYPERSEARCH_PROCESS", "first"),
         ("HYPERSEARCH_PROCESS", "-1"),
         ("HYPERSEARCH_PROCESS", "9" * 5000),
+        ("HYPERSEARCH_CAPTURES", "no"),
         ("HYPERSEARCH_SYNTHETIC_SECONDS", "soon"),
         ("HYPERSEARCH_SYNTHETIC_SECONDS", "nan"),
         ("HYPERSEARCH_SYNTHETIC_SECONDS", "1e300"),

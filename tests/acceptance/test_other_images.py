@@ -18,9 +18,7 @@ from sqlalchemy import update
 
 import hypersearch
 from search.cli.main import main
-from search.cli.work import _crew
-from search.crew import Crew
-from search.division import Share
+from search.crew import Crew, hire
 from search.launch import Team, run_study
 from search.objective import Files, Machine
 from search.study import Request
@@ -270,7 +268,7 @@ def test_whoever_looks_on_says_why_its_workers_have_left(user: User) -> None:
             machine,
             host=this_host(),
             console=Console(quiet=True),
-            team=Team(2, lambda share: crew),
+            team=Team(2, lambda count, machine: crew),
         )
     assert str(refused.value).startswith(
         "study 'own' is on other data than images:photos (fingerprint ffffffffffff, not "
@@ -290,9 +288,11 @@ def test_worker_processes_are_told_where_the_data_lies_and_that_other_data_is_ac
         Files("", tmp_path),
         data_map={"a=b": tmp_path, "images:c": tmp_path},
         accept_data=True,
+        threads=1,
     )
-    given = list(_crew(Share(2, 1), machine, "sqlite:///a.db", None, quiet=True).arguments)
-    assert given == [
+    crew = hire(2, machine, "sqlite:///a.db", None, quiet=True)
+    assert crew.environment == {"HYPERSEARCH_STORAGE": "sqlite:///a.db"}
+    assert crew.arguments == [
         *("--device", "auto", "--threads", "1", "--data-root", f"{tmp_path}/data"),
         *(f"--data-map=a=b={tmp_path}", f"--data-map=images:c={tmp_path}", "--accept-data", "--quiet"),
     ]

@@ -632,6 +632,13 @@ def test_replayed_steps_are_eager_ones_bit_for_bit(options: Hyperparameters, dec
 
 
 @pytest.mark.usefixtures("_capturable")
+def test_nothing_is_captured_where_that_is_off() -> None:
+    run = a_run(ALL)
+    off = train(run, capture=Recorder(), captures=False)
+    assert scores(list(off)) == scores(list(train(run)))
+    assert off.path == "eager: capture is off"
+
+
 def test_the_whole_step_is_recorded() -> None:
     capture = Recorder()
     next(train(a_run(ALL), capture=capture))

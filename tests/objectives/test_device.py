@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from objectives.device import (
+    check_answers,
     check_precision,
     derived_seed,
     float32_products,
@@ -22,7 +23,7 @@ from objectives.device import (
     set_threads,
     settings_put_back,
 )
-from objectives.errors import DeviceError
+from objectives.errors import DeviceError, ProcessSpent
 from objectives.names import PRECISIONS
 
 CPU = torch.device("cpu")
@@ -253,3 +254,38 @@ def test_every_precision_is_taken_on_a_gpu_that_has_it(machine: pytest.MonkeyPat
     machine.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: True)
     for name in PRECISIONS:
         check_precision(name, torch.device("cuda"))
+
+
+ASSERTED = """CUDA error: device-side assert triggered
+Search for `cudaErrorAssert' in https://docs.nvidia.com/cuda for more information.
+"""
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (RuntimeError(ASSERTED), "CUDA error: device-side assert triggered"),
+        (torch.AcceleratorError("CUDA error: an illegal memory access"), "CUDA error: an illegal memory access"),
+        (RuntimeError(), "RuntimeError"),
+    ],
+)
+def test_a_gpu_that_fails_whatever_is_asked_of_it_is_lost_to_the_process(
+    error: RuntimeError, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[torch.device] = []
+
+    def synchronize(device: torch.device) -> None:
+        asked.append(device)
+        raise error
+
+    monkeypatch.setattr(torch.cuda, "synchronize", synchronize)
+    with pytest.raises(ProcessSpent) as spent:
+        check_answers(torch.device("cuda", 1))
+    assert (str(spent.value), spent.value.captures) == (f"cuda:1 computes no more in this process ({said})", True)
+    assert asked == [torch.device("cuda", 1)]
+    check_answers(CPU)
+
+
+def test_a_gpu_that_answers_is_not_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "synchronize", lambda device: None)
+    check_answers(torch.device("cuda"))

@@ -10,6 +10,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 import psutil, torch
+from objectives.errors import ProcessSpent
 from objectives.hyperparameters import Adam, Hyperparameters
 from search.objective import Files, Machine, build_objective
 from search.spec import parse_spec
@@ -29,6 +30,11 @@ next(training)
 training.checkpoint()
 print(*sorted(set(sys.modules) - ready))
 print(keeps_freed_memory())
+objective.check()
+spent, cannot_capture = ProcessSpent(""), ProcessSpent("", captures=False)
+off = machine.after(cannot_capture)
+for each in (machine, machine.after(spent), off, off.after(spent)):
+    print(build_objective(spec, each).train(Hyperparameters(Adam(1e-3)), 0, None, lambda: None).path)
 build_objective(spec, replace(machine, own_process=True))
 print(keeps_freed_memory())
 """
@@ -48,4 +54,8 @@ def test_the_first_epoch_of_a_trial_imports_next_to_nothing(said: list[str]) -> 
 
 
 def test_freed_memory_is_kept_in_a_process_of_our_own_alone(said: list[str]) -> None:
-    assert said[1:] == ["False", "True"]
+    assert (said[1], said[-1]) == ("False", "True")
+
+
+def test_steps_are_not_captured_once_a_process_before_could_not(said: list[str]) -> None:
+    assert said[2:-1] == ["eager: cpu", "eager: cpu", "eager: capture is off", "eager: capture is off"]

@@ -3,20 +3,23 @@
 import itertools
 import math
 import shutil
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
 import optuna
 import pytest
-from sqlalchemy import event, update
+from sqlalchemy import event, select, update
 
 from objectives.costs import Costs
+from objectives.errors import ProcessSpent
 from objectives.hyperparameters import Hyperparameters
 from objectives.measurement import Measurement
 from objectives.protocol import Pulse, ResumableTraining
 from objectives.synthetic import synthetic_curve
 from search import control
+from search.artifacts import FilesOf
 from search.document import Document, Toml
 from search.events import Event, TrialFinished, TrialStarted
 from search.objective import Files, Objective, Train
@@ -28,8 +31,8 @@ from storage.engine import open_for_work
 from storage.hosts import this_host
 from storage.leases import Lease, Outcome, TrialLeases
 from storage.owners import read_uid
-from storage.records import TrialRecord, read_trials
-from storage.schema import lease
+from storage.records import EpochRecord, TrialRecord, read_trials
+from storage.schema import attempt, lease
 from storage.studies import StudyState, find_study, pause_study, stop_study
 
 Result = tuple[list[Event], list[TrialRecord], str | None]
@@ -40,7 +43,13 @@ def files_in(folder: Path) -> Files:
 
 
 def run(
-    tmp_path: Path, document: Document, train: Train, stop_after: float = math.inf, url: str | None = None
+    tmp_path: Path,
+    document: Document,
+    train: Train,
+    stop_after: float = math.inf,
+    url: str | None = None,
+    check: Callable[[], None] = lambda: None,
+    files_of: FilesOf | None = None,
 ) -> Result:
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     database, rdb = open_for_work(url or f"sqlite:///{tmp_path}/a.db")
@@ -55,7 +64,7 @@ def run(
         me = this_worker(this_host(), "-", 0)
         with (
             workplace(database, rdb, me, files_in(tmp_path)) as place,
-            closing(work(place, rdb, choose, lambda spec: Objective(train, "cpu", 1))) as stream,
+            closing(work(place, rdb, choose, lambda spec: Objective(train, "cpu", 1, files_of, check=check))) as stream,
         ):
             for event in stream:
                 events.append(event)
@@ -387,6 +396,96 @@ def test_a_trial_in_which_every_worker_fails_is_given_up(tmp_path: Path, monkeyp
         (0, "failed", "given up: 3 workers died in it"),
         (1, "complete", None),
     ]
+
+
+class Lost:
+    """A curve on a device that fails for good in its third epoch, where that asks something of it."""
+
+    def __init__(self, curve: ResumableTraining, where: str) -> None:
+        self._curve = curve
+        self._where = where
+
+    @property
+    def epoch(self) -> int:
+        return self._curve.epoch
+
+    def costs(self) -> Costs:
+        self._fail("costs")
+        return self._curve.costs()
+
+    def __iter__(self) -> "Lost":
+        return self
+
+    def __next__(self) -> Measurement:
+        if self.epoch == 2:
+            self._fail("epoch")
+        return next(self._curve)
+
+    def checkpoint(self) -> bytes:
+        if self.epoch == 3:
+            self._fail("checkpoint")
+        return self._curve.checkpoint()
+
+    def _fail(self, where: str) -> None:
+        if where == self._where:
+            raise RuntimeError("CUDA error: device-side assert triggered")
+
+
+def check_of_a_lost_device() -> None:
+    raise ProcessSpent("cuda computes no more in this process (CUDA error: device-side assert triggered)")
+
+
+@pytest.mark.parametrize(
+    ("where", "epochs_kept"), [("start", 0), ("costs", 0), ("epoch", 2), ("checkpoint", 2), ("files", 8)]
+)
+def test_a_device_that_is_lost_is_its_workers_failure_and_not_the_trials(
+    where: str, epochs_kept: int, tmp_path: Path
+) -> None:
+    def lost(hyperparameters: Hyperparameters, seed: int, resume: bytes | None, pulse: Pulse) -> ResumableTraining:
+        if where == "start":
+            raise RuntimeError("CUDA error: device-side assert triggered")
+        return Lost(curve(hyperparameters, seed, resume, pulse), where)
+
+    def files_of(training: ResumableTraining, epochs: Sequence[EpochRecord]) -> Mapping[str, bytes]:
+        raise RuntimeError("CUDA error: device-side assert triggered")
+
+    document = study(1, minimize=["parameters"]) if where == "costs" else study(1)
+    with pytest.raises(ProcessSpent) as spent:
+        run(tmp_path, document, lost, check=check_of_a_lost_device, files_of=files_of)
+    assert str(spent.value) == "cuda computes no more in this process (CUDA error: device-side assert triggered)"
+    url = f"sqlite:///{tmp_path}/a.db"
+    assert attempts(url) == [("lost", f"its worker failed: {spent_reason(where)}")]
+    events, trials, _ = run(tmp_path, document, curve)
+    assert [(event.attempt, event.epochs) for event in events if isinstance(event, TrialStarted)] == [(2, epochs_kept)]
+    _, undisturbed, _ = run(elsewhere(tmp_path), document, curve)
+    assert [(trial.state, trial.value) for trial in trials] == [(trial.state, trial.value) for trial in undisturbed]
+
+
+def spent_reason(where: str) -> str:
+    """What is recorded: what the device's check says or, where the worker failed outside its training, the error."""
+    said = "CUDA error: device-side assert triggered"
+    if where in ("checkpoint", "files"):
+        return f"RuntimeError: {said}"
+    return f"ProcessSpent: cuda computes no more in this process ({said})"
+
+
+def attempts(url: str) -> list[tuple[str | None, str | None]]:
+    """Outcome and reason of each attempt."""
+    database, _ = open_for_work(url)
+    with database, database.transactions.read() as connection:
+        query = select(attempt.c.outcome, attempt.c.reason).order_by(attempt.c.trial_id, attempt.c.attempt)
+        return [(row.outcome, row.reason) for row in connection.execute(query)]
+
+
+def test_a_process_that_is_spent_for_another_reason_says_what_the_next_one_must_not_do(tmp_path: Path) -> None:
+    def cannot_capture(
+        hyperparameters: Hyperparameters, seed: int, resume: bytes | None, pulse: Pulse
+    ) -> ResumableTraining:
+        raise ProcessSpent("steps cannot be captured", captures=False)
+
+    with pytest.raises(ProcessSpent) as spent:
+        run(tmp_path, study(1), cannot_capture, check=check_of_a_lost_device)
+    assert (str(spent.value), spent.value.captures) == ("steps cannot be captured", False)
 
 
 def test_a_trial_over_its_time_limit_is_pruned_with_its_last_value(tmp_path: Path) -> None:
