@@ -9,6 +9,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import hypersearch as library
+from search.cli.main import main
+from search.document import Document
+from search.spec import parse_spec
 from tests import forked
 
 
@@ -89,3 +93,52 @@ def test_workers_find_the_images_decoded_and_an_ended_study_needs_them_no_more(
     shutil.rmtree(tmp_path / "images")
     again = hypersearch(tmp_path, "run", "own.toml")
     assert (again.returncode, again.stderr) == (0, "study 'own' is finished: nothing is trained again\n")
+
+
+def test_a_folder_of_any_name_is_searched_on_under_a_name_that_a_study_may_have(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.chdir(tmp_path)
+    make(tmp_path / "my photos", {"a": 10, "b": 10})
+    options = ["--trials", "1", "--epochs", "1", "--set", "model.channels=[2]", "--threads", "1", "--quiet"]
+    monkeypatch.setattr(sys, "argv", ["hypersearch", "run", "--dataset", "images:my photos", *options])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    out, errors = capsys.readouterr()
+    assert (ended.value.code, errors) == (0, "")
+    assert out.startswith("study my-photos-d3522f7d-default: ended ")
+
+
+def test_random_labels_of_images_that_are_there_five_times_cannot_be_learnt(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A network that knows each image of training by heart knew those of validation, where they were copies."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    make(tmp_path / "images", {"a": 30, "b": 30}, side=6)
+    for path in list((tmp_path / "images").rglob("*.png")):
+        for copy in range(4):
+            shutil.copy(path, path.with_name(f"copy {copy} of {path.name}"))
+    document: Document = {
+        "study": {"name": "noise", "trials": 1},
+        "data": {"dataset": f"images:{tmp_path}/images"},
+        "training": {"epochs": 4},
+        "model": {"channels": [32], "hidden_units": 64},
+        "space": {
+            "optimizer": "adam",
+            "adam.learning_rate": 0.005,
+            "adam.weight_decay": False,
+            "batch_size": 16,
+            "scheduler": "constant",
+            "l1": False,
+            "dropout": False,
+            "label_smoothing": False,
+            "augmentation": "none",
+            "initializer": "default",
+        },
+    }
+    storage = f"sqlite:///{tmp_path}/a.db"
+    found = library.run(parse_spec(document), storage=storage, device="cpu", threads=1).incumbent
+    assert found is not None
+    assert found.value is not None
+    assert found.value < 0.8
