@@ -130,15 +130,16 @@ def test_an_image_that_was_changed_is_refused_before_anything_changes_and_goes_o
     user: User,
 ) -> None:
     assert user.work("run", "own.toml").code == 0
-    ((_, first),) = user.trials()
     changed = user.root / "home" / "photos" / "cat" / "00.png"
     original = changed.read_bytes()
     make(user.root / "other", seed=1)
     changed.write_bytes((user.root / "other" / "cat" / "00.png").read_bytes())
-    second = assert_refused(user.work("run", "own.toml", "--trials", "2"), "photos", first)
+    refused = user.work("run", "own.toml", "--trials", "2")
     assert json.loads(user.call("list", "--json").out) == [
         {"study": "own", "state": "ended", "finished": 1, "trials": 1}
     ]
+    ((_, first),) = user.trials()
+    second = assert_refused(refused, "photos", first)
     assert user.work("run", "own.toml").errors == "study 'own' is finished: nothing is trained again\n"
 
     changed.write_bytes(original)
