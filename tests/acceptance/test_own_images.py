@@ -10,7 +10,6 @@ import pytest
 from PIL import Image
 
 import hypersearch as library
-from search.cli.main import main
 from search.document import Document
 from search.spec import parse_spec
 from tests import forked
@@ -95,19 +94,12 @@ def test_workers_find_the_images_decoded_and_an_ended_study_needs_them_no_more(
     assert (again.returncode, again.stderr) == (0, "study 'own' is finished: nothing is trained again\n")
 
 
-def test_a_folder_of_any_name_is_searched_on_under_a_name_that_a_study_may_have(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.chdir(tmp_path)
+def test_a_folder_of_any_name_is_searched_on_under_a_name_that_a_study_may_have(tmp_path: Path) -> None:
     make(tmp_path / "my photos", {"a": 10, "b": 10})
     options = ["--trials", "1", "--epochs", "1", "--set", "model.channels=[2]", "--threads", "1", "--quiet"]
-    monkeypatch.setattr(sys, "argv", ["hypersearch", "run", "--dataset", "images:my photos", *options])
-    with pytest.raises(SystemExit) as ended:
-        main()
-    out, errors = capsys.readouterr()
-    assert (ended.value.code, errors) == (0, "")
-    assert out.startswith("study my-photos-d3522f7d-default: ended ")
+    ran = hypersearch(tmp_path, "run", "--dataset", "images:my photos", *options)
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert ran.stdout.startswith("study my-photos-d3522f7d-default: ended ")
 
 
 def test_random_labels_of_images_that_are_there_five_times_cannot_be_learnt(

@@ -580,3 +580,20 @@ def test_checkpoints_where_the_release_before_kept_them_are_gone_on_from(tmp_pat
     events, _, _ = run(tmp_path, study(1), curve)
     assert [event.epochs for event in events if isinstance(event, TrialStarted)] == [3]
     assert list((tmp_path / "checkpoints").iterdir()) == []
+
+
+def test_a_deleted_study_leaves_the_models_of_another_database_that_shares_its_artifact_root(tmp_path: Path) -> None:
+    """The same seed trains the same weights, which are kept once for both."""
+    urls = [f"sqlite:///{tmp_path}/{name}.db" for name in "ab"]
+    for url in urls:
+        run(tmp_path, study(1), curve, url=url, files_of=lambda training, epochs: {"model.safetensors": b"weights"})
+
+    def models() -> list[Path]:
+        return [path for path in (tmp_path / "artifacts").iterdir() if path.is_file()]
+
+    (model,) = models()
+    control.delete(urls[0], "s", files_in(tmp_path))
+    assert models() == [model]
+    assert model.read_bytes() == b"weights"
+    control.delete(urls[1], "s", files_in(tmp_path))
+    assert models() == []
