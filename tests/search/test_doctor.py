@@ -119,6 +119,11 @@ def test_an_artifact_root_holds_its_artifacts_and_neither_marks_nor_checkpoints_
         assert found.facts[1:] == (holdings,)
 
 
+def test_an_artifact_root_that_holds_files_is_not_said_to_hold_nothing(tmp_path: Path) -> None:
+    put(open_artifact_store(str(tmp_path)), {"model": b"m" * 1500, "curve": b"c"})
+    assert artifacts_finding(str(tmp_path)).found.startswith(f"{tmp_path} holds 2 artifacts (1.5 kB), ")
+
+
 def test_a_bucket_holds_its_artifacts(bucket: str) -> None:
     store = open_artifact_store(bucket)
     assert artifacts_finding(bucket) == Finding(

@@ -2,6 +2,8 @@
 
 import os
 import resource
+import sqlite3
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,7 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from search.cli.main import main
 from search.files import write_new, write_whole
+from search.study import Request, create_or_join
 
 NOBODY = 65534
 
@@ -40,6 +44,27 @@ def test_a_file_that_cannot_be_written_is_as_it_was_and_nothing_is_left_beside_i
     with no_room_after(100), pytest.raises(OSError, match="File too large"):
         write_new(tmp_path / "new.csv", b"x" * 101)
     assert names(tmp_path) == ["a.csv"]
+
+
+def test_an_answer_that_cannot_be_encoded_leaves_its_file_as_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As of a study whose folder was named in Latin-1, which a release before took."""
+    database, file = tmp_path / "a.db", tmp_path / "a.toml"
+    url = f"sqlite:///{database}"
+    create_or_join(url, Request({"study": {"name": "s"}, "data": {"dataset": "images:cafe"}}, {}, "test"))
+    with sqlite3.connect(database) as connection:
+        connection.execute(r"UPDATE hypersearch_study SET definition = replace(definition, 'cafe', 'caf\udce9')")
+    file.write_bytes(b"before")
+    monkeypatch.setattr(sys, "argv", ["hypersearch", "spec", "show", "s", "--storage", url, "-o", str(file)])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert file.read_bytes() == b"before"
+    refused = (
+        "hypersearch: study 's': data.dataset = \"images:caf\\udce9\": the folder's name is not in UTF-8: rename it, "
+        "or use a UTF-8 locale\n"
+    )
+    assert (ended.value.code, capsys.readouterr()) == (2, ("", refused))
 
 
 def test_a_written_file_keeps_its_permissions_and_a_new_one_has_the_usual_ones(tmp_path: Path) -> None:
