@@ -59,10 +59,13 @@ class Trainer:
         self.orders.close()
 
     def answer(self, seconds: float) -> float:
-        """What it says next. Raises TimeoutError, and EOFError where it has died."""
+        """What it says next. Raises TimeoutError, and ChildProcessError where it has died."""
         if not self.orders.poll(seconds):
             raise TimeoutError(f"a process has said nothing for {seconds:.0f} s")
-        return float(self.orders.recv())
+        try:
+            return float(self.orders.recv())
+        except EOFError:
+            raise ChildProcessError("a process that trains has died: all.log says why") from None
 
 
 def _answer(lab: Lab, orders: Connection) -> None:

@@ -53,7 +53,9 @@ def _ends(command: list[str], output: Path, seconds: float) -> bool:
     environment = os.environ | {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
     with output.open("w") as file:
         try:
-            subprocess.run(command, cwd=ROOT, env=environment, stdout=file, timeout=seconds, check=False)
+            subprocess.run(
+                command, cwd=ROOT, env=environment, stdout=file, stderr=subprocess.STDOUT, timeout=seconds, check=False
+            )
         except subprocess.TimeoutExpired:
             return False
     return True

@@ -23,6 +23,11 @@ NOT_RUN = {
     "python -m venv .venv": "an environment without packages",
     ".venv/bin/pip install -e .": "installs several GB",
     "pip install 'hypersearch[postgresql]'": "installs from a package index",
+    "python -m benchmarks.gpu all --out DIR --seconds 420": "needs a GPU: test_gpu.py does it in small",
+    "PYTHONPATH=/tmp/site python3 -m benchmarks.gpu all --out DIR": "the same, with packages of another place",
+    "python3 -m pip install --quiet --no-index --no-deps --no-compile --target /tmp/site .wheels/*.whl": (
+        "installs wheels of another Python"
+    ),
 }
 SMALL = "--trials 2 --epochs 1 --threads 1 --set model.channels=[4] --set model.hidden_units=8"
 INSTEAD = {
