@@ -35,4 +35,4 @@ def _accuracy(data: ResidentData, precision: str, epochs: int, seeds: int) -> Re
         last = [each.validation_accuracy for each in train(Run(OPTIONS, data, epochs, seed, precision=precision))][-1]
         found.append(last)
     said = f"{spread(found, 4)} after {epochs} epochs, {seeds} seeds"
-    return Result(precision, said, {"accuracy": statistics.mean(found)})
+    return Result(precision, said, {"accuracy": statistics.median(found)})

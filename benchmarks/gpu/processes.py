@@ -13,7 +13,6 @@ COUNTS = (1, 2, 4, 8)
 IMAGES = 4096
 BATCH_SIZE = 64
 SECONDS = 2.0  # of each measurement
-START_SECONDS = 30.0
 
 
 def measure(lab: Lab) -> Iterator[Result]:
@@ -22,10 +21,10 @@ def measure(lab: Lab) -> Iterator[Result]:
     with ExitStack() as stack:
         crew = [stack.enter_context(Trainer(lab)) for _ in range(max(counts))]
         for trainer in crew:
-            trainer.answer(START_SECONDS)
+            trainer.answer(lab)
         alone = 0.0
         for count in counts:
-            found = together(crew[:count], seconds)
+            found = together(crew[:count], seconds, lab)
             alone = alone or found
             said = f"{found:,.0f} images/s, {found / alone:.2f} times one"
             yield Result(
@@ -33,11 +32,11 @@ def measure(lab: Lab) -> Iterator[Result]:
             )
 
 
-def together(crew: "Sequence[Trainer]", seconds: float) -> float:
+def together(crew: "Sequence[Trainer]", seconds: float, lab: Lab) -> float:
     """What they train a second when all are asked at once."""
     for trainer in crew:
         trainer.orders.send(seconds)
-    return sum(trainer.answer(START_SECONDS + seconds) for trainer in crew)
+    return sum(trainer.answer(lab) for trainer in crew)
 
 
 class Trainer:
@@ -58,10 +57,10 @@ class Trainer:
         self._process.join()
         self.orders.close()
 
-    def answer(self, seconds: float) -> float:
+    def answer(self, lab: Lab) -> float:
         """What it says next. Raises TimeoutError, and ChildProcessError where it has died."""
-        if not self.orders.poll(seconds):
-            raise TimeoutError(f"a process has said nothing for {seconds:.0f} s")
+        if not self.orders.poll(max(lab.seconds_left() - 1.0, 0.0)):
+            raise TimeoutError("a process that trains has said nothing until the end of the phase")
         try:
             return float(self.orders.recv())
         except EOFError:
