@@ -1,7 +1,8 @@
 """Random transforms of training images, drawn per image, on their device."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -108,16 +109,84 @@ def erase(images: Tensor, strength: float, generator: torch.Generator) -> Tensor
 
     Its area is uniform from 2 % to 33 % of the image times `strength`, its aspect ratio log-uniform from 3:10 to 10:3.
     """
-    count, _, height, width = images.shape
+    return blacken(images, _rectangles(len(images), strength, generator))
+
+
+def _rectangles(count: int, strength: float, generator: torch.Generator) -> Tensor:
+    # As `blacken` takes them; half of them are empty.
     low, high = (strength * share for share in ERASED_SHARES)
     area = low + (high - low) * _share((count,), generator)
-    inside = (_share((count,), generator) < 0.5).view(-1, 1, 1)
-    for axis, (pixels, part) in enumerate(zip((width, height), _sides(area, ERASED_ASPECT, generator), strict=True)):
+    is_erased = _share((count,), generator) < 0.5
+    bounds = []
+    for part in _sides(area, ERASED_ASPECT, generator):
         start = _share((count,), generator) * (1 - part)
-        middles = (torch.arange(pixels, device=images.device) + 0.5) / pixels
-        along = (middles >= start[:, None]) & (middles < (start + part)[:, None])
-        inside = inside & along.unsqueeze(1 if axis == 0 else 2)
-    return images.masked_fill(inside.unsqueeze(1), 0.0)
+        bounds.append(torch.stack([start, start + part * is_erased], dim=1))
+    return torch.stack(bounds, dim=1)
+
+
+def blacken(images: Tensor, rectangles: Tensor) -> Tensor:
+    """Images (B, C, H, W), black where a pixel's middle is inside of the image's rectangle.
+
+    `rectangles` (B, 2, 2) are start and end of each from left to right, and from top to bottom, as shares of the side.
+    """
+    height, width = images.shape[-2:]
+    across, down = (
+        (middles >= rectangles[:, axis, :1]) & (middles < rectangles[:, axis, 1:])
+        for axis, pixels in enumerate((width, height))
+        for middles in ((torch.arange(pixels, device=images.device) + 0.5) / pixels,)
+    )
+    return images.masked_fill((across.unsqueeze(1) & down.unsqueeze(2)).unsqueeze(1), 0.0)
+
+
+@dataclass(frozen=True, eq=False)
+class Transforms:
+    """What is done to each of N images, drawn before it is done; None where nothing is."""
+
+    matrices: Tensor | None = None  # (N, 3, 3), as `warp` takes them
+    rectangles: Tensor | None = None  # (N, 2, 2), as `blacken` takes them
+
+    def each(self, change: Callable[[Tensor], Tensor]) -> "Transforms":
+        """With its tensors changed so."""
+        return Transforms(*(None if drawn is None else change(drawn) for drawn in (self.matrices, self.rectangles)))
+
+    def of(self, images: Tensor | slice) -> "Transforms":
+        """Those of the images of these numbers, which the host does not read."""
+        return self.each(lambda drawn: drawn[images])
+
+    def applied_to(self, images: Tensor) -> Tensor:
+        """The N images (N, C, H, W) in 0..1, transformed; what comes in from outside is black."""
+        if self.matrices is not None:
+            images = warp(images, self.matrices)
+        return images if self.rectangles is None else blacken(images, self.rectangles)
+
+
+def draw(count: int, size: tuple[int, int], augmentation: Augmentation, generator: torch.Generator) -> Transforms:
+    """The transforms of so many images of that (height, width), drawn for each on the generator's device."""
+    matrices = None
+    for operation in augmentation.operations:
+        if operation in AFFINES:
+            drawn = AFFINES[operation](count, size, augmentation.strength, generator)
+            matrices = drawn if matrices is None else matrices @ drawn
+    erased = "erase" in augmentation.operations
+    return Transforms(matrices, _rectangles(count, augmentation.strength, generator) if erased else None)
+
+
+def draw_in_batches(
+    lengths: Sequence[int], size: tuple[int, int], augmentation: Augmentation, generator: torch.Generator
+) -> Transforms:
+    """The transforms of all images of such batches: on a CPU as `draw` gives them for one batch after another.
+
+    Elsewhere they are drawn at once, by as many operators as those of one batch.
+    """
+    if generator.device.type != "cpu":
+        return draw(sum(lengths), size, augmentation, generator)
+    parts = [draw(length, size, augmentation, generator) for length in lengths]
+    return Transforms(_together([part.matrices for part in parts]), _together([part.rectangles for part in parts]))
+
+
+def _together(drawn: Sequence[Tensor | None]) -> Tensor | None:
+    there = [each for each in drawn if each is not None]
+    return torch.cat(there) if there else None
 
 
 def augment(images: Tensor, augmentation: Augmentation, generator: torch.Generator) -> Tensor:
@@ -135,11 +204,4 @@ def augment(images: Tensor, augmentation: Augmentation, generator: torch.Generat
     All but erase move pixels: in their order, as one resampling. Erase comes last.
     """
     height, width = images.shape[-2:]
-    matrices = None
-    for operation in augmentation.operations:
-        if operation in AFFINES:
-            drawn = AFFINES[operation](len(images), (height, width), augmentation.strength, generator)
-            matrices = drawn if matrices is None else matrices @ drawn
-    if matrices is not None:
-        images = warp(images, matrices)
-    return erase(images, augmentation.strength, generator) if "erase" in augmentation.operations else images
+    return draw(len(images), (height, width), augmentation, generator).applied_to(images)

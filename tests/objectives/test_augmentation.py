@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from objectives import names
-from objectives.augmentation import AFFINES, augment, erase, rotations, warp
+from objectives.augmentation import AFFINES, Transforms, augment, draw, draw_in_batches, erase, rotations, warp
 from objectives.hyperparameters import Augmentation
 
 COMBINATIONS = [("shift",), ("crop",), ("rotate",), ("shift", "rotate"), ("rotate", "shift"), names.AUGMENTATIONS]
@@ -198,3 +198,24 @@ def test_erase_comes_last() -> None:
     black = found[:, 0] == 0
     assert torch.equal(black, black.any(2)[:, :, None] & black.any(1)[:, None, :])
     assert black.any()
+
+
+@pytest.mark.parametrize("operations", COMBINATIONS + SOMETIMES)
+def test_transforms_that_are_drawn_before_are_those_of_each_batch_bit_for_bit(operations: tuple[str, ...]) -> None:
+    """On a CPU; whatever is chosen of them, by part or by number."""
+    images, augmentation = torch.rand((20, 2, 9, 14), generator=generator()), Augmentation(operations, 0.8)
+    one_by_one = generator(1)
+    expected = torch.cat([augment(batch, augmentation, one_by_one) for batch in images.split(8)])
+    drawn = draw_in_batches((8, 8, 4), (9, 14), augmentation, first := generator(1))
+    assert torch.equal(drawn.applied_to(images), expected)
+    assert torch.equal(first.get_state(), one_by_one.get_state())
+    numbers = torch.tensor([19, 3, 3, 8])
+    for chosen in (slice(5, 17), numbers):
+        torch.testing.assert_close(drawn.of(chosen).applied_to(images[chosen]), expected[chosen], rtol=0, atol=0)
+    at_once = draw(20, (9, 14), augmentation, generator(1))
+    assert torch.equal(at_once.applied_to(images), augment(images, augmentation, generator(1)))
+
+
+def test_without_transforms_images_are_as_they_are() -> None:
+    images = torch.rand(3, 1, 4, 4)
+    assert Transforms().of(slice(0, 3)).applied_to(images) is images
