@@ -149,6 +149,12 @@ class Transforms:
         """With its tensors changed so."""
         return Transforms(*(None if drawn is None else change(drawn) for drawn in (self.matrices, self.rectangles)))
 
+    def copy_(self, others: "Transforms") -> None:
+        """Takes the numbers of others of the same kind, in the memory of its own."""
+        for own, other in ((self.matrices, others.matrices), (self.rectangles, others.rectangles)):
+            if own is not None and other is not None:
+                own.copy_(other)
+
     def of(self, images: Tensor | slice) -> "Transforms":
         """Those of the images of these numbers, which the host does not read."""
         return self.each(lambda drawn: drawn[images])

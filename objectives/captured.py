@@ -6,12 +6,10 @@ import sys
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
-from functools import cache, partial
+from functools import cache
 from typing import ClassVar, Protocol
 
 import torch
-from torch import Tensor
 
 from objectives.errors import CaptureFailed, is_out_of_memory
 
@@ -19,18 +17,7 @@ _log = logging.getLogger(__name__)
 
 WARM_UP_STEPS = 3  # as in PyTorch's example of capturing a whole step: libraries and optimizers set themselves up
 
-Work = Callable[[Tensor], Tensor]
-
-
-class Step(Protocol):
-    """Work that is done on one batch after another."""
-
-    @property
-    def path(self) -> str:
-        """How it is done: "captured", or "eager: " and why."""
-
-    def __call__(self, batch: Tensor) -> Tensor:
-        """What the work gives for that batch; the tensor is the caller's."""
+Work = Callable[[], None]
 
 
 class Capture(Protocol):
@@ -39,28 +26,16 @@ class Capture(Protocol):
     def warming_up(self) -> AbstractContextManager[None]:
         """Inside, work is done as it will be recorded, but at once."""
 
-    def record(self, work: Callable[[], Tensor], generators: Sequence[torch.Generator]) -> Callable[[], Tensor]:
-        """Records `work` and does nothing of it. What is returned does it, and returns the same tensor each time.
+    def record(self, work: Work, generators: Sequence[torch.Generator]) -> Work:
+        """Records `work` and does nothing of it. What is returned does it.
 
         The work reads and writes the same memory each time; its numbers of Python are those of the recording. It may
         draw from `generators` and from its device's default one. Raises whatever stands in the way.
         """
 
 
-@dataclass(frozen=True)
-class EagerStep:
-    """Does its work at once."""
-
-    work: Work
-    path: str
-
-    def __call__(self, batch: Tensor) -> Tensor:
-        """See Step."""
-        return self.work(batch)
-
-
 class CapturedStep:
-    """Does its work at once for the first batches and for those of another length than the first; then by a record.
+    """Does its work at once for the first times, and then by a record.
 
     What it records is freed with it. Where there is no memory for a record the work is done at once, and `path` says
     so; where anything else stands in the way, CaptureFailed is raised.
@@ -70,30 +45,25 @@ class CapturedStep:
         self._work = work
         self._generators = generators
         self._capture = capture
-        self._length: int | None = None
         self._warm_ups = 0
         self._rest: Work | None = None  # replays, or where there is no record the work itself
         self.path = "eager: not captured yet"
 
-    def __call__(self, batch: Tensor) -> Tensor:
-        """See Step."""
-        if self._length is None:
-            self._length = len(batch)
-        if len(batch) != self._length:
-            return self._work(batch)
+    def __call__(self) -> None:
+        """Does the work once more."""
         if self._warm_ups < WARM_UP_STEPS:
             self._warm_ups += 1
             with self._capture.warming_up():
-                return self._work(batch)
+                self._work()
+            return
         if self._rest is None:
-            self._rest = self._recorded(batch)
-        return self._rest(batch)
+            self._rest = self._recorded()
+        self._rest()
 
-    def _recorded(self, batch: Tensor) -> Work:
-        held = batch.clone()
+    def _recorded(self) -> Work:
         before = sys.exception()
         try:
-            replay = self._capture.record(partial(self._work, held), self._generators)
+            replay = self._capture.record(self._work, self._generators)
         except Exception as error:  # there is no end to what a device, its driver and its libraries may object to
             cause = _innermost(error, before)
             if not isinstance(cause, Exception):  # Ctrl-C, on which the end of the capture has failed
@@ -105,13 +75,8 @@ class CapturedStep:
             _log.info("steps are not captured: %s: %s", type(cause).__name__, said)
             return self._work
         self.path = "captured"
-        _log.info("steps of %d images are captured", len(batch))
-
-        def replayed(batch: Tensor) -> Tensor:
-            held.copy_(batch)
-            return replay().clone()
-
-        return replayed
+        _log.info("steps are captured")
+        return replay
 
 
 def _innermost(error: BaseException, before: BaseException | None) -> BaseException:
@@ -161,7 +126,7 @@ class CUDAGraphs:
             finally:  # what is freed there may be used again here
                 callers.wait_stream(self._stream)
 
-    def record(self, work: Callable[[], Tensor], generators: Sequence[torch.Generator]) -> Callable[[], Tensor]:
+    def record(self, work: Work, generators: Sequence[torch.Generator]) -> Work:
         """See Capture."""
         graph = torch.cuda.CUDAGraph()  # registers the default generator by itself, and since torch 2.14 every other
         if torch.__version__ < "2.14":
@@ -170,7 +135,7 @@ class CUDAGraphs:
         before = sys.exception()
         try:
             with self._recording(graph):
-                output = work()
+                work()
         except BaseException as error:  # Ctrl-C too: the default generator is the caller's
             for generator in (torch.cuda.default_generators[self._stream.device_index], *generators):
                 _renew(generator)
@@ -178,11 +143,7 @@ class CUDAGraphs:
                 CUDAGraphs.have_failed = True
             raise
 
-        def replay() -> Tensor:
-            graph.replay()
-            return output
-
-        return replay
+        return graph.replay
 
     @contextmanager
     def _recording(self, graph: torch.cuda.CUDAGraph) -> Iterator[None]:

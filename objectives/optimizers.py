@@ -163,13 +163,17 @@ def load_optimizer(optimizer: torch.optim.Optimizer, saved: Mapping[str, Any]) -
                 state[name] = torch.empty_like(parameter, dtype=value.dtype).copy_(value)
 
 
-def set_learning_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
-    """The rate of the next steps, recorded ones included; the device is not waited for."""
+def set_learning_rate(optimizer: torch.optim.Optimizer, rate: float | Tensor) -> None:
+    """The rate of the next steps, recorded ones included; the device is not waited for.
+
+    A tensor, without dimensions and on the device, is for an optimizer whose step may be recorded.
+    """
+    filled = None
     for group in optimizer.param_groups:
-        if isinstance(group["lr"], Tensor):
-            group["lr"].fill_(rate)
-        else:
+        if not isinstance(group["lr"], Tensor):
             group["lr"] = rate
+        elif group["lr"] is not filled:  # groups share theirs
+            filled = group["lr"].fill_(rate)
 
 
 def weights(model: nn.Module) -> Iterator[Tensor]:

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from models.cnn import CNN, CNNConfig
-from objectives.augmentation import augment
-from objectives.captured import Capture, CapturedStep, EagerStep, Step, capture_of
+from objectives.augmentation import Transforms, draw_in_batches
+from objectives.captured import Capture, capture_of
 from objectives.convolutions import Convolutions, memory_format_of
 from objectives.cost_measurement import measure_costs
 from objectives.costs import Costs, scaled
@@ -32,6 +32,7 @@ from objectives.optimizers import (
     penalized,
     set_learning_rate,
 )
+from objectives.passes import CapturedPass, EagerPass, Epoch, Pass, batch_lengths
 from objectives.protocol import Pulse, unwatched
 from objectives.schedulers import Plan, learning_rate_factor, warmup_factor
 
@@ -67,14 +68,14 @@ class Training:
         self,
         run: Run,
         state: "_State",
-        step: Step,
+        train_pass: Pass,
         convolutions: Convolutions,
         pulse: Pulse,
         clock: Callable[[], float],
     ) -> None:
         self._run = run
         self._state = state
-        self._step = step
+        self._pass = train_pass
         self._convolutions = convolutions
         self._pulse = pulse
         self._clock = clock
@@ -88,7 +89,7 @@ class Training:
     @property
     def path(self) -> str:
         """How optimizer steps are done, as far as is known: "captured" in a CUDA graph, or "eager: " and why."""
-        return self._step.path
+        return self._pass.path
 
     @property
     def model(self) -> nn.Module:
@@ -130,7 +131,7 @@ class Training:
             raise StopIteration
         self._is_whole = False  # for good, if it raises
         with full_float32(), self._convolutions.active():
-            measurement = _epoch(self._run, self._state, self._step, self._pulse, self._clock)
+            measurement = _epoch(self._run, self._state, self._pass, self._pulse, self._clock)
         self._state.validation_losses.append(measurement.validation_loss)
         self._is_whole = True
         return measurement
@@ -186,13 +187,11 @@ def train(
     state = _State.fresh(run, replayable, memory_format)
     if resume is not None:
         state.load(run, resume)
-    work = partial(_step, run, state)
+    take = partial(_step, run, state)
     if capture is None:
         why = "capture is off" if device.type == "cuda" or not captures else device.type
-        return Training(run, state, EagerStep(work, f"eager: {why}"), convolutions, pulse, clock)
-    return Training(
-        run, state, CapturedStep(work, [state.augmentation, state.masks], capture), convolutions, pulse, clock
-    )
+        return Training(run, state, EagerPass(take, f"eager: {why}"), convolutions, pulse, clock)
+    return Training(run, state, CapturedPass(take, [state.masks], capture), convolutions, pulse, clock)
 
 
 @dataclass
@@ -291,11 +290,11 @@ def _config(run: Run) -> CNNConfig:
     )
 
 
-def _epoch(run: Run, state: _State, take: Step, pulse: Pulse, clock: Callable[[], float]) -> Measurement:
+def _epoch(run: Run, state: _State, train_pass: Pass, pulse: Pulse, clock: Callable[[], float]) -> Measurement:
     started = clock()
     epoch = state.epoch + 1
     with float32_products("tf32" if run.precision == "tf32" else "ieee"):
-        train_loss, train_accuracy, learning_rate = _pass(run, state, take, pulse)
+        train_loss, train_accuracy, learning_rate = _pass(run, state, train_pass, pulse)
     trained = clock()
     validation = _score(run, state.model, run.data.validation, pulse)
     last = epoch == run.epochs
@@ -316,38 +315,44 @@ def _epoch(run: Run, state: _State, take: Step, pulse: Pulse, clock: Callable[[]
     )
 
 
-def _pass(run: Run, state: _State, take: Step, pulse: Pulse) -> tuple[float, float, float]:
+def _pass(run: Run, state: _State, train_pass: Pass, pulse: Pulse) -> tuple[float, float, float]:
     # Every training image once: mean loss and accuracy as trained on, and the last learning rate.
-    labels, options = run.data.train.labels, run.hyperparameters
-    order = sent(torch.randperm(len(labels), generator=state.shuffle), labels.device)
-    batches = _batches(order, options.batch_size)
-    plan = Plan(run.epochs, len(batches))
-    sums = []
-    for step, chosen in enumerate(batches, start=state.epoch * len(batches)):
-        factor = learning_rate_factor(options.scheduler, step, plan, state.validation_losses)
-        learning_rate = options.optimizer.learning_rate * factor * warmup_factor(options.warmup, step, plan)
-        set_learning_rate(state.optimizer, learning_rate)
-        sums.append(take(chosen))
-        pulse()
+    count = len(run.data.train.labels)
+    epoch = _planned(run, state)
     # The device is waited for here alone.
-    losses, correct = torch.cat(sums, dim=1)
-    return float(losses.sum()) / len(labels), int(correct.long().sum()) / len(labels), learning_rate
+    losses, correct = train_pass(epoch, pulse)
+    return float(losses.sum()) / count, int(correct.long().sum()) / count, epoch.rates[-1]
 
 
-def _batches(order: Tensor, batch_size: int) -> tuple[Tensor, ...]:
-    # A last batch of one joins the one before.
-    return order.tensor_split(list(range(batch_size, len(order) - 1, batch_size)))
+def _planned(run: Run, state: _State) -> Epoch:
+    images, options = run.data.train.images, run.hyperparameters
+    lengths = batch_lengths(len(images), options.batch_size)
+    plan, first = Plan(run.epochs, len(lengths)), state.epoch * len(lengths)
+    rates = (
+        options.optimizer.learning_rate
+        * learning_rate_factor(options.scheduler, step, plan, state.validation_losses)
+        * warmup_factor(options.warmup, step, plan)
+        for step in range(first, first + len(lengths))
+    )
+    transforms = Transforms()
+    if options.augmentation is not None:
+        height, width = images.shape[-2:]
+        transforms = draw_in_batches(lengths, (height, width), options.augmentation, state.augmentation)
+    return Epoch(
+        sent(torch.randperm(len(images), generator=state.shuffle), images.device),
+        lengths,
+        tuple(rates),
+        transforms,
+    )
 
 
-def _step(run: Run, state: _State, chosen: Tensor) -> Tensor:
-    # One optimizer step on the training images of these numbers (B,): float32 (2, pieces), for each piece of the batch
-    # that went through the network at once the sum of losses, without penalties and smoothing, and of right answers.
-    # It may be recorded and replayed: what differs from step to step comes in tensors, and the host reads none.
+def _step(run: Run, state: _State, chosen: Tensor, transforms: Transforms, rate: float | Tensor) -> Tensor:
+    # One optimizer step: for each piece of the batch that went through the network at once the sum of losses, without
+    # penalties and smoothing, and of right answers. See passes.Take.
+    set_learning_rate(state.optimizer, rate)
     pixels, labels = run.data.train.images[chosen], run.data.train.labels[chosen]  # (B, C, H, W) uint8, (B,)
     options = run.hyperparameters
-    images = pixels.float() / 255
-    if options.augmentation is not None:
-        images = augment(images, options.augmentation, state.augmentation)
+    images = transforms.applied_to(pixels.float() / 255)
     images = normalizer(options.input_normalization, run.data.mean, run.data.deviation)(images)
     images = images.contiguous(memory_format=state.memory_format)
     # The statistics of batch normalization are those of the whole batch; nothing else depends on it.

@@ -22,7 +22,8 @@ from torch.utils._python_dispatch import TorchDispatchMode  # PyTorch has no pub
 
 from models.names import NORMALIZATIONS
 from objectives import names, training
-from objectives.captured import WARM_UP_STEPS, Capture, CapturedStep, CUDAGraphs, EagerStep, capture_of
+from objectives.augmentation import Transforms, draw
+from objectives.captured import WARM_UP_STEPS, Capture, CapturedStep, CUDAGraphs, Work, capture_of
 from objectives.data import LabelledImages, ResidentData
 from objectives.device import float32_products, full_float32
 from objectives.errors import CaptureFailed, ProcessSpent
@@ -126,6 +127,7 @@ class Recorder:
     def __init__(self) -> None:
         self.warm_ups = 0
         self.replays = 0
+        self.is_replaying = False
         self.operators: list[str] = []
         self.recordings: list[weakref.ref[Recording]] = []
 
@@ -133,12 +135,12 @@ class Recorder:
         self.warm_ups += 1
         return nullcontext()
 
-    def record(self, work: Callable[[], Tensor], generators: Sequence[torch.Generator]) -> Callable[[], Tensor]:
+    def record(self, work: Work, generators: Sequence[torch.Generator]) -> Work:
         numbers = [(generator, generator.get_state()) for generator in (torch.default_generator, *generators)]
         recording = Recording()
         try:
             with recording:
-                output = work().detach()
+                work()
         finally:
             recording.undo()
             for generator, state in numbers:
@@ -147,14 +149,15 @@ class Recorder:
         self.recordings.append(weakref.ref(recording))
 
         @torch.no_grad()
-        def replay() -> Tensor:
+        def replay() -> None:
             self.replays += 1
+            self.is_replaying = True
             for func, args, kwargs, results in recording.calls:
                 aliased = {memory(value) for value in tensors([args, kwargs])}
                 for old, new in zip(results, tensors(func(*args, **kwargs)), strict=True):
                     if memory(old) not in aliased:
                         old.copy_(new)
-            return output
+            self.is_replaying = False
 
         return replay
 
@@ -165,7 +168,7 @@ class Refusal:
     def warming_up(self) -> AbstractContextManager[None]:
         return nullcontext()
 
-    def record(self, work: Callable[[], Tensor], generators: Sequence[torch.Generator]) -> Callable[[], Tensor]:
+    def record(self, work: Work, generators: Sequence[torch.Generator]) -> Work:
         raise torch.OutOfMemoryError("CUDA out of memory.\nTried to allocate 2 MiB")
 
 
@@ -183,47 +186,64 @@ def _capturable(monkeypatch: pytest.MonkeyPatch) -> None:
 # --- the step alone
 
 
-def test_warm_ups_other_lengths_and_replays_each_do_the_work_once() -> None:
+def test_warm_ups_and_replays_each_do_the_work_once() -> None:
     total, capture = torch.zeros(()), Recorder()
 
-    def work(batch: Tensor) -> Tensor:
-        total.add_(batch.sum())
-        return batch * 2
+    def work() -> None:
+        total.add_(1)
 
     step = CapturedStep(work, [], capture)
-    batches = [torch.full((3,), float(number)) for number in range(8)]
-    batches.insert(6, torch.ones(2))
-    found = []
-    for batch in batches:
-        found.append(step(batch))
-        assert step.path == ("captured" if len(found) > WARM_UP_STEPS else "eager: not captured yet")
-    assert [each.tolist() for each in found] == [(batch * 2).tolist() for batch in batches]  # none is overwritten
-    assert float(total) == sum(float(batch.sum()) for batch in batches)
+    for number in range(1, 9):
+        step()
+        assert float(total) == number
+        assert step.path == ("captured" if number > WARM_UP_STEPS else "eager: not captured yet")
     assert (capture.warm_ups, capture.replays) == (WARM_UP_STEPS, 8 - WARM_UP_STEPS)
+
+
+def steps(work: Callable[[], Tensor], capture: Capture, count: int, *generators: torch.Generator) -> list[Any]:
+    """What so many steps of work leave in memory that stays."""
+    left = torch.zeros_like(work().detach())
+
+    def leave() -> None:
+        left.copy_(work())
+
+    step, found = CapturedStep(leave, generators, capture), []
+    for _ in range(count):
+        step()
+        found.append(left.tolist())
+    assert step.path == CAPTURED
+    return found
 
 
 def test_what_python_computes_is_recorded_as_it_was() -> None:
     """So that the tests below would see it: a number of Python in the step is that of the recording for ever."""
     numbers = iter(range(100))
-    step = CapturedStep(lambda batch: batch + next(numbers), [], Recorder())
-    assert [step(torch.zeros(1)).item() for _ in range(6)] == [0, 1, 2, 3, 3, 3]
+    assert steps(lambda: torch.zeros(()) + next(numbers), Recorder(), 6) == [1, 2, 3, 4, 4, 4]
 
 
 def test_recorded_draws_go_on_in_their_generators() -> None:
-    own = torch.Generator().manual_seed(1)
-    torch.manual_seed(2)
-    step = CapturedStep(lambda batch: batch + torch.rand(3, generator=own) + 10 * torch.rand(3), [own], Recorder())
-    found = torch.stack([step(torch.zeros(3)) for _ in range(7)])
-    own.manual_seed(1)
-    torch.manual_seed(2)
-    expected = torch.stack([torch.rand(3, generator=own) + 10 * torch.rand(3) for _ in range(7)])
-    assert torch.equal(found, expected)
+    own = torch.Generator()
+
+    def draw() -> Tensor:
+        return torch.rand(3, generator=own) + 10 * torch.rand(3)
+
+    def seed() -> None:
+        own.manual_seed(1)
+        torch.manual_seed(2)
+
+    seed()
+    found = steps(draw, Recorder(), 7, own)
+    seed()
+    assert [draw().tolist() for _ in range(8)][1:] == found
 
 
 def test_without_memory_for_a_record_work_is_done_at_once_and_says_so(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO", logger="objectives.captured")  # the command line, in other tests, sets its parent's
-    step = CapturedStep(lambda batch: batch * 2, [], Refusal())
-    assert [step(torch.tensor([float(number)])).item() for number in range(6)] == [0, 2, 4, 6, 8, 10]
+    done: list[int] = []
+    step = CapturedStep(lambda: done.append(1), [], Refusal())
+    for number in range(1, 7):
+        step()
+        assert len(done) == number
     assert step.path == REFUSED
     assert caplog.messages == ["steps are not captured: OutOfMemoryError: CUDA out of memory."]
 
@@ -234,16 +254,16 @@ class Failing(Refusal):
     def __init__(self, record: Callable[[], None]) -> None:
         self._record = record
 
-    def record(self, work: Callable[[], Tensor], generators: Sequence[torch.Generator]) -> Callable[[], Tensor]:
+    def record(self, work: Work, generators: Sequence[torch.Generator]) -> Work:
         self._record()
         raise AssertionError("it has not failed")
 
 
 def break_off(capture: Capture) -> None:
     """By the record, which follows the warm-up."""
-    step = CapturedStep(lambda batch: batch, [], capture)
+    step = CapturedStep(lambda: None, [], capture)
     for _ in range(WARM_UP_STEPS + 1):
-        step(torch.zeros(1))
+        step()
 
 
 def in_the_work_and_in_its_end() -> None:
@@ -315,15 +335,17 @@ def test_want_of_memory_is_known_by_what_pytorch_and_its_libraries_say(error: Ex
         finally:
             raise RuntimeError("operation failed due to a previous error during capture")
 
-    step = CapturedStep(lambda batch: batch + 1, [], Failing(fails))
-    assert [step(torch.zeros(1)).item() for _ in range(6)] == [1] * 6
+    done: list[int] = []
+    step = CapturedStep(lambda: done.append(1), [], Failing(fails))
+    for _ in range(6):
+        step()
+    assert len(done) == 6
     assert step.path == f"eager: {type(error).__name__}: {str(error).partition(chr(10))[0]}"
 
 
 def test_a_step_in_which_the_host_reads_cannot_be_recorded() -> None:
-    step = CapturedStep(lambda batch: batch * batch.sum().item(), [], Recorder())
     with pytest.raises(CaptureFailed) as failed:
-        [step(torch.full((1,), float(number))) for number in range(6)]
+        steps(lambda: torch.ones(3) * torch.ones(3).sum().item(), Recorder(), 6)
     named = "RuntimeError: the host reads the device: aten._local_scalar_dense.default"
     assert str(failed.value) == f"steps cannot be captured in this process ({named}): train without captures"
 
@@ -433,7 +455,7 @@ def raising(error: BaseException) -> Callable[[], Any]:
 def test_a_recording_has_its_own_pool_and_minds_its_own_thread_alone(stand_in: StandIn) -> None:
     graphs = CUDAGraphs(CUDA)
     for _ in range(2):
-        graphs.record(lambda: torch.zeros(1), [])
+        graphs.record(lambda: None, [])
     streams = {id(options.pop("stream")) for options in stand_in.recordings}
     assert stand_in.recordings == [{"pool": (0, pool), "capture_error_mode": "thread_local"} for pool in (1, 2)]
     assert len(streams) == 1
@@ -447,11 +469,10 @@ def test_garbage_is_not_collected_while_recording_and_as_before_after_it(
 ) -> None:
     inside: list[bool] = []
 
-    def work() -> Tensor:
+    def work() -> None:
         inside.append(gc.isenabled())
         if error is not None:
             raise error
-        return torch.zeros(1)
 
     (gc.enable if is_on else gc.disable)()
     try:
@@ -465,14 +486,9 @@ def test_garbage_is_not_collected_while_recording_and_as_before_after_it(
 
 def test_the_garbage_collector_is_left_alone_without_cuda() -> None:
     found: list[bool] = []
-
-    def work(batch: Tensor) -> Tensor:
-        found.append(gc.isenabled())
-        return batch
-
-    step = CapturedStep(work, [], Recorder())
+    step = CapturedStep(lambda: found.append(gc.isenabled()), [], Recorder())
     for _ in range(WARM_UP_STEPS + 1):
-        step(torch.zeros(1))
+        step()
     assert found == [True] * (WARM_UP_STEPS + 1)
 
 
@@ -499,7 +515,7 @@ def test_a_recording_that_breaks_off_gives_stream_and_numbers_back_and_is_the_la
         capture = capture_of(CUDA)
         assert capture is not None
         stand_in.ends = (lambda: None) if in_end is None else raising(in_end)
-        work = (lambda: torch.zeros(1)) if in_work is None else raising(in_work)
+        work = (lambda: None) if in_work is None else raising(in_work)
         with pytest.raises((RuntimeError, KeyboardInterrupt)):
             capture.record(work, [])
         assert stand_in.current is stand_in.default
@@ -513,7 +529,6 @@ def test_a_recording_that_breaks_off_gives_stream_and_numbers_back_and_is_the_la
 def test_only_cuda_captures() -> None:
     assert capture_of(CPU) is None
     assert capture_of(torch.device("mps")) is None
-    assert EagerStep(lambda batch: batch + 1, "eager: cpu")(torch.zeros(1)).item() == 1
 
 
 # --- whole trainings
@@ -645,13 +660,54 @@ def test_the_whole_step_is_recorded() -> None:
     recorded = " ".join(capture.operators)
     parts = (
         "index.Tensor",
-        "rand.generator",
+        "grid_sampler_2d",
         "bernoulli_",
         "native_batch_norm",
         "convolution_backward",
         "_fused_adamw_",
+        "index_copy_",
     )
     assert [part for part in parts if part not in recorded] == []
+    assert "rand." not in recorded  # of augmentation, which is drawn before the epoch
+
+
+class Counting(TorchDispatchMode):
+    """How many operators are asked of the device, replays aside."""
+
+    def __init__(self, capture: Recorder) -> None:
+        super().__init__()
+        self._capture = capture
+        self.outside = 0
+
+    def __torch_dispatch__(
+        self, func: Any, types: Sequence[type], args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> object:
+        self.outside += not self._capture.is_replaying
+        return func(*args, **kwargs or {})
+
+
+@pytest.mark.usefixtures("_capturable")
+@pytest.mark.parametrize("options", [PLAIN, ALL, replace(ALL, optimizer=NAdam(0.003))], ids=repr)
+def test_an_epoch_is_replays_of_one_record_and_nothing_more_a_step(
+    options: Hyperparameters, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever the number of steps, as many operators beside the replays: a GPU is asked for one thing a step."""
+
+    def at_once(lengths: Sequence[int], *others: Any) -> Transforms:
+        return draw(sum(lengths), *others)  # as on a GPU
+
+    monkeypatch.setattr(training, "draw_in_batches", at_once)
+    found = []
+    for count in (64, 320):
+        capture = Recorder()
+        running = train(a_run(options, count=count), capture=capture)
+        next(running)
+        before = capture.replays
+        with Counting(capture) as counting:
+            training._pass(running._run, running._state, running._pass, lambda: None)
+        assert capture.replays - before == count // 16
+        found.append(counting.outside)
+    assert found[0] == found[1] > 0
 
 
 def operators(optimizer: Optimizer, channels: tuple[int, ...]) -> int:
@@ -691,9 +747,9 @@ def assert_close(found: Sequence[Measurement], expected: Sequence[Measurement], 
 
 
 def test_a_learning_rate_of_python_in_a_recorded_step_would_be_seen(monkeypatch: pytest.MonkeyPatch) -> None:
-    def set_learning_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
+    def set_learning_rate(optimizer: torch.optim.Optimizer, rate: float | Tensor) -> None:
         for group in optimizer.param_groups:
-            group["lr"] = rate
+            group["lr"] = float(rate.detach().numpy()) if isinstance(rate, Tensor) else rate
 
     run = a_run(replace(PLAIN, scheduler=Cosine()))
     monkeypatch.setattr(training, "set_learning_rate", set_learning_rate)
@@ -705,8 +761,8 @@ def test_a_learning_rate_of_python_in_a_recorded_step_would_be_seen(monkeypatch:
 def test_indices_of_python_in_a_recorded_step_would_be_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     recordable = training._step
 
-    def step(run: Run, state: training._State, chosen: Tensor) -> Tensor:
-        return recordable(run, state, torch.tensor([*chosen.detach().numpy()]))
+    def step(run: Run, state: training._State, chosen: Tensor, transforms: Transforms, rate: float | Tensor) -> Tensor:
+        return recordable(run, state, torch.tensor([*chosen.detach().numpy()]), transforms, rate)
 
     run = a_run(PLAIN)
     monkeypatch.setattr(training, "_step", step)
@@ -833,7 +889,7 @@ def test_pytorchs_only_warning_of_waiting_for_the_gpu_is_allowed(monkeypatch: py
 class EagerCUDA(CUDAGraphs):
     """The same streams and optimizers without a record."""
 
-    def record(self, work: Callable[[], Tensor], generators: Sequence[torch.Generator]) -> Callable[[], Tensor]:
+    def record(self, work: Work, generators: Sequence[torch.Generator]) -> Work:
         raise torch.OutOfMemoryError("CUDA out of memory.")
 
 
