@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode  # PyTorch has no public way to see each operator
 
 from models.names import NORMALIZATIONS
-from objectives import names, training
+from objectives import captured, names, training
 from objectives.augmentation import Transforms, draw
 from objectives.captured import WARM_UP_STEPS, Capture, CapturedStep, CUDAGraphs, Work, capture_of
 from objectives.data import LabelledImages, ResidentData
@@ -510,7 +510,7 @@ def test_a_recording_that_breaks_off_gives_stream_and_numbers_back_and_is_the_la
     stand_in: StandIn, in_work: BaseException | None, in_end: BaseException | None, captures_on: bool
 ) -> None:
     """The last of the process, whatever the GPU."""
-    capture_of.__globals__["_cuda_graphs"].cache_clear()
+    captured._cuda_graphs.cache_clear()
     try:
         capture = capture_of(CUDA)
         assert capture is not None
@@ -523,7 +523,7 @@ def test_a_recording_that_breaks_off_gives_stream_and_numbers_back_and_is_the_la
         assert capture_of(CUDA) is (capture if captures_on else None)
         assert (capture_of(torch.device("cuda:1")) is not None) == captures_on
     finally:
-        capture_of.__globals__["_cuda_graphs"].cache_clear()
+        captured._cuda_graphs.cache_clear()
 
 
 def test_only_cuda_captures() -> None:
@@ -730,8 +730,8 @@ def test_long_formulas_cost_the_same_few_operators_whatever_the_network(optimize
 def test_optimizers_that_can_be_captured_take_the_steps_of_the_ordinary_ones(options: Hyperparameters) -> None:
     """Their learning rate is of float32, and they count on the device."""
     run = replace(a_run(options), data=data(count=64))
-    captured, ordinary = (list(train(run, capture=capture)) for capture in (Recorder(), None))
-    assert_close(captured, ordinary)
+    replayed, ordinary = (list(train(run, capture=capture)) for capture in (Recorder(), None))
+    assert_close(replayed, ordinary)
 
 
 def assert_close(found: Sequence[Measurement], expected: Sequence[Measurement], tolerance: float = 1e-3) -> None:
@@ -903,7 +903,10 @@ def test_cpu_eager_gpu_and_captured_gpu_give_the_same_curves(options: Hyperparam
     assert (eager.path, captured.path) == (REFUSED, CAPTURED)
     assert_close(on_eager, expected, 1e-2)
     assert_close(on_captured, expected, 1e-2)
-    assert_close(on_captured, on_eager)
+    # AMSGrad keeps the largest second moment there ever was, and with it any rounding: gradients that were disturbed by
+    # 1e-6 on a CPU took its curves 4.8e-3 apart, and those of no other optimizer 1e-3.
+    keeps_rounding = isinstance(options.optimizer, Adam | AdamW) and options.optimizer.amsgrad
+    assert_close(on_captured, on_eager, 1e-2 if keeps_rounding else 1e-3)
 
 
 @on_gpu
