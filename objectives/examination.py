@@ -1,35 +1,14 @@
 """What a model gets wrong on a split: which classes it confuses, and the images that it is most wrong about."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from objectives.data import LabelledImages
+from objectives.examined import Examination, WrongImage
 
 WRONG_SHOWN = 64  # eight rows of eight: as many as a person looks through
-
-
-@dataclass(frozen=True, eq=False)
-class WrongImage:
-    """One wrongly classified image; classes by index."""
-
-    index: int  # in the split
-    pixels: NDArray[np.uint8]  # (C, H, W)
-    true: int
-    predicted: int
-    confidence: float  # the probability that the model gives the predicted class
-
-
-@dataclass(frozen=True, eq=False)
-class Examination:
-    """What a model gets wrong on one split; K classes."""
-
-    confusion: NDArray[np.int64]  # (K, K): row = true class, column = predicted
-    wrong: tuple[WrongImage, ...]  # the WRONG_SHOWN most confident ones or fewer, the most confident first
 
 
 @torch.inference_mode()

@@ -20,7 +20,8 @@ from objectives.data import LabelledImages, ResidentData
 from objectives.device import derived_seed, float32_products, full_float32, generator, global_random, sent
 from objectives.errors import CheckpointError
 from objectives.evaluation import Evaluation, evaluate, normalizer
-from objectives.examination import Examination, examine
+from objectives.examination import examine
+from objectives.examined import Examination
 from objectives.hyperparameters import Hyperparameters
 from objectives.measurement import Measurement
 from objectives.model_file import TrainedModel

@@ -1,4 +1,4 @@
-"""Keeps the files of each new incumbent: model, learning curve, confusion matrix, wrongly classified images."""
+"""Keeps the files of each new incumbent: the model, tables, and what its pictures are drawn from."""
 
 import json
 import logging
@@ -7,12 +7,15 @@ from contextlib import contextmanager
 from typing import Literal
 
 from objectives.protocol import ResumableTraining
+from search.drawing import undrawn
+from search.pictures import EXAMINATION
 from storage.artifacts import ArtifactStore, attributes
 from storage.engine import Database
 from storage.errors import ArtifactsUnavailable
 from storage.leases import Lease
 from storage.owners import Owner
 from storage.records import EpochRecord, read_best, read_epochs
+from storage.studies import StoredStudy
 
 log = logging.getLogger(__name__)
 
@@ -23,16 +26,20 @@ FilesOf = Callable[[ResumableTraining, Sequence[EpochRecord]], Mapping[str, byte
 class IncumbentArtifacts:
     """The artifacts of a worker's trials, in the store that all workers share.
 
-    A store that cannot be written costs trials their artifacts, not their results: it is told once.
+    A store that cannot be written costs trials their artifacts, not their results: it is told once. `draw` has what the
+    incumbents of the study of that name lack of pictures drawn, and does not wait for it.
 
     >>> kept = artifacts.keep(held, "maximize", value, training, files_of)     # doctest: +SKIP
     >>> leases.finish(held, "complete", value=value, system_attributes=kept)   # doctest: +SKIP
-    >>> artifacts.see_to_them()                                                # doctest: +SKIP
+    >>> artifacts.see_to_them(held.stored)                                     # doctest: +SKIP
     """
 
-    def __init__(self, database: Database, store: ArtifactStore) -> None:
+    def __init__(
+        self, database: Database, store: ArtifactStore, draw: Callable[[str], None] = lambda study: None
+    ) -> None:
         self._database = database
         self._store = store
+        self._draw = draw
         self._owner: Owner | None = None
         self._named: Mapping[str, bytes] = {}  # files of a trial that is about to name them
         self._warned = False
@@ -68,12 +75,22 @@ class IncumbentArtifacts:
             return {key: json.dumps(value) for key, value in kept.items()}
         return {}
 
-    def see_to_them(self) -> None:
-        """Once the trial names what was kept: brings back what a deletion elsewhere has removed meanwhile."""
+    def see_to_them(self, stored: StoredStudy) -> None:
+        """Once the trial names what was kept: brings back what a deletion elsewhere has removed meanwhile.
+
+        Then its pictures are drawn.
+        """
         named, self._named = self._named, {}
         if named:
             with self._told_once():
                 self._owned().put(named)
+        if EXAMINATION in named:
+            self._draw(stored.name)
+
+    def see_to_all(self, stored: StoredStudy) -> None:
+        """Has the pictures drawn that a worker who died has left undrawn."""
+        if undrawn(self._database, stored.study_id):
+            self._draw(stored.name)
 
     def _owned(self) -> Owner:
         if self._owner is None:

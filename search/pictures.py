@@ -1,23 +1,27 @@
-"""What is kept of an incumbent, as files: pictures (PNG) for a person, tables (CSV) for a program."""
+"""What is kept of an incumbent, as files: pictures (PNG) for a person, tables (CSV) for a program.
+
+Drawing takes seconds: what pictures are drawn from is kept at once, and they are drawn elsewhere (search.drawing).
+"""
 
 import csv
 import io
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import astuple, fields
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from objectives.examined import Examination, WrongImage
 from storage.records import EpochRecord
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from PIL.Image import Image
 
-    from objectives.examination import Examination, WrongImage
-
+EXAMINATION = "examination.npz"
+CONFUSION_MATRIX = "confusion-matrix.png"
 DOTS_PER_INCH = 100
 NAME_LENGTH = 16  # longer names of classes are cut where they label something
 COUNTED_CLASSES = 120  # with more, cells are too small for counts and the picture would be too large to open
@@ -29,22 +33,64 @@ _TRAIN_COLOUR, _VALIDATION_COLOUR = "#888888", "#1f5fbf"
 
 
 def incumbent_files(
-    model: bytes, epochs: Sequence[EpochRecord], examination: "Examination", class_names: Sequence[str]
+    model: bytes, epochs: Sequence[EpochRecord], examination: Examination, class_names: Sequence[str]
 ) -> dict[str, bytes]:
-    """The files of a new incumbent, name -> content; equal arguments give equal files.
+    """The files of a new incumbent that are kept at once, name -> content; equal arguments give equal files.
 
     `model` is the content of a model file, `epochs` (one or more) are those of the trial.
     """
-    files = {
+    return {
         "model.safetensors": model,
-        "learning-curve.png": learning_curve_png(epochs),
         "learning-curve.csv": learning_curve_csv(epochs),
-        "confusion-matrix.png": confusion_matrix_png(examination.confusion, class_names),
         "confusion-matrix.csv": confusion_matrix_csv(examination.confusion, class_names),
+        EXAMINATION: examination_npz(examination, class_names),
+    }
+
+
+def is_drawn(file_names: Container[str]) -> bool:
+    """Whether an incumbent with these files has its pictures, which are kept all together."""
+    return CONFUSION_MATRIX in file_names
+
+
+def incumbent_pictures(
+    epochs: Sequence[EpochRecord], examination: Examination, class_names: Sequence[str]
+) -> dict[str, bytes]:
+    """The pictures of an incumbent, name -> content; equal arguments give equal files."""
+    files = {
+        "learning-curve.png": learning_curve_png(epochs),
+        CONFUSION_MATRIX: confusion_matrix_png(examination.confusion, class_names),
     }
     if examination.wrong:
         files["wrongly-classified.png"] = wrong_images_png(examination.wrong, class_names)
     return files
+
+
+def examination_npz(examination: Examination, class_names: Sequence[str]) -> bytes:
+    """An examination with the names of its classes, as read_examination() reads it."""
+    wrong = examination.wrong
+    content = io.BytesIO()
+    np.savez_compressed(
+        content,
+        class_names=np.array(class_names),
+        confusion=examination.confusion,
+        index=np.array([image.index for image in wrong], dtype=np.int64),
+        pixels=np.array([image.pixels for image in wrong], dtype=np.uint8),  # (N, C, H, W)
+        true=np.array([image.true for image in wrong], dtype=np.int64),
+        predicted=np.array([image.predicted for image in wrong], dtype=np.int64),
+        confidence=np.array([image.confidence for image in wrong], dtype=np.float64),
+    )
+    return content.getvalue()
+
+
+def read_examination(content: bytes) -> tuple[Examination, tuple[str, ...]]:
+    """The examination and the names of its classes from examination_npz()."""
+    with np.load(io.BytesIO(content), allow_pickle=False) as file:
+        columns = (file[name] for name in ("index", "pixels", "true", "predicted", "confidence"))
+        wrong = tuple(
+            WrongImage(int(index), pixels, int(true), int(predicted), float(confidence))
+            for index, pixels, true, predicted, confidence in zip(*columns, strict=True)
+        )
+        return Examination(file["confusion"], wrong), tuple(file["class_names"].tolist())
 
 
 def learning_curve_csv(epochs: Sequence[EpochRecord]) -> bytes:
@@ -127,7 +173,7 @@ def confusion_matrix_png(confusion: NDArray[np.int64], class_names: Sequence[str
     return _png(figure)
 
 
-def wrong_images_png(wrong: "Sequence[WrongImage]", class_names: Sequence[str]) -> bytes:
+def wrong_images_png(wrong: Sequence[WrongImage], class_names: Sequence[str]) -> bytes:
     """A sheet of the images, one or more, each with "true -> predicted (confidence)", in the order given."""
     columns = min(SHEET_COLUMNS, len(wrong))
     rows = -(-len(wrong) // columns)

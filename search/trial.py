@@ -150,7 +150,7 @@ class Trial:
                 value = self._values[max(self._values)]
                 kept = self._place.artifacts.keep(self._held, self._spec.direction, value, training, objective.files_of)
                 finished = self._end("complete", value, None, kept)
-                self._place.artifacts.see_to_them()
+                self._place.artifacts.see_to_them(self._held.stored)
                 yield finished
                 return
             state = self._record(training, measurement)

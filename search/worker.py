@@ -15,6 +15,7 @@ from objectives.errors import DataError, DataUnavailable, DeviceError
 from search.artifacts import IncumbentArtifacts
 from search.document import SpecError
 from search.events import Event, StudyLeft, Waiting
+from search.illustrator import Illustrator
 from search.objective import Files, Objective
 from search.spec import StudySpec
 from search.study import JoinedStudy
@@ -49,10 +50,12 @@ def workplace(
     """What a worker works with; inside, its signs of life are given. Raises ArtifactRootError, ArtifactsUnavailable."""
     checkpoints = own_checkpoints(database, files.checkpoint_root)
     sweep_checkpoints(database, checkpoints)
-    artifacts = IncumbentArtifacts(database, open_artifact_store(files.artifact_root))
-    artifacts.claim()
+    store = open_artifact_store(files.artifact_root)
     leases = TrialLeases(database, rdb, me, times)
-    with Keeper(leases) as keeper:
+    # Its signs of life end first: what is drawn last holds no trial.
+    with Illustrator(database, files.artifact_root) as illustrator, Keeper(leases) as keeper:
+        artifacts = IncumbentArtifacts(database, store, illustrator.draw)
+        artifacts.claim()
         yield Workplace(database, leases, keeper, checkpoints, artifacts)
 
 
@@ -131,6 +134,7 @@ class _Loop:
         if self._place.leases.settle(joined.stored):
             return f"others end the last trials of study {joined.stored.name}"
         sweep_checkpoints(self._place.database, self._place.checkpoint_root)
+        self._place.artifacts.see_to_all(joined.stored)
         return None
 
     def take(self, joined: JoinedStudy) -> Lease:

@@ -5,6 +5,7 @@ trials. So a mark stands beside each file for every database that wants it, and 
 """
 
 import io
+import json
 import uuid
 from collections.abc import Iterable, Mapping
 
@@ -12,10 +13,12 @@ from optuna.artifacts.exceptions import ArtifactNotFound
 from sqlalchemy import Connection, delete, insert, select
 
 from storage import schema
-from storage.artifacts import ARTIFACT_ID, ArtifactStore, StoredArtifact, id_of, put
+from storage.artifacts import ARTIFACT_ID, ArtifactStore, StoredArtifact, attributes, id_of, put
 from storage.backends import backend
 from storage.engine import Database
+from storage.errors import StudyDeleted
 from storage.records import is_artifact_named, read_artifact_ids
+from storage.studies import StoredStudy, lock_study
 
 # Stands for all that a database's trials name: with its mark here, a database has marked them one by one in this root.
 ALL = "all"
@@ -56,6 +59,36 @@ class Owner:
         for content in files.values():
             self._store.mark(id_of(content), self.uid)
         return put(self._store, files)
+
+    def add(self, stored: StoredStudy, trial_id: int, files: Mapping[str, bytes]) -> None:
+        """Gives a trial of that study, which has ended, further artifacts; those that it names already stay.
+
+        Raises:
+            ArtifactsUnavailable: the store cannot be written to; repeating it is safe.
+            StudyDeleted: the study is gone, and nothing is kept.
+        """
+        kept = self.put(files)
+        named = {key: json.dumps(value) for key, value in attributes(kept).items()}
+        table = schema.optuna_system_attributes
+
+        def name(repeated: bool) -> None:
+            with self._database.transactions.write() as connection:
+                lock_study(connection, stored)
+                there = set(connection.scalars(select(table.c.key).where(table.c.trial_id == trial_id)))
+                rows = [
+                    {"trial_id": trial_id, "key": key, "value_json": text}
+                    for key, text in named.items()
+                    if key not in there
+                ]
+                if rows:
+                    connection.execute(insert(table), rows)
+
+        try:
+            self._database.transactions.persist(name)
+        except StudyDeleted:
+            self.release(artifact.artifact_id for artifact in kept)
+            raise
+        self.put(files)
 
     def release(self, artifact_ids: Iterable[str]) -> None:
         """Gives up those that no trial names any more; what nobody else owns is removed, what nobody marked stays.

@@ -2,6 +2,7 @@
 
 import json
 from collections import defaultdict
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Literal
 
@@ -264,6 +265,29 @@ def read_artifact_ids(database: Database, study_id: int | None) -> set[str]:
         query = query.where(optuna_trials.c.study_id == study_id)
     with database.transactions.read() as connection:
         return {found.removeprefix(ARTIFACT_PREFIX) for found in connection.scalars(query)}
+
+
+@persistent
+def read_artifacts(database: Database, study_id: int) -> dict[int, dict[str, str]]:
+    """The artifacts of the study's trials: by trial_id, their ids by file name.
+
+    What another program has named in another way is left out.
+    """
+    key, value = optuna_system_attributes.c.key, optuna_system_attributes.c.value_json
+    query = (
+        select(optuna_trials.c.trial_id, key, value)
+        .join(optuna_system_attributes, optuna_trials.c.trial_id == optuna_system_attributes.c.trial_id)
+        .where(optuna_trials.c.study_id == study_id, key.startswith(ARTIFACT_PREFIX))
+        .order_by(optuna_trials.c.trial_id)
+    )
+    found: dict[int, dict[str, str]] = defaultdict(dict)
+    with database.transactions.read() as connection:
+        for row in connection.execute(query):
+            with suppress(ValueError, TypeError, LookupError):
+                found[row.trial_id][json.loads(json.loads(row.value_json))["filename"]] = row.key.removeprefix(
+                    ARTIFACT_PREFIX
+                )
+    return dict(found)
 
 
 @persistent

@@ -12,14 +12,18 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from objectives.examination import Examination, WrongImage
+from objectives.examined import Examination, WrongImage
 from search.pictures import (
     CELL_PIXELS,
     confusion_matrix_csv,
     confusion_matrix_png,
+    examination_npz,
     incumbent_files,
+    incumbent_pictures,
+    is_drawn,
     learning_curve_csv,
     learning_curve_png,
+    read_examination,
     wrong_images_png,
 )
 from storage.records import EpochRecord
@@ -39,22 +43,29 @@ def opened(png: bytes) -> NDArray[np.uint8]:
 
 
 def test_an_incumbent_has_these_files_and_they_are_always_the_same() -> None:
-    files = incumbent_files(b"model", EPOCHS, Examination(CONFUSION, (WRONG,)), NAMES)
-    assert list(files) == [
-        "model.safetensors",
-        "learning-curve.png",
-        "learning-curve.csv",
-        "confusion-matrix.png",
-        "confusion-matrix.csv",
-        "wrongly-classified.png",
-    ]
+    examination = Examination(CONFUSION, (WRONG,))
+    files = incumbent_files(b"model", EPOCHS, examination, NAMES)
+    assert list(files) == ["model.safetensors", "learning-curve.csv", "confusion-matrix.csv", "examination.npz"]
     assert files["model.safetensors"] == b"model"
-    for name in files:
-        if name.endswith(".png"):
-            assert opened(files[name]).std() > 0
-    assert incumbent_files(b"model", EPOCHS, Examination(CONFUSION, (WRONG,)), NAMES) == files
-    without = incumbent_files(b"model", EPOCHS, Examination(CONFUSION, ()), NAMES)
-    assert without == {name: content for name, content in files.items() if name != "wrongly-classified.png"}
+    assert incumbent_files(b"model", EPOCHS, examination, NAMES) == files
+    pictures = incumbent_pictures(EPOCHS, examination, NAMES)
+    assert list(pictures) == ["learning-curve.png", "confusion-matrix.png", "wrongly-classified.png"]
+    assert min(opened(content).std() for content in pictures.values()) > 0
+    assert incumbent_pictures(EPOCHS, examination, NAMES) == pictures
+    without = incumbent_pictures(EPOCHS, Examination(CONFUSION, ()), NAMES)
+    assert without == {name: content for name, content in pictures.items() if name != "wrongly-classified.png"}
+    assert [is_drawn(files), is_drawn([*files, *without])] == [False, True]
+
+
+@pytest.mark.parametrize("wrong", [(), (WRONG,), (WRONG, replace(WRONG, index=5, confidence=1 / 3))])
+@pytest.mark.parametrize("names", [NAMES, ("\udce9", "小", "")])
+def test_pictures_are_drawn_from_what_is_kept_as_from_the_examination(
+    wrong: tuple[WrongImage, ...], names: tuple[str, ...]
+) -> None:
+    examination = Examination(CONFUSION, wrong)
+    kept, kept_names = read_examination(examination_npz(examination, names))
+    assert kept_names == names
+    assert incumbent_pictures(EPOCHS, kept, kept_names) == incumbent_pictures(EPOCHS, examination, names)
 
 
 def test_a_curve_that_is_not_finite_is_drawn_without_those_points_and_empty_in_the_table() -> None:
@@ -130,9 +141,9 @@ def test_a_confusion_matrix_of_many_classes_can_be_read_and_opened(classes: int)
 @pytest.mark.parametrize("name", ["", "$", "$\\frac$", "고양이", "\U0001f408", "a\nb", "\udcff", "x" * 500])
 def test_any_name_of_a_class_is_drawn_without_a_warning(name: str) -> None:
     names = (name, "dog", "bird")
-    files = incumbent_files(b"", EPOCHS, Examination(CONFUSION, (replace(WRONG, true=0),)), names)
-    assert all(max(opened(files[file]).shape) < 1300 for file in files if file.endswith(".png"))
-    assert files["confusion-matrix.csv"].decode().count("dog") == 2
+    examination = Examination(CONFUSION, (replace(WRONG, true=0),))
+    assert all(max(opened(file).shape) < 1300 for file in incumbent_pictures(EPOCHS, examination, names).values())
+    assert incumbent_files(b"", EPOCHS, examination, names)["confusion-matrix.csv"].decode().count("dog") == 2
 
 
 def test_drawing_leaves_the_process_as_it_is() -> None:
