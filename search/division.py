@@ -14,6 +14,10 @@ AT_ONCE = 2  # started first: PyTorch takes seconds to import; the others when i
 WORKERS_AT_MOST = 64  # that are measured and chosen; whoever wants more says so
 # Of memory, for each worker: objectives.device.keep_freed_memory measured 1.26 GB at batch 256.
 WORKER_BYTES = 1_300_000_000
+# The same of its GPU's memory, whatever the small batches that are measured take: 1 GB for CUDA itself and 1.5 GB for
+# 512 images of 28 x 28 at once, in training, in its graph and in evaluation. Estimated, not measured.
+GPU_WORKER_BYTES = 2_500_000_000
+GPU_THREADS = 1  # of each worker on a GPU: its thread launches work, and computes next to nothing
 
 
 @dataclass(frozen=True, order=True)
@@ -86,12 +90,12 @@ def room_for(
 ) -> Room:
     """Beside so many workers that run: by what one takes of memory, and of its GPU, where that is known.
 
-    >>> room_for(2, 10**9, 5 * 10**9), room_for(2, 10**9, 50 * 10**9, gpus=2, gpu_bytes=4, free_gpu_bytes=13)
+    >>> room_for(2, 10**9, 5 * 10**9), room_for(2, 10**9, 50 * 10**9, gpus=2, gpu_bytes=10**9, free_gpu_bytes=8 * 10**9)
     (Room(workers=5, gpus=0), Room(workers=8, gpus=2))
     """
     workers = running + available_bytes // max(worker_bytes, WORKER_BYTES)
     if gpu_bytes:
-        workers = min(workers, gpus * (1 + free_gpu_bytes // gpu_bytes))
+        workers = min(workers, gpus * (1 + free_gpu_bytes // max(gpu_bytes, GPU_WORKER_BYTES)))
     return Room(workers, gpus)
 
 
@@ -142,54 +146,113 @@ def worth_repeating(table: Iterable[Measured]) -> list[Share]:
 def measure_shares(
     cores: int, measuring: Measuring, monotonic: Callable[[], float] = time.monotonic
 ) -> tuple[Measured, ...]:
-    """Every share that may be best: all of them once, in turn, then those that are near the best again.
+    """The shares that may be best, each the more often the better it is.
 
     Raises NotMeasured.
     """
-    found: dict[Share, list[float]] = {}
-
-    def measure(shares: Sequence[Share]) -> None:
-        for share in shares:
-            if (speed := measuring.images_per_second(share)) is not None:
-                found.setdefault(share, []).append(speed)
-
-    def table() -> tuple[Measured, ...]:
-        return tuple(Measured(share, median(speeds)) for share, speeds in sorted(found.items()))
-
     measuring.start(AT_ONCE)
-    started = monotonic()
-    measure([Share(1, threads) for threads in thread_counts(cores)])
-    if not found:
-        raise NotMeasured("the processes that measure it do not train")
-    several = shares_together(cores, fewest(table()).threads, measuring.room())
+    speeds = _Speeds(measuring, monotonic)
+    speeds.measure([Share(1, 1)])
+    if measuring.room().gpus:
+        _measure_on_gpu(cores, measuring, speeds)
+    else:
+        _measure_on_processor(cores, measuring, speeds)
+    return speeds.table()
+
+
+class _Speeds:
+    # What was measured so far, in how much time.
+
+    def __init__(self, measuring: Measuring, monotonic: Callable[[], float]) -> None:
+        self._measuring = measuring
+        self._monotonic = monotonic
+        self._started = monotonic()
+        self._found: dict[Share, list[float]] = {}
+
+    @property
+    def is_enough(self) -> bool:
+        return self._monotonic() - self._started >= ENOUGH_SECONDS
+
+    def measure(self, shares: Iterable[Share]) -> None:
+        for share in shares:
+            if (speed := self._measuring.images_per_second(share)) is not None:
+                self._found.setdefault(share, []).append(speed)
+
+    def table(self) -> tuple[Measured, ...]:
+        """Raises NotMeasured where nothing was."""
+        if not self._found:
+            raise NotMeasured("the processes that measure it do not train")
+        return tuple(Measured(share, median(speeds)) for share, speeds in sorted(self._found.items()))
+
+
+def _measure_on_processor(cores: int, measuring: Measuring, speeds: _Speeds) -> None:
+    # All of them once, in turn, then those that are near the best again.
+    speeds.measure(Share(1, threads) for threads in thread_counts(cores)[1:])
+    several = shares_together(cores, fewest(speeds.table()).threads, measuring.room())
     measuring.start(max((share.workers for share in several), default=0))
-    measure(several)
+    speeds.measure(several)
     for _ in range(ROUNDS - 1):
-        if monotonic() - started < ENOUGH_SECONDS:
-            measure(worth_repeating(table()))
-    return table()
+        if not speeds.is_enough:
+            speeds.measure(worth_repeating(speeds.table()))
+
+
+def _measure_on_gpu(cores: int, measuring: Measuring, speeds: _Speeds) -> None:
+    # More and more workers, each number in turn with the one before, until they gain next to nothing: processes take
+    # longer to start than to measure.
+    before = Share(1, GPU_THREADS)
+    for share in shares_together(cores, GPU_THREADS, measuring.room()):
+        if speeds.is_enough:
+            return
+        measuring.start(share.workers)
+        speeds.measure([share, before] * ROUNDS)
+        if fewest(each for each in speeds.table() if each.share in (before, share)) == before:
+            return
+        before = share
 
 
 # --- what was asked for
 
 
-def needs_measuring(workers: int | None, threads: int | None, cores: int) -> bool:
+def is_gpu(device: str) -> bool:
+    """Of a device by its name, in which auto may be either.
+
+    >>> is_gpu("cuda:1"), is_gpu("mps"), is_gpu("cpu"), is_gpu("auto")
+    (True, True, False, False)
+    """
+    return device not in ("cpu", "auto")
+
+
+def needs_measuring(workers: int | None, threads: int | None, cores: int, device: str = "cpu") -> bool:
     """Whether the answer to what was asked (`None`: to be found) depends on a measurement.
 
-    >>> needs_measuring(None, None, 8), needs_measuring(8, None, 8), needs_measuring(None, 2, 8)
+    On a GPU the number of workers does, and on a processor that of threads, from which the workers follow. On auto,
+    which may be a GPU, both may.
+
+    >>> needs_measuring(None, None, 8, "cpu"), needs_measuring(8, None, 8, "cpu"), needs_measuring(None, 2, 8, "cpu")
     (True, False, False)
+    >>> needs_measuring(1, None, 8, "cuda"), needs_measuring(None, 2, 8, "cuda"), needs_measuring(None, 2, 8, "auto")
+    (False, True, True)
     """
-    return threads is None and cores > (workers or 1)
+    on_processor = threads is None and cores > (workers or 1)
+    on_gpu = workers is None and cores > 1
+    return (device != "cpu" and on_gpu) or (not is_gpu(device) and on_processor)
 
 
-def share_out(workers: int | None, threads: int | None, cores: int, room: int, division: Division | None) -> Share:
+def share_out(
+    workers: int | None, threads: int | None, cores: int, room: int, division: Division | None, device: str = "cpu"
+) -> Share:
     """What was asked for, the rest by the division; workers that are not asked for are no more than there is room for.
 
-    Without a division, where none is needed, or none is to be had: two cores for each worker of auto.
+    Without a division, where none is needed, or none is to be had: two cores for each worker of auto, one for a GPU.
 
     >>> share_out(3, None, 8, 99, None), share_out(None, 4, 8, 99, None), share_out(None, None, 8, 3, None)
     (Share(workers=3, threads=2), Share(workers=2, threads=4), Share(workers=3, threads=2))
+    >>> share_out(3, None, 8, 99, None, "cuda"), share_out(None, None, 8, 99, None, "cuda")
+    (Share(workers=3, threads=1), Share(workers=1, threads=1))
     """
+    if is_gpu(device if division is None else division.device):
+        pays = 1 if division is None else max(1, min(division.together.workers, room))
+        return Share(workers or pays, threads or GPU_THREADS)
     if workers is None:
         each = threads or (2 if division is None else division.together.threads)
         pays = cores // each if threads or division is None else division.together.workers

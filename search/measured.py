@@ -30,7 +30,7 @@ from search.files import write_whole
 from search.folders import Place, needed
 from search.trainers import Trainers, available_bytes
 
-VERSION = 1  # of how it is measured and kept: another number measures again
+VERSION = 2  # of how it is measured and kept: another number measures again
 LOCK_SECONDS = 300.0  # longer than measuring can take: whoever holds the lock then is frozen
 GPU_NODES = ("nvidia[0-9]*", "kfd", "dxg")  # of Linux in /dev: NVIDIA, AMD, either under Windows' WSL
 BUSY_PERCENT = 20.0  # of the processor, by other programs: what is measured beside them misleads
@@ -66,10 +66,11 @@ def divide(
     network `trains`. Raises FolderUnknown where one would be made.
     """
     cores = usable_cores()
+    device = conditions(device, cores, torch_version(), os.environ).device
     division = None
-    if trains and needs_measuring(workers, threads, cores):
+    if trains and needs_measuring(workers, threads, cores, device):
         division = machine_division(device, cores, needed(folder), say)
-    return share_out(workers, threads, cores, available_bytes() // WORKER_BYTES, division)
+    return share_out(workers, threads, cores, available_bytes() // WORKER_BYTES, division, device if trains else "cpu")
 
 
 def machine_division(device: str, cores: int, folder: Path, say: Callable[[str], None]) -> Division | None:

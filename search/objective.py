@@ -104,7 +104,7 @@ def build_objective(
     _, dataset = find_data(spec, stored, machine, open_data)
     resident = data.hold(dataset, chosen)
     # After all that may be refused
-    share = divide(1, machine.threads, device=machine.device, folder=machine.division_root, say=say)
+    share = divide(1, machine.threads, device=str(chosen), folder=machine.division_root, say=say)
     threads = device.set_threads(share.threads)
     load_optimizers(chosen)
 

@@ -101,8 +101,11 @@ GB = 10**9
         (room_for(2, worker_bytes=GB // 2, available_bytes=13 * GB), Room(12)),  # never less than a worker may take
         (room_for(2, worker_bytes=3 * GB, available_bytes=13 * GB), Room(6)),
         (room_for(1, worker_bytes=GB, available_bytes=0), Room(1)),
-        (room_for(2, 3 * GB, 120 * GB, gpus=1, gpu_bytes=2 * GB, free_gpu_bytes=76 * GB), Room(39, 1)),
-        (room_for(2, 3 * GB, 120 * GB, gpus=4, gpu_bytes=2 * GB, free_gpu_bytes=9 * GB), Room(20, 4)),
+        (room_for(2, 3 * GB, 120 * GB, gpus=1, gpu_bytes=4 * GB, free_gpu_bytes=76 * GB), Room(20, 1)),
+        # Never less than a worker may take there.
+        (room_for(2, 3 * GB, 120 * GB, gpus=1, gpu_bytes=GB, free_gpu_bytes=76 * GB), Room(31, 1)),
+        (room_for(2, 3 * GB, 120 * GB, gpus=1, gpu_bytes=GB, free_gpu_bytes=6 * GB), Room(3, 1)),
+        (room_for(2, 3 * GB, 120 * GB, gpus=4, gpu_bytes=4 * GB, free_gpu_bytes=17 * GB), Room(20, 4)),
         (room_for(2, 3 * GB, 120 * GB, gpus=4, gpu_bytes=2 * GB, free_gpu_bytes=GB), Room(4, 4)),
         (room_for(2, GB, 13 * GB, gpus=1), Room(12, 1)),  # a GPU that does not say
     ],
@@ -146,6 +149,45 @@ def test_workers_of_a_gpu_are_as_many_as_keep_it_busy_or_fit(gpus: int, room: in
     assert (found.alone, found.together) == (1, Share(*expected))
 
 
+@pytest.mark.parametrize(
+    ("busy", "expected"),
+    [
+        (1, [(2, 1), (1, 1)]),  # a second gains nothing
+        (2, [(2, 1), (1, 1), (4, 1), (2, 1)]),
+        (4, [(2, 1), (1, 1), (4, 1), (2, 1), (8, 1), (4, 1)]),
+    ],
+)
+def test_on_a_gpu_more_and_more_workers_of_a_thread_are_measured_until_they_gain_nothing(
+    busy: int, expected: list[tuple[int, int]]
+) -> None:
+    machine = Model(lambda share: 5000.0 * min(share.workers, busy), Room(99, gpus=1))
+    table = measure_shares(16, machine, lambda: 0.0)
+    steps = [expected[place : place + 2] * 3 for place in range(0, len(expected), 2)]
+    assert machine.asked == shares((1, 1), *(share for step in steps for share in step))
+    assert machine.started == max(2, *(workers for workers, _ in expected))
+    assert choose("cuda", table, 0.0, "now").together == Share(busy, 1)
+
+
+def test_on_a_gpu_a_gain_within_the_tie_is_none_and_one_beyond_it_is_taken() -> None:
+    for gain, workers in ((1.049, 1), (1.06, 2)):
+        speeds = {1: 1000.0, 2: 1000.0 * gain, 4: 1000.0 * gain}
+        machine = Model(lambda share, speeds=speeds: speeds[share.workers], Room(4, gpus=1))  # type: ignore[misc]
+        table = measure_shares(16, machine, lambda: 0.0)
+        assert choose("cuda", table, 0.0, "now").together == Share(workers, 1)
+
+
+def test_on_a_gpu_no_further_step_begins_when_it_has_taken_long_and_what_does_not_start_ends_it() -> None:
+    slow = Model(lambda share: 5000.0 * share.workers, Room(99, gpus=1))
+    measure_shares(16, slow, lambda: 3.0 * len(slow.asked))
+    assert max(slow.asked) == Share(2, 1)
+    crowded = Model(lambda share: 5000.0 * share.workers if share.workers < 4 else None, Room(99, gpus=1))
+    table = measure_shares(16, crowded, lambda: 0.0)
+    assert choose("cuda", table, 0.0, "now").together == Share(2, 1)
+    assert Share(8, 1) not in crowded.asked
+    with pytest.raises(NotMeasured):
+        measure_shares(16, Model(lambda share: None, Room(99, gpus=1)))
+
+
 def test_rounds_are_interleaved_and_the_median_counts() -> None:
     noise = {Share(1, 1): iter([2100.0, 1900.0, 2000.0]), Share(1, 2): iter([2500.0, 2900.0, 3000.0])}
     machine = Model(lambda share: next(noise[share]), Room(workers=1))
@@ -182,7 +224,28 @@ def test_what_dies_is_left_out_and_a_machine_on_which_nothing_trains_is_told_of(
 def test_only_what_depends_on_it_is_measured(
     workers: int | None, threads: int | None, cores: int, expected: bool
 ) -> None:
-    assert needs_measuring(workers, threads, cores) is expected
+    assert needs_measuring(workers, threads, cores, "cpu") is expected
+
+
+@pytest.mark.parametrize("device", ["cuda", "cuda:1", "mps"])
+@pytest.mark.parametrize(
+    ("workers", "threads", "cores", "expected"),
+    [(None, None, 16, True), (None, 2, 16, True), (1, None, 16, False), (4, None, 16, False), (None, None, 1, False)],
+)
+def test_on_a_gpu_only_the_number_of_workers_is_measured(
+    device: str, workers: int | None, threads: int | None, cores: int, expected: bool
+) -> None:
+    assert needs_measuring(workers, threads, cores, device) is expected
+
+
+@pytest.mark.parametrize(
+    ("workers", "threads", "cores", "expected"),
+    [(None, None, 16, True), (None, 2, 16, True), (1, None, 16, True), (16, None, 16, False), (2, 2, 16, False)],
+)
+def test_on_what_may_be_a_gpu_whatever_depends_on_either_is_measured(
+    workers: int | None, threads: int | None, cores: int, expected: bool
+) -> None:
+    assert needs_measuring(workers, threads, cores, "auto") is expected
 
 
 MEASURED = division(alone=4, together=Share(8, 2))  # of 16 cores
@@ -210,6 +273,28 @@ def test_what_is_pinned_stays_and_the_rest_follows(
     workers: int | None, threads: int | None, room: int, known: Division | None, expected: tuple[int, int]
 ) -> None:
     assert share_out(workers, threads, 16, room, known) == Share(*expected)
+
+
+ON_A_GPU = Division("cuda:0", 1, Share(4, 1), (), 0.0, "2026-11-01T00:00:00+00:00")
+
+
+@pytest.mark.parametrize(
+    ("workers", "threads", "room", "known", "expected"),
+    [
+        (None, None, 99, ON_A_GPU, (4, 1)),
+        (None, 2, 99, ON_A_GPU, (4, 2)),  # not as many as there are cores for
+        (None, None, 3, ON_A_GPU, (3, 1)),
+        (None, None, 0, ON_A_GPU, (1, 1)),
+        (8, None, 99, ON_A_GPU, (8, 1)),
+        (8, None, 99, None, (8, 1)),
+        (1, None, 99, None, (1, 1)),
+        (None, None, 99, None, (1, 1)),  # what nobody could measure
+    ],
+)
+def test_workers_of_a_gpu_are_those_that_pay_and_have_a_thread_each(
+    workers: int | None, threads: int | None, room: int, known: Division | None, expected: tuple[int, int]
+) -> None:
+    assert share_out(workers, threads, 16, room, known, "cuda") == Share(*expected)
 
 
 def test_one_core_is_one_worker_with_one_thread() -> None:

@@ -46,7 +46,7 @@ def test_what_was_measured_is_found_again(tmp_path: Path) -> None:
         {"device": "cuda:1"},
         {"gpus": ("nvidia0",)},
         {"torch": "2.16.0"},
-        {"version": 2},
+        {"version": 1},
     ],
     ids=lambda other: next(iter(other)),
 )
@@ -135,6 +135,14 @@ def test_what_is_pinned_or_trains_nothing_is_not_measured(tmp_path: Path) -> Non
         share = divide(workers, threads, device="cpu", folder=tmp_path, say=say, trains=trains)
         assert workers in (None, share.workers)
         assert threads in (None, share.threads)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("device", ["cuda", "cuda:1", "mps"])
+def test_so_many_workers_of_a_gpu_as_were_asked_for_have_a_thread_each_unmeasured(device: str, tmp_path: Path) -> None:
+    for workers, threads, expected in ((1, None, 1), (4, None, 1), (1, 3, 3)):
+        share = divide(workers, threads, device=device, folder=tmp_path, say=pytest.fail)
+        assert share == Share(workers, expected)
     assert list(tmp_path.iterdir()) == []
 
 
