@@ -47,9 +47,9 @@ class CheckpointError(Exception):
         )
 
     @classmethod
-    def unfinished(cls, epoch: int) -> "CheckpointError":
-        """Of a training that stopped in the middle of `epoch` (1-based)."""
-        return cls(f"checkpoint: epoch {epoch} was not finished; take an earlier one or start the run anew")
+    def not_kept(cls, epoch: int) -> "CheckpointError":
+        """Of a training that has gone on since `epoch`, or has not come so far."""
+        return cls(f"checkpoint: the state after epoch {epoch} is not kept; take one that was written or start anew")
 
 
 class TestSplitError(Exception):

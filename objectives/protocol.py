@@ -13,7 +13,7 @@ class ResumableTraining(Iterator[Measurement], Protocol):
     """An iterator of one Measurement an epoch that can be left after any of them and gone on with elsewhere.
 
     Whatever the next epoch raises (Diverged, an error of the pulse, Ctrl-C) ends the training: no epoch follows it, and
-    what it left half done is never given as a checkpoint.
+    what it left half done is never given as a checkpoint: the state before it still is.
     """
 
     @property
@@ -23,10 +23,11 @@ class ResumableTraining(Iterator[Measurement], Protocol):
     def costs(self) -> Costs:
         """What the network costs to use; it does not change the training."""
 
-    def checkpoint(self) -> bytes:
-        """What the same run goes on from after `epoch`; before the first epoch too.
+    def checkpoint(self, epoch: int | None = None) -> bytes:
+        """What the same run goes on from after that epoch, by default the last finished one; 0 is before the first.
 
-        Raises CheckpointError after an epoch that raised.
+        The state before the epoch that was begun last is kept too: of one that has just finished, whoever records
+        epochs may not know yet. Raises CheckpointError for any other.
         """
 
 

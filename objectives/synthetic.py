@@ -36,12 +36,13 @@ class SyntheticCurve:
 
     def __init__(self, hyperparameters: Hyperparameters, epochs: int, seed: int, work: Callable[[], None]) -> None:
         self.epoch = 0
+        self._begun = 0
         self._epochs = epochs
         self._width = hyperparameters.width
         self._fingerprint = repr((hyperparameters, epochs, seed))
         self._measurements = _measurements(hyperparameters, epochs, seed)
         self._work = work  # that an epoch takes
-        self._is_whole = True  # not in the middle of an epoch
+        self._kept: tuple[int, ...] = (0,)  # the epochs whose state a training would still have
 
     def costs(self) -> Costs:
         """Made up: nearly the square of the width."""
@@ -52,20 +53,22 @@ class SyntheticCurve:
         return self
 
     def __next__(self) -> Measurement:
-        if not self._is_whole or self.epoch >= self._epochs:
+        if self._begun > self.epoch or self.epoch >= self._epochs:
             raise StopIteration
-        self._is_whole = False  # for good, if it raises
+        self._kept = (self.epoch,)
+        self._begun += 1  # for good, if it raises
         self._work()
         measurement = next(self._measurements)
+        self._kept = (self.epoch, measurement.epoch)
         self.epoch = measurement.epoch
-        self._is_whole = True
         return measurement
 
-    def checkpoint(self) -> bytes:
-        """What synthetic_curve(..., resume=...) goes on from after `epoch`. Raises CheckpointError as training does."""
-        if not self._is_whole:
-            raise CheckpointError.unfinished(self.epoch + 1)
-        return json.dumps({"run": self._fingerprint, "epoch": self.epoch}).encode()
+    def checkpoint(self, epoch: int | None = None) -> bytes:
+        """What synthetic_curve(..., resume=...) goes on from after that epoch. Raises CheckpointError as train()."""
+        wanted = self.epoch if epoch is None else epoch
+        if wanted not in self._kept:
+            raise CheckpointError.not_kept(wanted)
+        return json.dumps({"run": self._fingerprint, "epoch": wanted}).encode()
 
     def go_on_from(self, content: bytes) -> None:
         """Passes over the epochs before a checkpoint. Raises CheckpointError where it is none of this curve's."""
@@ -78,6 +81,7 @@ class SyntheticCurve:
             raise CheckpointError.of_another_run()
         while self.epoch < epoch:
             self.epoch = next(self._measurements).epoch
+        self._begun, self._kept = epoch, (epoch,)
 
 
 def synthetic_curve(

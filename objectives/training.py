@@ -3,6 +3,7 @@
 import math
 import time
 from collections.abc import Callable
+from copy import copy
 from dataclasses import dataclass, fields
 from functools import partial
 from io import BytesIO
@@ -80,7 +81,9 @@ class Training:
         self._convolutions = convolutions
         self._pulse = pulse
         self._clock = clock
-        self._is_whole = True  # the state: not in the middle of an epoch
+        self._begun = state.epoch  # epochs: one more than are finished in the middle of one, or after it has raised
+        # By epoch, the state before the epoch that was begun last, which trains in place.
+        self._kept: dict[int, dict[str, object]] = {}
 
     @property
     def epoch(self) -> int:
@@ -128,23 +131,28 @@ class Training:
         return self
 
     def __next__(self) -> Measurement:
-        if not self._is_whole or self.epoch >= self._run.epochs:
+        if self._begun > self.epoch or self.epoch >= self._run.epochs:
             raise StopIteration
-        self._is_whole = False  # for good, if it raises
+        # A signal may come at any moment: what checkpoint() gives is whole at each.
+        self._kept = {self.epoch: _copied(self._state.content(self._run))}
+        self._begun += 1  # for good, if it raises
         with full_float32(), self._convolutions.active():
             measurement = _epoch(self._run, self._state, self._pass, self._pulse, self._clock)
         self._state.validation_losses.append(measurement.validation_loss)
-        self._is_whole = True
         return measurement
 
-    def checkpoint(self) -> bytes:
-        """What train(run, resume=...) goes on from after `epoch`: about three times the weights' bytes with Adam.
+    def checkpoint(self, epoch: int | None = None) -> bytes:
+        """What train(run, resume=...) goes on from after that epoch: about three times the weights' bytes with Adam.
 
-        Raises CheckpointError after an epoch that raised: the weights from before it are gone.
+        By default the last finished one. The state before the epoch that was begun last is kept, on the device; raises
+        CheckpointError for any other.
         """
-        if not self._is_whole:
-            raise CheckpointError.unfinished(self.epoch + 1)
-        return self._state.to_bytes(self._run)
+        wanted = self.epoch if epoch is None else epoch
+        if wanted == self.epoch == self._begun:
+            return _to_bytes(self._state.content(self._run))
+        if wanted not in self._kept:
+            raise CheckpointError.not_kept(wanted)
+        return _to_bytes(self._kept[wanted])
 
 
 def train(
@@ -252,9 +260,9 @@ class _State:
         except Exception as error:  # there is no end to what torch raises for bytes that are no checkpoint
             raise CheckpointError.unreadable() from error
 
-    def to_bytes(self, run: Run) -> bytes:
-        file = BytesIO()
-        saved = {
+    def content(self, run: Run) -> dict[str, object]:
+        """What a checkpoint holds, with the tensors that training goes on to change."""
+        return {
             "run": _fingerprint(run),
             "validation_losses": self.validation_losses,
             "model": self.model.state_dict(),
@@ -264,8 +272,32 @@ class _State:
             "augmentation": self.augmentation.get_state(),
             "random": [self.masks.get_state()],
         }
-        torch.save(saved, file)
-        return file.getvalue()
+
+
+def _copied(content: dict[str, object]) -> dict[str, object]:
+    # What PyTorch notes beside the entries of a model's dictionary comes along.
+    copied = copy(content)
+    for name, value in content.items():
+        copied[name] = _copy_of(value)
+    return copied
+
+
+def _copy_of(value: object) -> object:
+    # On the same device, in the same memory format.
+    match value:
+        case Tensor():
+            return value.clone()
+        case dict():
+            return _copied(value)
+        case list():
+            return [_copy_of(each) for each in value]
+        case _:
+            return value
+
+
+def _to_bytes(content: dict[str, object]) -> bytes:
+    torch.save(content, file := BytesIO())
+    return file.getvalue()
 
 
 def _fingerprint(run: Run) -> str:

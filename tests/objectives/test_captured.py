@@ -805,6 +805,31 @@ def test_a_resumed_training_captures_again_and_is_the_uninterrupted_one(optimize
 
 
 @pytest.mark.usefixtures("_capturable")
+@pytest.mark.parametrize(
+    "optimizer", [SGD(0.1, 0.9), Adagrad(0.1), RMSprop(0.01), Adam(0.01), NAdam(0.01), RAdam(0.01)]
+)
+def test_an_epoch_of_replays_that_is_broken_off_leaves_the_state_before_it(optimizer: Optimizer) -> None:
+    """Replays write to the memory that the epochs before it wrote to."""
+    broken: list[bool] = []
+
+    def pulse() -> None:
+        if broken:
+            raise KeyboardInterrupt
+
+    run = a_run(replace(ALL, optimizer=optimizer), epochs=4)
+    running = train(run, capture=Recorder(), pulse=pulse)
+    measurements = [next(running), next(running)]
+    before = state(running)
+    broken.append(True)
+    with pytest.raises(KeyboardInterrupt):
+        next(running)
+    assert (running.path, running.epoch) == (CAPTURED, 2)
+    assert state(running) == before
+    resumed = train(run, resume=running.checkpoint(), capture=Recorder())
+    assert scores([*measurements, *resumed]) == scores(list(train(run, capture=Recorder())))
+
+
+@pytest.mark.usefixtures("_capturable")
 @pytest.mark.parametrize("options", SAME_EVERYWHERE[: len(OPTIMIZERS)], ids=repr)
 @pytest.mark.parametrize("captures_first", [True, False])
 def test_a_checkpoint_goes_from_captured_steps_to_ordinary_ones_and_back(

@@ -4,6 +4,7 @@ import itertools
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from dataclasses import replace
 
 import pytest
@@ -138,15 +139,51 @@ def test_bytes_that_are_no_checkpoint_are_refused_as_in_training(content: bytes)
     assert str(raised.value) == str(CheckpointError.unreadable())
 
 
-def test_an_epoch_that_raises_is_the_last_and_gives_no_checkpoint() -> None:
+def kept(running: ResumableTraining) -> dict[int, bytes]:
+    """What it gives of each epoch that it has the state of."""
+    found = {}
+    for epoch in range(10):
+        with suppress(CheckpointError):
+            found[epoch] = running.checkpoint(epoch)
+    return found
+
+
+def test_the_states_that_are_kept_are_those_that_a_training_keeps() -> None:
+    """After the last finished epoch, and before the one that was begun last."""
+    running = synthetic_curve(GOOD, 8, seed=3)
+    written = [running.checkpoint()]
+    assert kept(running) == {0: written[0]}
+    for epoch in (1, 2, 3):
+        next(running)
+        written.append(running.checkpoint())
+        assert kept(running) == {epoch - 1: written[epoch - 1], epoch: written[epoch]}
+    resumed = synthetic_curve(GOOD, 8, seed=3, resume=written[2])
+    assert kept(resumed) == {2: written[2]}
+
+
+def test_an_epoch_that_raises_is_the_last_and_the_state_before_it_is_kept() -> None:
     running = synthetic_curve(Hyperparameters(SGD(1.1e3)), 8, seed=0)
-    running.checkpoint()
+    before = running.checkpoint()
     with pytest.raises(Diverged):
         next(running)
     assert (running.epoch, list(running)) == (0, [])
-    with pytest.raises(CheckpointError) as raised:
-        running.checkpoint()
-    assert str(raised.value) == str(CheckpointError.unfinished(1))
+    assert kept(running) == {0: before}
+
+
+def test_an_epoch_that_is_broken_off_leaves_the_state_before_it() -> None:
+    beats = itertools.count(1)
+
+    def pulse() -> None:
+        if next(beats) == 3:
+            raise KeyboardInterrupt
+
+    running = synthetic_curve(GOOD, 8, seed=3, pulse=pulse)
+    list(itertools.islice(running, 2))
+    before = running.checkpoint()
+    with pytest.raises(KeyboardInterrupt):
+        next(running)
+    assert (running.epoch, list(running)) == (2, [])
+    assert kept(running) == {2: before}
 
 
 def test_each_epoch_sleeps_and_then_beats() -> None:

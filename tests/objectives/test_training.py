@@ -891,20 +891,24 @@ def test_the_pulse_beats_after_each_step_and_each_evaluation(shown: list[list[fl
     assert beats == [1, 2, 3, 4, 4, 5, 6, 7, 8, 8, 8]  # steps taken; the last epoch is evaluated on two sets
 
 
-UNFINISHED = "checkpoint: epoch 2 was not finished; take an earlier one or start the run anew"
-
-
-def assert_ended_in_the_second_epoch(running: ResumableTraining) -> None:
+def assert_ended_in_the_second_epoch(running: ResumableTraining, before: bytes) -> None:
+    """What it has kept is the state before that epoch, bit for bit."""
     assert running.epoch == 1
     assert list(running) == []
-    with pytest.raises(CheckpointError) as raised:
-        running.checkpoint()
-    assert str(raised.value) == UNFINISHED
+    assert running.checkpoint() == running.checkpoint(1)
+    assert contents(running.checkpoint()) == contents(before)
+    for other in (0, 2):
+        with pytest.raises(CheckpointError) as raised:
+            running.checkpoint(other)
+        assert str(raised.value) == (
+            f"checkpoint: the state after epoch {other} is not kept; take one that was written or start anew"
+        )
 
 
 @pytest.mark.parametrize("beat", [7, 10], ids=["in training", "in evaluation"])
-def test_a_pulse_that_raises_ends_the_training_and_leaves_no_trace(beat: int) -> None:
-    run = tiny_run(RANDOM)
+@pytest.mark.parametrize("options", [*OPTIONS, RANDOM], ids=repr)
+def test_a_pulse_that_raises_ends_the_training_and_leaves_no_trace(options: Hyperparameters, beat: int) -> None:
+    run = tiny_run(replace(options, batch_size=16))
     beats = itertools.count(1)
 
     def pulse() -> None:
@@ -918,8 +922,20 @@ def test_a_pulse_that_raises_ends_the_training_and_leaves_no_trace(beat: int) ->
     with pytest.raises(KeyboardInterrupt):
         next(running)
     assert torch.equal(torch.get_rng_state(), before)
-    assert_ended_in_the_second_epoch(running)
-    assert scores(list(train(run, resume=checkpoint))) == scores(list(train(run)))[1:]
+    assert_ended_in_the_second_epoch(running, checkpoint)
+    assert scores(list(train(run, resume=running.checkpoint()))) == scores(list(train(run)))[1:]
+
+
+def test_the_state_before_the_epoch_that_was_begun_last_is_kept_until_the_next_begins() -> None:
+    run = tiny_run(RANDOM, epochs=3)
+    _, checkpoints = epoch_by_epoch(run)
+    running = train(run, resume=checkpoints[1])
+    for epoch in (2, 3):
+        next(running)
+        kept = [contents(running.checkpoint(each)) for each in (epoch - 1, epoch)]
+        assert kept == [contents(checkpoints[epoch - 1]), contents(checkpoints[epoch])]
+        with pytest.raises(CheckpointError):
+            running.checkpoint(epoch - 2)
 
 
 @pytest.mark.parametrize("unbounded", [math.inf, math.nan])
@@ -937,11 +953,12 @@ def test_a_training_whose_loss_on_training_images_is_not_finite_has_diverged(
     assert list(found) == []
 
 
-def test_a_diverged_training_is_over_and_gives_no_checkpoint(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_diverged_training_is_over_and_keeps_the_state_before(monkeypatch: pytest.MonkeyPatch) -> None:
     running = train(tiny_run(epochs=3))
     next(running)
+    before = running.checkpoint()
     monkeypatch.setattr(training, "evaluate", lambda *_: Evaluation(math.nan, torch.eye(2, dtype=torch.int64)))
     with pytest.raises(Diverged) as raised:
         next(running)
     assert raised.value.epoch == 2
-    assert_ended_in_the_second_epoch(running)
+    assert_ended_in_the_second_epoch(running, before)
