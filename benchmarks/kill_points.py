@@ -25,7 +25,7 @@ from typing import Literal, ParamSpec, TypeVar
 from sqlalchemy import Engine, event, make_url
 
 from benchmarks.answer_thief import AnswerThief
-from benchmarks.soak import BACKENDS, create, database, forkserver
+from benchmarks.soak import BACKENDS, CHECKPOINT_SECONDS, create, database, forkserver
 from benchmarks.soak_check import Reader, faults, gather
 from benchmarks.soak_worker import BREAKS, Job, work_on
 from objectives.checkpoint import CheckpointFolder
@@ -64,7 +64,9 @@ OPERATIONS = {
     "report": Operation(TrialLeases, "report", TRIALS * EPOCHS),
     "finish": Operation(TrialLeases, "finish", TRIALS),
     "hand back": Operation(TrialLeases, "hand_back", 1, stop_after=3),
+    "save at hand back": Operation(CheckpointFolder, "save", 1, stop_after=3),
 }
+EACH_EPOCH, NEVER = CHECKPOINT_SECONDS
 
 
 @dataclass(frozen=True)
@@ -75,21 +77,27 @@ class Point:
     moment: Moment
     nth: int
     delay_seconds: float = 0.0  # from the start of a COMMIT to the kill
+    checkpoint_seconds: float = EACH_EPOCH  # between two that are written
 
     def __str__(self) -> str:
-        return f"{self.operation}, {self.moment}, {self.nth}"
+        return f"{self.operation}, {self.moment}, {self.nth}, a checkpoint every {self.checkpoint_seconds:g} s"
 
 
-def points(backend: str, chance: random.Random) -> list[Point]:
-    """Every operation at every moment once."""
+def points(backend: str, chance: random.Random, turn: int = 0) -> list[Point]:
+    """Every operation at every moment once, half of them with a checkpoint after each epoch, in turns."""
     moments: tuple[Moment, ...] = ("before", "commit", "after")
     if backend != "sqlite":
         moments += ("unanswered", "answer lost")
-    return [
+    plan = [
         Point(name, moment, chance.randint(1, operation.times), chance.uniform(0.0, COMMIT_SECONDS))
         for name, operation in OPERATIONS.items()
         for moment in moments
-        if name != "save" or moment in ("before", "after")  # a file has no COMMIT
+        if operation.owner is not CheckpointFolder or moment in ("before", "after")  # a file has no COMMIT
+    ]
+    written = {"save": EACH_EPOCH, "save at hand back": NEVER}
+    return [
+        replace(point, checkpoint_seconds=written.get(point.operation, CHECKPOINT_SECONDS[(number + turn) % 2]))
+        for number, point in enumerate(plan)
     ]
 
 
@@ -173,7 +181,8 @@ def run(name: str, point: Point, url: str, folder: Path, broken: str | None = No
     )
     context = forkserver()
     operation = OPERATIONS[point.operation]
-    job = Job(url, name, folder / f"{name}-checkpoints", journals, TIMES, SECONDS_PER_EPOCH, broken)
+    checkpoint_root = folder / f"{name}-checkpoints"
+    job = Job(url, name, checkpoint_root, journals, TIMES, SECONDS_PER_EPOCH, point.checkpoint_seconds, broken)
     found: list[str] = []
     victims = [replace(job, journal=journals / "victim.jsonl", stop_after=operation.stop_after)]
     if operation.in_hand:
@@ -200,7 +209,7 @@ def run(name: str, point: Point, url: str, folder: Path, broken: str | None = No
         with _CHILDREN:
             process.kill()
     reader = Reader(url, name)
-    evidence = gather(reader, spec, journals, job.checkpoint_root)
+    evidence = gather(reader, spec, journals, checkpoint_root, point.checkpoint_seconds)
     reader.close()
     lost = sum(row["outcome"] == "lost" for trial in evidence.trials.values() for row in trial.attempts)
     if point.moment == "answer lost" and lost > operation.in_hand:
@@ -211,7 +220,7 @@ def run(name: str, point: Point, url: str, folder: Path, broken: str | None = No
 def run_all(backend: str, times: int, seed: int, folder: Path, broken: str | None = None) -> tuple[int, list[str]]:
     """Every point so many times, in two databases at once; how many runs, and every violation."""
     chance = random.Random(f"{seed}:{backend}")
-    plan = [point for _ in range(times) for point in points(backend, chance)]
+    plan = [point for turn in range(times) for point in points(backend, chance, turn)]
     lanes = [plan[start::PARALLEL] for start in range(PARALLEL)]
 
     def work_off(lane: int) -> list[str]:

@@ -1,7 +1,6 @@
 """A study with many finished trials on PostgreSQL: how long a worker waits for what it does beside training."""
 
 import argparse
-import logging
 import subprocess
 import sys
 import tempfile
@@ -80,7 +79,6 @@ def main() -> None:
     arguments = parser.parse_args()
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     warnings.simplefilter("ignore", ExperimentalWarning)  # group=True
-    logging.getLogger("search.trial").setLevel(logging.ERROR)  # it says that there are no checkpoints
     print(machine("optuna", "sqlalchemy", "psycopg"))
     with tempfile.TemporaryDirectory() as folder, PostgreSQLServer(Path(folder) / "postgresql") as server:
         url = server.database("large")

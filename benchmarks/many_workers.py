@@ -7,6 +7,7 @@ what its clients compute on this machine's cores.
 
 import argparse
 import logging
+import math
 import random
 import statistics
 import tempfile
@@ -84,7 +85,6 @@ class _Repeats(logging.Handler):
 def work_in_threads(url: str, load: Load, folder: str) -> Seen:
     """One process of the load."""
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    logging.getLogger("search.trial").setLevel(logging.ERROR)  # it says that there are no checkpoints
     seen = Seen()
     transactions = logging.getLogger("storage.transactions")
     transactions.setLevel(logging.DEBUG)
@@ -118,7 +118,7 @@ def _work(
     epoch_seconds = load.trial_seconds / EPOCHS
 
     def train(hyperparameters: Hyperparameters, seed: int, resume: bytes | None, pulse: Pulse) -> ResumableTraining:
-        return Curve(0.5, None, epoch_seconds * random.uniform(0.5, 1.5))
+        return Curve(0.5, epoch_seconds=epoch_seconds * random.uniform(0.5, 1.5))
 
     def choose() -> list[JoinedStudy]:
         stored = find_study(database, "s")
@@ -126,7 +126,7 @@ def _work(
 
     with Keeper(leases) as keeper:
         artifacts = IncumbentArtifacts(database, open_artifact_store(str(folder / "artifacts")))
-        place = Workplace(database, leases, keeper, folder, artifacts)
+        place = Workplace(database, leases, keeper, folder, artifacts, math.inf)
         with closing(work(place, rdb, choose, lambda spec: Objective(train, "none", 1))) as events:
             for event in events:
                 if isinstance(event, TrialFinished) and time.monotonic() > deadline:

@@ -19,6 +19,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from importlib.metadata import version
+from itertools import product
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from typing import Literal
@@ -37,6 +38,7 @@ from storage.leases import LeaseTimes
 # Shorter than the product's, in about its proportions. Nothing hangs here: a process that was frozen goes on.
 TIMES = LeaseTimes(lease=3.0, renewal=0.75, watch=2.0, hung=30.0)
 FREEZE_SECONDS = (TIMES.lease + TIMES.watch + 1.0, TIMES.lease + TIMES.watch + 3.0)  # long enough to be taken over
+CHECKPOINT_SECONDS = (0.0, 3600.0)  # one after each epoch; longer than a trial: none but of those that are handed back
 QUIET_SECONDS = TIMES.lease  # after all were frozen at once: whoever lives gives signs of life again
 SECONDS_PER_TRIAL = 2.0  # a run that takes longer than this many, and a minute, hangs
 BACKENDS = ("postgresql", "sqlite", "mariadb")
@@ -67,6 +69,7 @@ class Soak:
     pauses: int
     seed: int
     seconds_per_epoch: float
+    checkpoint_seconds: float = 0.0  # between two that are written
     broken: str | None = None
 
     def plan(self) -> list[Harm]:
@@ -266,7 +269,16 @@ def soak(options: Soak, url: str, folder: Path) -> list[str]:
     }
     spec = create(url, document)
     reader, context = Reader(url, "soak"), forkserver()
-    job = Job(url, "soak", checkpoint_root, journals, TIMES, options.seconds_per_epoch, options.broken)
+    job = Job(
+        url,
+        "soak",
+        checkpoint_root,
+        journals,
+        TIMES,
+        options.seconds_per_epoch,
+        options.checkpoint_seconds,
+        options.broken,
+    )
     slots = [Slot(replace(job, journal=journals / f"{number}.jsonl")) for number in range(options.workers)]
     crowd = Crowd(slots, context)
     started = time.monotonic()
@@ -278,7 +290,7 @@ def soak(options: Soak, url: str, folder: Path) -> list[str]:
     watcher.look()
     seconds = time.monotonic() - started
     evidence = replace(
-        gather(reader, spec, journals, checkpoint_root),
+        gather(reader, spec, journals, checkpoint_root, options.checkpoint_seconds),
         seen=watcher.seen,
         thaws_ms=crowd.thaws_ms,
         quiet_ms=round(1000 * QUIET_SECONDS),
@@ -329,6 +341,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--epoch-seconds", type=float, default=0.005, help="that an epoch of the made-up objective takes"
     )
+    parser.add_argument(
+        "--checkpoint-seconds",
+        type=float,
+        action="append",
+        help="between two checkpoints; more than once for several in turn (default: after each epoch, and none)",
+    )
     parser.add_argument("--seed", type=int, help="of the harm (default: a random one)")
     parser.add_argument("--break", dest="broken", choices=BREAKS, help="take this guard away: the soak must then fail")
     given = parser.parse_args(arguments)
@@ -337,7 +355,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     packages = ", ".join(f"{name} {version(name)}" for name in ("optuna", "sqlalchemy", "psycopg", "pymysql"))
     print(f"seed {seed}; Python {platform.python_version()}, {packages}; {os.cpu_count()} cores", flush=True)
     failed = False
-    for backend in given.backend or ("postgresql", "sqlite"):
+    backends = given.backend or ("postgresql", "sqlite")
+    for backend, checkpoint_seconds in product(backends, given.checkpoint_seconds or CHECKPOINT_SECONDS):
         options = Soak(
             backend=backend,
             trials=given.trials,
@@ -347,10 +366,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
             pauses=given.pauses,
             seed=seed,
             seconds_per_epoch=given.epoch_seconds,
+            checkpoint_seconds=checkpoint_seconds,
             broken=given.broken,
         )
         folder = Path(tempfile.mkdtemp(prefix="soak-"))
-        print(f"{backend}: {given.trials} trials, {given.workers} workers", flush=True)
+        said = f"{given.trials} trials, {given.workers} workers, a checkpoint every {checkpoint_seconds:g} s"
+        print(f"{backend}: {said}", flush=True)
         with database(backend, folder, given.workers) as url:
             found = soak(options, url, folder)
         for fault in found[:20]:

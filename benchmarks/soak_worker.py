@@ -45,6 +45,7 @@ class Job:
     journal: Path
     times: LeaseTimes
     seconds_per_epoch: float
+    checkpoint_seconds: float = 0.0  # between two that are written
     broken: str | None = None  # a name in BREAKS
     stop_after: int | None = None  # events: then it hands its trial back
 
@@ -128,7 +129,7 @@ def _work(job: Job) -> None:
     with database, Journal(job.journal) as journal:
         journal.write("worker", owner=me.id, pid=me.pid, host=me.host)
         with (
-            workplace(database, rdb, me, files, job.times) as place,
+            workplace(database, rdb, me, files, job.times, checkpoint_seconds=job.checkpoint_seconds) as place,
             closing(work(place, rdb, choose, lambda joined: build_objective(joined.spec, machine))) as events,
         ):
             for event in islice(events, job.stop_after):

@@ -1,8 +1,7 @@
 """What the storage costs a trial beside stock Optuna, in turns in one process: time, statements, writes."""
 
 import argparse
-import errno
-import logging
+import math
 import os
 import tempfile
 import threading
@@ -106,7 +105,7 @@ def improving(trial: int) -> float:
 class Curve:
     """A training that only waits: a ResumableTraining."""
 
-    def __init__(self, value: float, content: bytes | None, epoch_seconds: float = 0.0) -> None:
+    def __init__(self, value: float, content: bytes = b"", epoch_seconds: float = 0.0) -> None:
         self.epoch = 0
         self._value = value
         self._content = content
@@ -128,18 +127,19 @@ class Curve:
         """None: there is no network."""
         return Costs(0, 0, 0.0)
 
-    def checkpoint(self) -> bytes:
-        """The content, if there is one: else there is no room for a file."""
-        if self._content is None:
-            raise OSError(errno.ENOSPC, "without checkpoints")
+    def checkpoint(self, epoch: int | None = None) -> bytes:
+        """The content."""
         return self._content
 
 
 @contextmanager
 def our_trials(
-    url: str, sampler: str, folder: Path, content: bytes | None = None, first: int = 0
+    url: str, sampler: str, folder: Path, content: bytes = b"", first: int = 0
 ) -> Iterator[tuple[Iterator[Event], Engine, TimedLeases]]:
-    """The events of a worker from its `first` trial on, its engine, and its leases."""
+    """The events of a worker from its `first` trial on, its engine, and its leases.
+
+    It writes a checkpoint after each epoch where there is content for one, else none.
+    """
     numbers = count(first)
 
     def train(hyperparameters: Hyperparameters, seed: int, resume: bytes | None, pulse: Pulse) -> ResumableTraining:
@@ -156,7 +156,7 @@ def our_trials(
         leases = TimedLeases(database, rdb, this_worker(this_host(), "-", 0))
         with Keeper(leases) as keeper:
             artifacts = IncumbentArtifacts(database, open_artifact_store(str(folder / "artifacts")))
-            place = Workplace(database, leases, keeper, folder, artifacts)
+            place = Workplace(database, leases, keeper, folder, artifacts, 0.0 if content else math.inf)
             with closing(work(place, rdb, choose, lambda spec: Objective(train, "none", 1))) as events:
                 yield events, database.engine, leases
 
@@ -213,7 +213,7 @@ class Side:
         return f"{spread(self.milliseconds, 1)} ms, {self.statements:.1f} statements, {self.writes:.1f} writes"
 
 
-def measure(urls: tuple[str, str], sampler: str, before: int, trials: int, content: bytes | None) -> tuple[Side, Side]:
+def measure(urls: tuple[str, str], sampler: str, before: int, trials: int, content: bytes) -> tuple[Side, Side]:
     """(ours, stock) of so many trials in turns, after so many `before`."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
@@ -274,7 +274,6 @@ def main() -> None:
     before, trials = (5, 10) if arguments.quick else (arguments.before, arguments.trials)
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     warnings.simplefilter("ignore", ExperimentalWarning)  # group=True
-    logging.getLogger("search.trial").setLevel(logging.ERROR)  # it says that there are no checkpoints
     print(machine("optuna", "sqlalchemy", "psycopg"))
     print(
         f"8 parameters, {EPOCHS} epochs, asha, {before} finished trials before; n = {trials}, "
@@ -287,7 +286,7 @@ def main() -> None:
                 urls = (f"sqlite:///{folder}/ours_{name}.db", f"sqlite:///{folder}/stock_{name}.db")
             else:
                 urls = (server.database(f"ours_{name}"), server.database(f"stock_{name}"))
-            content = os.urandom(CHECKPOINT_BYTES) if case.checkpoints else None
+            content = os.urandom(CHECKPOINT_BYTES) if case.checkpoints else b""
             ours, stock = measure(urls, case.sampler, before, trials, content)
             pairs = zip(ours.milliseconds, stock.milliseconds, strict=True)
             print(f"{case}\n  ours  {ours}\n  stock {stock}")

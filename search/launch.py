@@ -235,7 +235,13 @@ def _work_alone(
     refused: Exception | None = None
     served = False
     with (
-        workplace(database, rdb, this_worker(host, "-", 0), machine.files) as place,
+        workplace(
+            database,
+            rdb,
+            this_worker(host, "-", 0),
+            machine.files,
+            checkpoint_seconds=machine.checkpoint_seconds,
+        ) as place,
         closing(work(place, rdb, choose, build, forever=forever, accept_data=machine.accept_data)) as events,
     ):
         try:

@@ -6,6 +6,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from objectives.checkpoint import CHECKPOINT_SECONDS
 from objectives.data_config import DataConfig
 from objectives.errors import ProcessSpent
 from objectives.hyperparameters import Hyperparameters
@@ -46,6 +47,7 @@ class Machine:
     captures: bool = True  # optimizer steps, where the device records them
     own_process: bool = False  # this process does nothing else: its memory may be managed for training until it ends
     synthetic_seconds: float = 0.0  # that an epoch of the made-up objective takes
+    checkpoint_seconds: float = CHECKPOINT_SECONDS  # of training, at least, between two that are written
     data_map: Mapping[str, Path] = field(default_factory=dict)  # where folders of images lie here, by their stored name
     accept_data: bool = False  # studies go on with the data that is here, whatever they had before
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from objectives.checkpoint import CHECKPOINT_SECONDS
 from search.folders import Place, below, expanded, needed, user_cache, user_files
 from search.objective import Files, Machine
 from storage.backends import parse_url, sqlite_path
@@ -15,6 +16,7 @@ from storage.text import is_one_line
 PROCESS = "HYPERSEARCH_PROCESS"  # set by search.crew for the processes that it starts
 CAPTURES = "HYPERSEARCH_CAPTURES"  # 0: steps are not captured; set by search.crew where the process before could not
 SYNTHETIC_SECONDS = "HYPERSEARCH_SYNTHETIC_SECONDS"
+BETWEEN_CHECKPOINTS = "HYPERSEARCH_CHECKPOINT_SECONDS"
 DEFAULT_STORAGE = "sqlite:///hypersearch.db"
 
 _WHOLE = re.compile(r"[0-9]{1,9}")
@@ -95,6 +97,7 @@ class Settings:
     user_files: Place  # the user's data folder
     process: int  # of several that one command started
     synthetic_seconds: float  # that an epoch of the made-up objective takes: for tests of many workers
+    checkpoint_seconds: float  # of training, at least, between two checkpoints that are written
     captures: bool = True  # optimizer steps, where the device records them
 
     @classmethod
@@ -116,6 +119,9 @@ class Settings:
             process=int(_read_number(PROCESS, given.get(PROCESS, "0"), _WHOLE)),
             synthetic_seconds=_read_number(SYNTHETIC_SECONDS, given.get(SYNTHETIC_SECONDS, "0"), _SECONDS),
             captures=_read_number(CAPTURES, given.get(CAPTURES, "1"), _WHOLE) > 0,
+            checkpoint_seconds=_read_number(
+                BETWEEN_CHECKPOINTS, given.get(BETWEEN_CHECKPOINTS, str(CHECKPOINT_SECONDS)), _SECONDS
+            ),
         )
 
     def files(self, storage_url: str, artifact_root: str | None) -> Files:
@@ -155,6 +161,7 @@ class Settings:
             process=self.process,
             synthetic_seconds=self.synthetic_seconds,
             captures=self.captures,
+            checkpoint_seconds=self.checkpoint_seconds,
             data_map=data_map or {},
             accept_data=accept_data,
         )

@@ -4,7 +4,6 @@ import json
 import logging
 import time
 from collections.abc import Callable, Generator
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,12 +11,13 @@ import optuna
 from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, TrialState
 
-from objectives.checkpoint import CheckpointFolder, SavedCheckpoint
+from objectives.checkpoint import CHECKPOINT_SECONDS, SavedCheckpoint
 from objectives.costs import Costs, shown_cost
 from objectives.errors import CheckpointError, ProcessSpent, is_out_of_memory
 from objectives.measurement import Diverged, Measurement
 from objectives.protocol import ResumableTraining
 from search.artifacts import IncumbentArtifacts
+from search.checkpoints import TrialCheckpoints
 from search.events import EpochFinished, Event, TrialFinished, TrialOutcome, TrialStarted
 from search.live import duration
 from search.objective import Objective
@@ -45,6 +45,7 @@ class Workplace:
     keeper: Keeper
     checkpoint_root: Path  # of this database alone
     artifacts: IncumbentArtifacts
+    checkpoint_seconds: float = CHECKPOINT_SECONDS  # of training, at least, between two that are written
     monotonic: Callable[[], float] = time.monotonic
 
 
@@ -66,15 +67,14 @@ class Trial:
         self._storage = LeasedStorage(optunas, place.leases, held)
         # What the sampler sees.
         self._sampled = EndsAlone(optunas, place.leases, held) if spec.minimize else self._storage
-        folder = place.checkpoint_root / held.stored.uid / str(held.number)
-        self._checkpoints = CheckpointFolder(folder, held.attempt)
+        self._checkpoints = TrialCheckpoints(place.checkpoint_root, held, place.checkpoint_seconds, place.monotonic)
+        self._training: ResumableTraining | None = None
         self._parameters: dict[str, Value] = {}
         self._values: dict[int, float] = {}  # of the study's metric, by epoch
         self._due: int | None = None  # the epoch after which the pruner would stop it
         self._audited = is_audited(spec, held.number)
         self._costs: Costs | None = None  # where the study asks for them
         self._spent_seconds = 0.0  # in epochs of earlier attempts that are kept
-        self._warned = False
 
     def run(self, objective: Objective) -> Generator[Event]:
         """Trains the trial to its end. Closing the generator hands it back, as any error of the storage does.
@@ -124,7 +124,7 @@ class Trial:
         while True:
             try:
                 if training is None:
-                    training = self._start(objective, configuration, pulse)
+                    training = self._training = self._start(objective, configuration, pulse)
                     yield self._started(training)
                     if (over := self._over_a_bound(training)) is not None:
                         yield self._end("pruned", None, over)
@@ -200,28 +200,21 @@ class Trial:
         seed = derived_seed(self._spec.seed, self._held.number, "trial")
         recorded = read_checkpoints(self._place.database, self._held.trial_id) if self._held.attempt > 1 else []
         for last in reversed(recorded):
-            content = None
-            if last.name is not None and last.sha256 is not None:
-                content = self._load_checkpoint(last.name, last.sha256)
-            if content is None:
+            if (content := self._checkpoints.load(last)) is None:
                 continue
-            with suppress(CheckpointError):
+            try:
                 training = objective.train(hyperparameters, seed, content, pulse)
-                self._go_on_after(last.epoch)
-                self._spent_seconds = sum(each.seconds for each in recorded[: last.epoch])
-                return training
+            except CheckpointError:
+                continue
+            self._go_on_after(last.epoch)
+            self._spent_seconds = sum(each.seconds for each in recorded[: last.epoch])
+            self._checkpoints.training_starts(last)
+            return training
         if recorded:
             self._go_on_after(0)
-        return objective.train(hyperparameters, seed, None, pulse)
-
-    def _load_checkpoint(self, name: str, sha256: str) -> bytes | None:
-        """From this database's folder or, where it was elsewhere when it named the file, from the one it had there."""
-        content = self._checkpoints.load(name, sha256)
-        if content is None:
-            shared, held = self._place.checkpoint_root.parent, self._held
-            for folder in shared.glob(f"*/{held.stored.uid}/{held.number}"):
-                content = content or CheckpointFolder(folder, held.attempt).load(name, sha256)
-        return content
+        training = objective.train(hyperparameters, seed, None, pulse)
+        self._checkpoints.training_starts()
+        return training
 
     def _over_a_bound(self, training: ResumableTraining) -> str | None:
         """Measures what the network costs, if the study asks for it, and says which bound that is over."""
@@ -246,38 +239,18 @@ class Trial:
         value = measurement.metric(self._spec.metric)
         # Judged before it is recorded: the verdict goes with the report, and whoever takes the trial over keeps to it.
         verdict = self._judge(measurement.epoch, value)
-        saved = self._save(training)
+        saved = self._checkpoints.save_if_due(training)
         try:
             state = self._leases.report(self._held, measurement, value, saved, verdict)
         except LeaseLost:
-            with self._files_matter_less_than_the_trial():
-                if saved is not None:
-                    self._checkpoints.discard(saved)
+            if saved is not None:
+                self._checkpoints.discard(saved)
             raise
         self._values[measurement.epoch] = value
         self._place.keeper.epoch_took(measurement.seconds)
-        with self._files_matter_less_than_the_trial():
-            self._checkpoints.keep_last_two(measurement.epoch)
+        if saved is not None:
+            self._checkpoints.is_named(saved)
         return state
-
-    def _save(self, training: ResumableTraining) -> SavedCheckpoint | None:
-        with self._files_matter_less_than_the_trial():
-            return self._checkpoints.save(training.epoch, training.checkpoint())
-        return None
-
-    def _files_matter_less_than_the_trial(self) -> "_WarnedOnce":
-        return _WarnedOnce(self)
-
-    def warn(self, error: OSError) -> None:
-        """Says once a trial that its checkpoints cannot be written."""
-        if not self._warned:
-            self._warned = True
-            log.warning(
-                "trial %d goes on without a checkpoint: %s: %s; taken over, it starts again from the last one",
-                self._held.number,
-                error.filename or self._place.checkpoint_root,
-                error.strerror,
-            )
 
     def _judge(self, epoch: int, value: float) -> dict[str, str]:
         """What to record where the trial is due to be stopped, for the first time and before its last epoch."""
@@ -319,16 +292,32 @@ class Trial:
             reason=reason,
             system_attributes=bounds | (system_attributes or {}),
         )
-        with self._files_matter_less_than_the_trial():
-            self._checkpoints.remove()
+        self._checkpoints.remove()
         return self._finished(outcome, value, reason)
 
     def _hand_back(self, failure: str | None = None) -> None:
         outcome = "handed_back" if failure is None else "lost"  # lost ones are counted: see LOST_CAP
         try:
-            self._leases.hand_back(self._held, outcome, failure)
+            saved = self._save_for_the_next() if failure is None else None
+            is_given = self._leases.hand_back(self._held, outcome, failure, saved)
         except StorageUnavailable as error:
             log.warning("trial %d is left to expire: %s", self._held.number, error)
+            return
+        if saved is not None:
+            (self._checkpoints.is_named if is_given else self._checkpoints.discard)(saved)
+
+    def _save_for_the_next(self) -> SavedCheckpoint | None:
+        """The state after the last epoch that is recorded, also from the middle of the next one."""
+        # What the database holds decides: an interruption may have come while an epoch was recorded.
+        if self._training is None or (epoch := self._leases.unsaved_epoch(self._held)) is None:
+            return None
+        try:
+            return self._checkpoints.save(self._training, epoch)
+        except Exception as error:  # whatever a broken training may raise, its trial is handed back
+            log.warning(
+                "trial %d is handed back without a checkpoint of its last epoch: %s", self._held.number, _reason(error)
+            )
+            return None
 
     def _finished(self, outcome: TrialOutcome, value: float | None, reason: str | None) -> TrialFinished:
         held = self._held
@@ -359,21 +348,6 @@ def new_trial(held: Lease) -> FrozenTrial:
         system_attrs={},
         intermediate_values={},
     )
-
-
-class _WarnedOnce:
-    # A full disk costs a trial its checkpoints, not its result.
-    def __init__(self, trial: Trial) -> None:
-        self._trial = trial
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, kind: object, error: BaseException | None, _: object) -> bool:
-        if isinstance(error, OSError):
-            self._trial.warn(error)
-            return True
-        return False
 
 
 def _reason(error: Exception) -> str:

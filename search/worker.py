@@ -11,6 +11,7 @@ from dataclasses import asdict
 
 from optuna.storages import BaseStorage, RDBStorage, get_storage
 
+from objectives.checkpoint import CHECKPOINT_SECONDS
 from objectives.errors import DataError, DataUnavailable, DeviceError
 from search.artifacts import IncumbentArtifacts
 from search.document import SpecError
@@ -45,7 +46,14 @@ def this_worker(host: Host, device: str, threads: int) -> Worker:
 
 @contextmanager
 def workplace(
-    database: Database, rdb: RDBStorage, me: Worker, files: Files, times: LeaseTimes | None = None
+    database: Database,
+    rdb: RDBStorage,
+    me: Worker,
+    files: Files,
+    times: LeaseTimes | None = None,
+    *,
+    checkpoint_seconds: float = CHECKPOINT_SECONDS,
+    monotonic: Callable[[], float] = time.monotonic,
 ) -> Iterator[Workplace]:
     """What a worker works with; inside, its signs of life are given. Raises ArtifactRootError, ArtifactsUnavailable."""
     checkpoints = own_checkpoints(database, files.checkpoint_root)
@@ -56,7 +64,7 @@ def workplace(
     with Illustrator(database, files.artifact_root) as illustrator, Keeper(leases) as keeper:
         artifacts = IncumbentArtifacts(database, store, illustrator.draw)
         artifacts.claim()
-        yield Workplace(database, leases, keeper, checkpoints, artifacts)
+        yield Workplace(database, leases, keeper, checkpoints, artifacts, checkpoint_seconds, monotonic)
 
 
 def work(

@@ -60,6 +60,7 @@ ENDS_TRIAL: dict[Outcome, TrialState] = {
 BARREN_CAP = 3
 LOST_CAP = 10
 ENDED_ELSEWHERE = "ended by another program"  # by plain Optuna: nothing is left to do
+HAND_BACK_SECONDS = 5.0  # whoever leaves waits no longer for a database that is away
 FORGOTTEN_MS = 24 * 3600 * 1000  # rows of workers that died so long ago are swept
 
 
@@ -75,6 +76,8 @@ class EpochMetrics(Protocol):
 class CheckpointName(Protocol):
     """The file of a checkpoint in the trial's folder (objectives.checkpoint.SavedCheckpoint)."""
 
+    @property
+    def epoch(self) -> int: ...
     @property
     def name(self) -> str: ...
     @property
@@ -573,30 +576,65 @@ class TrialLeases:
 
     def _has_ended(self, held: Lease, outcome: Outcome) -> bool:
         """Whether a COMMIT without an answer went through."""
-        own = select(attempt.c.outcome).where(
-            attempt.c.trial_id == held.trial_id, attempt.c.attempt == held.attempt, attempt.c.owner == held.owner
-        )
         with self._transactions.read() as connection:
-            return connection.scalar(own) == outcome
+            return _outcome_of(connection, held) == outcome
+
+    def unsaved_epoch(self, held: Lease, seconds: float = HAND_BACK_SECONDS) -> int | None:
+        """The last recorded epoch of the trial, if no checkpoint of it is named and the lease is not lost.
+
+        Raises:
+            StorageUnavailable: the database has not answered for `seconds`.
+        """
+        still_held = exists().where(
+            lease.c.trial_id == held.trial_id, lease.c.owner == held.owner, lease.c.attempt == held.attempt
+        )
+        last = (
+            select(epoch.c.epoch, epoch.c.checkpoint)
+            .where(epoch.c.trial_id == held.trial_id, still_held)
+            .order_by(epoch.c.epoch.desc())
+            .limit(1)
+        )
+
+        def read(repeated: bool) -> int | None:
+            with self._transactions.read() as connection:
+                found = connection.execute(last).first()
+            return None if found is None or found.checkpoint is not None else found.epoch
+
+        return self._transactions.persist(read, seconds)
 
     def hand_back(
-        self, held: Lease, outcome: str = "handed_back", reason: str | None = None, seconds: float = 5.0
-    ) -> None:
-        """Gives the trial up for the next worker; where the lease is lost already, nothing changes.
+        self,
+        held: Lease,
+        outcome: str = "handed_back",
+        reason: str | None = None,
+        checkpoint: CheckpointName | None = None,
+        seconds: float = HAND_BACK_SECONDS,
+    ) -> bool:
+        """Gives the trial up for the next worker, and names the checkpoint of a recorded epoch for it to go on from.
+
+        `False` where the lease is lost already: nothing changes.
 
         Raises:
             StorageUnavailable: the database has not answered for `seconds`; then the lease expires.
         """
 
-        def give(repeated: bool) -> None:
+        def give(repeated: bool) -> bool:
             with self._transactions.write() as connection:
                 given = connection.execute(
                     _where_held(update(lease), held).values(owner=None, beat_ms=now_ms(), expires_ms=now_ms())
                 )
-                if given.rowcount == 1:
-                    _close_attempt(connection, held, outcome, reason)
+                if given.rowcount == 0:  # after a COMMIT without an answer it may be our own doing
+                    return repeated and _outcome_of(connection, held) == outcome
+                _close_attempt(connection, held, outcome, reason)
+                if checkpoint is not None:
+                    connection.execute(
+                        update(epoch)
+                        .where(epoch.c.trial_id == held.trial_id, epoch.c.epoch == checkpoint.epoch)
+                        .values(checkpoint=checkpoint.name, checkpoint_sha256=checkpoint.sha256)
+                    )
+                return True
 
-        self._transactions.persist(give, seconds)
+        return self._transactions.persist(give, seconds)
 
     def beat(self, held: Lease | None) -> bool:
         """A sign of life of the worker, and of the trial that it holds; `False` where that one is lost.
@@ -718,6 +756,15 @@ def _close_attempt(
         .where(attempt.c.trial_id == of.trial_id, attempt.c.attempt == of.attempt)
         .values(outcome=outcome, reason=reason, ended_ms=now_ms())
     )
+
+
+def _outcome_of(connection: Connection, held: Lease) -> str | None:
+    """How the attempt of this lease ended; `None` while it has not."""
+    own = select(attempt.c.outcome).where(
+        attempt.c.trial_id == held.trial_id, attempt.c.attempt == held.attempt, attempt.c.owner == held.owner
+    )
+    found: str | None = connection.scalar(own)
+    return found
 
 
 def _fingerprint_of(connection: Connection, of: Lease | Row[tuple[object, ...]]) -> str | None:

@@ -108,7 +108,11 @@ def disk_full(lab: Lab, times: int) -> Result:
                 url = f"sqlite:///{home}/{turn}-{what}.db"
                 spec = write_spec(lab.folder, 8)
                 files = lab.folder / f"files-{turn}" if what == "database" else disk / "files"
-                run = Command(lab.folder, "run", str(spec), "--storage", url, "--artifact-root", str(files))
+                run = Command(
+                    lab.folder,
+                    *("run", str(spec), "--storage", url, "--artifact-root", str(files)),
+                    HYPERSEARCH_CHECKPOINT_SECONDS="0",
+                )
                 until(lambda started=run: started.trials() >= 2)
                 filler = fill(disk)
                 time.sleep(6)

@@ -17,6 +17,7 @@ from sqlalchemy import Connection, Engine, Row, Table, event, select
 from sqlalchemy.engine.interfaces import DBAPIConnection, ExceptionContext
 
 from benchmarks.faults.lab import Lab, Result
+from objectives.checkpoint import SavedCheckpoint
 from objectives.hyperparameters import SGD, Hyperparameters
 from objectives.synthetic import synthetic_curve
 from storage.engine import Database, open_for_work
@@ -85,8 +86,8 @@ class Bench:
             self.leases.report(self.lease, measurement, measurement.validation_accuracy)
 
     def hand_back(self) -> None:
-        """For the next attempt."""
-        self.leases.hand_back(self.lease)
+        """For the next attempt, with a checkpoint to go on from."""
+        assert self.leases.hand_back(self.lease, checkpoint=SavedCheckpoint(1, "1-1.ckpt", "0" * 64))
 
     def resume(self) -> None:
         """After the first epoch."""
@@ -131,7 +132,7 @@ class Bench:
                 [tuple(row) for row in (*trials, *states)],
                 of_trials(connection, lease, "attempt", "owner"),
                 of_trials(connection, attempt, "attempt", "outcome"),
-                of_trials(connection, epoch, "epoch", "attempt", "validation_accuracy"),
+                of_trials(connection, epoch, "epoch", "attempt", "validation_accuracy", "checkpoint"),
                 of_trials(connection, optuna_params, "param_name", "param_value"),
                 of_trials(connection, optuna_values, "value"),
             ]

@@ -81,6 +81,20 @@ def finish(folder: Path) -> None:
     assert ask(folder, "SELECT state, count(*) FROM trials GROUP BY state") == [("COMPLETE", 2)]
 
 
+def saved_epochs(folder: Path) -> list[tuple[object, ...]]:
+    """What the first attempt at the first trial recorded, each epoch with its checkpoint."""
+    query = "SELECT epoch, checkpoint FROM hypersearch_epoch WHERE trial_id = 1 AND attempt = 1 ORDER BY epoch"
+    return ask(folder, query)
+
+
+def assert_last_epoch_is_saved(folder: Path) -> None:
+    """It alone, although no ten seconds had passed."""
+    recorded = saved_epochs(folder)
+    count = len(recorded)
+    assert recorded == [*((epoch, None) for epoch in range(1, count)), (count, f"1-{count}.ckpt")]
+    assert [path.name for path in folder.rglob("*.ckpt")] == [f"1-{count}.ckpt"]
+
+
 # --- a script
 
 
@@ -206,6 +220,7 @@ def test_run_hands_its_trial_back_and_says_how_to_go_on(number: signal.Signals, 
         f"hypersearch: {said}; the running trials were handed back; go on with: hypersearch run --study s",
     )
     assert outcomes(tmp_path) == ["handed_back"]
+    assert_last_epoch_is_saved(tmp_path)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
@@ -257,4 +272,7 @@ def test_closing_the_terminal_hands_the_trial_back(tmp_path: Path) -> None:
     os.close(terminal)
     assert os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]) == 129
     assert outcomes(tmp_path) == ["handed_back"]
+    assert_last_epoch_is_saved(tmp_path)
+    recorded = saved_epochs(tmp_path)
     finish(tmp_path)
+    assert saved_epochs(tmp_path) == recorded  # none was trained again

@@ -91,6 +91,9 @@ def test_a_number_that_cannot_be_meant_is_refused_before_anything_is_made(
         ("HYPERSEARCH_SYNTHETIC_SECONDS", "nan"),
         ("HYPERSEARCH_SYNTHETIC_SECONDS", "1e300"),
         ("HYPERSEARCH_SYNTHETIC_SECONDS", "٣"),
+        ("HYPERSEARCH_CHECKPOINT_SECONDS", "never"),
+        ("HYPERSEARCH_CHECKPOINT_SECONDS", "-1"),
+        ("HYPERSEARCH_CHECKPOINT_SECONDS", "inf"),
         ("OMP_NUM_THREADS", "many"),
         ("OMP_NUM_THREADS", "-1"),
     ],
@@ -106,7 +109,12 @@ def test_a_number_of_the_environment_that_is_none_is_refused(
 
 
 def test_numbers_that_can_be_meant_are_taken(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    environment = {"HYPERSEARCH_PROCESS": "1\r", "HYPERSEARCH_SYNTHETIC_SECONDS": ".001", "OMP_NUM_THREADS": "4, 2"}
+    environment = {
+        "HYPERSEARCH_PROCESS": "1\r",
+        "HYPERSEARCH_SYNTHETIC_SECONDS": ".001",
+        "HYPERSEARCH_CHECKPOINT_SECONDS": " 0.5",
+        "OMP_NUM_THREADS": "4, 2",
+    }
     for name, text in environment.items():
         monkeypatch.setenv(name, text)
     options = ["--threads", "128", "--seed", "007", "--target", "1e-3", "--epochs", "2"]

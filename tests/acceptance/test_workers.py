@@ -206,10 +206,11 @@ def test_a_real_training_that_is_killed_in_turn_ends_with_the_values_of_an_undis
         (folder / "real.toml").write_text(text)
         shell = Shell(folder, f"sqlite:///{folder}/a.db", XDG_CACHE_HOME=str(tmp_path / "cache"))
         shell.run("create", "real.toml")
-        for _ in range(2 if disturbed else 0):
-            worker = shell.start("worker", "--threads", "1")
-            shell.wait_for("real", lambda status: any(2 <= trial["epoch"] < 13 for trial in status["running"]))  # type: ignore[attr-defined]
-            worker.kill()
+        # With a checkpoint after each epoch, from one of these with none, and in the middle of an epoch in order.
+        for seconds, number in (("0", signal.SIGKILL), ("3600", signal.SIGKILL), ("3600", signal.SIGTERM)) * disturbed:
+            worker = shell.start("worker", "--threads", "1", HYPERSEARCH_CHECKPOINT_SECONDS=seconds)
+            shell.wait_for("real", lambda status: any(2 <= trial["epoch"] < 7 for trial in status["running"]))  # type: ignore[attr-defined]
+            worker.send_signal(number)
             worker.communicate()
         shell.run("worker", "--threads", "1")
         compared = json.loads(shell.run("compare", "real", "--json"))

@@ -29,9 +29,9 @@ def test_what_is_saved_is_loaded_by_any_attempt(tmp_path: Path) -> None:
     first, second = CheckpointFolder(folder, attempt=1), CheckpointFolder(folder, attempt=2)
     saved = [first.save(3, CONTENT), second.save(3, OTHER), second.save(12, b"")]
     assert saved == [
-        SavedCheckpoint("1-3.ckpt", sha256(CONTENT)),
-        SavedCheckpoint("2-3.ckpt", sha256(OTHER)),
-        SavedCheckpoint("2-12.ckpt", sha256(b"")),
+        SavedCheckpoint(3, "1-3.ckpt", sha256(CONTENT)),
+        SavedCheckpoint(3, "2-3.ckpt", sha256(OTHER)),
+        SavedCheckpoint(12, "2-12.ckpt", sha256(b"")),
     ]
     assert files(folder) == {"1-3.ckpt", "2-3.ckpt", "2-12.ckpt"}
     for checkpoints in (first, second):
@@ -121,21 +121,11 @@ def fill(folder: Path, names: set[str]) -> None:
         (folder / name).write_bytes(CONTENT)
 
 
-def test_the_last_two_are_kept_and_no_file_of_a_later_attempt_or_a_stranger_is_touched(tmp_path: Path) -> None:
+def test_the_named_ones_are_kept_and_no_file_of_a_later_attempt_or_a_stranger_is_touched(tmp_path: Path) -> None:
     folder = tmp_path / "7"
     fill(folder, STRANGERS | OURS | ASIDE)
-    CheckpointFolder(folder, attempt=2).keep_last_two(5)
-    assert files(folder) == STRANGERS | {"1-4.ckpt", "1-5.ckpt", "2-4.ckpt", "2-5.ckpt"}
-
-
-def test_of_many_epochs_two_files_are_there(tmp_path: Path) -> None:
-    checkpoints = CheckpointFolder(tmp_path, attempt=1)
-    found = []
-    for epoch in range(1, 13):
-        checkpoints.save(epoch, CONTENT)
-        checkpoints.keep_last_two(epoch)
-        found.append(files(tmp_path))
-    assert found == [{f"1-{max(1, epoch - 1)}.ckpt", f"1-{epoch}.ckpt"} for epoch in range(1, 13)]
+    CheckpointFolder(folder, attempt=2).keep(["1-4.ckpt", "2-10.ckpt", "2-11.ckpt"])
+    assert files(folder) == STRANGERS | {"1-4.ckpt", "2-10.ckpt"}
 
 
 def test_a_finished_trial_leaves_nothing(tmp_path: Path) -> None:
@@ -163,7 +153,7 @@ def test_what_no_database_names_is_discarded(tmp_path: Path) -> None:
 
 def test_a_folder_that_is_not_there_is_no_error_and_is_not_made(tmp_path: Path) -> None:
     checkpoints = CheckpointFolder(tmp_path / "7", attempt=1)
-    checkpoints.keep_last_two(3)
+    checkpoints.keep(["1-3.ckpt"])
     checkpoints.remove()
     assert checkpoints.load("1-3.ckpt", sha256(CONTENT)) is None
     assert files(tmp_path) == set()
@@ -213,7 +203,7 @@ CheckpointFolder(Path(sys.argv[1]), attempt=1).save(3, b"content")
     assert files(tmp_path) == {"1-3.ckpt.aside"}
     heir = CheckpointFolder(tmp_path, attempt=2)
     assert heir.load("1-3.ckpt", sha256(b"content")) is None
-    heir.keep_last_two(3)
+    heir.keep([])
     assert files(tmp_path) == set()
 
 

@@ -3,6 +3,7 @@
 import itertools
 import math
 import shutil
+import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
@@ -33,9 +34,10 @@ from storage.leases import Lease, Outcome, TrialLeases
 from storage.owners import read_uid
 from storage.records import EpochRecord, TrialRecord, read_trials
 from storage.schema import attempt, lease
-from storage.studies import StudyState, find_study, pause_study, stop_study
+from storage.studies import StudyState, find_study, pause_study, resume_study, stop_study
 
 Result = tuple[list[Event], list[TrialRecord], str | None]
+EACH_EPOCH, NEVER = 0.0, 3600.0  # seconds of training between two checkpoints: none passes, and more than a trial has
 
 
 def files_in(folder: Path) -> Files:
@@ -50,6 +52,9 @@ def run(
     url: str | None = None,
     check: Callable[[], None] = lambda: None,
     files_of: FilesOf | None = None,
+    *,
+    checkpoint_seconds: float = EACH_EPOCH,
+    monotonic: Callable[[], float] = time.monotonic,
 ) -> Result:
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     database, rdb = open_for_work(url or f"sqlite:///{tmp_path}/a.db")
@@ -63,7 +68,14 @@ def run(
         events: list[Event] = []
         me = this_worker(this_host(), "-", 0)
         with (
-            workplace(database, rdb, me, files_in(tmp_path)) as place,
+            workplace(
+                database,
+                rdb,
+                me,
+                files_in(tmp_path),
+                checkpoint_seconds=checkpoint_seconds,
+                monotonic=monotonic,
+            ) as place,
             closing(work(place, rdb, choose, lambda spec: Objective(train, "cpu", 1, files_of, check=check))) as stream,
         ):
             for event in stream:
@@ -131,8 +143,8 @@ class Unbounded:
         measurement = next(self._curve)
         return measurement if measurement.epoch < 8 else replace(measurement, train_eval_loss=math.inf)
 
-    def checkpoint(self) -> bytes:
-        return self._curve.checkpoint()
+    def checkpoint(self, epoch: int | None = None) -> bytes:
+        return self._curve.checkpoint(epoch)
 
 
 def test_a_trial_with_a_loss_that_is_not_finite_has_diverged_in_every_database(url: str, tmp_path: Path) -> None:
@@ -174,9 +186,13 @@ def test_configurations_to_run_first_are_run_first(tmp_path: Path) -> None:
     assert trials[1].parameters["optimizer"] == "adamw"
 
 
-def test_a_trial_that_was_handed_back_goes_on_under_its_number_and_parameters(tmp_path: Path) -> None:
-    first, _, _ = run(tmp_path, study(2), curve, stop_after=4)  # after three epochs of trial 0
-    second, trials, _ = run(tmp_path, study(2), curve)
+@pytest.mark.parametrize("checkpoint_seconds", [EACH_EPOCH, NEVER])
+def test_a_trial_that_was_handed_back_goes_on_under_its_number_and_parameters(
+    checkpoint_seconds: float, tmp_path: Path
+) -> None:
+    # After three epochs of trial 0
+    first, _, _ = run(tmp_path, study(2), curve, stop_after=4, checkpoint_seconds=checkpoint_seconds)
+    second, trials, _ = run(tmp_path, study(2), curve, checkpoint_seconds=checkpoint_seconds)
     started = [event for event in (first[0], second[0]) if isinstance(event, TrialStarted)]
     assert [(event.number, event.attempt) for event in started] == [(0, 1), (0, 2)]
     assert started[0].parameters == started[1].parameters
@@ -246,15 +262,28 @@ def test_a_trial_whose_worker_dies_before_it_could_stop_it_is_stopped_all_the_sa
     ]
 
 
-def test_an_audit_survives_its_worker(tmp_path: Path) -> None:
-    document = study(30, sampler="random", pruner=asha(1.0))
+@pytest.mark.parametrize("checkpoint_seconds", [EACH_EPOCH, NEVER])
+def test_an_audit_survives_its_worker(
+    checkpoint_seconds: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It dies two epochs after the trial was found due, which stands although that epoch may be trained once more."""
+    document = study(12, sampler="random", pruner=asha(1.0))
     _, undisturbed, _ = run(elsewhere(tmp_path), document, curve)
     number, due = next((trial.number, trial.due_epoch) for trial in undisturbed if trial.due_epoch is not None)
-    events_before = 10 * number + 1  # each trial starts, has 8 epochs, and ends
-    run(tmp_path, document, curve, stop_after=events_before + due + 1)
-    events, trials, _ = run(tmp_path, document, curve)
+    report = TrialLeases.report
+
+    def die(self: TrialLeases, held: Lease, measurement: Measurement, *rest: object) -> StudyState:
+        if (held.number, measurement.epoch) == (number, due + 2):
+            raise ValueError("its worker dies")
+        return report(self, held, measurement, *rest)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(TrialLeases, "report", die)
+    with pytest.raises(ValueError, match="its worker dies"):
+        run(tmp_path, document, curve, checkpoint_seconds=checkpoint_seconds)
+    monkeypatch.undo()
+    events, trials, _ = run(tmp_path, document, curve, checkpoint_seconds=checkpoint_seconds)
     assert isinstance(events[0], TrialStarted)
-    assert (events[0].number, events[0].epochs) == (number, due + 1)
+    assert (events[0].number, events[0].epochs) == (number, due + 1 if checkpoint_seconds == EACH_EPOCH else 0)
     assert [(trial.state, trial.due_epoch, trial.value) for trial in trials] == [
         (trial.state, trial.due_epoch, trial.value) for trial in undisturbed
     ]
@@ -345,7 +374,10 @@ def test_a_folder_that_cannot_be_written_costs_checkpoints_and_no_trial(
     assert len([line for line in caplog.messages if "goes on without a checkpoint" in line]) == 2  # once a trial
 
 
-def test_a_paused_study_has_its_trial_back_within_an_epoch_and_goes_on(tmp_path: Path) -> None:
+@pytest.mark.parametrize("checkpoint_seconds", [EACH_EPOCH, NEVER])
+def test_a_paused_study_has_its_trial_back_within_an_epoch_and_goes_on(
+    checkpoint_seconds: float, tmp_path: Path
+) -> None:
     url = f"sqlite:///{tmp_path}/a.db"
     epochs: list[int] = []
 
@@ -362,10 +394,15 @@ def test_a_paused_study_has_its_trial_back_within_an_epoch_and_goes_on(tmp_path:
 
         return synthetic_curve(hyperparameters, 8, seed, resume=resume, pulse=pause)
 
-    events, _, _ = run(tmp_path, study(1), paused_in_epoch_3, stop_after=5)
+    events, _, _ = run(tmp_path, study(1), paused_in_epoch_3, stop_after=5, checkpoint_seconds=checkpoint_seconds)
     last = events[-1]
     assert isinstance(last, TrialFinished)
     assert (last.outcome, last.reason, last.epochs) == ("handed back", "the study is paused", 3)
+    database, _ = open_for_work(url)
+    with database:
+        resume_study(database, find_study(database, "s"))
+    events, _, _ = run(tmp_path, study(1), curve, checkpoint_seconds=checkpoint_seconds)
+    assert [(event.attempt, event.epochs) for event in events if isinstance(event, TrialStarted)] == [(2, 3)]
 
 
 def test_a_stopped_study_ends_its_trial_within_an_epoch(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import count
@@ -176,7 +176,7 @@ def test_a_stale_owner_changes_nothing(opened: Opened) -> None:
         with pytest.raises(LeaseLost):
             write()
     assert leases.beat(stale) is False
-    leases.hand_back(stale)
+    assert leases.hand_back(stale) is False
     trial = opened.rdb.get_trial(stale.trial_id)
     assert (trial.state, trial.params, trial.user_attrs, trial.system_attrs, trial.intermediate_values) == (
         TrialState.RUNNING,
@@ -329,7 +329,7 @@ def test_an_epoch_is_recorded_with_its_report_and_read_back_whole(opened: Opened
     held = leases.acquire(opened.stored)
     leases.record_parameters(held, {"x": 0.25}, {"x": FloatDistribution(0, 1)}, {"note": '"kept"'})
     for measurement in MEASUREMENTS:
-        saved = SavedCheckpoint(f"1-{measurement.epoch}.ckpt", "0" * 64)
+        saved = SavedCheckpoint(measurement.epoch, f"1-{measurement.epoch}.ckpt", "0" * 64)
         leases.report(held, measurement, measurement.validation_accuracy, saved)
     checkpoints = read_checkpoints(opened.database, held.trial_id)
     assert [(each.epoch, each.name) for each in checkpoints] == [(1, "1-1.ckpt"), (2, "1-2.ckpt"), (3, "1-3.ckpt")]
@@ -404,6 +404,61 @@ def test_what_is_measured_again_is_forgotten_first(opened: Opened) -> None:
     assert [each.epoch for each in read_checkpoints(opened.database, held.trial_id)] == [1]
     assert list(opened.rdb.get_trial(held.trial_id).intermediate_values) == [1]
     assert leases.report(held, MEASUREMENTS[1], 0.5) == "open"
+
+
+FIRST, LAST = SavedCheckpoint(1, "1-1.ckpt", "1" * 64), SavedCheckpoint(2, "1-2.ckpt", "2" * 64)
+
+
+def named(opened: Opened, held: Lease) -> list[tuple[int, str | None, str | None]]:
+    """The checkpoint of each recorded epoch."""
+    return [(each.epoch, each.name, each.sha256) for each in read_checkpoints(opened.database, held.trial_id)]
+
+
+def test_a_hand_back_names_the_checkpoint_of_the_last_recorded_epoch(opened: Opened) -> None:
+    leases = opened.leases(worker("a"))
+    held = leases.acquire(opened.stored)
+    unsaved = [leases.unsaved_epoch(held)]
+    for measurement, saved in zip(MEASUREMENTS, (FIRST, None), strict=False):
+        leases.report(held, measurement, measurement.validation_accuracy, saved)
+        unsaved.append(leases.unsaved_epoch(held))
+    assert unsaved == [None, None, 2]
+    assert leases.hand_back(held, checkpoint=LAST) is True
+    assert named(opened, held) == [(1, FIRST.name, FIRST.sha256), (2, LAST.name, LAST.sha256)]
+    assert opened.outcomes(held) == [("a", "handed_back", None)]
+    assert leases.unsaved_epoch(held) is None
+
+
+def test_who_has_lost_a_trial_names_no_checkpoint_of_it_and_is_asked_for_none(opened: Opened) -> None:
+    leases = opened.leases(worker("a"))
+    stale = leases.acquire(opened.stored)
+    for measurement in MEASUREMENTS[:2]:
+        leases.report(stale, measurement, measurement.validation_accuracy)
+    leases.hand_back(stale)
+    opened.leases(worker("b")).acquire(opened.stored)
+    assert leases.unsaved_epoch(stale) is None
+    assert leases.hand_back(stale, checkpoint=LAST) is False
+    assert named(opened, stale) == [(1, None, None), (2, None, None)]
+
+
+def test_a_hand_back_whose_commit_went_unanswered_is_known_to_be_done(
+    opened: Opened, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also when another worker has taken the trial up meanwhile: the file that is named is not thrown away."""
+    leases = opened.leases(worker("a"))
+    held = leases.acquire(opened.stored)
+    for measurement in MEASUREMENTS[:2]:
+        leases.report(held, measurement, measurement.validation_accuracy)
+    persist = opened.database.transactions.persist
+
+    def unanswered(operation: Callable[[bool], bool], seconds: float | None = None) -> bool:
+        operation(False)
+        monkeypatch.undo()
+        opened.leases(worker("b")).acquire(opened.stored)
+        return persist(lambda repeated: operation(True), seconds)
+
+    monkeypatch.setattr(opened.database.transactions, "persist", unanswered)
+    assert leases.hand_back(held, checkpoint=LAST) is True
+    assert named(opened, held) == [(1, None, None), (2, LAST.name, LAST.sha256)]
 
 
 @pytest.mark.parametrize(("finished", "failures"), [(0, 3), (1, 10)])
