@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 import optuna
@@ -185,6 +186,12 @@ def test_a_study_that_cannot_be_served_here_is_left_to_others(local: Shell) -> N
     assert ended(local.status("far")) == ("open", None, 0, [])
 
 
+def has_recorded(pid: int, status: dict[str, object]) -> bool:
+    """Whether that process has recorded an epoch of a trial, and has more than one to train."""
+    its = {worker["worker"] for worker in status["workers"] if worker["pid"] == pid}  # type: ignore[attr-defined]
+    return any(trial["worker"] in its and 1 <= trial["epoch"] < 13 for trial in status["running"])  # type: ignore[attr-defined]
+
+
 def test_a_real_training_that_is_killed_in_turn_ends_with_the_values_of_an_undisturbed_one(
     tmp_path: Path, mnist_5k_cache: Path
 ) -> None:
@@ -206,10 +213,10 @@ def test_a_real_training_that_is_killed_in_turn_ends_with_the_values_of_an_undis
         (folder / "real.toml").write_text(text)
         shell = Shell(folder, f"sqlite:///{folder}/a.db", XDG_CACHE_HOME=str(tmp_path / "cache"))
         shell.run("create", "real.toml")
-        # With a checkpoint after each epoch, from one of these with none, and in the middle of an epoch in order.
+        # Where each epoch has a checkpoint, where none has, and where that of the last epoch is written on leaving.
         for seconds, number in (("0", signal.SIGKILL), ("3600", signal.SIGKILL), ("3600", signal.SIGTERM)) * disturbed:
             worker = shell.start("worker", "--threads", "1", HYPERSEARCH_CHECKPOINT_SECONDS=seconds)
-            shell.wait_for("real", lambda status: any(2 <= trial["epoch"] < 7 for trial in status["running"]))  # type: ignore[attr-defined]
+            shell.wait_for("real", partial(has_recorded, worker.pid))
             worker.send_signal(number)
             worker.communicate()
         shell.run("worker", "--threads", "1")
