@@ -314,6 +314,7 @@ def test_every_cause_behind_an_error_is_told() -> None:
 
 
 def results_of(folder: Path, code: str, seconds: float) -> list[Result]:
+    (folder / "pytest.ini").touch()  # of tests of their own, wherever that folder lies
     file = folder / "test_some.py"
     file.write_text(f"import pytest\n{code}")
     return list(run_tests([file], Lab("cpu", True, folder, time.monotonic() + seconds), processes=2))
