@@ -33,6 +33,7 @@ bench: $(INSTALLED)
 	$(BIN)/python -m benchmarks.pruning --studies 10
 	$(BIN)/python -m benchmarks.peers --seeds 1 --trials 2 --share 1
 	folder=$$(mktemp -d) && trap "rm -r $$folder" EXIT && \
+	  $(BIN)/python -m benchmarks.gpu all --out $$folder/gpu --device cpu --quick && \
 	  $(BIN)/python -m benchmarks.default_study --folder $$folder --seeds 1 --trials 6 --needed 0 && \
 	  $(BIN)/python -m benchmarks.curves record --folder $$folder --trials 2 --output $$folder/curves.json.gz
 	$(BIN)/python -m benchmarks.refusals --each 10
