@@ -142,7 +142,6 @@ class CUDAGraphs:
             if isinstance(error, Exception) and not is_out_of_memory(_innermost(error, before)):
                 CUDAGraphs.have_failed = True
             raise
-
         return graph.replay
 
     @contextmanager

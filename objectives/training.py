@@ -169,8 +169,8 @@ def train(
 
     On a CPU with the same number of threads the same run gives the same measurements, bit for bit, but for `seconds`
     and `images_per_second`. What draws from torch's global generators meanwhile does not matter, and sees no trace: the
-    weights alone are drawn from one, before train() returns.
-    Trainings in several threads of a process take turns, an epoch each.
+    weights alone are drawn from one, before train() returns. Trainings in several threads of a process take turns, an
+    epoch each.
 
     `resume` is what checkpoint() gave: the epochs after it are yielded, the same bit for bit as if there had been no
     break. On another kind of device than it was written on, dropout and augmentation draw anew. Its bytes are taken on
