@@ -8,9 +8,10 @@ losses, and no technique. On a CPU the same step is taken operator by operator.
 import torch
 from torch import nn
 
-from benchmarks.gpu.measuring import CLASSES, products
+from benchmarks.gpu.measuring import CLASSES
 from models.cnn import CNN, CNNConfig
 from objectives.data import LabelledImages
+from objectives.device import float32_products
 
 WARM_UP_STEPS = 3
 LEARNING_RATE = 1e-3
@@ -41,7 +42,7 @@ class HandWritten:
         self._graph: torch.cuda.CUDAGraph | None = None
         if device.type == "cuda":
             self.stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
-            with products(precision):
+            with float32_products("tf32" if precision == "tf32" else "ieee"):
                 self._capture()
 
     def take(self) -> None:

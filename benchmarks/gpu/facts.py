@@ -15,7 +15,8 @@ import torch
 from benchmarks.figures import cpu_model
 from benchmarks.gpu import predictions
 from benchmarks.gpu.lab import Lab, Result
-from benchmarks.gpu.measuring import products, take_device
+from benchmarks.gpu.measuring import take_device
+from objectives.device import float32_products
 
 PACKAGES = ("torch", "torchvision", "triton", "numpy", "optuna", "sqlalchemy", "typer", "pytest", "hypersearch")
 REPEATS = 10
@@ -72,7 +73,7 @@ def _copy(lab: Lab, device: torch.device) -> Result:
 def _product(lab: Lab, device: torch.device, precision: str, side: int) -> Result:
     kind = torch.bfloat16 if precision == "bf16" else torch.float32
     left, right = torch.rand(2, side, side, device=device).to(kind)
-    with products(precision):
+    with float32_products("tf32" if precision == "tf32" else "ieee"):
         seconds = _seconds(lambda: left @ right, device)
     speed = 2 * side**3 / seconds / 1e12
     expected = predictions.PRODUCT_TFLOP_PER_SECOND.get(precision) if lab.on_cuda else None

@@ -3,26 +3,23 @@
 import statistics
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import NoReturn
 
 import torch
 
 from benchmarks.gpu.lab import Lab
-from benchmarks.gpu.layouts import trainer
 from objectives import names
-from objectives.captured import Capture, CUDAGraphs
+from objectives.convolutions import Convolutions
 from objectives.data import LabelledImages, ResidentData
 from objectives.device import check_precision, keep_freed_memory, make_current, pick_device, set_threads
 from objectives.errors import DeviceError
-from objectives.training import Run
+from objectives.training import Run, train
 
 CLASSES = 10
 SIDE = 28
 PRECISIONS = ("float32", "tf32", "bf16")
 ENDLESS = sys.maxsize  # epochs
+AS_THEY_COME = Convolutions()
 
 
 def take_device(lab: Lab) -> torch.device:
@@ -62,39 +59,6 @@ def lacking(precision: str, device: torch.device) -> str | None:
     return None
 
 
-@contextmanager
-def products(precision: str) -> Iterator[None]:
-    """Inside, CUDA multiplies float32 as such, or for "tf32" rounded to 10 of 23 bits."""
-    settings = (torch.backends.cuda.matmul, torch.backends.cudnn.conv)  # type: ignore[attr-defined]
-    before = [setting.fp32_precision for setting in settings]
-    try:
-        for setting in settings:
-            setting.fp32_precision = "tf32" if precision == "tf32" else "ieee"
-        yield
-    finally:
-        for setting, value in zip(settings, before, strict=True):
-            setting.fp32_precision = value
-
-
-@contextmanager
-def cudnn_benchmark(is_on: bool) -> Iterator[None]:
-    """Inside, cuDNN tries its algorithms for each new shape and keeps the fastest, or takes what it thinks best."""
-    before = torch.backends.cudnn.benchmark
-    torch.backends.cudnn.benchmark = is_on
-    try:
-        yield
-    finally:
-        torch.backends.cudnn.benchmark = before
-
-
-class Uncaptured(CUDAGraphs):
-    """The optimizers and streams of a capture, and every step operator by operator: as if there were no memory."""
-
-    def record(self, *work: object, **options: object) -> NoReturn:
-        """Refuses, in the one way that a training goes on from."""
-        raise torch.OutOfMemoryError("out of memory, it says, to be compared with captured steps")
-
-
 @dataclass(frozen=True)
 class Speed:
     """What a training came to."""
@@ -104,10 +68,10 @@ class Speed:
 
 
 def speed_of(
-    run: Run, seconds: float, capture: Capture | None = None, least_epochs: int = 2, layout: str | None = None
+    run: Run, seconds: float, least_epochs: int = 2, *, captures: bool = True, convolutions: Convolutions = AS_THEY_COME
 ) -> Speed:
     """The median over the epochs that are trained within so many seconds, after one that warms up."""
-    training = trainer(layout)(run, capture=capture)
+    training = train(run, captures=captures, convolutions=convolutions)
     next(training)
     rates: list[float] = []
     started = time.perf_counter()

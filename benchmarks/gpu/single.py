@@ -4,21 +4,21 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 
+import torch
+
 from benchmarks.gpu import predictions
 from benchmarks.gpu.lab import Lab, Result, rate
-from benchmarks.gpu.layouts import LAYOUTS, why_not
 from benchmarks.gpu.measuring import (
+    AS_THEY_COME,
     ENDLESS,
     PRECISIONS,
     Speed,
-    Uncaptured,
-    cudnn_benchmark,
     lacking,
     made_up,
     speed_of,
     take_device,
 )
-from objectives.captured import Capture
+from objectives.convolutions import Convolutions
 from objectives.data import ResidentData
 from objectives.hyperparameters import SGD, Augmentation, Hyperparameters, RAdam
 from objectives.names import AUGMENTATIONS
@@ -28,6 +28,7 @@ IMAGES = 16_384
 BATCH_SIZES = (64, 256, 1024)
 SECONDS = 0.4  # of each training, at least two epochs
 CASE_SECONDS = 6.0  # none begins with less left
+LAYOUTS = {"channels_last": torch.channels_last, "plain": torch.contiguous_format}
 PLAIN = Hyperparameters(SGD(1e-3))
 
 
@@ -65,7 +66,6 @@ def wanted(batch_sizes: tuple[int, ...]) -> list[Case | Comparison]:
         Case("radam", replace(small, optimizer=RAdam(1e-3))),
         Case("every augmentation", replace(small, augmentation=Augmentation(AUGMENTATIONS, 0.5))),
         Case("batch normalization", replace(small, normalization="batch")),
-        # Last: where a capture was refused, later ones may be too.
         *(Case("eager", options, captured=False) for options in sized),
     ]
 
@@ -80,7 +80,7 @@ def measure(lab: Lab) -> Iterator[Result]:
         if lab.seconds_left() < CASE_SECONDS:
             yield Result("not measured", f"no time was left for {len(todo) - at} cases: {case} and what follows")
             return
-        lack = lacking(case.precision, device) or (why_not() if isinstance(case, Comparison) else None)
+        lack = lacking(case.precision, device)
         if lack is None:
             yield lab.attempt(str(case), partial(_of, case, data, lab))
         elif lack not in told:
@@ -93,9 +93,7 @@ def _of(case: Case | Comparison, data: ResidentData, lab: Lab) -> Result:
 
 
 def _measured(case: Case, data: ResidentData, lab: Lab) -> Result:
-    device = data.mean.device
-    capture = Uncaptured(device) if device.type == "cuda" and not case.captured else None
-    found = _speed(case.options, case.precision, data, lab, capture)
+    found = _speed(case.options, case.precision, data, lab, captures=case.captured)
     row = "eager" if not case.captured else case.precision if case.name == "train()" else None
     size = case.options.batch_size
     expected = predictions.IMAGES_PER_SECOND[row].get(size) if lab.on_cuda and row else None
@@ -104,10 +102,9 @@ def _measured(case: Case, data: ResidentData, lab: Lab) -> Result:
 
 def _compared(case: Comparison, data: ResidentData, lab: Lab) -> Result:
     rates: dict[str, float] = {}
-    for name in LAYOUTS:
+    for name, layout in LAYOUTS.items():
         for benchmark in (False, True) if lab.on_cuda else (False,):
-            with cudnn_benchmark(benchmark):
-                found = _speed(case.options, case.precision, data, lab, layout=name)
+            found = _speed(case.options, case.precision, data, lab, convolutions=Convolutions(layout, benchmark))
             rates[f"{name} with benchmark" if benchmark else name] = found.images_per_second
     best = max(rates, key=lambda name: rates[name])
     said = ", ".join(f"{name} {found:,.0f}" for name, found in rates.items())
@@ -119,9 +116,10 @@ def _speed(
     precision: str,
     data: ResidentData,
     lab: Lab,
-    capture: Capture | None = None,
-    layout: str | None = None,
+    *,
+    captures: bool = True,
+    convolutions: Convolutions = AS_THEY_COME,
 ) -> Speed:
     run = Run(options, data, ENDLESS, seed=0, precision=precision)
     seconds, epochs = (0.0, 1) if lab.is_quick else (SECONDS, 2)
-    return speed_of(run, seconds, capture, epochs, layout)
+    return speed_of(run, seconds, epochs, captures=captures, convolutions=convolutions)

@@ -5,16 +5,14 @@ import signal
 import subprocess
 import sys
 import time
-from functools import partial
 from importlib.metadata import distributions
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 import torch
 
 from benchmarks.checkout import ROOT, environment
-from benchmarks.gpu import anchor, layouts, report
+from benchmarks.gpu import anchor, report
 from benchmarks.gpu.installed import write_metadata
 from benchmarks.gpu.kernels import Kernel, busy_us
 from benchmarks.gpu.lab import Expected, Lab, Result, failure, rate
@@ -280,21 +278,6 @@ def test_the_loop_written_by_hand_takes_the_steps_of_train() -> None:
     for own, theirs, start in zip(ours.model.parameters(), loop.model.parameters(), before, strict=True):
         torch.testing.assert_close(theirs - start, own - start, rtol=1e-2, atol=1e-7)
         assert not torch.equal(own, start)
-
-
-@pytest.mark.parametrize("name", ["plain", "channels_last"])
-def test_a_layout_is_passed_on_where_training_takes_it(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    module = ModuleType("objectives.convolutions")
-    module.Convolutions = lambda memory_format: ("convolutions", memory_format)
-    monkeypatch.setitem(sys.modules, "objectives.convolutions", module)
-    assert layouts.why_not() is None
-    assert layouts.trainer(None) is training.train
-    chosen = layouts.trainer(name)
-    assert isinstance(chosen, partial)
-    assert (chosen.func, chosen.keywords) == (
-        training.train,
-        {"convolutions": ("convolutions", layouts.LAYOUTS[name])},
-    )
 
 
 def test_busy_is_when_any_kernel_runs() -> None:
