@@ -2,9 +2,10 @@
 
 import errno
 import ipaddress
+import re
 import socket
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from socketserver import TCPServer, ThreadingMixIn
 from threading import Thread
 from typing import TYPE_CHECKING, BinaryIO
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
     from optuna.storages import BaseStorage
 
     from storage.artifacts import ArtifactStore
+    from storage.engine import Database
+
+STUDY_PATH = re.compile(r"/api/studies/([0-9]{1,18})(?![^/])")
 
 
 class NotLoopback(Exception):
@@ -63,6 +67,29 @@ def looking_only(app: "WSGIApplication") -> "WSGIApplication":
         return app(environ, start_response)
 
     return guarded
+
+
+def with_late_artifacts(app: "WSGIApplication", refresh: Callable[[int], None]) -> "WSGIApplication":
+    """The same pages; `refresh` is called with the id of the study that is asked about."""
+
+    def refreshed(environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
+        if asked := STUDY_PATH.match(environ.get("PATH_INFO", "")):
+            refresh(int(asked[1]))
+        return app(environ, start_response)
+
+    return refreshed
+
+
+def refresh_artifacts(database: "Database", storage: "BaseStorage", study_id: int) -> None:
+    """Has trials in Optuna's cache, which keeps those that have ended as they were, name their pictures drawn since."""
+    from storage.errors import StorageUnavailable
+    from storage.records import read_artifact_attributes
+
+    with suppress(KeyError, StorageUnavailable):  # the page says what is wrong
+        late = read_artifact_attributes(database, study_id)
+        for trial in storage.get_all_trials(study_id, deepcopy=False):
+            if trial.number in late:
+                trial.system_attrs = {**trial.system_attrs, **late[trial.number]}
 
 
 def _asked_host(environ: "WSGIEnvironment") -> str:
@@ -133,10 +160,12 @@ def serve(
     port: int,
     ready: Callable[[str], None],
     artifact_store: "ArtifactStore | None" = None,
+    refresh: Callable[[int], None] = lambda study_id: None,
 ) -> None:
     """Serves until interrupted; calls `ready` with the address. `storage` should be Optuna's cached one.
 
-    Trials show their artifacts where `artifact_store` is the one that holds them.
+    Trials show their artifacts where `artifact_store` is the one that holds them. `refresh` is called with the id of
+    each study that is asked about.
 
     A name that has several addresses, as localhost may have of IPv4 and of IPv6, is served on all.
 
@@ -149,7 +178,8 @@ def serve(
         raise NotLoopback(host)
     from optuna_dashboard import wsgi
 
-    app = looking_only(wsgi(storage, artifact_store and _Shown(artifact_store)))
+    pages = wsgi(storage, artifact_store and _Shown(artifact_store))
+    app = looking_only(with_late_artifacts(pages, refresh))
     with ExitStack() as stack:
         first, *others = _listen(stack, host, port, app)
         for server in others:

@@ -291,6 +291,22 @@ def read_artifacts(database: Database, study_id: int) -> dict[int, dict[str, str
 
 
 @persistent
+def read_artifact_attributes(database: Database, study_id: int) -> dict[int, dict[str, str]]:
+    """The system attributes that name the artifacts of the study's trials, by the trial's number."""
+    key, value = optuna_system_attributes.c.key, optuna_system_attributes.c.value_json
+    query = (
+        select(optuna_trials.c.number, key, value)
+        .join(optuna_system_attributes, optuna_trials.c.trial_id == optuna_system_attributes.c.trial_id)
+        .where(optuna_trials.c.study_id == study_id, key.startswith(ARTIFACT_PREFIX))
+    )
+    found: dict[int, dict[str, str]] = defaultdict(dict)
+    with database.transactions.read() as connection:
+        for row in connection.execute(query):
+            found[row.number][row.key] = json.loads(row.value_json)
+    return dict(found)
+
+
+@persistent
 def is_artifact_named(database: Database, artifact_id: str) -> bool:
     """Whether it is an artifact of any trial."""
     key = optuna_system_attributes.c.key

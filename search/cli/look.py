@@ -1,6 +1,7 @@
 """Commands that look: list, status, compare, dashboard."""
 
 import sys
+from functools import partial
 from typing import Annotated
 
 import typer
@@ -146,7 +147,7 @@ def dashboard(
     set_logging(verbose, debug)
     from optuna.storages import get_storage
 
-    from search.dashboard import serve
+    from search.dashboard import refresh_artifacts, serve
     from search.folders import FolderUnknown
     from storage.artifacts import open_artifact_store
     from storage.backends import parse_url, shown
@@ -161,4 +162,5 @@ def dashboard(
         except FolderUnknown:  # no artifact was ever kept there
             store = None
         ready = lambda address: say(f"looking at {seen} on {address}, until Ctrl-C")  # noqa: E731
-        serve(get_storage(rdb), host, number, ready, store)
+        cached = get_storage(rdb)
+        serve(cached, host, number, ready, store, partial(refresh_artifacts, database, cached))

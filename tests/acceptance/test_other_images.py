@@ -17,6 +17,7 @@ from rich.console import Console
 from sqlalchemy import update
 
 import hypersearch
+from objectives.errors import ProcessSpent
 from search.cli.main import main
 from search.crew import Crew, hire
 from search.launch import Team, run_study
@@ -293,6 +294,8 @@ def test_worker_processes_are_told_where_the_data_lies_and_that_other_data_is_ac
     )
     crew = hire(2, machine, "sqlite:///a.db", None, quiet=True)
     assert crew.environment == {"HYPERSEARCH_STORAGE": "sqlite:///a.db"}
+    off = hire(1, machine.after(ProcessSpent("", captures=False)), "sqlite:///a.db", None, quiet=True)
+    assert off.environment == {"HYPERSEARCH_STORAGE": "sqlite:///a.db", "HYPERSEARCH_CAPTURES": "0"}
     assert crew.arguments == [
         *("--device", "auto", "--threads", "1", "--data-root", f"{tmp_path}/data"),
         *(f"--data-map=a=b={tmp_path}", f"--data-map=images:c={tmp_path}", "--accept-data", "--quiet"),

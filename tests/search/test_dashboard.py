@@ -10,6 +10,7 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -17,9 +18,11 @@ import optuna
 import pytest
 from optuna.storages import BaseStorage, get_storage
 
-from search.dashboard import CannotListen, NotLoopback, looking_only, serve
+from search.dashboard import CannotListen, NotLoopback, looking_only, refresh_artifacts, serve
 from search.pictures import confusion_matrix_png
 from storage.artifacts import ArtifactStore, StoredArtifact, attributes, open_artifact_store, put
+from storage.engine import open_database, open_for_work
+from storage.schema import optuna_system_attributes
 from tests.conftest import missing
 
 FILES = {
@@ -54,6 +57,7 @@ class Served:
 
 @pytest.fixture
 def served(tmp_path: Path) -> Iterator[Served]:
+    open_for_work(f"sqlite:///{tmp_path}/a.db")[0].engine.dispose()
     storage = get_storage(f"sqlite:///{tmp_path}/a.db")
     study = optuna.create_study(storage=storage)
     trial = study.ask()
@@ -65,9 +69,12 @@ def served(tmp_path: Path) -> Iterator[Served]:
         storage.set_trial_system_attr(trial_id, key, text)
     study.tell(trial, 1.0)
     addresses: queue.Queue[str] = queue.Queue()
-    threading.Thread(target=serve, args=(storage, "127.0.0.1", 0, addresses.put, store), daemon=True).start()
-    address = addresses.get(timeout=60).removesuffix("/dashboard")
-    yield Served(address, study_id, trial_id, store, stored)
+    with open_database(f"sqlite:///{tmp_path}/a.db") as database:
+        refresh = partial(refresh_artifacts, database, storage)
+        arguments = (storage, "127.0.0.1", 0, addresses.put, store, refresh)
+        threading.Thread(target=serve, args=arguments, daemon=True).start()
+        address = addresses.get(timeout=60).removesuffix("/dashboard")
+        yield Served(address, study_id, trial_id, store, stored)
     storage.remove_session()
 
 
@@ -80,6 +87,22 @@ def test_a_trial_lists_its_artifacts_and_they_are_served_as_what_they_are(served
     picture, model = served.stored
     assert served.artifact(picture.artifact_id) == (200, "image/png", FILES["confusion-matrix.png"])
     assert served.artifact(model.artifact_id) == (200, "application/octet-stream", FILES["model.safetensors"])
+
+
+def test_pictures_that_are_drawn_after_a_trial_was_shown_are_shown_too(served: Served, tmp_path: Path) -> None:
+    def listed() -> list[str]:
+        _, _, page = served.get(f"api/studies/{served.study_id}?after=0")
+        return sorted(meta["filename"] for meta in json.loads(page)["trials"][0]["artifacts"])
+
+    assert listed() == sorted(FILES)
+    picture = {"learning-curve.png": b"drawn later"}
+    ((key, text),) = attributes(put(served.store, picture)).items()
+    row = {"trial_id": served.trial_id, "key": key, "value_json": json.dumps(text)}
+    with open_database(f"sqlite:///{tmp_path}/a.db") as database, database.transactions.write() as connection:
+        connection.execute(optuna_system_attributes.insert(), row)
+    assert listed() == sorted([*FILES, *picture])
+    assert served.artifact(key.removeprefix("artifacts:")) == (200, "image/png", b"drawn later")
+    assert served.get("api/studies/99?after=0")[0] == 404
 
 
 def test_an_artifact_that_is_lost_is_told_in_a_line(served: Served, capfd: pytest.CaptureFixture[str]) -> None:
