@@ -94,6 +94,7 @@ def test_what_needs_a_folder_says_what_to_set_and_makes_nothing(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.setattr("search.measured.usable_cores", lambda: 2)
+    monkeypatch.setattr("shellingham.detect_shell", lambda: ("bash", "bash"))  # tests may be started by no shell
     assert hypersearch(monkeypatch, *arguments) == code
     assert capsys.readouterr() == ("", f"hypersearch: {told}\n")
     assert [path.name for path in folder.iterdir() if not path.name.startswith("hypersearch.db")] == []
@@ -113,6 +114,7 @@ def test_a_home_in_the_name_of_images_that_nobody_knows_is_bad_input(
 def test_the_home_of_a_setting_is_the_users(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(folder / "me"))
     monkeypatch.setenv("HYPERSEARCH_ARTIFACTS", "~/kept")
+    monkeypatch.setenv("HYPERSEARCH_CHECKPOINT_SECONDS", "0")
     small = ["--dataset", "synthetic", "--trials", "1", "--epochs", "1"]
     assert hypersearch(monkeypatch, "run", *small, "-q") == 0
     assert (folder / "me" / "kept").is_dir()

@@ -42,6 +42,7 @@ def test_ends_of_lines_of_an_environment_file_are_no_part_of_a_setting(
 ) -> None:
     monkeypatch.setenv("HYPERSEARCH_STORAGE", f"sqlite:///x.db{end}")
     monkeypatch.setenv("HYPERSEARCH_ARTIFACTS", f"kept{end}")
+    monkeypatch.setenv("HYPERSEARCH_CHECKPOINT_SECONDS", "0")
     monkeypatch.setenv("HYPERSEARCH_DATA", f"data{end}")
     assert hypersearch(monkeypatch, "run", "s.toml", "-q") == 0
     assert made(folder) == ["kept", "x.db"]

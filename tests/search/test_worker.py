@@ -458,10 +458,10 @@ class Lost:
             self._fail("epoch")
         return next(self._curve)
 
-    def checkpoint(self) -> bytes:
+    def checkpoint(self, epoch: int | None = None) -> bytes:
         if self.epoch == 3:
             self._fail("checkpoint")
-        return self._curve.checkpoint()
+        return self._curve.checkpoint(epoch)
 
     def _fail(self, where: str) -> None:
         if where == self._where:
