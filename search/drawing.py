@@ -23,8 +23,6 @@ from storage.owners import Owner
 from storage.records import read_artifacts, read_epochs
 from storage.studies import StoredStudy, find_study
 
-NICENESS = 10  # training goes first
-
 log = logging.getLogger(__name__)
 
 
@@ -58,8 +56,6 @@ def draw_missing(database: Database, store: ArtifactStore, stored: StoredStudy) 
 
 def main() -> None:
     """Until standard input is closed. A storage that is away costs pictures, not trials."""
-    if sys.platform != "win32":
-        os.nice(NICENESS)
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     logging.getLogger("matplotlib").setLevel(logging.ERROR)
     store = open_artifact_store(sys.argv[1])

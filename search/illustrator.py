@@ -35,7 +35,7 @@ class Illustrator:
             if self.process is None or self.process.poll() is not None:
                 self._close()
                 environment = {**os.environ, "HYPERSEARCH_STORAGE": self._url}
-                # Ctrl-C comes to its worker, which ends it. A session of its own would not be nice to the worker's.
+                # Ctrl-C comes to its worker, which ends it.
                 self.process = subprocess.Popen(self._command, stdin=subprocess.PIPE, env=environment, process_group=0)
             assert self.process.stdin is not None
             self.process.stdin.write(f"{json.dumps(study)}\n".encode())

@@ -1,6 +1,6 @@
 """The command line in processes of their own that are there at once: forked of one that has loaded PyTorch.
 
-How a process starts by itself is shown by tests that start one: test_interrupts, test_streams, tests/docs, test_wheel.
+How a process starts by itself is shown by tests that start one: test_interrupts, test_streams, test_wheel.
 """
 
 import io
@@ -9,19 +9,25 @@ import os
 import subprocess
 import sys
 from collections.abc import Mapping
+from multiprocessing.context import ForkServerContext
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 SECONDS = 300  # that a command may take
 
 
-def hypersearch(folder: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    """How `hypersearch ARGUMENTS` ended in that folder and with these variables beside the test's own."""
+def server() -> ForkServerContext:
+    """What forks: a session has one server, which loads what it is told before its first process."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["benchmarks.soak_worker", "tests.preloaded"])
+    return context
+
+
+def hypersearch(folder: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """How `hypersearch ARGUMENTS` ended in that folder and with these variables beside the test's own."""
     with TemporaryDirectory() as place:
         files = [Path(place, name) for name in ("stdout", "stderr")]
-        process = context.Process(target=_run, args=(folder, arguments, dict(os.environ) | environment, files))
+        process = server().Process(target=_run, args=(folder, arguments, dict(os.environ) | environment, files))
         process.start()
         process.join(SECONDS)
         if process.exitcode is None:

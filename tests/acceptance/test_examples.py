@@ -33,22 +33,14 @@ def test_an_example_is_checked_and_runs(example: Path, tmp_path: Path, mnist_5k_
     checked = hypersearch(tmp_path, "spec", "check", str(example), **cache)
     assert (checked.returncode, checked.stderr) == (0, "")
     spec = parse_spec(tomllib.loads(example.read_text()))
+    # A pruner that begins after more than one epoch would be refused.
+    small = ["--trials", "2", "--epochs", "1", "--pruner", "none", "--threads", "1"]
+    small += ["--set", "model.channels=[4]", "--set", "model.hidden_units=8"]
     if spec.data.dataset.startswith("images:"):
         some_images(tmp_path / spec.data.dataset.removeprefix("images:"))
-    # A pruner that begins after more than one epoch would be refused.
-    small = (
-        "--trials",
-        "2",
-        "--epochs",
-        "1",
-        "--pruner",
-        "none",
-        "--set",
-        "model.channels=[4]",
-        "--set",
-        "model.hidden_units=8",
-    )
-    ran = hypersearch(tmp_path, "run", str(example), *small, "--threads", "1", **cache)
+    elif example.stem != "demo":
+        small += ["--dataset", "digits"]
+    ran = hypersearch(tmp_path, "run", str(example), *small, **cache)
     assert ran.returncode == 0, ran.stderr
     found = compare(spec.name, storage=f"sqlite:///{tmp_path}/hypersearch.db")
     assert (found.record.stored.state, found.record.finished) == ("ended", 2)

@@ -9,9 +9,18 @@ import pytest
 
 from benchmarks.kill_points import EACH_EPOCH, NEVER, Point, points, run, run_all
 from benchmarks.soak import Soak, soak
+from tests.forked import server
 
 SEED = 20261123
 SMALL = Soak("sqlite", trials=60, workers=4, kills=8, freezes=3, pauses=0, seed=SEED, seconds_per_epoch=0.2)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def one_server() -> None:
+    """Whoever asks first says what the session's server loads: the tests' commands want more than a soak does."""
+    process = server().Process(target=int)
+    process.start()
+    process.join()
 
 
 @pytest.mark.parametrize(("backend", "checkpoint_seconds"), [("sqlite", EACH_EPOCH), ("postgresql", NEVER)])

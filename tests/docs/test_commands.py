@@ -1,9 +1,7 @@
 """Every command that the documents show works: each is run, or listed here with the reason why not."""
 
-import os
 import re
-import subprocess
-import sys
+import shlex
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +10,7 @@ from PIL import Image
 
 from benchmarks.servers import Server
 from docs.reference import pages
+from tests.forked import hypersearch
 
 ROOT = Path(__file__).parents[2]
 GENERATED = {ROOT / "docs" / name for name in pages()}
@@ -73,13 +72,7 @@ def user(tmp_path: Path, mnist_5k_cache: Path, postgresql: Server) -> dict[str, 
     (work / "my.toml").write_text('[study]\nname = "my-study"\ntrials = 3\n[data]\ndataset = "synthetic"\n')
     (tmp_path / "cache" / "hypersearch").mkdir(parents=True)
     (tmp_path / "cache" / "hypersearch" / "decoded").symlink_to(mnist_5k_cache, target_is_directory=True)
-    program = tmp_path / "bin" / "hypersearch"
-    program.parent.mkdir()
-    program.write_text(f'#!/bin/sh\nexec {sys.executable} -P -m hypersearch "$@"\n')
-    program.chmod(0o755)
-    return os.environ | {
-        "PATH": f"{program.parent}:{os.environ['PATH']}",
-        "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
+    return {
         "XDG_CACHE_HOME": str(tmp_path / "cache"),
         "XDG_DATA_HOME": str(tmp_path / "data"),
         "A_SERVER": postgresql.database(f"docs_{tmp_path.name[-20:].lower()}"),
@@ -88,18 +81,15 @@ def user(tmp_path: Path, mnist_5k_cache: Path, postgresql: Server) -> dict[str, 
 
 @pytest.mark.parametrize("document", SHOWN, ids=lambda path: path.stem)
 def test_the_commands_of_a_document_work_in_their_order(document: Path, tmp_path: Path, user: dict[str, str]) -> None:
-    run = [INSTEAD.get(command, command) for command in SHOWN[document] if command not in NOT_RUN]
-    (tmp_path / "commands.sh").write_text("\n".join(run))
-    result = subprocess.run(
-        ["bash", "-ex", "../commands.sh"],
-        cwd=tmp_path / "work",
-        env=user,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert result.returncode == 0, f"{result.stderr}\nmend the command, or list it in {Path(__file__).name}"
+    for command in (INSTEAD.get(command, command) for command in SHOWN[document] if command not in NOT_RUN):
+        program, *arguments = shlex.split(command)
+        if program == "export":
+            name, _, value = arguments[0].partition("=")
+            user[name] = user.get(value.removeprefix("$"), value)
+            continue
+        assert program == "hypersearch", f"{command}: list it in {Path(__file__).name}"
+        ended = hypersearch(tmp_path / "work", *arguments, **user)
+        assert ended.returncode == 0, f"{ended.stderr}\nmend the command, or list it in {Path(__file__).name}"
 
 
 def test_what_is_listed_here_stands_in_a_document() -> None:
