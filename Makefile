@@ -4,7 +4,7 @@ BIN = .venv/bin
 INSTALLED = .venv/.installed
 PIP = $(BIN)/python -m pip --disable-pip-version-check
 # uv takes a fifth of pip's time for PyTorch, and reads none of pip's settings: where it fails, pip installs.
-UV = $(BIN)/uv pip install --quiet --python $(BIN)/python -e '.[dev]'
+UV = $(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python -e '.[dev]'
 # Three processes keep two cores at work: tests wait for processes and clocks for a third of their time.
 TESTS = $(BIN)/python -m pytest -n 3 --dist worksteal
 
@@ -27,7 +27,7 @@ test-oldest: .venv-oldest/.installed
 
 .venv-oldest/.installed: $(INSTALLED)
 	test -x .venv-oldest/bin/python || python3.11 -m venv .venv-oldest
-	VIRTUAL_ENV=.venv-oldest $(BIN)/uv pip install --quiet --resolution lowest-direct -e '.[dev]'
+	VIRTUAL_ENV=.venv-oldest $(BIN)/uv pip install --quiet --compile-bytecode --resolution lowest-direct -e '.[dev]'
 	touch $@
 
 lint: $(INSTALLED)
