@@ -136,8 +136,16 @@ def _mode(path: Path) -> str:
     """
     wal, shm, journal = (path.with_name(f"{path.name}-{ending}") for ending in ("wal", "shm", "journal"))
     is_shared = wal.exists() and shm.exists()
-    is_whole = not any(each.exists() and each.stat().st_size for each in (wal, journal))
+    is_whole = not any(_size(each) for each in (wal, journal))
     return "mode=rw" if _may_write(path) or is_shared or not is_whole else "mode=ro&immutable=1"
+
+
+def _size(path: Path) -> int:
+    # A writer that closes the database takes away what it has made beside it, whoever looks at that.
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
 
 
 def _may_write(path: Path) -> bool:

@@ -52,6 +52,21 @@ def test_threads_of_one_process_make_databases_at_once(tmp_path: Path) -> None:
         assert list(pool.map(make, range(4))) == [schema.HEAD] * 4
 
 
+def test_a_database_is_opened_while_its_last_writer_closes_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The files that a writer keeps beside it go at any moment, also between two looks at them."""
+    url = f"sqlite:///{tmp_path}/a.db"
+    with open_for_work(url)[0]:
+        pass
+    there = Path.exists
+
+    def exists(path: Path) -> bool:
+        return path.name == "a.db-wal" or there(path)
+
+    monkeypatch.setattr(Path, "exists", exists)
+    with open_database(url) as database, database.transactions.read() as connection:
+        assert connection.scalar(text("SELECT count(*) FROM studies")) == 0
+
+
 def test_a_file_that_is_no_database_of_ours_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "a.db").write_text("a letter to a friend, long enough to be no header of SQLite" * 20)
     with pytest.raises(StorageUnavailable, match="is not a database of hypersearch or Optuna"):
