@@ -27,6 +27,7 @@ test-oldest: .venv-oldest/.installed
 
 .venv-oldest/.installed: $(INSTALLED)
 	test -x .venv-oldest/bin/python || python3.11 -m venv .venv-oldest
+	$(PIP) install --quiet uv
 	VIRTUAL_ENV=.venv-oldest $(BIN)/uv pip install --quiet --compile-bytecode --resolution lowest-direct -e '.[dev]'
 	touch $@
 
