@@ -3,9 +3,9 @@ PYTHON ?= python3
 BIN = .venv/bin
 INSTALLED = .venv/.installed
 PIP = $(BIN)/python -m pip --disable-pip-version-check
-# uv takes a fifth of pip's time for PyTorch, and reads none of pip's settings: where it fails, pip installs.
+# uv is faster than pip, and reads none of its settings: where it fails, pip installs.
 UV = $(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python -e '.[dev]'
-# Three processes keep two cores at work: tests wait for processes and clocks for a third of their time.
+# More processes than two cores: tests wait for other processes and for clocks.
 TESTS = $(BIN)/python -m pytest -n 3 --dist worksteal
 
 .PHONY: demo test test-oldest lint docs bench soak kill-points faults clean
