@@ -20,6 +20,7 @@ from search.live import Tally, View, choose_view, new_tally
 from search.measured import divide
 from search.objective import Machine, Objective, build_objective
 from search.preparation import decoding_shown, prepare_data
+from search.spec import StudySpec
 from search.study import JoinedStudy, Request, find_stored, has_work, join, stored_spec, study_name
 from search.watch import watch_study
 from search.worker import Choose, this_worker, work, workplace
@@ -97,8 +98,10 @@ def run_study(
     shown = Console(quiet=True) if quiet else console
     facts = None
     if there is None:  # what cannot be trained is refused before anything is created, or changed
+        _check_precision(spec, machine)
         facts = prepare_data(spec, machine, shown)
     elif has_work(there, request):
+        _check_precision(stored_spec(there), machine)
         facts = prepare_data(stored_spec(there), machine, shown, there)
     database, rdb = open_for_work(storage_url)
     with database:
@@ -211,6 +214,15 @@ def _check_machine(machine: Machine) -> None:
 
         pick_device(machine.device)
     open_artifact_store(machine.files.artifact_root)
+
+
+def _check_precision(spec: StudySpec, machine: Machine) -> None:
+    """Raises DeviceError where this machine's device does not have it; float32, which all have, loads no PyTorch."""
+    if spec.training.precision == "float32" or spec.data.dataset == "synthetic":
+        return
+    from objectives.device import check_precision, pick_device
+
+    check_precision(spec.training.precision, pick_device(machine.device, machine.process))
 
 
 def _work_alone(

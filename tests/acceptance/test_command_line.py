@@ -210,6 +210,20 @@ def test_a_malformed_spec_creates_nothing(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["bad.toml"]
 
 
+@pytest.mark.parametrize("workers", ["1", "2"])
+@pytest.mark.parametrize("precision", ["tf32", "bf16"])
+def test_a_precision_that_the_device_does_not_have_creates_nothing(
+    precision: str, workers: str, tmp_path: Path, cache: dict[str, str]
+) -> None:
+    (tmp_path / "fast.toml").write_text(f'[data]\ndataset = "digits"\n[training]\nprecision = "{precision}"\n')
+    result = hypersearch(tmp_path, "run", "fast.toml", "--device", "cpu", "--workers", workers, **cache)
+    assert (result.returncode, result.stderr) == (
+        2,
+        f'hypersearch: precision "{precision}": cpu does not have it; take a GPU that has, or float32\n',
+    )
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["cache", "fast.toml"]
+
+
 def test_commands_that_look_start_without_torch_and_without_optuna(tmp_path: Path) -> None:
     (tmp_path / "small.toml").write_text(ONE_SPEC)
     hypersearch(tmp_path, "run", "small.toml", "--trials", "24")  # enough for importances

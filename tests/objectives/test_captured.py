@@ -49,6 +49,7 @@ from objectives.hyperparameters import (
 )
 from objectives.measurement import Diverged, Measurement
 from objectives.training import Run, Training, train
+from tests.conftest import missing
 
 CPU = torch.device("cpu")
 
@@ -904,9 +905,9 @@ def set_sync_debug_mode(mode: str) -> None:
         torch.cuda.set_sync_debug_mode(mode)
 
 
-@pytest.mark.skipif(not hasattr(torch._C, "_cuda_set_sync_debug_mode"), reason="PyTorch is built without CUDA")
 def test_pytorchs_only_warning_of_waiting_for_the_gpu_is_allowed(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without a GPU, by what PyTorch calls with one: the first call in a process warns."""
+    missing("PyTorch built with CUDA", hasattr(torch._C, "_cuda_set_sync_debug_mode"))
     monkeypatch.setattr(torch.cuda, "set_sync_debug_mode", lambda mode: torch._C._cuda_set_sync_debug_mode(0))
     set_sync_debug_mode("default")
 
