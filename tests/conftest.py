@@ -6,6 +6,7 @@ import signal
 import subprocess
 from collections.abc import Callable, Iterator, Sequence
 from importlib.util import find_spec
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,11 +19,26 @@ from objectives.data_config import DataConfig
 if TYPE_CHECKING:
     from botocore.client import BaseClient
 
+LONG_TESTS = {"acceptance", "docs", "benchmarks"}  # folders of tests that run commands
 BACKENDS = ("sqlite", "postgresql", "mariadb")
 
 # A shell's background job ignores Ctrl-C, and so would every process that the tests start and then interrupt.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Gives each of xdist's processes its share of the long tests, those of commands, and has it begin with them.
+
+    As they are collected the first process would have them all, and the others would wait for it at the end.
+    """
+    processes: int = getattr(config, "workerinput", {}).get("workercount", 1)
+    is_long = {item: item.path.parent.name in LONG_TESTS for item in items}
+    long, short = ([item for item in items if is_long[item] == wanted] for wanted in (True, False))
+    cuts = [len(short) * number // processes for number in range(processes + 1)]
+    shares = [long[number::processes] + short[slice(*ends)] for number, ends in enumerate(pairwise(cuts))]
+    items[:] = [item for share in shares for item in share]
 
 
 @pytest.fixture(scope="session")

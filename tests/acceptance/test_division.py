@@ -20,6 +20,8 @@ SPEC = """
 name = "divided"
 trials = 2
 pruner = "none"
+[data]
+dataset = "digits"
 [training]
 epochs = 1
 [model]
