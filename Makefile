@@ -43,6 +43,8 @@ docs: $(INSTALLED)
 # A short version of each benchmark; benchmarks/README.md says how to run the whole ones.
 bench: $(INSTALLED)
 	$(BIN)/python -m benchmarks.trainer --quick
+	$(BIN)/python -m benchmarks.loops --repeats 1 --images 512 --no-compile
+	$(BIN)/python -m benchmarks.neighbours --quick
 	$(BIN)/python -m benchmarks.folder --images 2000 --repeats 1
 	$(BIN)/python -m benchmarks.wall_time --workers 2 --threads 1 --repeats 1
 	$(BIN)/python -m benchmarks.pruning --studies 10
