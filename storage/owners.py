@@ -10,7 +10,7 @@ import uuid
 from collections.abc import Iterable, Mapping
 
 from optuna.artifacts.exceptions import ArtifactNotFound
-from sqlalchemy import Connection, delete, insert, select
+from sqlalchemy import Connection, column, delete, insert, select, table
 
 from storage import schema
 from storage.artifacts import ARTIFACT_ID, ArtifactStore, StoredArtifact, attributes, id_of, put
@@ -125,6 +125,10 @@ def _ours(artifact_ids: Iterable[str]) -> list[str]:
     return sorted(each for each in artifact_ids if ARTIFACT_ID.fullmatch(each))
 
 
+# A table with one row, whatever else the database holds.
+_VERSION = table(schema.VERSION_TABLE, column("version_num"))
+
+
 def read_uid(database: Database) -> str:
     """The uid of this database. One that is not where it took its uid is a copy, and takes a new one."""
     here = backend(database.url)
@@ -135,8 +139,10 @@ def read_uid(database: Database) -> str:
             found = _uid_at(place, connection)
         if found is not None:
             return found
-        # Of several workers that find a copy at once, one takes the uid and the others find it.
-        with here.alone(database.url, database.engine), database.transactions.write() as connection:
+        with database.transactions.write() as connection:
+            # Of several workers that find a copy at once, one takes the uid and the others wait for it, each on the
+            # connection that it has: on a full server, where each holds one, none would ever get a second.
+            connection.execute(select(column("version_num")).select_from(_VERSION).with_for_update())
             found = _uid_at(place, connection)
             if found is None:
                 found = uuid.uuid4().hex

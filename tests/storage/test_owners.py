@@ -241,6 +241,18 @@ def test_workers_that_find_a_database_at_once_agree_on_its_uid(url: str) -> None
     assert len(uids) == 1
 
 
+def test_the_first_worker_on_a_full_server_needs_no_second_connection(new_database: Callable[[str], str]) -> None:
+    url = new_database("postgresql")
+    open_for_work(url)[0].engine.dispose()
+    engine = create_engine(parse_url(url))
+    with engine.begin() as connection:
+        connection.execute(text("CREATE ROLE narrow LOGIN CONNECTION LIMIT 1"))
+        connection.execute(text("GRANT ALL ON ALL TABLES IN SCHEMA public TO narrow"))
+    engine.dispose()
+    with open_database(url.replace("postgres@", "narrow@"), patience_seconds=2.0) as database:
+        assert read_uid(database) == uid_of(url)
+
+
 class Interrupted:
     """A store that does something else before one of the calls to it."""
 
