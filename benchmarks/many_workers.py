@@ -35,6 +35,7 @@ from search.study import JoinedStudy, Request, join, stored_spec
 from search.trial import Workplace
 from search.worker import this_worker, work
 from storage.artifacts import open_artifact_store
+from storage.computing import Computing
 from storage.engine import Database, open_for_work
 from storage.hosts import this_host
 from storage.keeper import Keeper
@@ -117,7 +118,9 @@ def _work(
 ) -> None:
     epoch_seconds = load.trial_seconds / EPOCHS
 
-    def train(hyperparameters: Hyperparameters, seed: int, resume: bytes | None, pulse: Pulse) -> ResumableTraining:
+    def train(
+        hyperparameters: Hyperparameters, seed: int, computing: Computing, resume: bytes | None, pulse: Pulse
+    ) -> ResumableTraining:
         return Curve(0.5, epoch_seconds=epoch_seconds * random.uniform(0.5, 1.5))
 
     def choose() -> list[JoinedStudy]:
@@ -127,7 +130,7 @@ def _work(
     with Keeper(leases) as keeper:
         artifacts = IncumbentArtifacts(database, open_artifact_store(str(folder / "artifacts")))
         place = Workplace(database, leases, keeper, folder, artifacts, math.inf)
-        with closing(work(place, rdb, choose, lambda spec: Objective(train, "none", 1))) as events:
+        with closing(work(place, rdb, choose, lambda spec: Objective(train, "none", Computing(1)))) as events:
             for event in events:
                 if isinstance(event, TrialFinished) and time.monotonic() > deadline:
                     break

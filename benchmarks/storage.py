@@ -38,6 +38,7 @@ from search.study import JoinedStudy, Request, join, stored_spec
 from search.trial import Workplace
 from search.worker import this_worker, work
 from storage.artifacts import open_artifact_store
+from storage.computing import Computing
 from storage.engine import open_for_work
 from storage.hosts import this_host
 from storage.keeper import Keeper
@@ -142,7 +143,9 @@ def our_trials(
     """
     numbers = count(first)
 
-    def train(hyperparameters: Hyperparameters, seed: int, resume: bytes | None, pulse: Pulse) -> ResumableTraining:
+    def train(
+        hyperparameters: Hyperparameters, seed: int, computing: Computing, resume: bytes | None, pulse: Pulse
+    ) -> ResumableTraining:
         return Curve(improving(next(numbers)), content)
 
     database, rdb = open_for_work(url)
@@ -157,7 +160,7 @@ def our_trials(
         with Keeper(leases) as keeper:
             artifacts = IncumbentArtifacts(database, open_artifact_store(str(folder / "artifacts")))
             place = Workplace(database, leases, keeper, folder, artifacts, 0.0 if content else math.inf)
-            with closing(work(place, rdb, choose, lambda spec: Objective(train, "none", 1))) as events:
+            with closing(work(place, rdb, choose, lambda spec: Objective(train, "none", Computing(1)))) as events:
                 yield events, database.engine, leases
 
 

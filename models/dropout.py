@@ -6,8 +6,20 @@ The masks are PyTorch's, bit for bit on a CPU, where the generator is in the sta
 torch.Size([8, 16, 5, 5])
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor, nn
+
+
+@dataclass
+class _Batch:
+    # A batch that comes in pieces, as a layer knows it.
+    images: int
+    seen: int = 0
+    mask: Tensor | None = None  # of all of its images, from the first piece on
 
 
 class Dropout(nn.Dropout):
@@ -16,28 +28,47 @@ class Dropout(nn.Dropout):
     def __init__(self, p: float, generator: torch.Generator | None) -> None:
         super().__init__(p)
         self.generator = generator
+        self.batch: _Batch | None = None  # None: what comes is one
 
     def forward(self, values: Tensor) -> Tensor:
         """Values of any shape; outside of training as they are."""
         if not self.training:
             return values
-        return values * _mask(torch.empty_like(values), self.p, self.generator)
+        if (batch := self.batch) is None:
+            return values * self._mask(values, len(values))
+        if batch.mask is None:
+            batch.mask = self._mask(values, batch.images)
+        first, batch.seen = batch.seen, batch.seen + len(values)
+        return values * batch.mask[first : batch.seen]
+
+    def _mask(self, values: Tensor, images: int) -> Tensor:
+        # 0 with probability p; what is kept is scaled up, so that the mean stays.
+        return self._empty(values, images).bernoulli_(1 - self.p, generator=self.generator).div_(1 - self.p)
+
+    def _empty(self, values: Tensor, images: int) -> Tensor:
+        # For so many images like those of `values`.
+        return torch.empty_like(values) if images == len(values) else values.new_empty((images, *values.shape[1:]))
 
 
-class Dropout2d(nn.Dropout2d):
-    """nn.Dropout2d whose masks come from `generator`, of the values' device; without one from the global one."""
+class Dropout2d(Dropout):
+    """nn.Dropout2d whose masks come from `generator`: of values (B, C, H, W) whole channels are dropped."""
 
-    def __init__(self, p: float, generator: torch.Generator | None) -> None:
-        super().__init__(p)
-        self.generator = generator
-
-    def forward(self, values: Tensor) -> Tensor:
-        """Values (B, C, H, W); outside of training as they are."""
-        if not self.training:
-            return values
-        return values * _mask(values.new_empty((*values.shape[:2], 1, 1)), self.p, self.generator)
+    def _empty(self, values: Tensor, images: int) -> Tensor:
+        return values.new_empty((images, values.shape[1], 1, 1))
 
 
-def _mask(empty: Tensor, p: float, generator: torch.Generator | None) -> Tensor:
-    # 0 with probability p; what is kept is scaled up, so that the mean stays.
-    return empty.bernoulli_(1 - p, generator=generator).div_(1 - p)
+@contextmanager
+def masks_of_a_batch(model: nn.Module, images: int) -> Iterator[None]:
+    """Inside, the network is given a batch of so many images in training, in any number of pieces, one after another.
+
+    Each layer draws the masks of the whole batch when its first piece comes, and so layer after layer: they are those
+    of the batch in one piece. In how many it comes changes nothing but how sums are rounded.
+    """
+    layers = [layer for layer in model.modules() if isinstance(layer, Dropout)]
+    try:
+        for layer in layers:
+            layer.batch = _Batch(images)
+        yield
+    finally:
+        for layer in layers:
+            layer.batch = None

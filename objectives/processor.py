@@ -4,10 +4,17 @@ import os
 import platform
 from pathlib import Path
 
+MOST_PER_CORE, MOST_AT_LEAST = 4, 64  # threads
+
 
 def usable_cores() -> int:
     """How many cores (as the system counts them) this process may compute with."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def most_threads() -> int:
+    """With more threads than that a process brings this machine down, or cannot start them."""
+    return max(MOST_AT_LEAST, MOST_PER_CORE * usable_cores())
 
 
 def processor_model() -> str:

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from models.cnn import CNN, CNNConfig
+from models.dropout import masks_of_a_batch
 from objectives.augmentation import Transforms, draw_in_batches
 from objectives.captured import Capture, capture_of
 from objectives.convolutions import Convolutions, memory_format_of
@@ -38,11 +39,11 @@ from objectives.passes import CapturedPass, EagerPass, Epoch, Pass, batch_length
 from objectives.protocol import Pulse, unwatched
 from objectives.schedulers import Plan, learning_rate_factor, warmup_factor
 
-# How many images go through the network at a time, by type of device: results depend on it by rounding, and by which
-# dropout masks are drawn. On a CPU because glibc gives large blocks back to the system after each use: batch 256 of
-# 28 x 28, 2 threads of an EPYC, torch 2.15, images/s (n = 7): 3,480 by 64, 3,410 by 96, 2,270 by 128, 2,070 at once;
-# under device.keep_freed_memory 3,900 to 4,300 by any. On a GPU so that large batches, and evaluation, fit into its
-# memory; not measured.
+# How many images go through the network at a time, by type of device, where a run does not say: results depend on it by
+# rounding alone. On a CPU because glibc gives large blocks back to the system after each use: batch 256 of 28 x 28,
+# 2 threads of an EPYC, torch 2.15, images/s (n = 7): 3,480 by 64, 3,410 by 96, 2,270 by 128, 2,070 at once; under
+# device.keep_freed_memory 3,900 to 4,300 by any. On a GPU so that large batches, and evaluation, fit into its memory;
+# not measured.
 IMAGES_AT_ONCE = {"cpu": 64, "cuda": 512, "mps": 512}
 AS_THEY_COME = Convolutions()
 TRAIN_SAMPLE_SEED = 0  # of the training images that train_eval_loss is measured on: the same for every trial
@@ -61,6 +62,18 @@ class Run:
     decay_scope: str = "weights"  # of names.DECAY_SCOPES
     # Of names.PRECISIONS: tf32 trains with products rounded to it, bf16 under autocast; each is evaluated in float32.
     precision: str = "float32"
+    # So many images go through the network at a time, in training and evaluation (None: IMAGES_AT_ONCE of the device);
+    # in training batch normalization takes the whole batch.
+    piece: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.piece is not None and self.piece < 1:
+            raise ValueError(f"piece {self.piece}: give 1 or more")
+
+    @property
+    def images_at_once(self) -> int:
+        """The piece, or what its device has."""
+        return IMAGES_AT_ONCE[self.data.train.images.device.type] if self.piece is None else self.piece
 
 
 class Training:
@@ -117,7 +130,7 @@ class Training:
         data, options = self._run.data, self._run.hyperparameters
         normalize = normalizer(options.input_normalization, data.mean, data.deviation)
         with full_float32():
-            return examine(self._state.model, data.validation, normalize, _at_once(data.validation))
+            return examine(self._state.model, data.validation, normalize, self._run.images_at_once)
 
     def costs(self) -> Costs:
         """What the network costs to use on images of the run's shape and device."""
@@ -167,14 +180,15 @@ def train(
 ) -> Training:
     """Trains for `run.epochs` epochs and yields a Measurement after each; raises Diverged.
 
-    On a CPU with the same number of threads the same run gives the same measurements, bit for bit, but for `seconds`
-    and `images_per_second`. What draws from torch's global generators meanwhile does not matter, and sees no trace: the
-    weights alone are drawn from one, before train() returns. Trainings in several threads of a process take turns, an
-    epoch each.
+    On a CPU with the same number of threads the same run, its piece included, gives the same measurements, bit for
+    bit, but for `seconds` and `images_per_second`; with others, within rounding. What draws from torch's global
+    generators meanwhile does not matter, and sees no trace: the weights alone are drawn from one, before train()
+    returns. Trainings in several threads of a process take turns, an epoch each.
 
     `resume` is what checkpoint() gave: the epochs after it are yielded, the same bit for bit as if there had been no
-    break. On another kind of device than it was written on, dropout and augmentation draw anew. Its bytes are taken on
-    trust where torch can read them: compare a hash before (see objectives/checkpoint.py).
+    break. Another piece than it was written with changes them by rounding; on another kind of device dropout and
+    augmentation draw anew. Its bytes are taken on trust where torch can read them: compare a hash before (see
+    objectives/checkpoint.py).
 
     `pulse` is called after each optimizer step and after each evaluation.
 
@@ -301,9 +315,9 @@ def _to_bytes(content: dict[str, object]) -> bytes:
 
 
 def _fingerprint(run: Run) -> str:
-    # Of everything that the result depends on but the device; of the data, which may be large, its shape and classes
-    # beside its own fingerprint, which says nothing of how it was split.
-    options = {field.name: getattr(run, field.name) for field in fields(run) if field.name != "data"}
+    # Of everything that the result depends on by more than rounding, which leaves device and piece out; of the data,
+    # which may be large, its shape and classes beside its own fingerprint, which says nothing of how it was split.
+    options = {field.name: getattr(run, field.name) for field in fields(run) if field.name not in ("data", "piece")}
     data = run.data
     return repr((options, data.facts, data.train.images.shape, data.validation.images.shape, data.class_names))
 
@@ -388,21 +402,23 @@ def _step(run: Run, state: _State, chosen: Tensor, transforms: Transforms, rate:
     images = transforms.applied_to(pixels.float() / 255)
     images = normalizer(options.input_normalization, run.data.mean, run.data.deviation)(images)
     images = images.contiguous(memory_format=state.memory_format)
-    # The statistics of batch normalization are those of the whole batch; nothing else depends on it.
-    at_once = len(labels) if options.normalization == "batch" else IMAGES_AT_ONCE[labels.device.type]
+    # The statistics of batch normalization are those of the whole batch, and so are dropout's masks.
+    at_once = len(labels) if options.normalization == "batch" else run.images_at_once
     pieces = math.ceil(len(labels) / at_once)
     losses, correct = [], []
     state.optimizer.zero_grad()
-    for part, truth in zip(images.chunk(pieces), labels.chunk(pieces), strict=True):
-        with torch.autocast(labels.device.type, torch.bfloat16, enabled=run.precision == "bf16"):
-            logits = state.model(part)
-        logits = logits.float()
-        loss = nn.functional.cross_entropy(logits, truth, reduction="sum")
-        losses.append(loss.detach())
-        if options.label_smoothing > 0:  # Szegedy et al. 2016: the truth shares it evenly among all classes
-            loss = nn.functional.cross_entropy(logits, truth, reduction="sum", label_smoothing=options.label_smoothing)
-        torch.autograd.backward(loss / len(labels))
-        correct.append((logits.detach().argmax(1) == truth).sum())
+    with masks_of_a_batch(state.model, len(labels)):
+        for part, truth in zip(images.chunk(pieces), labels.chunk(pieces), strict=True):
+            with torch.autocast(labels.device.type, torch.bfloat16, enabled=run.precision == "bf16"):
+                logits = state.model(part)
+            logits = logits.float()
+            loss = nn.functional.cross_entropy(logits, truth, reduction="sum")
+            losses.append(loss.detach())
+            if options.label_smoothing > 0:  # Szegedy et al. 2016: the truth shares it evenly among all classes
+                smoothing = options.label_smoothing
+                loss = nn.functional.cross_entropy(logits, truth, reduction="sum", label_smoothing=smoothing)
+            torch.autograd.backward(loss / len(labels))
+            correct.append((logits.detach().argmax(1) == truth).sum())
     if options.l1 > 0:
         torch.autograd.backward(l1_penalty(penalized(state.model, run.decay_scope), options.l1))
     if options.gradient_clipping is not None:  # Pascanu et al. 2013: the gradient of all of that, as one vector
@@ -413,13 +429,9 @@ def _step(run: Run, state: _State, chosen: Tensor, transforms: Transforms, rate:
 
 def _score(run: Run, model: nn.Module, split: LabelledImages, pulse: Pulse) -> Evaluation:
     normalize = normalizer(run.hyperparameters.input_normalization, run.data.mean, run.data.deviation)
-    found = evaluate(model, split.images, split.labels, normalize, _at_once(split))
+    found = evaluate(model, split.images, split.labels, normalize, run.images_at_once)
     pulse()
     return found
-
-
-def _at_once(split: LabelledImages) -> int:
-    return IMAGES_AT_ONCE[split.labels.device.type]
 
 
 def _train_sample(data: ResidentData) -> LabelledImages:

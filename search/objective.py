@@ -12,8 +12,10 @@ from objectives.errors import ProcessSpent
 from objectives.hyperparameters import Hyperparameters
 from objectives.protocol import Pulse, ResumableTraining
 from search.data_location import find_data
+from search.division import is_gpu
 from search.folders import Place, needed
 from search.spec import StudySpec
+from storage.computing import Computing
 from storage.records import EpochRecord
 
 if TYPE_CHECKING:
@@ -21,8 +23,9 @@ if TYPE_CHECKING:
     from search.artifacts import FilesOf  # its imports, Optuna among them, would cost every command
     from storage.studies import StoredStudy
 
-# (hyperparameters, seed, checkpoint to go on from, pulse)
-Train = Callable[[Hyperparameters, int, bytes | None, Pulse], ResumableTraining]
+# (hyperparameters, seed, how the trial is computed, checkpoint to go on from, pulse)
+Train = Callable[[Hyperparameters, int, Computing, bytes | None, Pulse], ResumableTraining]
+DEFAULT_PIECE = 64  # on a CPU; see objectives.training.IMAGES_AT_ONCE
 
 
 @dataclass(frozen=True)
@@ -43,6 +46,7 @@ class Machine:
     files: Files
     device: str = "auto"
     threads: int | None = None  # None: as many as one worker trains best with
+    piece: int | None = None  # images that go through the network at a time; None: as many as train best
     process: int = 0  # of several on this machine: they take its GPUs in turn
     captures: bool = True  # optimizer steps, where the device records them
     own_process: bool = False  # this process does nothing else: its memory may be managed for training until it ends
@@ -62,7 +66,7 @@ class Objective:
 
     train: Train
     device: str
-    threads: int
+    computing: Computing  # of new trials; one that was begun elsewhere is trained as it was there
     files_of: "FilesOf | None" = None  # of a new incumbent
     data: "DataFacts | None" = None  # that it trains on; None where there is none
     check: Callable[[], None] = lambda: None  # after an error: raises ProcessSpent where this process trains no more
@@ -107,10 +111,13 @@ def build_objective(
     resident = data.hold(dataset, chosen)
     # After all that may be refused
     share = divide(1, machine.threads, device=str(chosen), folder=machine.division_root, say=say)
-    threads = device.set_threads(share.threads)
+    computing = Computing(device.set_threads(share.threads), _piece_on(str(chosen), machine))
     load_optimizers(chosen)
 
-    def train(hyperparameters: Hyperparameters, seed: int, resume: bytes | None, pulse: Pulse) -> ResumableTraining:
+    def train(
+        hyperparameters: Hyperparameters, seed: int, computing: Computing, resume: bytes | None, pulse: Pulse
+    ) -> ResumableTraining:
+        device.set_threads(computing.threads)
         return training.train(
             training.Run(
                 hyperparameters,
@@ -121,6 +128,7 @@ def build_objective(
                 hidden_units=spec.model.hidden_units,
                 decay_scope=spec.training.decay_scope,
                 precision=spec.training.precision,
+                piece=computing.piece,
             ),
             resume=resume,
             pulse=pulse,
@@ -132,13 +140,22 @@ def build_objective(
         model = model_file.model_bytes(trained.trained())
         return incumbent_files(model, epochs, trained.examine(), resident.class_names)
 
-    return Objective(train, str(chosen), threads, files_of, dataset.facts, partial(device.check_answers, chosen))
+    return Objective(train, str(chosen), computing, files_of, dataset.facts, partial(device.check_answers, chosen))
+
+
+def _piece_on(device: str, machine: Machine) -> int | None:
+    # None: as many images as go through the network by default on that kind of device.
+    if machine.piece is not None or is_gpu(device):
+        return machine.piece
+    return DEFAULT_PIECE
 
 
 def _synthetic(spec: StudySpec, machine: Machine) -> Objective:
     from objectives.synthetic import synthetic_curve
 
-    def train(hyperparameters: Hyperparameters, seed: int, resume: bytes | None, pulse: Pulse) -> ResumableTraining:
+    def train(
+        hyperparameters: Hyperparameters, seed: int, computing: Computing, resume: bytes | None, pulse: Pulse
+    ) -> ResumableTraining:
         return synthetic_curve(
             hyperparameters,
             spec.training.epochs,
@@ -148,4 +165,4 @@ def _synthetic(spec: StudySpec, machine: Machine) -> Objective:
             seconds_per_epoch=machine.synthetic_seconds,
         )
 
-    return Objective(train, "none", 1)
+    return Objective(train, "none", Computing(1))

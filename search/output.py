@@ -166,7 +166,7 @@ def trial_document(trial: TrialRecord, timings: bool, minimize: Sequence[str] = 
     if timings:
         document["seconds"] = sum(epoch.seconds for epoch in trial.epochs)
         document["images_per_second"] = None if last is None else last.images_per_second
-        document["device"], document["threads"] = trial.device, trial.threads
+        document |= {"device": trial.device, "threads": trial.threads, "piece": trial.piece}
     return document
 
 

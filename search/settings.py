@@ -15,11 +15,13 @@ from storage.text import is_one_line
 
 PROCESS = "HYPERSEARCH_PROCESS"  # set by search.crew for the processes that it starts
 CAPTURES = "HYPERSEARCH_CAPTURES"  # 0: steps are not captured; set by search.crew where the process before could not
+PIECE = "HYPERSEARCH_PIECE"  # images that go through the network at a time
 SYNTHETIC_SECONDS = "HYPERSEARCH_SYNTHETIC_SECONDS"
 BETWEEN_CHECKPOINTS = "HYPERSEARCH_CHECKPOINT_SECONDS"
 DEFAULT_STORAGE = "sqlite:///hypersearch.db"
 
 _WHOLE = re.compile(r"[0-9]{1,9}")
+_COUNT = re.compile(r"[1-9][0-9]{0,8}")
 _SECONDS = re.compile(r"[0-9]{1,9}(\.[0-9]*)?|\.[0-9]+")
 _OPENMP = re.compile(r"[0-9]{1,9}(,[0-9]{1,9})*")  # OMP_NUM_THREADS: a number, or one a level of nesting
 
@@ -43,11 +45,23 @@ class SettingsError(Exception):
     def no_number(cls, name: str, text: str) -> "SettingsError":
         return cls(f"{name} {text!r}: give a number, 0 or more, or leave it out")
 
+    @classmethod
+    def no_count(cls, name: str, text: str) -> "SettingsError":
+        return cls(f"{name} {text!r}: give a whole number of 1 or more, or leave it out")
+
 
 def _read_number(name: str, text: str, pattern: re.Pattern[str]) -> float:
     if pattern.fullmatch(text.strip()) is None:
         raise SettingsError.no_number(name, text)
     return float(text)
+
+
+def _read_count(name: str, text: str | None) -> int | None:
+    if text is None:
+        return None
+    if _COUNT.fullmatch(text.strip()) is None:
+        raise SettingsError.no_count(name, text)
+    return int(text)
 
 
 def check_openmp(environment: Mapping[str, str]) -> None:
@@ -99,6 +113,7 @@ class Settings:
     synthetic_seconds: float  # that an epoch of the made-up objective takes: for tests of many workers
     checkpoint_seconds: float  # of training, at least, between two checkpoints that are written
     captures: bool = True  # optimizer steps, where the device records them
+    piece: int | None = None  # images that go through the network at a time; None: as many as train best
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> "Settings":
@@ -122,6 +137,7 @@ class Settings:
             checkpoint_seconds=_read_number(
                 BETWEEN_CHECKPOINTS, given.get(BETWEEN_CHECKPOINTS, str(CHECKPOINT_SECONDS)), _SECONDS
             ),
+            piece=_read_count(PIECE, given.get(PIECE)),
         )
 
     def files(self, storage_url: str, artifact_root: str | None) -> Files:
@@ -158,6 +174,7 @@ class Settings:
             files=files,
             device=device,
             threads=threads,
+            piece=self.piece,
             process=self.process,
             synthetic_seconds=self.synthetic_seconds,
             captures=self.captures,

@@ -203,7 +203,7 @@ class Trial:
             if (content := self._checkpoints.load(last)) is None:
                 continue
             try:
-                training = objective.train(hyperparameters, seed, content, pulse)
+                training = objective.train(hyperparameters, seed, self._held.computing, content, pulse)
             except CheckpointError:
                 continue
             self._go_on_after(last.epoch)
@@ -212,7 +212,7 @@ class Trial:
             return training
         if recorded:
             self._go_on_after(0)
-        training = objective.train(hyperparameters, seed, None, pulse)
+        training = objective.train(hyperparameters, seed, self._held.computing, None, pulse)
         self._checkpoints.training_starts()
         return training
 

@@ -13,6 +13,7 @@ from optuna.storages import BaseStorage, RDBStorage, get_storage
 
 from objectives.checkpoint import CHECKPOINT_SECONDS
 from objectives.errors import DataError, DataUnavailable, DeviceError
+from objectives.processor import most_threads
 from search.artifacts import IncumbentArtifacts
 from search.document import SpecError
 from search.events import Event, StudyLeft, Waiting
@@ -23,6 +24,7 @@ from search.study import JoinedStudy
 from search.sweep import own_checkpoints, sweep_checkpoints
 from search.trial import Trial, Workplace
 from storage.artifacts import open_artifact_store
+from storage.computing import Computing
 from storage.engine import Database, check_still_ours
 from storage.errors import SHOWN_DIGITS, OtherData, StudyDeleted
 from storage.hosts import Host, process_start
@@ -41,7 +43,16 @@ BuildObjective = Callable[[JoinedStudy], Objective]
 def this_worker(host: Host, device: str, threads: int) -> Worker:
     """A worker of this process as leases and attempts record it."""
     pid = os.getpid()
-    return Worker(uuid.uuid4().hex, host.name, host.machine, pid, process_start(pid), device, threads)
+    return Worker(
+        uuid.uuid4().hex,
+        host.name,
+        host.machine,
+        pid,
+        process_start(pid),
+        device,
+        Computing(threads),
+        most_threads(),
+    )
 
 
 @contextmanager
@@ -165,7 +176,7 @@ class _Loop:
         self._uid, self._objective = None, None  # the data of the study before goes first
         self._objective = self._build(joined)
         self._data = self._training_data(joined, self._objective)
-        self._place.leases.computes_on(self._objective.device, self._objective.threads)
+        self._place.leases.computes_on(self._objective.device, self._objective.computing)
         # Optuna's cache is never asked about another study: SQLite gives a deleted one's id to the next.
         self._optunas = get_storage(self._rdb)
         for seconds in read_epoch_seconds(self._place.database, joined.stored.study_id):

@@ -18,6 +18,7 @@ from sqlalchemy.sql.elements import ColumnElement
 from sqlalchemy.sql.functions import FunctionElement
 
 from storage.clock import now_ms
+from storage.computing import Computed, Computing
 from storage.engine import Database
 from storage.errors import LeaseLost, StudyDeleted
 from storage.hosts import has_died
@@ -107,7 +108,8 @@ class Worker:
     pid: int
     process_started: float  # hosts.process_start
     device: str
-    threads: int
+    computing: Computing  # of its new trials
+    most_threads: int = 64  # that it computes with where a trial was begun with them
 
 
 @dataclass(frozen=True)
@@ -119,6 +121,7 @@ class Lease:
     number: int
     owner: str
     attempt: int
+    computing: Computing  # how the trial is computed, whoever began it
     is_new: bool = False  # the trial was made for this lease: nothing is recorded of it yet
     data_change: DataChange | None = None  # what taking the trial has changed of the study's data
 
@@ -202,9 +205,9 @@ class TrialLeases:
         self.watch = watch or Watch(self.times)
         self._waits = False
 
-    def computes_on(self, device: str, threads: int) -> None:
-        """From now on the worker computes there."""
-        self.worker = replace(self.worker, device=device, threads=threads)
+    def computes_on(self, device: str, computing: Computing) -> None:
+        """From now on the worker computes there, and its new trials so."""
+        self.worker = replace(self.worker, device=device, computing=computing)
 
     def acquire(self, stored: StoredStudy, most: int | None = None, data: TrainingData | None = None) -> Lease:
         """Takes up a trial that its worker handed back or died over, else a new one if the budget has room.
@@ -331,8 +334,9 @@ class TrialLeases:
                 .order_by(optuna_trials.c.trial_id.desc())
                 .limit(1)
             ).one()
+            me, change = self.worker, changes[-1]
             taken.append(
-                Lease(stored, row.trial_id, row.number, self.worker.id, 1, is_new=True, data_change=changes[-1])
+                Lease(stored, row.trial_id, row.number, me.id, 1, me.computing, is_new=True, data_change=change)
             )
             connection.execute(lease.insert().values(trial_id=row.trial_id, attempt=1, **self._holder()))
             self._open_attempt(connection, taken[-1], None if data is None else data.fingerprint)
@@ -376,7 +380,9 @@ class TrialLeases:
                     _close_attempt(connection, found, "lost", reason)
                     continue
                 if reason == "ours":
-                    return Lease(stored, found.trial_id, found.number, self.worker.id, found.attempt)
+                    own = _attempt_of(connection, found)
+                    computing = Computing(own.threads, own.piece)
+                    return Lease(stored, found.trial_id, found.number, self.worker.id, found.attempt, computing)
                 change = settle_data(connection, stored, row, data)
                 return self._adopt(connection, stored, found, None if found.owner is None else reason, data, change)
         return None
@@ -393,16 +399,19 @@ class TrialLeases:
         if lost is not None:
             _close_attempt(connection, found, "lost", lost)
             connection.execute(worker.delete().where(worker.c.worker_id == found.owner))  # it beats again if it lives
-        taken = Lease(stored, found.trial_id, found.number, self.worker.id, found.attempt + 1, data_change=change)
+        before = _attempt_of(connection, found)
+        me, computed = self.worker, Computed(before.device, before.threads, before.piece)
+        computing = computed.goes_on_with(me.computing, me.device, me.most_threads)
+        taken = Lease(stored, found.trial_id, found.number, me.id, found.attempt + 1, computing, data_change=change)
         connection.execute(
             update(lease).where(lease.c.trial_id == found.trial_id).values(**self._holder(), attempt=taken.attempt)
         )
-        before = _fingerprint_of(connection, found)
-        if data is not None and data.fingerprint != before:  # what is recorded of the trial is no beginning of it
+        # What is recorded of a trial on other data is no beginning of it.
+        if data is not None and data.fingerprint != before.data_fingerprint:
             _forget_after(connection, taken, 0)
             _delete_attributes(connection, taken, [DUE_KEY])
         # Whoever takes a trial without data trains nothing, and leaves what is recorded as it is.
-        self._open_attempt(connection, taken, before if data is None else data.fingerprint)
+        self._open_attempt(connection, taken, before.data_fingerprint if data is None else data.fingerprint)
         return taken
 
     def times_lost(self, held: Lease) -> int | None:
@@ -644,7 +653,7 @@ class TrialLeases:
         me = self.worker
         with self._transactions.write() as connection:
             renewed = held is None or self._renewed(connection, held)
-            row = {"device": me.device, "threads": me.threads, "expires_ms": self._expiry()}
+            row = {"device": me.device, "threads": me.computing.threads, "expires_ms": self._expiry()}
             if connection.execute(update(worker).where(worker.c.worker_id == me.id).values(row)).rowcount == 0:
                 connection.execute(worker.delete().where(worker.c.expires_ms < now_ms() - FORGOTTEN_MS))
                 connection.execute(
@@ -728,7 +737,8 @@ class TrialLeases:
                 owner=taken.owner,
                 host=self.worker.host,
                 device=self.worker.device,
-                threads=self.worker.threads,
+                threads=taken.computing.threads,
+                piece=taken.computing.piece,
                 started_ms=now_ms(),
                 data_fingerprint=data_fingerprint,
             )
@@ -767,11 +777,17 @@ def _outcome_of(connection: Connection, held: Lease) -> str | None:
     return found
 
 
-def _fingerprint_of(connection: Connection, of: Lease | Row[tuple[object, ...]]) -> str | None:
+def _fingerprint_of(connection: Connection, of: Lease) -> str | None:
     """Of the data that an attempt trained on, where that is known."""
     query = select(attempt.c.data_fingerprint).where(attempt.c.trial_id == of.trial_id, attempt.c.attempt == of.attempt)
     found: str | None = connection.scalar(query)
     return found
+
+
+def _attempt_of(connection: Connection, found: Row[tuple[object, ...]]) -> Row[tuple[object, ...]]:
+    """The attempt of a lease."""
+    of_lease = (attempt.c.trial_id == found.trial_id) & (attempt.c.attempt == found.attempt)
+    return connection.execute(select(attempt).where(of_lease)).one()
 
 
 def _forget_after(connection: Connection, held: Lease, epochs: int) -> None:

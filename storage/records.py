@@ -90,6 +90,7 @@ class TrialRecord:
     ended_ms: int | None
     due_epoch: int | None = None  # after which the pruner would stop it; an audited trial goes on all the same
     data_fingerprint: str | None = None  # of the data set that it trained on, where that is known
+    piece: int | None = None  # images that went through the network at a time, where that is recorded
 
     @property
     def validation_loss(self) -> float | None:
@@ -463,6 +464,7 @@ def read_trials(database: Database, study_id: int) -> list[TrialRecord]:
             ended_ms=row.ended_ms,
             due_epoch=due.get(row.trial_id),
             data_fingerprint=row.data_fingerprint,
+            piece=row.piece,
         )
         for row in last_attempts.values()
     ]

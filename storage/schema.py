@@ -17,7 +17,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import mysql
 
-HEAD = "0003"  # the newest revision in migrations/versions
+HEAD = "0004"  # the newest revision in migrations/versions
 VERSION_TABLE = "hypersearch_version"  # Optuna owns alembic_version
 LONG_TEXT = Text().with_variant(mysql.LONGTEXT(), "mysql", "mariadb")  # MySQL's TEXT ends at 64 KB
 # The key, among a trial's system attributes, of the epoch after which it was found due to be stopped early.
@@ -180,6 +180,9 @@ attempt = Table(
     Column("outcome", String(16)),  # complete, pruned, failed, handed_back, lost
     Column("reason", LONG_TEXT),  # why it was pruned or failed
     Column("data_fingerprint", String(64)),  # of the data set that it trained on, where that is known
+    # Images that went through the network at a time; NULL: 64 on a CPU, before it was recorded, else the device's own
+    # number, or none, as no network was trained.
+    Column("piece", Integer),
 )
 
 # One row an epoch of a trial; see objectives.measurement for the meaning of each metric.

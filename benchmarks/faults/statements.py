@@ -20,6 +20,7 @@ from benchmarks.faults.lab import Lab, Result
 from objectives.checkpoint import SavedCheckpoint
 from objectives.hyperparameters import SGD, Hyperparameters
 from objectives.synthetic import synthetic_curve
+from storage.computing import Computing
 from storage.engine import Database, open_for_work
 from storage.hosts import process_start
 from storage.leases import Lease, TrialLeases, Worker
@@ -157,7 +158,7 @@ def benches(url: str) -> Iterator[Callable[[], Bench]]:
             budget=Budget(1),
         )
         pid = os.getpid()
-        me = Worker(name, "here", "here", pid, process_start(pid), "cpu", 1)
+        me = Worker(name, "here", "here", pid, process_start(pid), "cpu", Computing(1))
         return Bench(database, rdb, find_study(database, name), TrialLeases(database, rdb, me))
 
     with database:

@@ -19,9 +19,6 @@ if TYPE_CHECKING:
     from search.settings import Settings
     from storage.engine import Database
 
-
-# Of workers, and of threads of each: more than that is a slip of the keyboard, which would bring the machine down.
-MOST_PER_CORE, MOST_AT_LEAST = 4, 64
 LONGEST_SHOWN = 80  # characters of a value that is refused
 _WHOLE = re.compile(r"-?[0-9]{1,18}")
 _NUMBER = re.compile(r"-?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?")
@@ -145,11 +142,11 @@ def read_number(option: str, text: str) -> float:
 
 def read_count(option: str, text: str) -> int | None:
     """A whole number of 1 or more, and no more than this machine can be meant to have; `None` for auto."""
-    from objectives.processor import usable_cores
+    from objectives.processor import most_threads
 
     if text == "auto":
         return None
-    most = max(MOST_AT_LEAST, MOST_PER_CORE * usable_cores())
+    most = most_threads()  # of workers, too: more is a slip of the keyboard
     if _WHOLE.fullmatch(text) is None or int(text) < 1:
         raise CommandLineError(f"{option} {_cut(text)}: give a whole number of 1 or more, or auto")
     if int(text) > most:

@@ -108,9 +108,21 @@ def test_a_number_of_the_environment_that_is_none_is_refused(
     assert [path.name for path in folder.iterdir()] == ["s.toml"]
 
 
+@pytest.mark.parametrize("text", ["0", "-1", "1.5", "many", "٣", "1_0", "9" * 5000])
+def test_a_piece_of_the_environment_that_is_none_is_refused(
+    text: str, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("HYPERSEARCH_PIECE", text)
+    assert hypersearch(monkeypatch, *RUN) == 2
+    told = f"hypersearch: HYPERSEARCH_PIECE {text!r}: give a whole number of 1 or more, or leave it out\n"
+    assert capsys.readouterr() == ("", told)
+    assert [path.name for path in folder.iterdir()] == ["s.toml"]
+
+
 def test_numbers_that_can_be_meant_are_taken(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     environment = {
         "HYPERSEARCH_PROCESS": "1\r",
+        "HYPERSEARCH_PIECE": " 32\r",
         "HYPERSEARCH_SYNTHETIC_SECONDS": ".001",
         "HYPERSEARCH_CHECKPOINT_SECONDS": " 0.5",
         "OMP_NUM_THREADS": "4, 2",

@@ -6,7 +6,7 @@ import sys
 import tomllib
 from collections.abc import Iterator
 from contextlib import chdir, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from unittest.mock import patch
 
@@ -296,6 +296,8 @@ def test_worker_processes_are_told_where_the_data_lies_and_that_other_data_is_ac
     assert crew.environment == {"HYPERSEARCH_STORAGE": "sqlite:///a.db"}
     off = hire(1, machine.after(ProcessSpent("", captures=False)), "sqlite:///a.db", None, quiet=True)
     assert off.environment == {"HYPERSEARCH_STORAGE": "sqlite:///a.db", "HYPERSEARCH_CAPTURES": "0"}
+    pinned = hire(1, replace(machine, piece=32), "sqlite:///a.db", None, quiet=True)
+    assert pinned.environment == {"HYPERSEARCH_STORAGE": "sqlite:///a.db", "HYPERSEARCH_PIECE": "32"}
     assert crew.arguments == [
         *("--device", "auto", "--threads", "1", "--data-root", f"{tmp_path}/data"),
         *(f"--data-map=a=b={tmp_path}", f"--data-map=images:c={tmp_path}", "--accept-data", "--quiet"),

@@ -101,7 +101,7 @@ class User:
         """By number, without when, how often and where they were trained."""
         found = hypersearch.compare("s", storage=f"sqlite:///{self.folder}/hypersearch.db").trials
         return [
-            replace(trial, attempts=0, started_ms=0, ended_ms=0, device=None, threads=None)
+            replace(trial, attempts=0, started_ms=0, ended_ms=0, device=None, threads=None, piece=None)
             for trial in sorted(found, key=lambda trial: trial.number)
         ]
 

@@ -780,11 +780,11 @@ def test_a_batch_that_is_all_of_the_data_is_captured_too() -> None:
 
 
 @pytest.mark.usefixtures("_capturable")
-def test_batches_in_pieces_are_captured_whole(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(training.IMAGES_AT_ONCE, "cpu", 5)
-    run = a_run(replace(ALL, normalization="group"))
+def test_batches_in_pieces_are_captured_whole() -> None:
+    run = replace(a_run(replace(ALL, normalization="group")), piece=5)
     replayed, eager = (scores(list(train(run, capture=capture))) for capture in (Recorder(), Refusal()))
     assert replayed == eager
+    assert_close(replayed, list(train(replace(run, piece=None), capture=Recorder())))
 
 
 @pytest.mark.usefixtures("_capturable")

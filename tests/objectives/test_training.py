@@ -424,27 +424,76 @@ def test_every_image_is_shown_once_an_epoch(
     assert len(measurements) == 2
 
 
-@pytest.mark.parametrize("normalization", sorted(set(NORMALIZATIONS) - {"batch"}))
-def test_micro_batches_take_the_step_of_the_whole_batch(
-    shown: list[list[float]], monkeypatch: pytest.MonkeyPatch, normalization: str
-) -> None:
-    run = numbered_run(72, 50, epochs=3, normalization=normalization)
-    whole = list(train(run))
-    assert [len(batch) for batch in shown] == [50, 22] * 3
-    shown.clear()
-    monkeypatch.setitem(training.IMAGES_AT_ONCE, "cpu", 16)
-    parts = list(train(run))
-    assert [len(batch) for batch in shown] == [13, 13, 13, 11, 11, 11] * 3
-    for one, other in zip(whole, parts, strict=True):
-        losses = [one.train_loss, one.validation_loss]
-        assert [other.train_loss, other.validation_loss] == pytest.approx(losses, rel=1e-4)
-        assert one.train_accuracy == other.train_accuracy
+def test_a_batch_goes_through_the_network_in_pieces_of_nearly_the_same_length(shown: list[list[float]]) -> None:
+    run = numbered_run(72, 50, normalization="none")
+    pieces = {None: [50, 22], 72: [50, 22], 50: [50, 22], 49: [25, 25, 22], 16: [13, 13, 13, 11, 11, 11]}
+    for piece, lengths in pieces.items():
+        list(train(replace(run, piece=piece)))
+        assert [len(batch) for batch in shown] == lengths
+        shown.clear()
 
 
-def test_a_batch_with_statistics_is_never_divided(shown: list[list[float]], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(training.IMAGES_AT_ONCE, "cpu", 16)
-    list(train(numbered_run(72, 50, normalization="batch")))
+def test_a_batch_with_statistics_is_never_divided(shown: list[list[float]]) -> None:
+    list(train(replace(numbered_run(72, 50, normalization="batch"), piece=16)))
     assert [len(batch) for batch in shown] == [50, 22]
+
+
+def test_evaluation_and_examination_go_by_the_piece_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[int] = []
+    forward = CNN.forward
+
+    def spy(model: CNN, images: Tensor) -> Tensor:
+        if not model.training:
+            seen.append(len(images))
+        return forward(model, images)
+
+    monkeypatch.setattr(CNN, "forward", spy)
+    running = train(replace(tiny_run(epochs=1), piece=20))
+    next(running)
+    running.examine()
+    assert seen == [20, 12] * 3  # validation, the sample of the training images, validation
+
+
+def test_a_piece_without_an_image_is_refused() -> None:
+    for piece in (0, -1):
+        with pytest.raises(ValueError, match=f"^piece {piece}: give 1 or more$"):
+            replace(tiny_run(), piece=piece)
+
+
+IN_PIECES = [
+    *(replace(PLAIN, normalization=name) for name in NORMALIZATIONS),
+    *(replace(PLAIN, normalization=name, dropout=0.4) for name in NORMALIZATIONS),
+    replace(PLAIN, dropout=0.4, augmentation=Augmentation(names.AUGMENTATIONS, 0.5), l1=1e-3, label_smoothing=0.1),
+    replace(PLAIN, dropout=0.4, optimizer=Adam(0.01), gradient_clipping=0.5, input_normalization="minmax"),
+]
+
+
+def assert_within_rounding(found: list[Measurement], expected: list[Measurement]) -> None:
+    for one, other in zip(found, expected, strict=True):
+        losses = [other.train_loss, other.validation_loss]
+        assert [one.train_loss, one.validation_loss] == pytest.approx(losses, rel=1e-3)
+
+
+@pytest.mark.parametrize("options", IN_PIECES, ids=repr)
+def test_the_piece_changes_results_by_rounding_alone(options: Hyperparameters) -> None:
+    """Masks of dropout and transforms of augmentation are those of the whole batch, also of a shorter last one."""
+    run = tiny_run(replace(options, batch_size=256), epochs=3, count=400)
+    whole = list(train(replace(run, piece=256)))
+    for piece in (32, 64, 100):
+        assert_within_rounding(list(train(replace(run, piece=piece))), whole)
+
+
+@pytest.mark.parametrize("options", IN_PIECES, ids=repr)
+def test_a_checkpoint_goes_on_under_another_piece_within_rounding_and_under_its_own_bit_for_bit(
+    options: Hyperparameters,
+) -> None:
+    run = replace(tiny_run(replace(options, batch_size=128), epochs=3, count=150), piece=32)
+    measurements, checkpoints = epoch_by_epoch(run)
+    own = train(run, resume=checkpoints[1])
+    assert scores(list(own)) == measurements[1:]
+    assert contents(own.checkpoint()) == contents(checkpoints[-1])
+    for piece in (None, 50, 128):
+        assert_within_rounding(list(train(replace(run, piece=piece), resume=checkpoints[1])), measurements[1:])
 
 
 # --- what is measured
@@ -830,7 +879,8 @@ OTHER_DATA = {
 
 
 def test_what_makes_a_run_another_is_every_field_of_it() -> None:
-    assert {*OTHERS, "data"} == {field.name for field in fields(Run)}
+    """But for the piece, which changes results by rounding alone."""
+    assert {*OTHERS, "data", "piece"} == {field.name for field in fields(Run)}
 
 
 @pytest.mark.parametrize("other", [*OTHERS.values(), *OTHER_DATA.values()], ids=[*OTHERS, *OTHER_DATA])

@@ -18,6 +18,7 @@ from objectives.measurement import Measurement
 from objectives.protocol import Pulse, ResumableTraining
 from search.events import TrialStarted
 from storage import leases
+from storage.computing import Computing
 from storage.engine import open_for_work
 from storage.keeper import Keeper
 from storage.leases import Lease, TrialLeases
@@ -38,13 +39,13 @@ class Clock:
         return self.now
 
     def train(
-        self, hyperparameters: Hyperparameters, seed: int, resume: bytes | None, pulse: Pulse
+        self, hyperparameters: Hyperparameters, seed: int, computing: Computing, resume: bytes | None, pulse: Pulse
     ) -> ResumableTraining:
         def train() -> None:
             pulse()
             self.now += self._seconds_per_epoch
 
-        return curve(hyperparameters, seed, resume, train)
+        return curve(hyperparameters, seed, computing, resume, train)
 
 
 def saved_epochs(tmp_path: Path) -> list[tuple[int, str | None]]:
@@ -75,12 +76,12 @@ from pathlib import Path
 from tests.search.test_checkpoints import Clock
 from tests.search.test_worker import run, study
 clock = Clock(4.0)
-def train(hyperparameters, seed, resume, pulse):
+def train(hyperparameters, seed, computing, resume, pulse):
     def killed_in_epoch_8():
         if clock.now == 1028.0:
             os.kill(os.getpid(), signal.SIGKILL)
         pulse()
-    return clock.train(hyperparameters, seed, resume, killed_in_epoch_8)
+    return clock.train(hyperparameters, seed, computing, resume, killed_in_epoch_8)
 run(Path(sys.argv[1]), study(2), train, checkpoint_seconds=float(sys.argv[2]), monotonic=clock)
 """
 
@@ -234,8 +235,10 @@ class Broken(Unbounded):
 def test_a_training_that_cannot_give_its_state_is_handed_back_all_the_same(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def broken(hyperparameters: Hyperparameters, seed: int, resume: bytes | None, pulse: Pulse) -> ResumableTraining:
-        return Broken(curve(hyperparameters, seed, resume, pulse))
+    def broken(
+        hyperparameters: Hyperparameters, seed: int, computing: Computing, resume: bytes | None, pulse: Pulse
+    ) -> ResumableTraining:
+        return Broken(curve(hyperparameters, seed, computing, resume, pulse))
 
     run(tmp_path, study(1), broken, stop_after=4, checkpoint_seconds=NEVER)
     assert caplog.messages == [

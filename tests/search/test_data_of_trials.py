@@ -22,6 +22,7 @@ from search.events import EpochFinished, Event, StudyLeft, TrialFinished, TrialS
 from search.objective import Files, Machine, Objective, build_objective
 from search.study import JoinedStudy, Request, join, stored_spec
 from search.worker import this_worker, work, workplace
+from storage.computing import Computing
 from storage.engine import open_for_work
 from storage.errors import OtherData
 from storage.hosts import this_host
@@ -42,7 +43,9 @@ IMAGES: Document = {
 Found = Mapping[str, DataFacts | None]  # data by the study that it is found for
 
 
-def curve(hyperparameters: Hyperparameters, seed: int, resume: bytes | None, pulse: Pulse) -> ResumableTraining:
+def curve(
+    hyperparameters: Hyperparameters, seed: int, computing: Computing, resume: bytes | None, pulse: Pulse
+) -> ResumableTraining:
     return synthetic_curve(hyperparameters, 8, seed, resume=resume, pulse=pulse)
 
 
@@ -69,7 +72,7 @@ class Lab:
                 return [JoinedStudy(stored, stored_spec(stored)) for stored in studies if stored.state != "ended"]
 
             def build(joined: JoinedStudy) -> Objective:
-                return Objective(curve, "cpu", 1, data=found[joined.stored.name])
+                return Objective(curve, "cpu", Computing(1, 64), data=found[joined.stored.name])
 
             with (
                 workplace(database, rdb, this_worker(this_host(), "-", 0), files) as place,

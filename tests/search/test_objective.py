@@ -14,6 +14,7 @@ from objectives.errors import ProcessSpent
 from objectives.hyperparameters import Adam, Hyperparameters
 from search.objective import Files, Machine, build_objective
 from search.spec import parse_spec
+from storage.computing import Computing
 
 def keeps_freed_memory():
     before = psutil.Process().memory_info().rss
@@ -25,7 +26,7 @@ spec = parse_spec({"data": {"dataset": "digits"}})
 machine = Machine(folder, folder, folder, Files(str(folder), folder), device="cpu", threads=1)
 objective = build_objective(spec, machine)
 ready = set(sys.modules)
-training = objective.train(Hyperparameters(Adam(1e-3)), 0, None, lambda: None)
+training = objective.train(Hyperparameters(Adam(1e-3)), 0, objective.computing, None, lambda: None)
 next(training)
 training.checkpoint()
 print(*sorted(set(sys.modules) - ready))
@@ -34,7 +35,7 @@ objective.check()
 spent, cannot_capture = ProcessSpent(""), ProcessSpent("", captures=False)
 off = machine.after(cannot_capture)
 for each in (machine, machine.after(spent), off, off.after(spent)):
-    print(build_objective(spec, each).train(Hyperparameters(Adam(1e-3)), 0, None, lambda: None).path)
+    print(build_objective(spec, each).train(Hyperparameters(Adam(1e-3)), 0, Computing(1), None, lambda: None).path)
 build_objective(spec, replace(machine, own_process=True))
 print(keeps_freed_memory())
 """

@@ -20,6 +20,7 @@ from search.space import PARAMETERS, Range, Value
 from search.spec import StudySpec, parse_spec
 from search.study import JoinedStudy, Request, join, stored_spec
 from search.worker import this_worker, work, workplace
+from storage.computing import Computing
 from storage.engine import open_for_work
 from storage.hosts import this_host
 from storage.records import TrialRecord, read_trials
@@ -64,7 +65,9 @@ def document(sampler: Toml, trials: int, space: dict[str, Toml] | None = None, s
     }
 
 
-def curve(hyperparameters: Hyperparameters, seed: int, resume: bytes | None, pulse: Pulse) -> ResumableTraining:
+def curve(
+    hyperparameters: Hyperparameters, seed: int, computing: Computing, resume: bytes | None, pulse: Pulse
+) -> ResumableTraining:
     return synthetic_curve(hyperparameters, EPOCHS, seed, resume=resume, pulse=pulse)
 
 
@@ -82,7 +85,13 @@ def run(url: str, folder: Path, asked: Document, train=curve) -> tuple[list[Tria
         with (
             workplace(database, rdb, me, files) as place,
             closing(
-                work(place, rdb, choose, lambda spec: Objective(train, "cpu", 1), sleep=lambda seconds: None)
+                work(
+                    place,
+                    rdb,
+                    choose,
+                    lambda spec: Objective(train, "cpu", Computing(1, 64)),
+                    sleep=lambda seconds: None,
+                )
             ) as all_,
         ):
             for _ in all_:
@@ -126,11 +135,13 @@ def test_a_budget_below_the_number_of_configurations_ends_the_study(tmp_path: Pa
 def test_a_configuration_that_fails_is_not_run_again(tmp_path: Path) -> None:
     calls: list[int] = []
 
-    def flaky(hyperparameters: Hyperparameters, seed: int, resume: bytes | None, pulse: Pulse) -> ResumableTraining:
+    def flaky(
+        hyperparameters: Hyperparameters, seed: int, computing: Computing, resume: bytes | None, pulse: Pulse
+    ) -> ResumableTraining:
         calls.append(seed)
         if len(calls) == 2:
             raise ValueError("broken")
-        return curve(hyperparameters, seed, resume, pulse)
+        return curve(hyperparameters, seed, computing, resume, pulse)
 
     trials, reason = run(new_url(tmp_path, "a"), tmp_path, document("grid", 40, ENUMERATION), flaky)
     assert [trial.number for trial in trials if trial.state == "failed"] == [1]
@@ -139,7 +150,9 @@ def test_a_configuration_that_fails_is_not_run_again(tmp_path: Path) -> None:
 
 
 def test_an_enumeration_in_which_everything_fails_has_failed(tmp_path: Path) -> None:
-    def broken(hyperparameters: Hyperparameters, seed: int, resume: bytes | None, pulse: Pulse) -> ResumableTraining:
+    def broken(
+        hyperparameters: Hyperparameters, seed: int, computing: Computing, resume: bytes | None, pulse: Pulse
+    ) -> ResumableTraining:
         raise ValueError("broken")
 
     space = {**ENUMERATION, "optimizer": "adam"}  # two configurations: below the cap on failures
@@ -151,7 +164,9 @@ def test_an_enumeration_in_which_everything_fails_has_failed(tmp_path: Path) -> 
 def test_several_workers_run_each_configuration_once(url: str, tmp_path: Path) -> None:
     results: list[tuple[list[TrialRecord], str | None]] = []
 
-    def slow(hyperparameters: Hyperparameters, seed: int, resume: bytes | None, pulse: Pulse) -> ResumableTraining:
+    def slow(
+        hyperparameters: Hyperparameters, seed: int, computing: Computing, resume: bytes | None, pulse: Pulse
+    ) -> ResumableTraining:
         return synthetic_curve(hyperparameters, EPOCHS, seed, resume=resume, pulse=pulse, seconds_per_epoch=0.02)
 
     def one_worker() -> None:

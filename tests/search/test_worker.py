@@ -28,6 +28,7 @@ from search.study import JoinedStudy, Request, join, stored_spec
 from search.trial import new_trial
 from search.worker import this_worker, work, workplace
 from storage.artifacts import id_of
+from storage.computing import Computing
 from storage.engine import open_for_work
 from storage.hosts import this_host
 from storage.leases import Lease, Outcome, TrialLeases
@@ -76,7 +77,9 @@ def run(
                 checkpoint_seconds=checkpoint_seconds,
                 monotonic=monotonic,
             ) as place,
-            closing(work(place, rdb, choose, lambda spec: Objective(train, "cpu", 1, files_of, check=check))) as stream,
+            closing(
+                work(place, rdb, choose, lambda spec: Objective(train, "cpu", Computing(1, 64), files_of, check=check))
+            ) as stream,
         ):
             for event in stream:
                 events.append(event)
@@ -86,7 +89,9 @@ def run(
         return events, read_trials(database, stored.study_id), stored.end_reason
 
 
-def curve(hyperparameters: Hyperparameters, seed: int, resume: bytes | None, pulse: Pulse) -> ResumableTraining:
+def curve(
+    hyperparameters: Hyperparameters, seed: int, computing: Computing, resume: bytes | None, pulse: Pulse
+) -> ResumableTraining:
     return synthetic_curve(hyperparameters, 8, seed, resume=resume, pulse=pulse)
 
 
@@ -103,13 +108,15 @@ def study(trials: int, **more: Toml) -> Document:
 def test_a_trial_that_raises_is_failed_with_its_reason_and_uses_up_no_budget(tmp_path: Path) -> None:
     calls: list[int] = []
 
-    def flaky(hyperparameters: Hyperparameters, seed: int, resume: bytes | None, pulse: Pulse) -> ResumableTraining:
+    def flaky(
+        hyperparameters: Hyperparameters, seed: int, computing: Computing, resume: bytes | None, pulse: Pulse
+    ) -> ResumableTraining:
         calls.append(seed)
         if len(calls) == 2:
             raise MemoryError("not enough of it\nand a second line")
         if len(calls) == 3:
             raise FileNotFoundError("/data/caf\udce9\0: not there")
-        return curve(hyperparameters, seed, resume, pulse)
+        return curve(hyperparameters, seed, computing, resume, pulse)
 
     _, trials, reason = run(tmp_path, study(3), flaky)
     assert [(trial.state, trial.reason) for trial in trials] == [
@@ -150,8 +157,10 @@ class Unbounded:
 def test_a_trial_with_a_loss_that_is_not_finite_has_diverged_in_every_database(url: str, tmp_path: Path) -> None:
     calls = itertools.count()
 
-    def wild(hyperparameters: Hyperparameters, seed: int, resume: bytes | None, pulse: Pulse) -> ResumableTraining:
-        tame = curve(hyperparameters, seed, resume, pulse)
+    def wild(
+        hyperparameters: Hyperparameters, seed: int, computing: Computing, resume: bytes | None, pulse: Pulse
+    ) -> ResumableTraining:
+        tame = curve(hyperparameters, seed, computing, resume, pulse)
         return Unbounded(tame) if next(calls) == 1 else tame
 
     _, trials, reason = run(tmp_path, study(3), wild, url=url)
@@ -346,7 +355,7 @@ def test_a_worker_whose_report_is_refused_leaves_no_checkpoint_of_it(tmp_path: P
     calls: list[int] = []
 
     def taken_over_in_epoch_3(
-        hyperparameters: Hyperparameters, seed: int, resume: bytes | None, pulse: Pulse
+        hyperparameters: Hyperparameters, seed: int, computing: Computing, resume: bytes | None, pulse: Pulse
     ) -> ResumableTraining:
         def take() -> None:
             calls.append(len(calls))
@@ -382,7 +391,7 @@ def test_a_paused_study_has_its_trial_back_within_an_epoch_and_goes_on(
     epochs: list[int] = []
 
     def paused_in_epoch_3(
-        hyperparameters: Hyperparameters, seed: int, resume: bytes | None, pulse: Pulse
+        hyperparameters: Hyperparameters, seed: int, computing: Computing, resume: bytes | None, pulse: Pulse
     ) -> ResumableTraining:
         def pause() -> None:
             pulse()
@@ -408,11 +417,13 @@ def test_a_paused_study_has_its_trial_back_within_an_epoch_and_goes_on(
 def test_a_stopped_study_ends_its_trial_within_an_epoch(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/a.db"
 
-    def stopped(hyperparameters: Hyperparameters, seed: int, resume: bytes | None, pulse: Pulse) -> ResumableTraining:
+    def stopped(
+        hyperparameters: Hyperparameters, seed: int, computing: Computing, resume: bytes | None, pulse: Pulse
+    ) -> ResumableTraining:
         database, _ = open_for_work(url)
         with database:
             stop_study(database, find_study(database, "s"))
-        return curve(hyperparameters, seed, resume, pulse)
+        return curve(hyperparameters, seed, computing, resume, pulse)
 
     _, trials, reason = run(tmp_path, study(5), stopped)
     assert [(trial.state, len(trial.epochs), trial.reason) for trial in trials] == [("pruned", 1, "the study ended")]
@@ -478,10 +489,12 @@ def check_of_a_lost_device() -> None:
 def test_a_device_that_is_lost_is_its_workers_failure_and_not_the_trials(
     where: str, epochs_kept: int, tmp_path: Path
 ) -> None:
-    def lost(hyperparameters: Hyperparameters, seed: int, resume: bytes | None, pulse: Pulse) -> ResumableTraining:
+    def lost(
+        hyperparameters: Hyperparameters, seed: int, computing: Computing, resume: bytes | None, pulse: Pulse
+    ) -> ResumableTraining:
         if where == "start":
             raise RuntimeError("CUDA error: device-side assert triggered")
-        return Lost(curve(hyperparameters, seed, resume, pulse), where)
+        return Lost(curve(hyperparameters, seed, computing, resume, pulse), where)
 
     def files_of(training: ResumableTraining, epochs: Sequence[EpochRecord]) -> Mapping[str, bytes]:
         raise RuntimeError("CUDA error: device-side assert triggered")
@@ -516,7 +529,7 @@ def attempts(url: str) -> list[tuple[str | None, str | None]]:
 
 def test_a_process_that_is_spent_for_another_reason_says_what_the_next_one_must_not_do(tmp_path: Path) -> None:
     def cannot_capture(
-        hyperparameters: Hyperparameters, seed: int, resume: bytes | None, pulse: Pulse
+        hyperparameters: Hyperparameters, seed: int, computing: Computing, resume: bytes | None, pulse: Pulse
     ) -> ResumableTraining:
         raise ProcessSpent("steps cannot be captured", captures=False)
 
@@ -526,7 +539,9 @@ def test_a_process_that_is_spent_for_another_reason_says_what_the_next_one_must_
 
 
 def test_a_trial_over_its_time_limit_is_pruned_with_its_last_value(tmp_path: Path) -> None:
-    def slow(hyperparameters: Hyperparameters, seed: int, resume: bytes | None, pulse: Pulse) -> ResumableTraining:
+    def slow(
+        hyperparameters: Hyperparameters, seed: int, computing: Computing, resume: bytes | None, pulse: Pulse
+    ) -> ResumableTraining:
         return synthetic_curve(hyperparameters, 8, seed, resume=resume, pulse=pulse, seconds_per_epoch=0.2)
 
     _, trials, _ = run(tmp_path, {**study(1), "training": {"timeout": 0.5}}, slow)
@@ -549,7 +564,7 @@ def test_a_trial_takes_at_most_three_write_transactions_more_than_epochs(tmp_pat
                 lambda connection, cursor, statement, *_: written.append(statement),
             )
             counts = []
-            for each in work(place, rdb, lambda: [joined], lambda spec: Objective(curve, "cpu", 1)):
+            for each in work(place, rdb, lambda: [joined], lambda spec: Objective(curve, "cpu", Computing(1, 64))):
                 if isinstance(each, TrialFinished):
                     counts.append(sum(statement == "BEGIN IMMEDIATE" for statement in written))
                     written.clear()
@@ -584,7 +599,9 @@ def test_an_artifact_that_a_deletion_elsewhere_removes_while_its_trial_ends_is_b
                 removed.append(model)
 
         event.listen(database.engine, "before_cursor_execute", remove)
-        objective = Objective(curve, "cpu", 1, lambda training, epochs: {"model.safetensors": b"weights"})
+        objective = Objective(
+            curve, "cpu", Computing(1, 64), lambda training, epochs: {"model.safetensors": b"weights"}
+        )
         with workplace(database, rdb, this_worker(this_host(), "-", 0), files_in(tmp_path)) as place:
             stream = work(place, rdb, lambda: [joined], lambda spec: objective)
             next(each for each in stream if isinstance(each, TrialFinished))

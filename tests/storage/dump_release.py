@@ -16,6 +16,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path.cwd()))
 
+from sqlalchemy import text
+
 from benchmarks.servers import MariaDBServer, PostgreSQLServer
 from objectives.hyperparameters import Hyperparameters
 from objectives.protocol import Pulse, ResumableTraining
@@ -25,6 +27,7 @@ from search.events import EpochFinished
 from search.objective import Files, Objective
 from search.study import JoinedStudy, Request, join, stored_spec
 from search.worker import this_worker, work, workplace
+from storage.computing import Computing
 from storage.engine import open_for_work
 from storage.hosts import Host
 from storage.schema import HEAD
@@ -52,10 +55,12 @@ SPEC: Document = {
 def record(url: str, folder: Path) -> None:
     """A study of four trials: the first is complete and has artifacts, the second pruned, the third handed back."""
 
-    def train(hyperparameters: Hyperparameters, seed: int, resume: bytes | None, pulse: Pulse) -> ResumableTraining:
+    def train(
+        hyperparameters: Hyperparameters, seed: int, computing: Computing, resume: bytes | None, pulse: Pulse
+    ) -> ResumableTraining:
         return synthetic_curve(hyperparameters, 4, seed, resume=resume, pulse=pulse)
 
-    objective = Objective(train, "none", 1, lambda training, epochs: {"model.safetensors": b"weights"})
+    objective = Objective(train, "none", Computing(1), lambda training, epochs: {"model.safetensors": b"weights"})
     database, rdb = open_for_work(url)
     with database:
         joined = join(database, rdb, Request(SPEC, {}, "dump_release"))
@@ -71,6 +76,8 @@ def record(url: str, folder: Path) -> None:
             closing(work(place, rdb, choose, lambda spec: objective)) as events,
         ):
             next(event for event in events if isinstance(event, EpochFinished) and event.number == 2)
+        with database.transactions.write() as connection:  # where it was made is nobody's business
+            connection.execute(text("UPDATE hypersearch_database SET place = 'laptop'"))
 
 
 def write(backend: str, dump: str) -> None:

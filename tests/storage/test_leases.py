@@ -24,6 +24,7 @@ from objectives.checkpoint import SavedCheckpoint
 from objectives.hyperparameters import SGD, Hyperparameters
 from objectives.synthetic import synthetic_curve
 from storage import schema
+from storage.computing import Computing
 from storage.engine import Database, open_for_work
 from storage.errors import LeaseLost, StudyDeleted, StudyEnded
 from storage.hosts import process_start
@@ -58,7 +59,7 @@ FAR = 2**22 + 1  # no process has this id
 
 def worker(name: str, pid: int | None = None, machine: str = "here") -> Worker:
     pid = pid or os.getpid()
-    return Worker(f"{name}-{uuid.uuid4().hex[:8]}", machine, machine, pid, process_start(pid), "cpu", 1)
+    return Worker(f"{name}-{uuid.uuid4().hex[:8]}", machine, machine, pid, process_start(pid), "cpu", Computing(1, 64))
 
 
 def far_away(name: str) -> Worker:

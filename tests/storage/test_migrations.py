@@ -22,8 +22,9 @@ from search.events import Event, TrialFinished
 from search.objective import Files, Objective
 from search.study import JoinedStudy, stored_spec
 from search.worker import this_worker, work, workplace
-from storage import schema
+from storage import migrations, schema
 from storage.backends import parse_url, shown, sqlite_path
+from storage.computing import Computing
 from storage.engine import Database, open_database, open_for_work, upgrade_database
 from storage.errors import StorageUnavailable
 from storage.hosts import this_host
@@ -32,7 +33,7 @@ from storage.studies import find_study
 
 DATA = Path(__file__).parent / "data"
 BACKENDS = ("sqlite", "postgresql", "mariadb")
-BEFORE = "0002"  # the revision of the last release
+OLDER = ("0002", "0003")  # revisions of releases, the last one last
 
 Rows = dict[str, list[Row[tuple[object, ...]]]]
 
@@ -64,12 +65,25 @@ def load(dump: str, url: str) -> None:
                 client.commit()
 
 
+@pytest.fixture(params=OLDER)
+def before(request: pytest.FixtureRequest) -> str:
+    """The revision of an older release."""
+    return str(request.param)
+
+
 @pytest.fixture(params=BACKENDS)
-def old_url(request: pytest.FixtureRequest, new_database: Callable[[str], str]) -> str:
-    """A database of each kind in turn as the last release made it: data/schema-*.sql, by dump_release.py."""
+def old_url(before: str, request: pytest.FixtureRequest, new_database: Callable[[str], str]) -> str:
+    """A database of each kind in turn as that release made it: data/schema-*.sql, by dump_release.py."""
     url = new_database(request.param)
-    load((DATA / f"schema-{BEFORE}-{request.param}.sql").read_text(), url)
+    load((DATA / f"schema-{before}-{request.param}.sql").read_text(), url)
     return url
+
+
+def refusal(revision: str, url: str) -> str:
+    return (
+        f"the database has hypersearch's schema {revision}, older than this program: stop its workers, back it up, "
+        f"and run 'hypersearch upgrade --storage {shown(parse_url(url))}'"
+    )
 
 
 def is_as_the_models_say(connection: Connection) -> bool:
@@ -110,7 +124,9 @@ def rows_of(database: Database, like: Rows | None = None) -> Rows:
 def work_to_the_end(url: str, folder: Path, tell: Callable[[Event], None] = lambda event: None) -> None:
     """A worker of this release in this process."""
 
-    def train(hyperparameters: Hyperparameters, seed: int, resume: bytes | None, pulse: Pulse) -> ResumableTraining:
+    def train(
+        hyperparameters: Hyperparameters, seed: int, computing: Computing, resume: bytes | None, pulse: Pulse
+    ) -> ResumableTraining:
         return synthetic_curve(hyperparameters, 4, seed, resume=resume, pulse=pulse)
 
     optuna_logging.set_verbosity(optuna_logging.WARNING)
@@ -123,7 +139,7 @@ def work_to_the_end(url: str, folder: Path, tell: Callable[[Event], None] = lamb
 
         files = Files(str(folder / "artifacts"), folder / "checkpoints")
         with workplace(database, rdb, this_worker(this_host(), "-", 0), files) as place:
-            for event in work(place, rdb, choose, lambda spec: Objective(train, "none", 1)):
+            for event in work(place, rdb, choose, lambda spec: Objective(train, "none", Computing(1))):
                 tell(event)
 
 
@@ -133,30 +149,34 @@ def test_the_migrations_make_the_tables_of_the_schema(shared_url: str) -> None:
         assert is_as_the_models_say(connection)
 
 
-def test_a_database_of_the_last_release_is_upgraded_when_asked_with_all_that_it_holds(old_url: str) -> None:
+def test_the_releases_that_are_upgraded_are_all_but_this_one() -> None:
+    versions = Path(migrations.__path__[0]) / "versions"
+    assert sorted(path.name[:4] for path in versions.glob("*.py")) == ["0001", *OLDER, schema.HEAD]
+
+
+def test_a_database_of_an_older_release_is_upgraded_when_asked_with_all_that_it_holds(
+    before: str, old_url: str
+) -> None:
     for open_it in (open_database, open_for_work):
         with pytest.raises(StorageUnavailable) as older:
             open_it(old_url)
-        assert str(older.value) == (
-            f"the database has hypersearch's schema {BEFORE}, older than this program: stop its workers, back it up, "
-            f"and run 'hypersearch upgrade --storage {shown(parse_url(old_url))}'"
-        )
+        assert str(older.value) == refusal(before, old_url)
     with looking_at(old_url) as old:
-        before = rows_of(old)
-    assert upgrade_database(old_url) == (BEFORE, schema.HEAD)
+        held = rows_of(old)
+    assert upgrade_database(old_url) == (before, schema.HEAD)
     with open_database(old_url) as upgraded:
-        assert rows_of(upgraded, like=before) == {name: rows for name, rows in before.items() if rows}
+        assert rows_of(upgraded, like=held) == {name: rows for name, rows in held.items() if rows}
         with upgraded.engine.connect() as connection:
             assert is_as_the_models_say(connection)
     assert upgrade_database(old_url) == (schema.HEAD, schema.HEAD)
 
 
-def test_a_study_of_the_last_release_is_worked_on_to_its_end(old_url: str, tmp_path: Path) -> None:
+def test_a_study_of_an_older_release_is_worked_on_to_its_end(old_url: str, tmp_path: Path) -> None:
     upgrade_database(old_url)
     with open_database(old_url) as database:
         stored = find_study(database, "kept")
-        before = read_trials(database, stored.study_id)
-        assert [(trial.state, len(trial.epochs)) for trial in before] == [
+        held = read_trials(database, stored.study_id)
+        assert [(trial.state, len(trial.epochs)) for trial in held] == [
             ("complete", 4),
             ("pruned", 2),
             ("running", 1),
@@ -166,9 +186,10 @@ def test_a_study_of_the_last_release_is_worked_on_to_its_end(old_url: str, tmp_p
         stored = find_study(database, "kept")
         after = read_trials(database, stored.study_id)
     assert (stored.state, stored.end_reason) == ("ended", "trials")
-    assert after[:2] == before[:2]
-    assert after[2].parameters == before[2].parameters
-    assert after[2].epochs[0] == before[2].epochs[0]
+    assert after[:2] == held[:2]
+    assert after[2].parameters == held[2].parameters
+    assert after[2].epochs[0] == held[2].epochs[0]
+    assert [(trial.threads, trial.piece) for trial in after] == [(1, None)] * 4
     assert [(trial.state, trial.attempts) for trial in after[2:]] == [("complete", 2), ("complete", 1)]
 
 
@@ -191,19 +212,25 @@ upgrade_database(sys.argv[1])
 """
 
 
+# (statements before it is killed, the revision that is left), one after the other. From 0002: before the last of the
+# four columns of 0003; when that and the new table are there; and, after the table that is there already, when the
+# column of 0004 is.
+KILLS = {"0002": [(3, "0002"), (2, "0002"), (2, "0003")], "0003": [(1, "0003")]}
+
+
 @pytest.mark.parametrize("old_url", ["mariadb"], indirect=True)
-def test_an_upgrade_that_is_killed_half_way_goes_through_when_it_is_run_again(old_url: str) -> None:
+def test_an_upgrade_that_is_killed_half_way_goes_through_when_it_is_run_again(before: str, old_url: str) -> None:
     with looking_at(old_url) as old:
-        before = rows_of(old)
-    new_columns = 4
-    for statements in (new_columns - 1, 2):  # the second dies when the last column and the new table are there
+        held = rows_of(old)
+    left = before
+    for statements, left in KILLS[before]:
         killed = subprocess.run([sys.executable, "-c", KILLED, old_url, str(statements)], timeout=60)
         assert killed.returncode == -signal.SIGKILL
-        with pytest.raises(StorageUnavailable, match=f"has hypersearch's schema {BEFORE}, older than this program"):
+        with pytest.raises(StorageUnavailable, match=f"has hypersearch's schema {left}, older than this program"):
             open_database(old_url)
-    assert upgrade_database(old_url) == (BEFORE, schema.HEAD)
+    assert upgrade_database(old_url) == (left, schema.HEAD)
     with open_database(old_url) as upgraded:
-        assert rows_of(upgraded, like=before) == {name: rows for name, rows in before.items() if rows}
+        assert rows_of(upgraded, like=held) == {name: rows for name, rows in held.items() if rows}
         with upgraded.engine.connect() as connection:
             assert is_as_the_models_say(connection)
 
@@ -256,7 +283,7 @@ def test_a_command_of_an_older_program_leaves_a_newer_database_with_one_line(
 
 def test_a_worker_takes_no_more_trials_once_a_newer_program_has_upgraded_the_database(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/a.db"
-    load((DATA / f"schema-{BEFORE}-sqlite.sql").read_text(), url)
+    load((DATA / f"schema-{OLDER[-1]}-sqlite.sql").read_text(), url)
     upgrade_database(url)
 
     def upgrade_once_a_trial_has_ended(event: Event) -> None:

@@ -15,6 +15,7 @@ from sqlalchemy import select
 from objectives.hyperparameters import SGD, Hyperparameters
 from objectives.synthetic import synthetic_curve
 from storage import schema
+from storage.computing import Computing
 from storage.engine import Database, open_for_work
 from storage.errors import OtherData
 from storage.hosts import process_start
@@ -41,9 +42,8 @@ class Opened:
     def leases(self, pid: int | None = None) -> TrialLeases:
         """Those of another worker; that of a `pid` which no process has is dead."""
         started = process_start(os.getpid())
-        return TrialLeases(
-            self.database, self.rdb, Worker(uuid.uuid4().hex, "h", "h", pid or os.getpid(), started, "cpu", 1)
-        )
+        me = Worker(uuid.uuid4().hex, "h", "h", pid or os.getpid(), started, "cpu", Computing(1, 64))
+        return TrialLeases(self.database, self.rdb, me)
 
     def recorded(self) -> tuple[str | None, str | None]:
         query = select(schema.study.c.data_fingerprint, schema.study.c.pixel_scales)

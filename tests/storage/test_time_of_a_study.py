@@ -13,6 +13,7 @@ from sqlalchemy import update
 
 from objectives.hyperparameters import SGD, Hyperparameters
 from objectives.synthetic import synthetic_curve
+from storage.computing import Computing
 from storage.engine import Database, open_for_work
 from storage.hosts import process_start
 from storage.leases import Lease, NothingToTake, TrialLeases, Worker
@@ -61,7 +62,7 @@ class Opened:
     @property
     def leases(self) -> TrialLeases:
         """Of a new worker: one that is known takes its own trial up again."""
-        me = Worker(uuid.uuid4().hex, "here", "here", os.getpid(), process_start(os.getpid()), "cpu", 1)
+        me = Worker(uuid.uuid4().hex, "here", "here", os.getpid(), process_start(os.getpid()), "cpu", Computing(1, 64))
         return TrialLeases(self.database, self.rdb, me)
 
     def take(self) -> Lease:

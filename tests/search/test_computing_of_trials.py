@@ -1,0 +1,176 @@
+"""A trial is computed with the threads and the piece that it began with, whoever takes it over."""
+
+import json
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+
+import optuna
+import pytest
+import torch
+
+from models.cnn import CNN
+from objectives.measurement import Measurement
+from search.document import Document
+from search.events import EpochFinished, Event, TrialFinished
+from search.objective import Files, Machine, Objective, build_objective
+from search.study import JoinedStudy, Request, join
+from search.worker import this_worker, work, workplace
+from storage.computing import Computing
+from storage.engine import open_for_work
+from storage.hosts import this_host
+from storage.studies import find_study
+from tests.forked import hypersearch
+
+DIGITS: Document = {
+    "study": {"name": "s", "trials": 2, "pruner": "none", "sampler": "random"},
+    "data": {"dataset": "digits"},
+    "training": {"epochs": 3},
+    "model": {"channels": [4, 8], "hidden_units": 16},
+    # More than a piece has.
+    "space": {"batch_size": 128, "dropout": 0.3, "normalization": "layer"},
+}
+
+
+@pytest.fixture(autouse=True)
+def _threads_put_back() -> Iterator[None]:
+    before = torch.get_num_threads()
+    yield
+    torch.set_num_threads(before)
+
+
+class Lab:
+    """A study of real images that workers with different numbers of threads and pieces take turns at."""
+
+    def __init__(self, folder: Path, cache_root: Path) -> None:
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        folder.mkdir()
+        self._file = folder / "a.db"
+        files = Files(str(folder / "artifacts"), folder / "checkpoints")
+        self._machine = Machine(folder, cache_root, folder, files, device="cpu")
+
+    def work(self, computing: Computing, until: Callable[[Event], bool] = lambda event: False) -> list[Measurement]:
+        """A worker with these; what the epochs that it trained gave, but for what the clock says."""
+        machine = replace(self._machine, threads=computing.threads, piece=computing.piece)
+        database, rdb = open_for_work(f"sqlite:///{self._file}")
+        measured = []
+        with database:
+            joined = join(database, rdb, Request(DIGITS, {}, "test"))
+
+            def choose() -> list[JoinedStudy]:
+                return [JoinedStudy(find_study(database, "s"), joined.spec)]
+
+            def build(joined: JoinedStudy) -> Objective:
+                return replace(build_objective(joined.spec, machine, stored=joined.stored), files_of=None)
+
+            with (
+                workplace(database, rdb, this_worker(this_host(), "-", 0), machine.files) as place,
+                closing(work(place, rdb, choose, build)) as stream,
+            ):
+                for event in stream:
+                    if isinstance(event, EpochFinished):
+                        measured.append(replace(event.measurement, seconds=0.0, images_per_second=0.0))
+                    if until(event):
+                        break
+        return measured
+
+    def attempts(self) -> list[tuple[int, str, int, int | None]]:
+        """(trial, device, threads, piece) of each, in order."""
+        with closing(sqlite3.connect(self._file)) as connection:
+            query = "SELECT trial_id, device, threads, piece FROM hypersearch_attempt ORDER BY trial_id, attempt"
+            return connection.execute(query).fetchall()
+
+    def change(self, statement: str) -> None:
+        with closing(sqlite3.connect(self._file)) as connection:
+            connection.execute(statement)
+            connection.commit()
+
+
+@pytest.fixture
+def lab(tmp_path: Path, mnist_5k_cache: Path) -> Lab:
+    return Lab(tmp_path / "lab", mnist_5k_cache)
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory, mnist_5k_cache: Path) -> list[Measurement]:
+    """The epochs of both trials by a worker with 1 thread and pieces of 32."""
+    return Lab(tmp_path_factory.mktemp("undisturbed") / "lab", mnist_5k_cache).work(Computing(1, 32))
+
+
+def after_the_first_epoch(event: Event) -> bool:
+    return isinstance(event, EpochFinished)
+
+
+def test_a_trial_that_is_taken_over_keeps_threads_piece_and_values_bit_for_bit_and_the_next_has_the_workers_own(
+    lab: Lab, undisturbed: list[Measurement], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    computed = []
+    forward = CNN.forward
+
+    def spy(model: CNN, images: torch.Tensor) -> torch.Tensor:
+        if model.training:
+            computed.append((torch.get_num_threads(), len(images) <= 32))
+        return forward(model, images)
+
+    monkeypatch.setattr(CNN, "forward", spy)
+    first = lab.work(Computing(1, 32), until=after_the_first_epoch)
+    rest = lab.work(Computing(2, 64))
+    assert lab.attempts() == [(1, "cpu", 1, 32), (1, "cpu", 1, 32), (2, "cpu", 2, 64)]
+    assert [*first, *rest[:2]] == undisturbed[:3]
+    assert rest[2:] != undisturbed[3:]  # so that it would be seen if a trial did not keep its own
+    assert list(dict.fromkeys(computed)) == [(1, True), (2, False)]
+
+
+def test_a_trial_of_an_earlier_version_goes_on_with_64_images_at_a_time(lab: Lab) -> None:
+    lab.work(Computing(1, 64), until=after_the_first_epoch)
+    lab.change("UPDATE hypersearch_attempt SET piece = NULL")
+    lab.work(Computing(1, 16), until=lambda event: isinstance(event, TrialFinished))
+    assert lab.attempts() == [(1, "cpu", 1, None), (1, "cpu", 1, 64)]
+
+
+def test_more_threads_than_cores_are_kept_but_nothing_of_another_kind_of_device(lab: Lab) -> None:
+    lab.work(Computing(1, 32), until=after_the_first_epoch)
+    lab.change("UPDATE hypersearch_attempt SET device = 'cuda:0', piece = NULL")
+    lab.work(Computing(2, 64), until=after_the_first_epoch)
+    lab.change("UPDATE hypersearch_attempt SET threads = 3 WHERE attempt = 2")
+    lab.work(Computing(2, 16), until=after_the_first_epoch)
+    assert lab.attempts() == [(1, "cuda:0", 1, None), (1, "cpu", 3, 64), (1, "cpu", 3, 64)]
+
+
+def test_threads_beyond_all_bounds_are_not_kept(lab: Lab) -> None:
+    lab.work(Computing(1, 32), until=after_the_first_epoch)
+    lab.change("UPDATE hypersearch_attempt SET threads = 100000")
+    lab.work(Computing(1, 16), until=lambda event: isinstance(event, TrialFinished))
+    assert lab.attempts() == [(1, "cpu", 100000, 32), (1, "cpu", 1, 16)]
+
+
+def test_a_trial_that_begins_anew_keeps_its_own_too(lab: Lab, undisturbed: list[Measurement]) -> None:
+    """Where no checkpoint can be read, say."""
+    lab.work(Computing(1, 32), until=after_the_first_epoch)
+    lab.change("UPDATE hypersearch_epoch SET checkpoint = NULL, checkpoint_sha256 = NULL")
+    again = lab.work(Computing(2, 64), until=lambda event: isinstance(event, TrialFinished))
+    assert again == undisturbed[:3]
+
+
+@pytest.mark.parametrize(("environment", "piece"), [({}, 64), ({"HYPERSEARCH_PIECE": "32"}, 32)], ids=repr)
+def test_a_worker_without_a_measurement_has_64_images_at_a_time_or_as_many_as_its_environment_says(
+    environment: dict[str, str], piece: int, tmp_path: Path, mnist_5k_cache: Path
+) -> None:
+    (tmp_path / "cache" / "hypersearch").mkdir(parents=True)
+    (tmp_path / "cache" / "hypersearch" / "decoded").symlink_to(mnist_5k_cache, target_is_directory=True)
+    command = ("--storage", "sqlite:///a.db", "--study", "s")
+    small = ("--set", "model.channels=[4]", "--set", "model.hidden_units=8", "--epochs", "1", "--trials", "1")
+    done = hypersearch(
+        tmp_path,
+        *("run", "--dataset", "digits", "--threads", "1", "--device", "cpu", *command, *small),
+        XDG_CACHE_HOME=str(tmp_path / "cache"),
+        **environment,
+    )
+    assert done.returncode == 0, done.stderr
+    shown = hypersearch(tmp_path, "compare", "s", "--storage", "sqlite:///a.db", "--json", "--timings")
+    (trial,) = json.loads(shown.stdout)["trials"]
+    assert (trial["device"], trial["threads"], trial["piece"]) == ("cpu", 1, piece)
+    without = hypersearch(tmp_path, "compare", "s", "--storage", "sqlite:///a.db", "--json")
+    assert {"device", "threads", "piece"} & json.loads(without.stdout)["trials"][0].keys() == set()
