@@ -19,18 +19,17 @@ from search.division import (
     WORKER_BYTES,
     Division,
     Measured,
-    NotMeasured,
     Share,
     choose,
-    measure_shares,
     needs_measuring,
     share_out,
 )
 from search.files import write_whole
 from search.folders import Place, needed
+from search.measuring import NotMeasured, measure_shares
 from search.trainers import Trainers, available_bytes
 
-VERSION = 2  # of how it is measured and kept: another number measures again
+VERSION = 3  # of how it is measured and kept: another number measures again
 LOCK_SECONDS = 300.0  # longer than measuring can take: whoever holds the lock then is frozen
 GPU_NODES = ("nvidia[0-9]*", "kfd", "dxg")  # of Linux in /dev: NVIDIA, AMD, either under Windows' WSL
 BUSY_PERCENT = 20.0  # of the processor, by other programs: what is measured beside them misleads
@@ -49,6 +48,14 @@ class Conditions:
     gpus: tuple[str, ...]
     torch: str
     version: int = VERSION
+
+
+@dataclass(frozen=True)
+class FreshDivision:
+    """What was measured just now."""
+
+    division: Division
+    doubt: str | None = None  # why it holds for this process alone, and is not kept
 
 
 def divide(
@@ -77,15 +84,11 @@ def machine_division(device: str, cores: int, folder: Path, say: Callable[[str],
     """That of this machine, measured if it is not known; `None`, with a warning, where nothing trains."""
     known = conditions(device, cores, torch_version(), os.environ)
 
-    def measure() -> Division:
+    def measure() -> FreshDivision:
         say("measuring how many threads and workers this machine trains best with, once: it takes some seconds")
-        busy_percent = _when_quiet()
-        with Trainers(device) as trainers:
-            table = measure_shares(cores, trainers)
-            at = datetime.now(UTC).isoformat(timespec="seconds")
-            division = choose(trainers.device, table, busy_percent, at)
-        say(f"measured: {division_text(division, division_file(folder, known))}")
-        return division
+        fresh = _measured(device, cores)
+        say(f"measured: {fresh_text(fresh, division_file(folder, known))}")
+        return fresh
 
     try:
         return find_division(folder, known, measure)
@@ -94,14 +97,37 @@ def machine_division(device: str, cores: int, folder: Path, say: Callable[[str],
         return None
 
 
+def _measured(device: str, cores: int) -> FreshDivision:
+    # Raises NotMeasured.
+    busy_percent = _when_quiet()
+    with Trainers(device) as trainers:
+        found = measure_shares(cores, trainers)
+        at = datetime.now(UTC).isoformat(timespec="seconds")
+        division = choose(trainers.device, found.table, busy_percent, at)
+    if found.contradiction is None:
+        return FreshDivision(division)
+    return FreshDivision(division, f"{found.contradiction}, which cannot be, so that the best round of each counts")
+
+
+def fresh_text(fresh: FreshDivision, file: Path) -> str:
+    """What was chosen, and what becomes of it, in one line."""
+    if fresh.doubt is None:
+        return division_text(fresh.division, file)
+    again = "not kept, the next start measures again, and --threads N measures nothing"
+    return f"{_table_text(fresh.division)}; {fresh.doubt}: {again}"
+
+
 def division_text(division: Division, file: Path) -> str:
-    """What was chosen, and what it was chosen from, in one line."""
+    """What was chosen, what it was chosen from, and where it is kept, in one line."""
+    return f"{_table_text(division)}; delete {file} to measure again"
+
+
+def _table_text(division: Division) -> str:
     table = ", ".join(f"{row.share}: {row.images_per_second:,.0f}" for row in division.table)
     busy = f" beside programs that used {division.busy_percent:.0f} % of the processor"
     return (
         f"workers x threads on {division.device}: one worker 1 x {division.alone}, auto {division.together}; images/s "
-        f"{table}; at {division.measured_at}{busy if division.busy_percent > BUSY_PERCENT else ''}; "
-        f"delete {file} to measure again"
+        f"{table}; at {division.measured_at}{busy if division.busy_percent > BUSY_PERCENT else ''}"
     )
 
 
@@ -191,8 +217,8 @@ def _digest(content: object) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
-def find_division(folder: Path, known: Conditions, measure: Callable[[], Division]) -> Division:
-    """That of this machine, measured by the first process that asks for it.
+def find_division(folder: Path, known: Conditions, measure: Callable[[], FreshDivision]) -> Division:
+    """That of this machine, measured by the first process that asks for it; what is in doubt is not kept.
 
     A folder that cannot be written to costs every process the measuring, and is warned of.
     """
@@ -203,16 +229,17 @@ def find_division(folder: Path, known: Conditions, measure: Callable[[], Divisio
         lock = FileLock(division_file(folder, known).with_suffix(".lock"), timeout=LOCK_SECONDS)
         lock.acquire()
     except OSError as error:
-        return _unkept(folder, error, measure())
+        return _unkept(folder, error, measure().division)
     try:
         if (found := read_division(folder, known)) is not None:  # another process was first
             return found
-        division = measure()
+        fresh = measure()
         try:
-            write_division(folder, known, division)
+            if fresh.doubt is None:
+                write_division(folder, known, fresh.division)
         except OSError as error:
-            return _unkept(folder, error, division)
-        return division
+            return _unkept(folder, error, fresh.division)
+        return fresh.division
     finally:
         lock.release()
 

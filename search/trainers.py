@@ -10,7 +10,7 @@ import psutil
 
 from search.division import Room, Share, room_for
 
-SECONDS = 0.4  # of training that is counted, each time
+SECONDS = 0.25  # of training that is counted, each time: many short rounds tell more than few long ones
 LONGEST_SECONDS = 180.0  # then they are ended, whatever they do
 
 

@@ -14,11 +14,13 @@ from search.division import Division, Measured, Share
 from search.doctor import KnownDivision, division_finding
 from search.measured import (
     Conditions,
+    FreshDivision,
     conditions,
     divide,
     division_file,
     division_text,
     find_division,
+    fresh_text,
     known_divisions,
     read_division,
     torch_version,
@@ -29,12 +31,15 @@ TABLE = (Measured(Share(1, 1), 1234.5), Measured(Share(1, 4), 1200.0), Measured(
 FOUND = Division("cpu", 1, Share(4, 1), TABLE, 3.5, "2026-11-01T00:00:00+00:00")
 
 
-def never() -> Division:
+FRESH = FreshDivision(FOUND)
+
+
+def never() -> FreshDivision:
     raise AssertionError("measured again")
 
 
 def test_what_was_measured_is_found_again(tmp_path: Path) -> None:
-    assert find_division(tmp_path / "not" / "there", HERE, lambda: FOUND) == FOUND
+    assert find_division(tmp_path / "not" / "there", HERE, lambda: FRESH) == FOUND
     assert find_division(tmp_path / "not" / "there", HERE, never) == FOUND
 
 
@@ -51,9 +56,9 @@ def test_what_was_measured_is_found_again(tmp_path: Path) -> None:
     ids=lambda other: next(iter(other)),
 )
 def test_what_it_depends_on_is_measured_anew_and_the_others_stay(tmp_path: Path, other: dict[str, object]) -> None:
-    find_division(tmp_path, HERE, lambda: FOUND)
+    find_division(tmp_path, HERE, lambda: FRESH)
     elsewhere, found_there = replace(HERE, **other), replace(FOUND, alone=2)  # type: ignore[arg-type]
-    assert find_division(tmp_path, elsewhere, lambda: found_there) == found_there
+    assert find_division(tmp_path, elsewhere, lambda: FreshDivision(found_there)) == found_there
     assert find_division(tmp_path, HERE, never) == FOUND
 
 
@@ -64,20 +69,34 @@ def damaged(content: str) -> list[str]:
 
 
 def test_a_damaged_file_is_measured_again(tmp_path: Path) -> None:
-    find_division(tmp_path, HERE, lambda: FOUND)
+    find_division(tmp_path, HERE, lambda: FRESH)
     file = division_file(tmp_path, HERE)
     for content in damaged(file.read_text()):
         file.write_text(content)
         assert read_division(tmp_path, HERE) is None
-        assert find_division(tmp_path, HERE, lambda: FOUND) == FOUND
+        assert find_division(tmp_path, HERE, lambda: FRESH) == FOUND
         assert read_division(tmp_path, HERE) == FOUND
 
 
 def test_a_file_of_another_machine_under_this_ones_name_is_measured_again(tmp_path: Path) -> None:
     other = replace(HERE, cores=8)
-    find_division(tmp_path, other, lambda: FOUND)
+    find_division(tmp_path, other, lambda: FRESH)
     division_file(tmp_path, other).rename(division_file(tmp_path, HERE))
     assert read_division(tmp_path, HERE) is None
+
+
+def test_what_is_in_doubt_is_used_and_not_kept(tmp_path: Path) -> None:
+    doubted = FreshDivision(FOUND, "1 x 4 trained more than 4 times what 1 x 1 did")
+    assert find_division(tmp_path, HERE, lambda: doubted) == FOUND
+    assert read_division(tmp_path, HERE) is None
+    assert find_division(tmp_path, HERE, lambda: FreshDivision(replace(FOUND, alone=4))).alone == 4
+    file = division_file(tmp_path, HERE)
+    assert fresh_text(FRESH, file) == division_text(FOUND, file)
+    assert fresh_text(doubted, file) == (
+        "workers x threads on cpu: one worker 1 x 1, auto 4 x 1; images/s 1 x 1: 1,234, 1 x 4: 1,200, 4 x 1: 3,456; "
+        "at 2026-11-01T00:00:00+00:00; 1 x 4 trained more than 4 times what 1 x 1 did: not kept, the next start "
+        "measures again, and --threads N measures nothing"
+    )
 
 
 def test_a_folder_that_cannot_be_written_costs_the_measuring_and_a_warning(
@@ -85,7 +104,7 @@ def test_a_folder_that_cannot_be_written_costs_the_measuring_and_a_warning(
 ) -> None:
     (tmp_path / "file").touch()  # not even root writes below one
     with caplog.at_level(logging.WARNING):
-        assert find_division(tmp_path / "file", HERE, lambda: FOUND) == FOUND
+        assert find_division(tmp_path / "file", HERE, lambda: FRESH) == FOUND
     assert caplog.messages == [
         f"{tmp_path}/file: what was measured cannot be kept there (File exists), and is measured again each time: make "
         "it writable, or pin --threads"
@@ -97,7 +116,7 @@ ONE_OF_EIGHT = """
 import sys, time
 from pathlib import Path
 from search.division import Division, Share
-from search.measured import Conditions, find_division
+from search.measured import Conditions, FreshDivision, find_division
 here = Conditions("a processor", 4, "cpu", (), "2.15.0")
 folder = Path(sys.argv[1])
 (folder / f"{sys.argv[2]}.here").touch()
@@ -106,7 +125,7 @@ while len(list(folder.glob("*.here"))) < 8:
 def measure():
     print("measured")
     time.sleep(0.5)
-    return Division("cpu", int(sys.argv[2]), Share(1, 1), (), 0.0, "")
+    return FreshDivision(Division("cpu", int(sys.argv[2]), Share(1, 1), (), 0.0, ""))
 print(find_division(folder / "division", here, measure).alone)
 """
 
@@ -149,8 +168,8 @@ def test_so_many_workers_of_a_gpu_as_were_asked_for_have_a_thread_each_unmeasure
 def test_the_doctor_says_what_was_measured_and_how_to_do_it_again(tmp_path: Path) -> None:
     cores = max(2, usable_cores())
     here = conditions("cpu", cores, torch_version(), {})
-    find_division(tmp_path, here, lambda: FOUND)
-    find_division(tmp_path, replace(here, processor="another"), lambda: FOUND)
+    find_division(tmp_path, here, lambda: FRESH)
+    find_division(tmp_path, replace(here, processor="another"), lambda: FRESH)
     file = division_file(tmp_path, here)
     assert known_divisions(tmp_path, cores) == [(file, FOUND)]
     assert division_text(FOUND, file) == (
@@ -171,7 +190,7 @@ def test_the_doctor_looks_and_does_not_measure(tmp_path: Path, cores: int, monke
         if cores > 1
         else "one core that workers may use: there is nothing to divide"
     )
-    find_division(tmp_path, conditions("cpu", cores, torch_version(), {}), lambda: FOUND)
+    find_division(tmp_path, conditions("cpu", cores, torch_version(), {}), lambda: FRESH)
     if cores > 1:
         (facts,) = division_finding(tmp_path).facts
         assert isinstance(facts, KnownDivision)
