@@ -45,7 +45,7 @@ class Division:
     alone: int  # threads of one worker
     together: Share  # of as many workers as pay
     table: tuple[Measured, ...]
-    busy_percent: float  # of the processor, by other programs, before it was measured
+    busy_percent: float  # of the processor, by other programs, while it was measured
     measured_at: str  # ISO 8601, UTC
 
 

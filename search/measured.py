@@ -5,35 +5,40 @@ import json
 import logging
 import os
 import sys
+import time
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Protocol
 
-import psutil
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
 from objectives.processor import processor_model, usable_cores
 from search.division import (
     WORKER_BYTES,
+    WORKERS_AT_MOST,
     Division,
     Measured,
     Share,
     choose,
+    is_gpu,
     needs_measuring,
     share_out,
 )
 from search.files import write_whole
 from search.folders import Place, needed
-from search.measuring import NotMeasured, measure_shares
+from search.measuring import Measuring, NotMeasured, measure_shares
+from search.other_programs import OtherPrograms
 from search.trainers import Trainers, available_bytes
 
 VERSION = 3  # of how it is measured and kept: another number measures again
 LOCK_SECONDS = 300.0  # longer than measuring can take: whoever holds the lock then is frozen
 GPU_NODES = ("nvidia[0-9]*", "kfd", "dxg")  # of Linux in /dev: NVIDIA, AMD, either under Windows' WSL
-BUSY_PERCENT = 20.0  # of the processor, by other programs: what is measured beside them misleads
-LOOKS, LOOK_SECONDS = 10, 0.3  # until it is less: workers that were started together load PyTorch
+BUSY_PERCENT = 20.0  # of the processor, by other programs: what is measured beside them misleads, and is not kept
+LOOKS, LOOK_SECONDS = 10, 0.3  # at most, until it is less: workers that were started together load PyTorch
 
 _log = logging.getLogger(__name__)
 
@@ -58,6 +63,14 @@ class FreshDivision:
     doubt: str | None = None  # why it holds for this process alone, and is not kept
 
 
+def busy_percent_now() -> float:
+    """What other programs use of the processor, as one look tells."""
+    others = OtherPrograms()
+    with others.counted():
+        time.sleep(LOOK_SECONDS)
+    return others.percent
+
+
 def divide(
     workers: int | None,
     threads: int | None,
@@ -80,13 +93,34 @@ def divide(
     return share_out(workers, threads, cores, available_bytes() // WORKER_BYTES, division, device if trains else "cpu")
 
 
-def machine_division(device: str, cores: int, folder: Path, say: Callable[[str], None]) -> Division | None:
+class Trainable(Measuring, Protocol):
+    """What measures shares, and sees what else runs meanwhile."""
+
+    def busy_percent(self) -> float: ...
+
+
+def machine_division(
+    device: str,
+    cores: int,
+    folder: Path,
+    say: Callable[[str], None],
+    *,
+    look: Callable[[], float] = busy_percent_now,
+    trainers: Callable[[str], AbstractContextManager[Trainable]] = Trainers,
+) -> Division | None:
     """That of this machine, measured if it is not known; `None`, with a warning, where nothing trains."""
     known = conditions(device, cores, torch_version(), os.environ)
 
-    def measure() -> FreshDivision:
+    def measure(waited: bool) -> FreshDivision:
+        if waited and (busy_percent := look()) > BUSY_PERCENT:
+            fresh = _unmeasured(known, busy_percent)
+            say(f"not measured: {fresh.doubt}; each worker has one thread this time, and --threads N says how many")
+            return fresh
         say("measuring how many threads and workers this machine trains best with, once: it takes some seconds")
-        fresh = _measured(device, cores)
+        if not waited:
+            _await_quiet(look)
+        with trainers(device) as opened:
+            fresh = _measured(opened, cores)
         say(f"measured: {fresh_text(fresh, division_file(folder, known))}")
         return fresh
 
@@ -97,16 +131,31 @@ def machine_division(device: str, cores: int, folder: Path, say: Callable[[str],
         return None
 
 
-def _measured(device: str, cores: int) -> FreshDivision:
+def _await_quiet(look: Callable[[], float]) -> None:
+    # For some looks; whether it was quiet, what is measured next will show.
+    for _ in range(LOOKS):
+        if look() <= BUSY_PERCENT:
+            return
+
+
+def _measured(trainers: Trainable, cores: int) -> FreshDivision:
     # Raises NotMeasured.
-    busy_percent = _when_quiet()
-    with Trainers(device) as trainers:
-        found = measure_shares(cores, trainers)
-        at = datetime.now(UTC).isoformat(timespec="seconds")
-        division = choose(trainers.device, found.table, busy_percent, at)
-    if found.contradiction is None:
-        return FreshDivision(division)
-    return FreshDivision(division, f"{found.contradiction}, which cannot be, so that the best round of each counts")
+    found = measure_shares(cores, trainers)
+    busy_percent = trainers.busy_percent()
+    division = choose(trainers.device, found.table, busy_percent, datetime.now(UTC).isoformat(timespec="seconds"))
+    doubts = []
+    if busy_percent > BUSY_PERCENT:
+        doubts.append(f"measured beside other programs that used {busy_percent:.0f} % of the processor")
+    if found.contradiction is not None:
+        doubts.append(f"{found.contradiction}, which cannot be, so that the best round of each counts")
+    return FreshDivision(division, "; ".join(doubts) or None)
+
+
+def _unmeasured(known: Conditions, busy_percent: float) -> FreshDivision:
+    # Where others have just measured in vain, and train by now: a thread each wastes nothing, and waits for nobody.
+    together = Share(1 if known.gpus or is_gpu(known.device) else min(known.cores, WORKERS_AT_MOST), 1)
+    doubt = f"other programs use {busy_percent:.0f} % of the processor, and another process was measuring until now"
+    return FreshDivision(Division(known.device, 1, together, (), busy_percent, ""), doubt)
 
 
 def fresh_text(fresh: FreshDivision, file: Path) -> str:
@@ -124,19 +173,10 @@ def division_text(division: Division, file: Path) -> str:
 
 def _table_text(division: Division) -> str:
     table = ", ".join(f"{row.share}: {row.images_per_second:,.0f}" for row in division.table)
-    busy = f" beside programs that used {division.busy_percent:.0f} % of the processor"
     return (
         f"workers x threads on {division.device}: one worker 1 x {division.alone}, auto {division.together}; images/s "
-        f"{table}; at {division.measured_at}{busy if division.busy_percent > BUSY_PERCENT else ''}"
+        f"{table}; at {division.measured_at}"
     )
-
-
-def _when_quiet() -> float:
-    busy_percent = 100.0
-    for _ in range(LOOKS):
-        if (busy_percent := psutil.cpu_percent(LOOK_SECONDS)) <= BUSY_PERCENT:
-            break
-    return busy_percent
 
 
 # --- what it depends on, and where it is kept
@@ -217,23 +257,24 @@ def _digest(content: object) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
-def find_division(folder: Path, known: Conditions, measure: Callable[[], FreshDivision]) -> Division:
+def find_division(folder: Path, known: Conditions, measure: Callable[[bool], FreshDivision]) -> Division:
     """That of this machine, measured by the first process that asks for it; what is in doubt is not kept.
 
-    A folder that cannot be written to costs every process the measuring, and is warned of.
+    `measure` is told whether this process has waited for another one that measured, and kept nothing. A folder that
+    cannot be written to costs every process the measuring, and is warned of.
     """
     if (found := read_division(folder, known)) is not None:
         return found
     try:
         folder.mkdir(parents=True, exist_ok=True)
         lock = FileLock(division_file(folder, known).with_suffix(".lock"), timeout=LOCK_SECONDS)
-        lock.acquire()
+        waited = _acquired_late(lock)
     except OSError as error:
-        return _unkept(folder, error, measure().division)
+        return _unkept(folder, error, measure(False).division)
     try:
         if (found := read_division(folder, known)) is not None:  # another process was first
             return found
-        fresh = measure()
+        fresh = measure(waited)
         try:
             if fresh.doubt is None:
                 write_division(folder, known, fresh.division)
@@ -242,6 +283,16 @@ def find_division(folder: Path, known: Conditions, measure: Callable[[], FreshDi
         return fresh.division
     finally:
         lock.release()
+
+
+def _acquired_late(lock: FileLock) -> bool:
+    # Whether it was another's before. Raises OSError.
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        lock.acquire()
+        return True
+    return False
 
 
 def _unkept(folder: Path, error: OSError, division: Division) -> Division:

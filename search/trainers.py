@@ -9,6 +9,7 @@ from types import TracebackType
 import psutil
 
 from search.division import Room, Share, room_for
+from search.other_programs import OtherPrograms, own_seconds, seconds_of
 
 SECONDS = 0.25  # of training that is counted, each time: many short rounds tell more than few long ones
 LONGEST_SECONDS = 180.0  # then they are ended, whatever they do
@@ -30,6 +31,7 @@ class Trainers:
     def __init__(self, device: str) -> None:
         self._device = device
         self._children: list[_Child] = []
+        self._others = OtherPrograms(self._processor_seconds)
         self._is_over = False
         self._watch = threading.Timer(LONGEST_SECONDS, self._kill)
 
@@ -64,9 +66,10 @@ class Trainers:
         chosen = self._children[: share.workers]
         if len(chosen) < share.workers:
             return None
-        for child in chosen:
-            child.ask(share.threads)
-        speeds = [child.answer() for child in chosen]
+        with self._others.counted():
+            for child in chosen:
+                child.ask(share.threads)
+            speeds = [child.answer() for child in chosen]
         self._bury()
         return None if None in speeds else sum(speed for speed in speeds if speed is not None)
 
@@ -88,6 +91,13 @@ class Trainers:
     def device(self) -> str:
         """What they train on, as PyTorch calls it."""
         return self._children[0].device if self._children else self._device
+
+    def busy_percent(self) -> float:
+        """What other programs used of the processor while these trained."""
+        return self._others.percent
+
+    def _processor_seconds(self) -> float:
+        return own_seconds() + sum(seconds_of(child.process.pid) for child in self._children)
 
     def _bury(self) -> None:
         for child in self._children:
