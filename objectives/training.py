@@ -61,6 +61,7 @@ class Run:
     decay_scope: str = "weights"  # of names.DECAY_SCOPES
     # Of names.PRECISIONS: tf32 trains with products rounded to it, bf16 under autocast; each is evaluated in float32.
     precision: str = "float32"
+    piece: int | None = None  # images that go through the network at a time in training; None: IMAGES_AT_ONCE
 
 
 class Training:
@@ -389,7 +390,8 @@ def _step(run: Run, state: _State, chosen: Tensor, transforms: Transforms, rate:
     images = normalizer(options.input_normalization, run.data.mean, run.data.deviation)(images)
     images = images.contiguous(memory_format=state.memory_format)
     # The statistics of batch normalization are those of the whole batch; nothing else depends on it.
-    at_once = len(labels) if options.normalization == "batch" else IMAGES_AT_ONCE[labels.device.type]
+    at_once = run.piece or IMAGES_AT_ONCE[labels.device.type]
+    at_once = len(labels) if options.normalization == "batch" else at_once
     pieces = math.ceil(len(labels) / at_once)
     losses, correct = [], []
     state.optimizer.zero_grad()

@@ -1,9 +1,10 @@
 """Into how many workers and threads a machine's cores are divided: which shares there are, and which is chosen."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 TIE = 1.05  # more threads or workers must be better by more than that
+PIECE = 64  # images that go through the network at a time where nothing says that more are faster
 WORKERS_AT_MOST = 64  # that are measured and chosen; whoever wants more says so
 # Of memory, for each worker: objectives.device.keep_freed_memory measured 1.26 GB at batch 256.
 WORKER_BYTES = 1_300_000_000
@@ -47,6 +48,7 @@ class Division:
     table: tuple[Measured, ...]
     busy_percent: float  # of the processor, by other programs, while it was measured
     measured_at: str  # ISO 8601, UTC
+    piece: int = PIECE  # images that one worker has go through the network at a time on a processor
 
 
 @dataclass(frozen=True)
@@ -109,10 +111,26 @@ def fewest(table: Iterable[Measured]) -> Share:
     return min(each.share for each in table if each.images_per_second * TIE >= best)
 
 
-def choose(device: str, table: Sequence[Measured], busy_percent: float, measured_at: str) -> Division:
+def best_threads(table: Iterable[Measured]) -> int:
+    """Of one worker."""
+    return fewest(each for each in table if each.share.workers == 1).threads
+
+
+def best_piece(rates: Mapping[int, float]) -> int:
+    """The one by which most images are trained each second; the smallest of those that are as good within the tie.
+
+    >>> best_piece({64: 3000.0, 128: 3400.0, 256: 3500.0})
+    128
+    """
+    best = max(rates.values())
+    return min(piece for piece, rate in rates.items() if rate * TIE >= best)
+
+
+def choose(
+    device: str, table: Sequence[Measured], busy_percent: float, measured_at: str, piece: int = PIECE
+) -> Division:
     """The best for one worker, and the best of all."""
-    alone = fewest(each for each in table if each.share.workers == 1)
-    return Division(device, alone.threads, fewest(table), tuple(table), busy_percent, measured_at)
+    return Division(device, best_threads(table), fewest(table), tuple(table), busy_percent, measured_at, piece)
 
 
 # --- what was asked for

@@ -18,23 +18,25 @@ from filelock import FileLock, Timeout
 
 from objectives.processor import processor_model, usable_cores
 from search.division import (
+    PIECE,
     WORKER_BYTES,
     WORKERS_AT_MOST,
     Division,
     Measured,
     Share,
+    best_threads,
     choose,
     is_gpu,
     needs_measuring,
     share_out,
 )
 from search.files import write_whole
-from search.folders import Place, needed
-from search.measuring import Measuring, NotMeasured, measure_shares
+from search.folders import FolderUnknown, Place, needed
+from search.measuring import Measuring, NotMeasured, measure_piece, measure_shares
 from search.other_programs import OtherPrograms
 from search.trainers import Trainers, available_bytes
 
-VERSION = 3  # of how it is measured and kept: another number measures again
+VERSION = 4  # of how it is measured and kept: another number measures again
 LOCK_SECONDS = 300.0  # longer than measuring can take: whoever holds the lock then is frozen
 GPU_NODES = ("nvidia[0-9]*", "kfd", "dxg")  # of Linux in /dev: NVIDIA, AMD, either under Windows' WSL
 BUSY_PERCENT = 20.0  # of the processor, by other programs: what is measured beside them misleads, and is not kept
@@ -141,8 +143,10 @@ def _await_quiet(look: Callable[[], float]) -> None:
 def _measured(trainers: Trainable, cores: int) -> FreshDivision:
     # Raises NotMeasured.
     found = measure_shares(cores, trainers)
+    piece = PIECE if is_gpu(trainers.device) else measure_piece(best_threads(found.table), trainers)
     busy_percent = trainers.busy_percent()
-    division = choose(trainers.device, found.table, busy_percent, datetime.now(UTC).isoformat(timespec="seconds"))
+    at = datetime.now(UTC).isoformat(timespec="seconds")
+    division = choose(trainers.device, found.table, busy_percent, at, piece)
     doubts = []
     if busy_percent > BUSY_PERCENT:
         doubts.append(f"measured beside other programs that used {busy_percent:.0f} % of the processor")
@@ -173,9 +177,10 @@ def division_text(division: Division, file: Path) -> str:
 
 def _table_text(division: Division) -> str:
     table = ", ".join(f"{row.share}: {row.images_per_second:,.0f}" for row in division.table)
+    piece = "" if is_gpu(division.device) else f", {division.piece} images at a time"
     return (
-        f"workers x threads on {division.device}: one worker 1 x {division.alone}, auto {division.together}; images/s "
-        f"{table}; at {division.measured_at}"
+        f"workers x threads on {division.device}: one worker 1 x {division.alone}, auto "
+        f"{division.together}{piece}; images/s {table}; at {division.measured_at}"
     )
 
 
@@ -215,6 +220,16 @@ def read_division(folder: Path, known: Conditions) -> Division | None:
     """What was measured under these conditions; `None` where nothing was, or the file is damaged or another's."""
     kept = _read(division_file(folder, known))
     return None if kept is None or kept[0] != known else kept[1]
+
+
+def kept_piece(device: str, folder: Place) -> int:
+    """How many images at a time go through the network on a device as it is asked for: what is kept for this machine.
+
+    Measures nothing, and is the usual number where nothing is kept, nobody may look, or a GPU trains.
+    """
+    known = conditions(device, usable_cores(), torch_version(), os.environ)
+    kept = None if isinstance(folder, FolderUnknown) or is_gpu(device) else read_division(folder, known)
+    return PIECE if kept is None or is_gpu(kept.device) else kept.piece
 
 
 def known_divisions(folder: Path, cores: int) -> list[tuple[Path, Division]]:

@@ -6,7 +6,18 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Protocol
 
-from search.division import GPU_THREADS, Measured, Room, Share, fewest, shares_together, thread_counts
+from search.division import (
+    GPU_THREADS,
+    PIECE,
+    Measured,
+    Room,
+    Share,
+    best_piece,
+    best_threads,
+    fewest,
+    shares_together,
+    thread_counts,
+)
 
 AT_ONCE = 2  # started first: PyTorch takes seconds to import; the others when it is known how much room one takes
 LOOKS_AT_ALL = 2  # rounds in which every share is measured
@@ -18,6 +29,19 @@ SPREAD = 0.05  # half of a share's rounds lie within so much of their median, or
 LINEAR = 1.2
 # No further round begins after so much measuring. On a GPU each step to more workers waits for processes that start.
 ENOUGH_SECONDS, ENOUGH_GPU_SECONDS = 10.0, 15.0
+# How many images may go through the network at a time, in batches of as many as the largest, and for how long at most.
+PIECES, PIECE_BATCH, ENOUGH_PIECE_SECONDS = (PIECE, 128, 256), 256, 6.0
+
+
+@dataclass(frozen=True)
+class Steps:
+    """How optimizer steps are taken: of how many images, so many of which go through the network at a time."""
+
+    batch: int
+    piece: int
+
+
+USUAL_STEPS = Steps(64, PIECE)  # by which shares are measured
 
 
 class Measuring(Protocol):
@@ -26,7 +50,7 @@ class Measuring(Protocol):
     @property
     def device(self) -> str: ...
     def start(self, count: int) -> None: ...
-    def images_per_second(self, share: Share) -> float | None: ...
+    def images_per_second(self, share: Share, steps: Steps = USUAL_STEPS) -> float | None: ...
     def room(self) -> Room: ...
 
 
@@ -87,6 +111,10 @@ def spread(rates: Sequence[float]) -> float:
     return median(abs(rate - middle) for rate in rates) / middle
 
 
+def _has_settled(rates: Sequence[float]) -> bool:
+    return len(rates) >= ROUNDS and spread(rates) <= SPREAD
+
+
 def worth_repeating(table: Iterable[Measured]) -> list[Share]:
     """Those that may still turn out as the best: of one worker, or of all."""
     table = list(table)
@@ -113,6 +141,23 @@ def measure_shares(cores: int, measuring: Measuring, monotonic: Callable[[], flo
     else:
         _measure_on_processor(cores, measuring, rates)
     return rates.measurements()
+
+
+def measure_piece(threads: int, measuring: Measuring, monotonic: Callable[[], float] = time.monotonic) -> int:
+    """How many images at a time one worker with so many threads trains best by, measured as shares are.
+
+    That is the usual number where the process that trains dies.
+    """
+    rates: dict[int, list[float]] = {piece: [] for piece in PIECES}
+    started = monotonic()
+    while True:
+        for piece in PIECES:
+            rate = measuring.images_per_second(Share(1, threads), Steps(PIECE_BATCH, piece))
+            if rate is None:
+                return PIECE
+            rates[piece].append(rate)
+        if monotonic() - started >= ENOUGH_PIECE_SECONDS or all(_has_settled(of) for of in rates.values()):
+            return best_piece({piece: median(of) for piece, of in rates.items()})
 
 
 class _Rates:
@@ -167,8 +212,7 @@ class _Rates:
         return sorted({*few, *self.due(worth_repeating(self.table(max)))})
 
     def _is_settled(self, share: Share) -> bool:
-        rates = self._found[share]
-        return len(rates) >= ROUNDS and spread(rates) <= SPREAD
+        return _has_settled(self._found[share])
 
 
 def _measure_on_processor(cores: int, measuring: Measuring, rates: _Rates) -> None:
@@ -178,8 +222,7 @@ def _measure_on_processor(cores: int, measuring: Measuring, rates: _Rates) -> No
     rates.measure(alone[1:])
     room = measuring.room()
     while True:
-        threads = fewest(each for each in rates.table() if each.share.workers == 1).threads
-        due = rates.unmeasured(shares_together(cores, threads, room))
+        due = rates.unmeasured(shares_together(cores, best_threads(rates.table()), room))
         if not due and not rates.has_taken(ENOUGH_SECONDS):
             due = rates.due_of_all()
         if not due:

@@ -49,9 +49,9 @@ class OtherPrograms:
     """What they use of the processor while it is counted; `ours` is the processor time of our processes so far.
 
     >>> others = OtherPrograms()
-    >>> with others.counted():
+    >>> with others.counted():         # doctest: +SKIP
     ...     train()
-    >>> others.percent
+    >>> others.percent                 # doctest: +SKIP
     3.4
     """
 

@@ -9,6 +9,7 @@ from types import TracebackType
 import psutil
 
 from search.division import Room, Share, room_for
+from search.measuring import USUAL_STEPS, Steps
 from search.other_programs import OtherPrograms, own_seconds, seconds_of
 
 SECONDS = 0.25  # of training that is counted, each time: many short rounds tell more than few long ones
@@ -61,14 +62,14 @@ class Trainers:
             child.await_start()
         self._bury()
 
-    def images_per_second(self, share: Share) -> float | None:
+    def images_per_second(self, share: Share, steps: Steps = USUAL_STEPS) -> float | None:
         """Of so many of them at once, together; `None` where there are not so many, or one died."""
         chosen = self._children[: share.workers]
         if len(chosen) < share.workers:
             return None
         with self._others.counted():
             for child in chosen:
-                child.ask(share.threads)
+                child.ask(share.threads, steps)
             speeds = [child.answer() for child in chosen]
         self._bury()
         return None if None in speeds else sum(speed for speed in speeds if speed is not None)
@@ -131,10 +132,10 @@ class _Child:
         if words := self._read():
             self.device, self.devices = words[0], int(words[1])
 
-    def ask(self, threads: int) -> None:
+    def ask(self, threads: int, steps: Steps) -> None:
         assert self.process.stdin is not None
         try:
-            print(threads, SECONDS, file=self.process.stdin, flush=True)
+            print(threads, steps.batch, steps.piece, SECONDS, file=self.process.stdin, flush=True)
         except OSError:
             self.is_dead = True
 

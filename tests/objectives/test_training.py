@@ -441,6 +441,27 @@ def test_micro_batches_take_the_step_of_the_whole_batch(
         assert one.train_accuracy == other.train_accuracy
 
 
+@pytest.mark.parametrize(
+    ("piece", "normalization", "expected"),
+    [(None, "none", [48]), (16, "none", [16, 16, 16]), (20, "none", [16, 16, 16]), (16, "batch", [48])],
+)
+def test_so_many_images_go_through_the_network_at_a_time_as_the_run_says(
+    piece: int | None, normalization: str, expected: list[int]
+) -> None:
+    options = replace(PLAIN, batch_size=48, normalization=normalization)
+    run = replace(tiny_run(options, epochs=1, count=48), piece=piece)
+    lengths = []
+
+    def note(model: nn.Module, arguments: tuple[Tensor, ...]) -> None:
+        if model.training:
+            lengths.append(len(arguments[0]))
+
+    trained = train(run)
+    trained.model.register_forward_pre_hook(note)
+    next(trained)
+    assert lengths == expected
+
+
 def test_a_batch_with_statistics_is_never_divided(shown: list[list[float]], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(training.IMAGES_AT_ONCE, "cpu", 16)
     list(train(numbered_run(72, 50, normalization="batch")))
@@ -818,6 +839,7 @@ OTHERS = {
     "hidden_units": replace(tiny_run(), hidden_units=9),
     "decay_scope": replace(tiny_run(), decay_scope="all"),
     "precision": replace(tiny_run(), precision="bf16"),
+    "piece": replace(tiny_run(), piece=8),
 }
 OTHER_DATA = {
     "images": tiny_run(count=65),

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import os
 import subprocess
 import sys
 import threading
@@ -15,6 +16,7 @@ from filelock import FileLock
 from objectives.processor import usable_cores
 from search.division import Division, Measured, Room, Share
 from search.doctor import KnownDivision, division_finding
+from search.folders import FolderUnknown
 from search.measured import (
     LOOKS,
     Conditions,
@@ -25,15 +27,17 @@ from search.measured import (
     division_text,
     find_division,
     fresh_text,
+    kept_piece,
     known_divisions,
     machine_division,
     read_division,
     torch_version,
 )
+from search.measuring import USUAL_STEPS, Steps
 
 HERE = Conditions("a processor", 4, "cpu", (), "2.15.0")
 TABLE = (Measured(Share(1, 1), 1234.5), Measured(Share(1, 4), 1200.0), Measured(Share(4, 1), 3456.0))
-FOUND = Division("cpu", 1, Share(4, 1), TABLE, 3.5, "2026-11-01T00:00:00+00:00")
+FOUND = Division("cpu", 1, Share(4, 1), TABLE, 3.5, "2026-11-01T00:00:00+00:00", piece=128)
 
 
 FRESH = FreshDivision(FOUND)
@@ -98,7 +102,8 @@ def test_what_is_in_doubt_is_used_and_not_kept(tmp_path: Path) -> None:
     file = division_file(tmp_path, HERE)
     assert fresh_text(FRESH, file) == division_text(FOUND, file)
     assert fresh_text(doubted, file) == (
-        "workers x threads on cpu: one worker 1 x 1, auto 4 x 1; images/s 1 x 1: 1,234, 1 x 4: 1,200, 4 x 1: 3,456; "
+        "workers x threads on cpu: one worker 1 x 1, auto 4 x 1, 128 images at a time; images/s 1 x 1: 1,234, "
+        "1 x 4: 1,200, 4 x 1: 3,456; "
         "at 2026-11-01T00:00:00+00:00; 1 x 4 trained more than 4 times what 1 x 1 did: not kept, the next start "
         "measures again, and --threads N measures nothing"
     )
@@ -135,7 +140,10 @@ class Machine:
     def start(self, count: int) -> None:
         pass
 
-    def images_per_second(self, share: Share) -> float:
+    def images_per_second(self, share: Share, steps: Steps = USUAL_STEPS) -> float:
+        if steps != USUAL_STEPS:
+            assert (share, steps.batch) == (Share(1, 2), 256)
+            return 10.0 * steps.piece
         return {Share(1, 1): self._alone, Share(1, 2): 1500.0, Share(2, 1): 1900.0}[share]
 
     def room(self) -> Room:
@@ -152,8 +160,8 @@ NOT_KEPT = "not kept, the next start measures again, and --threads N measures no
 def measured_line(division: Division | None, end: str) -> str:
     assert division is not None
     return (
-        "measured: workers x threads on cpu: one worker 1 x 2, auto 2 x 1; images/s 1 x 1: 1,000, 1 x 2: 1,500, "
-        f"2 x 1: 1,900; at {division.measured_at}; {end}"
+        "measured: workers x threads on cpu: one worker 1 x 2, auto 2 x 1, 256 images at a time; images/s 1 x 1: "
+        f"1,000, 1 x 2: 1,500, 2 x 1: 1,900; at {division.measured_at}; {end}"
     )
 
 
@@ -164,6 +172,40 @@ def test_what_was_measured_on_a_quiet_machine_is_kept(tmp_path: Path) -> None:
     assert machine.said == [MEASURING, measured_line(division, f"delete {file} to measure again")]
     assert machine.division() == division
     assert (machine.measured, machine.looks) == (1, 1)
+
+
+def test_the_piece_is_measured_for_the_threads_of_one_worker_and_kept(tmp_path: Path) -> None:
+    division = Machine(tmp_path, before=0.0, meanwhile=0.0).division()
+    assert division is not None
+    assert (division.alone, division.piece) == (2, 256)
+    assert [kept.piece for _, kept in known_divisions(tmp_path, 2)] == [256]
+
+
+@pytest.mark.parametrize("device", ["cpu", "auto"])
+def test_the_kept_piece_is_that_of_this_machine(tmp_path: Path, device: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    here = conditions(device, usable_cores(), torch_version(), os.environ)
+    assert kept_piece(device, tmp_path / "nothing") == 64
+    find_division(tmp_path, replace(here, processor="another"), lambda waited: FRESH)
+    assert kept_piece(device, tmp_path) == 64
+    find_division(tmp_path, here, lambda waited: FRESH)
+    assert kept_piece(device, tmp_path) == 128
+    division_file(tmp_path, here).write_text("damaged")
+    assert kept_piece(device, tmp_path) == 64
+
+
+def test_without_a_piece_that_may_be_read_it_is_the_usual_one_and_so_it_is_on_a_gpu(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    assert kept_piece("cpu", FolderUnknown.cache()) == 64
+    assert kept_piece("cpu", tmp_path / "file") == 64
+    known = conditions("cuda", usable_cores(), torch_version(), os.environ)
+    find_division(tmp_path, known, lambda waited: FRESH)
+    assert kept_piece("cuda", tmp_path) == 64
+    # As auto is on a machine that has one.
+    auto = conditions("auto", usable_cores(), torch_version(), os.environ)
+    on_a_gpu = FreshDivision(replace(FOUND, device="cuda:0"))
+    find_division(tmp_path, auto, lambda waited: on_a_gpu)
+    assert kept_piece("auto", tmp_path) == 64
+    assert "images at a time" not in fresh_text(on_a_gpu, tmp_path)
 
 
 def test_what_was_measured_beside_other_programs_is_used_and_not_kept(tmp_path: Path) -> None:
@@ -189,7 +231,8 @@ def test_what_cannot_be_is_told_of_and_not_kept(tmp_path: Path, monkeypatch: pyt
     division = machine.division()
     assert division is not None
     assert machine.said[1] == (
-        "measured: workers x threads on cpu: one worker 1 x 2, auto 2 x 1; images/s 1 x 1: 273, 1 x 2: 1,500, 2 x 1: "
+        "measured: workers x threads on cpu: one worker 1 x 2, auto 2 x 1, 256 images at a time; images/s 1 x 1: 273, "
+        "1 x 2: 1,500, 2 x 1: "
         f"1,900; at {division.measured_at}; 1 x 2 trained more than 2 times what 1 x 1 did, which cannot be, so that "
         f"the best round of each counts: {NOT_KEPT}"
     )
@@ -324,7 +367,8 @@ def test_the_doctor_says_what_was_measured_and_how_to_do_it_again(tmp_path: Path
     file = division_file(tmp_path, here)
     assert known_divisions(tmp_path, cores) == [(file, FOUND)]
     assert division_text(FOUND, file) == (
-        "workers x threads on cpu: one worker 1 x 1, auto 4 x 1; images/s 1 x 1: 1,234, 1 x 4: 1,200, 4 x 1: 3,456; "
+        "workers x threads on cpu: one worker 1 x 1, auto 4 x 1, 128 images at a time; images/s 1 x 1: 1,234, "
+        "1 x 4: 1,200, 4 x 1: 3,456; "
         f"at 2026-11-01T00:00:00+00:00; delete {file} to measure again"
     )
 

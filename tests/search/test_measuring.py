@@ -1,16 +1,22 @@
 """In which rounds the shares of a machine's cores are measured, when that is enough, and what is never believed."""
 
+import itertools
 from collections.abc import Callable, Iterable, Mapping
 
 import pytest
 
 from search.division import Measured, Room, Share, choose, thread_counts
 from search.measuring import (
+    ENOUGH_PIECE_SECONDS,
     ENOUGH_SECONDS,
+    PIECE_BATCH,
+    USUAL_STEPS,
     Contradiction,
     Measurements,
     NotMeasured,
+    Steps,
     contradictions,
+    measure_piece,
     measure_shares,
     spread,
 )
@@ -21,8 +27,16 @@ class Model:
 
     device = "cpu"
 
-    def __init__(self, speed: Callable[[Share], float | None], room: Room | None = None) -> None:
+    def __init__(
+        self,
+        speed: Callable[[Share], float | None],
+        room: Room | None = None,
+        *,
+        by_piece: Callable[[int], float | None] = lambda piece: 1000.0,
+    ) -> None:
         self._speed = speed
+        self._by_piece = by_piece
+        self.pieces: list[int] = []
         self._room = room or Room(workers=10**6)
         self.asked: list[Share] = []
         self.started = 0
@@ -30,10 +44,14 @@ class Model:
     def start(self, count: int) -> None:
         self.started = max(self.started, count)
 
-    def images_per_second(self, share: Share) -> float | None:
+    def images_per_second(self, share: Share, steps: Steps = USUAL_STEPS) -> float | None:
         assert share.workers <= self.started
         self.asked.append(share)
-        return self._speed(share)
+        if steps == USUAL_STEPS:
+            return self._speed(share)
+        assert steps.batch == PIECE_BATCH
+        self.pieces.append(steps.piece)
+        return self._by_piece(steps.piece)
 
     def room(self) -> Room:
         assert self.asked, "what a worker takes is known when one has trained"
@@ -213,3 +231,41 @@ def test_what_dies_is_left_out_and_a_machine_on_which_nothing_trains_is_told_of(
     assert choose("cpu", measure_shares(4, crowded, crowded.monotonic).table, 0.0, "now").together == Share(2, 2)
     with pytest.raises(NotMeasured):
         measure_shares(4, Model(lambda share: None))
+
+
+def measured_pieces(by_piece: Callable[[int], float | None]) -> Model:
+    machine = Model(small_network, by_piece=by_piece)
+    machine.start(1)
+    return machine
+
+
+@pytest.mark.parametrize(
+    ("rates", "expected"),
+    [
+        ({64: 3000.0, 128: 3100.0, 256: 3149.0}, 64),  # all within the tie
+        ({64: 3000.0, 128: 3400.0, 256: 3500.0}, 128),
+        ({64: 3000.0, 128: 3400.0, 256: 3600.0}, 256),
+        ({64: 3480.0, 128: 2270.0, 256: 2070.0}, 64),
+    ],
+)
+def test_the_smallest_piece_within_the_tie_is_taken(rates: dict[int, float], expected: int) -> None:
+    machine = measured_pieces(lambda piece: rates[piece])
+    assert measure_piece(2, machine, machine.monotonic) == expected
+    assert machine.pieces == [64, 128, 256] * 3
+    assert set(machine.asked) == {Share(1, 2)}
+
+
+def test_pieces_are_measured_until_they_have_settled_or_for_so_long() -> None:
+    disturbed = iter([3000.0, 2400.0, 1800.0])
+    machine = measured_pieces(lambda piece: next(disturbed, 3000.0) if piece == 128 else 2000.0)
+    assert measure_piece(1, machine, lambda: 0.0) == 128
+    assert machine.pieces == [64, 128, 256] * 5
+    swings = itertools.cycle([1000.0, 2000.0, 3000.0, 4000.0])
+    machine = measured_pieces(lambda piece: next(swings))
+    measure_piece(1, machine, machine.monotonic)
+    assert ENOUGH_PIECE_SECONDS <= machine.monotonic() <= ENOUGH_PIECE_SECONDS + 3 * 0.25
+
+
+def test_where_the_process_dies_the_piece_is_the_usual_one() -> None:
+    machine = measured_pieces(lambda piece: None if piece == 256 else 100.0 * piece)
+    assert measure_piece(2, machine, machine.monotonic) == 64
