@@ -31,6 +31,7 @@ LINEAR = 1.2
 ENOUGH_SECONDS, ENOUGH_GPU_SECONDS = 10.0, 15.0
 # How many images may go through the network at a time, in batches of as many as the largest, and for how long at most.
 PIECES, PIECE_BATCH, ENOUGH_PIECE_SECONDS = (PIECE, 128, 256), 256, 6.0
+ENOUGH_THREADS_SECONDS = 4.0  # where a worker looks again
 
 
 @dataclass(frozen=True)
@@ -158,6 +159,22 @@ def measure_piece(threads: int, measuring: Measuring, monotonic: Callable[[], fl
             rates[piece].append(rate)
         if monotonic() - started >= ENOUGH_PIECE_SECONDS or all(_has_settled(of) for of in rates.values()):
             return best_piece({piece: median(of) for piece, of in rates.items()})
+
+
+def measure_threads(
+    counts: Sequence[int], measuring: Measuring, monotonic: Callable[[], float] = time.monotonic
+) -> int:
+    """With how many of these threads one worker trains best just now, measured as shares are, for a few seconds.
+
+    Raises NotMeasured.
+    """
+    measuring.start(1)
+    rates = _Rates(measuring, monotonic)
+    due = [Share(1, threads) for threads in counts]
+    while due:
+        rates.measure(due)
+        due = [] if rates.has_taken(ENOUGH_THREADS_SECONDS) else rates.due_of_all()
+    return best_threads(rates.measurements().table)
 
 
 class _Rates:

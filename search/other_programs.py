@@ -63,6 +63,11 @@ class OtherPrograms:
         self._passed = self._theirs = 0.0
 
     @property
+    def core_seconds(self) -> float:
+        """For how long it was counted, times the usable cores."""
+        return self._passed
+
+    @property
     def percent(self) -> float:
         """Of all that was counted; 0 where nothing was."""
         return 100.0 * max(0.0, self._theirs) / self._passed if self._passed > 0 else 0.0
