@@ -272,20 +272,32 @@ def _digest(content: object) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
+# What is in doubt, or could not be kept, by the folder where it would be: this process measures it no second time,
+# whatever studies it works on.
+_of_this_process: dict[tuple[Path, Conditions], Division] = {}
+
+
 def find_division(folder: Path, known: Conditions, measure: Callable[[bool], FreshDivision]) -> Division:
     """That of this machine, measured by the first process that asks for it; what is in doubt is not kept.
 
     `measure` is told whether this process has waited for another one that measured, and kept nothing. A folder that
     cannot be written to costs every process the measuring, and is warned of.
     """
-    if (found := read_division(folder, known)) is not None:
+    if (found := read_division(folder, known) or _of_this_process.get((folder, known))) is not None:
         return found
+    found = _measured_or_awaited(folder, known, measure)
+    if read_division(folder, known) is None:
+        _of_this_process[folder, known] = found
+    return found
+
+
+def _measured_or_awaited(folder: Path, known: Conditions, measure: Callable[[bool], FreshDivision]) -> Division:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         lock = FileLock(division_file(folder, known).with_suffix(".lock"), timeout=LOCK_SECONDS)
         waited = _acquired_late(lock)
     except OSError as error:
-        return _unkept(folder, error, measure(False).division)
+        return _unkept(folder, error, measure(isinstance(error, Timeout)).division)
     try:
         if (found := read_division(folder, known)) is not None:  # another process was first
             return found
@@ -312,8 +324,8 @@ def _acquired_late(lock: FileLock) -> bool:
 
 def _unkept(folder: Path, error: OSError, division: Division) -> Division:
     _log.warning(
-        "%s: what was measured cannot be kept there (%s), and is measured again each time: make it writable, or pin "
-        "--threads",
+        "%s: what was measured cannot be kept there (%s), and is measured again by each process: make it writable, "
+        "or pin --threads",
         folder,
         error.strerror or error,
     )

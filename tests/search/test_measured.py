@@ -32,6 +32,7 @@ from search.measured import (
     machine_division,
     read_division,
     torch_version,
+    write_division,
 )
 from search.measuring import USUAL_STEPS, Steps
 
@@ -87,6 +88,13 @@ def test_a_damaged_file_is_measured_again(tmp_path: Path) -> None:
         assert read_division(tmp_path, HERE) == FOUND
 
 
+def test_a_file_that_was_deleted_is_measured_again_also_by_the_process_that_wrote_it(tmp_path: Path) -> None:
+    find_division(tmp_path, HERE, lambda waited: FRESH)
+    division_file(tmp_path, HERE).unlink()
+    again = FreshDivision(replace(FOUND, alone=4))
+    assert find_division(tmp_path, HERE, lambda waited: again) == again.division
+
+
 def test_a_file_of_another_machine_under_this_ones_name_is_measured_again(tmp_path: Path) -> None:
     other = replace(HERE, cores=8)
     find_division(tmp_path, other, lambda waited: FRESH)
@@ -98,7 +106,10 @@ def test_what_is_in_doubt_is_used_and_not_kept(tmp_path: Path) -> None:
     doubted = FreshDivision(FOUND, "1 x 4 trained more than 4 times what 1 x 1 did")
     assert find_division(tmp_path, HERE, lambda waited: doubted) == FOUND
     assert read_division(tmp_path, HERE) is None
-    assert find_division(tmp_path, HERE, lambda waited: FreshDivision(replace(FOUND, alone=4))).alone == 4
+    assert find_division(tmp_path, HERE, never) == FOUND  # whatever this process works on next
+    kept_by_another = replace(FOUND, alone=4)
+    write_division(tmp_path, HERE, kept_by_another)
+    assert find_division(tmp_path, HERE, never) == kept_by_another
     file = division_file(tmp_path, HERE)
     assert fresh_text(FRESH, file) == division_text(FOUND, file)
     assert fresh_text(doubted, file) == (
@@ -214,8 +225,8 @@ def test_what_was_measured_beside_other_programs_is_used_and_not_kept(tmp_path: 
     beside = f"measured beside other programs that used 56 % of the processor: {NOT_KEPT}"
     assert machine.said == [MEASURING, measured_line(division, beside)]
     assert known_divisions(tmp_path, 2) == []
-    machine.division()
-    assert machine.measured == 2
+    assert machine.division() == division
+    assert machine.measured == 1
 
 
 def test_quiet_is_waited_for_and_what_ran_before_the_measuring_does_not_count(tmp_path: Path) -> None:
@@ -300,9 +311,10 @@ def test_a_folder_that_cannot_be_written_costs_the_measuring_and_a_warning(
     with caplog.at_level(logging.WARNING):
         assert find_division(tmp_path / "file", HERE, lambda waited: FRESH) == FOUND
     assert caplog.messages == [
-        f"{tmp_path}/file: what was measured cannot be kept there (File exists), and is measured again each time: make "
-        "it writable, or pin --threads"
+        f"{tmp_path}/file: what was measured cannot be kept there (File exists), and is measured again by each "
+        "process: make it writable, or pin --threads"
     ]
+    assert find_division(tmp_path / "file", HERE, never) == FOUND
 
 
 # The processes wait for each other, then all ask; who measures says so.
