@@ -1,12 +1,13 @@
 """How fast this machine trains: the main of a process that measures it, and imports PyTorch once for all it is asked.
 
 It says what it trains on, and how many such devices processes take in turn. Then it answers each line
-"THREADS SECONDS" of its standard input, until that is closed: images per second, and of a GPU the bytes that it takes
-there and those that are free beside. Several such processes, all asked at once, measure what they train together.
+"THREADS BATCH PIECE SECONDS" of its standard input, until that is closed: images per second, and of a GPU the bytes
+that it takes there and those that are free beside. A step is of so many images (BATCH), of which so many at a time
+(PIECE) go through the network. Several such processes, all asked at once, measure what they train together.
 
     $ python -P -m objectives.throughput --device cpu
     cpu 1
-    2 0.4
+    2 64 64 0.4
     3012.4 0 0
 """
 
@@ -14,6 +15,7 @@ import argparse
 import sys
 import time
 from collections.abc import Callable
+from functools import cache
 
 import torch
 
@@ -22,24 +24,24 @@ from objectives.device import keep_freed_memory, make_current, pick_device, set_
 from objectives.hyperparameters import SGD, Hyperparameters
 from objectives.training import Run, train
 
-# Of an epoch, by the kind of device: four batches where each takes long, and 64 where what an epoch does beside them
-# would weigh more than they do; validation with the default's share.
-TRAINING_IMAGES = {"cpu": 256, "mps": 256, "cuda": 4096}
+# Of an epoch, by the kind of device: few where each takes long, and many where what an epoch does beside them would
+# weigh more than they do; validation has a quarter of the images.
+BATCHES = {"cpu": 4, "mps": 4, "cuda": 64}
 CLASSES = 10
 LEARNING_RATE = 1e-3  # the weights hardly move: numbers too small to compute with at full speed do not come up
 CONTEXT_BYTES = 2**30  # an allowance, not measured, for what CUDA takes beside PyTorch's tensors
 
 
 class SteadyTraining:
-    """The default network, trained on made-up images of 28 x 28 in batches of 64 for as long as it is asked to.
+    """The default network, trained on made-up images of 28 x 28 for as long as it is asked to.
 
-    >>> SteadyTraining(torch.device("cpu")).images_per_second(threads=2, seconds=0.4)   # doctest: +SKIP
+    >>> training = SteadyTraining(steady_run(torch.device("cpu"), batch=64, piece=64))   # doctest: +SKIP
+    >>> training.images_per_second(threads=2, seconds=0.4)                               # doctest: +SKIP
     3012.4
     """
 
-    def __init__(self, device: torch.device) -> None:
-        self._images = TRAINING_IMAGES[device.type]
-        run = Run(Hyperparameters(SGD(LEARNING_RATE)), _made_up(self._images, device), epochs=sys.maxsize, seed=0)
+    def __init__(self, run: Run) -> None:
+        self._images = len(run.data.train.labels)
         self._training = train(run)
 
     def images_per_second(self, threads: int, seconds: float, clock: Callable[[], float] = time.perf_counter) -> float:
@@ -51,6 +53,16 @@ class SteadyTraining:
             next(self._training)
             images += self._images
         return images / passed
+
+
+def steady_run(device: torch.device, batch: int, piece: int) -> Run:
+    """A training without an end in batches of so many images, of which so many at a time go through the network.
+
+    On a GPU as many do as everywhere.
+    """
+    hyperparameters = Hyperparameters(SGD(LEARNING_RATE), batch_size=batch)
+    data = _made_up(BATCHES[device.type] * batch, device)
+    return Run(hyperparameters, data, epochs=sys.maxsize, seed=0, piece=piece if device.type == "cpu" else None)
 
 
 def _made_up(training_images: int, device: torch.device) -> ResidentData:
@@ -83,11 +95,15 @@ def main() -> None:
     make_current(device)
     in_turn = device.type == "cuda" and arguments.device in ("auto", "cuda")
     keep_freed_memory()
-    training = SteadyTraining(device)
+
+    @cache
+    def training(batch: int, piece: int) -> SteadyTraining:
+        return SteadyTraining(steady_run(device, batch, piece))
+
     print(device, torch.cuda.device_count() if in_turn else 1, flush=True)
     for line in sys.stdin:
-        threads, seconds = line.split()
-        speed = training.images_per_second(int(threads), float(seconds))
+        threads, batch, piece, seconds = line.split()
+        speed = training(int(batch), int(piece)).images_per_second(int(threads), float(seconds))
         print(speed, *_device_bytes(device), flush=True)
 
 

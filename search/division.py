@@ -1,16 +1,10 @@
-"""Into how many workers and threads a machine's cores are divided: which shares are measured, and which is chosen."""
+"""Into how many workers and threads a machine's cores are divided: which shares there are, and which is chosen."""
 
-import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from statistics import median
-from typing import Protocol
 
 TIE = 1.05  # more threads or workers must be better by more than that
-HOPELESS = 0.7  # of the best, in the first round: not measured again
-ROUNDS = 3
-ENOUGH_SECONDS = 15.0  # of measuring: no further round begins
-AT_ONCE = 2  # started first: PyTorch takes seconds to import; the others when it is known how much room one takes
+PIECE = 64  # images that go through the network at a time where nothing says that more are faster
 WORKERS_AT_MOST = 64  # that are measured and chosen; whoever wants more says so
 # Of memory, for each worker: objectives.device.keep_freed_memory measured 1.26 GB at batch 256.
 WORKER_BYTES = 1_300_000_000
@@ -27,13 +21,18 @@ class Share:
     workers: int
     threads: int
 
+    @property
+    def cores(self) -> int:
+        """How many it keeps busy, each thread one."""
+        return self.workers * self.threads
+
     def __str__(self) -> str:
         return f"{self.workers} x {self.threads}"
 
 
 @dataclass(frozen=True)
 class Measured:
-    """What a share has trained, all its workers together: the median of its rounds."""
+    """What a share has trained, all its workers together."""
 
     share: Share
     images_per_second: float
@@ -47,8 +46,9 @@ class Division:
     alone: int  # threads of one worker
     together: Share  # of as many workers as pay
     table: tuple[Measured, ...]
-    busy_percent: float  # of the processor, by other programs, before it was measured
+    busy_percent: float  # of the processor, by other programs, while it was measured
     measured_at: str  # ISO 8601, UTC
+    piece: int = PIECE  # images that one worker has go through the network at a time on a processor
 
 
 @dataclass(frozen=True)
@@ -57,20 +57,6 @@ class Room:
 
     workers: int
     gpus: int = 0
-
-
-class Measuring(Protocol):
-    """What measures shares: search.trainers.Trainers."""
-
-    @property
-    def device(self) -> str: ...
-    def start(self, count: int) -> None: ...
-    def images_per_second(self, share: Share) -> float | None: ...
-    def room(self) -> Room: ...
-
-
-class NotMeasured(Exception):
-    """Nothing could be trained to measure it."""
 
 
 # --- which shares there are, and which is best
@@ -125,89 +111,26 @@ def fewest(table: Iterable[Measured]) -> Share:
     return min(each.share for each in table if each.images_per_second * TIE >= best)
 
 
-def choose(device: str, table: Sequence[Measured], busy_percent: float, measured_at: str) -> Division:
-    """The best for one worker, and the best of all."""
-    alone = fewest(each for each in table if each.share.workers == 1)
-    return Division(device, alone.threads, fewest(table), tuple(table), busy_percent, measured_at)
+def best_threads(table: Iterable[Measured]) -> int:
+    """Of one worker."""
+    return fewest(each for each in table if each.share.workers == 1).threads
 
 
-def worth_repeating(table: Iterable[Measured]) -> list[Share]:
-    """Those that may still turn out as the best: of one worker, or of all."""
-    table = list(table)
-    best = max(each.images_per_second for each in table)
-    best_alone = max(each.images_per_second for each in table if each.share.workers == 1)
-    return [
-        each.share
-        for each in table
-        if each.images_per_second >= HOPELESS * (best_alone if each.share.workers == 1 else best)
-    ]
+def best_piece(rates: Mapping[int, float]) -> int:
+    """The one by which most images are trained each second; the smallest of those that are as good within the tie.
 
-
-def measure_shares(
-    cores: int, measuring: Measuring, monotonic: Callable[[], float] = time.monotonic
-) -> tuple[Measured, ...]:
-    """The shares that may be best, each the more often the better it is.
-
-    Raises NotMeasured.
+    >>> best_piece({64: 3000.0, 128: 3400.0, 256: 3500.0})
+    128
     """
-    measuring.start(AT_ONCE)
-    speeds = _Speeds(measuring, monotonic)
-    speeds.measure([Share(1, 1)])
-    if measuring.room().gpus:
-        _measure_on_gpu(cores, measuring, speeds)
-    else:
-        _measure_on_processor(cores, measuring, speeds)
-    return speeds.table()
+    best = max(rates.values())
+    return min(piece for piece, rate in rates.items() if rate * TIE >= best)
 
 
-class _Speeds:
-    # What was measured so far, in how much time.
-
-    def __init__(self, measuring: Measuring, monotonic: Callable[[], float]) -> None:
-        self._measuring = measuring
-        self._monotonic = monotonic
-        self._started = monotonic()
-        self._found: dict[Share, list[float]] = {}
-
-    @property
-    def is_enough(self) -> bool:
-        return self._monotonic() - self._started >= ENOUGH_SECONDS
-
-    def measure(self, shares: Iterable[Share]) -> None:
-        for share in shares:
-            if (speed := self._measuring.images_per_second(share)) is not None:
-                self._found.setdefault(share, []).append(speed)
-
-    def table(self) -> tuple[Measured, ...]:
-        """Raises NotMeasured where nothing was."""
-        if not self._found:
-            raise NotMeasured("the processes that measure it do not train")
-        return tuple(Measured(share, median(speeds)) for share, speeds in sorted(self._found.items()))
-
-
-def _measure_on_processor(cores: int, measuring: Measuring, speeds: _Speeds) -> None:
-    # All of them once, in turn, then those that are near the best again.
-    speeds.measure(Share(1, threads) for threads in thread_counts(cores)[1:])
-    several = shares_together(cores, fewest(speeds.table()).threads, measuring.room())
-    measuring.start(max((share.workers for share in several), default=0))
-    speeds.measure(several)
-    for _ in range(ROUNDS - 1):
-        if not speeds.is_enough:
-            speeds.measure(worth_repeating(speeds.table()))
-
-
-def _measure_on_gpu(cores: int, measuring: Measuring, speeds: _Speeds) -> None:
-    # More and more workers, each number in turn with the one before, until they gain next to nothing: processes take
-    # longer to start than to measure.
-    before = Share(1, GPU_THREADS)
-    for share in shares_together(cores, GPU_THREADS, measuring.room()):
-        if speeds.is_enough:
-            return
-        measuring.start(share.workers)
-        speeds.measure([share, before] * ROUNDS)
-        if fewest(each for each in speeds.table() if each.share in (before, share)) == before:
-            return
-        before = share
+def choose(
+    device: str, table: Sequence[Measured], busy_percent: float, measured_at: str, piece: int = PIECE
+) -> Division:
+    """The best for one worker, and the best of all."""
+    return Division(device, best_threads(table), fewest(table), tuple(table), busy_percent, measured_at, piece)
 
 
 # --- what was asked for

@@ -20,7 +20,7 @@ from objectives.processor import processor_model, usable_cores
 from objectives.published import published_in
 from search.division import Division
 from search.folders import FolderUnknown, Place
-from search.measured import division_text, known_divisions
+from search.measured import BUSY_PERCENT, division_text, known_divisions
 from storage.artifacts import Holdings, open_artifact_store
 from storage.backends import backend, parse_url, shown, sqlite_path
 from storage.engine import Database, open_database
@@ -266,7 +266,11 @@ def division_finding(folder: Place) -> Finding:
         return Finding("division", NO_FOLDER, str(folder), 3)
     known = known_divisions(folder, cores)
     if not known:
-        return Finding("division", "not measured yet: the first worker that is not told its threads does it")
+        return Finding(
+            "division",
+            "not measured yet: the first worker that is not told its threads does it, and keeps it if other programs "
+            f"use at most {BUSY_PERCENT:.0f} % of the processor meanwhile",
+        )
     return Finding(
         "division",
         " | ".join(division_text(division, file) for file, division in known),

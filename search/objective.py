@@ -10,11 +10,13 @@ from objectives.checkpoint import CHECKPOINT_SECONDS
 from objectives.data_config import DataConfig
 from objectives.errors import ProcessSpent
 from objectives.hyperparameters import Hyperparameters
+from objectives.processor import usable_cores
 from objectives.protocol import Pulse, ResumableTraining
 from search.data_location import find_data
-from search.division import is_gpu
+from search.division import PIECE, Division, is_gpu
 from search.folders import Place, needed
 from search.spec import StudySpec
+from search.threads import FittingThreads
 from storage.computing import Computing
 from storage.records import EpochRecord
 
@@ -25,7 +27,6 @@ if TYPE_CHECKING:
 
 # (hyperparameters, seed, how the trial is computed, checkpoint to go on from, pulse)
 Train = Callable[[Hyperparameters, int, Computing, bytes | None, Pulse], ResumableTraining]
-DEFAULT_PIECE = 64  # on a CPU; see objectives.training.IMAGES_AT_ONCE
 
 
 @dataclass(frozen=True)
@@ -70,6 +71,7 @@ class Objective:
     files_of: "FilesOf | None" = None  # of a new incumbent
     data: "DataFacts | None" = None  # that it trains on; None where there is none
     check: Callable[[], None] = lambda: None  # after an error: raises ProcessSpent where this process trains no more
+    fitting: FittingThreads | None = None  # of new trials, where nobody has said how many they are to have
 
 
 def build_objective(
@@ -93,7 +95,7 @@ def build_objective(
         return _synthetic(spec, machine)
     from objectives import data, device, model_file, training
     from objectives.optimizers import load_optimizers
-    from search.measured import divide
+    from search.measured import divide, kept_division
     from search.pictures import incumbent_files
 
     chosen = device.pick_device(machine.device, machine.process)
@@ -111,7 +113,12 @@ def build_objective(
     resident = data.hold(dataset, chosen)
     # After all that may be refused
     share = divide(1, machine.threads, device=str(chosen), folder=machine.division_root, say=say)
-    computing = Computing(device.set_threads(share.threads), _piece_on(str(chosen), machine))
+    kept = kept_division(str(chosen), machine.division_root)
+    computing = Computing(device.set_threads(share.threads), _piece_on(str(chosen), machine, kept))
+    fitting = None
+    if machine.threads is None and chosen.type == "cpu":
+        cores = usable_cores()
+        fitting = FittingThreads(share.threads, most=cores if kept is None else kept.alone, cores=cores, say=say)
     load_optimizers(chosen)
 
     def train(
@@ -140,14 +147,15 @@ def build_objective(
         model = model_file.model_bytes(trained.trained())
         return incumbent_files(model, epochs, trained.examine(), resident.class_names)
 
-    return Objective(train, str(chosen), computing, files_of, dataset.facts, partial(device.check_answers, chosen))
+    check = partial(device.check_answers, chosen)
+    return Objective(train, str(chosen), computing, files_of, dataset.facts, check, fitting)
 
 
-def _piece_on(device: str, machine: Machine) -> int | None:
+def _piece_on(device: str, machine: Machine, kept: Division | None) -> int | None:
     # None: as many images as go through the network by default on that kind of device.
     if machine.piece is not None or is_gpu(device):
         return machine.piece
-    return DEFAULT_PIECE
+    return PIECE if kept is None else kept.piece
 
 
 def _synthetic(spec: StudySpec, machine: Machine) -> Objective:

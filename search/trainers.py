@@ -9,8 +9,10 @@ from types import TracebackType
 import psutil
 
 from search.division import Room, Share, room_for
+from search.measuring import USUAL_STEPS, Steps
+from search.other_programs import OtherPrograms, own_seconds, seconds_of
 
-SECONDS = 0.4  # of training that is counted, each time
+SECONDS = 0.25  # of training that is counted, each time: many short rounds tell more than few long ones
 LONGEST_SECONDS = 180.0  # then they are ended, whatever they do
 
 
@@ -30,6 +32,7 @@ class Trainers:
     def __init__(self, device: str) -> None:
         self._device = device
         self._children: list[_Child] = []
+        self._others = OtherPrograms(self._processor_seconds)
         self._is_over = False
         self._watch = threading.Timer(LONGEST_SECONDS, self._kill)
 
@@ -59,14 +62,15 @@ class Trainers:
             child.await_start()
         self._bury()
 
-    def images_per_second(self, share: Share) -> float | None:
+    def images_per_second(self, share: Share, steps: Steps = USUAL_STEPS) -> float | None:
         """Of so many of them at once, together; `None` where there are not so many, or one died."""
         chosen = self._children[: share.workers]
         if len(chosen) < share.workers:
             return None
-        for child in chosen:
-            child.ask(share.threads)
-        speeds = [child.answer() for child in chosen]
+        with self._others.counted():
+            for child in chosen:
+                child.ask(share.threads, steps)
+            speeds = [child.answer() for child in chosen]
         self._bury()
         return None if None in speeds else sum(speed for speed in speeds if speed is not None)
 
@@ -88,6 +92,13 @@ class Trainers:
     def device(self) -> str:
         """What they train on, as PyTorch calls it."""
         return self._children[0].device if self._children else self._device
+
+    def busy_percent(self) -> float:
+        """What other programs used of the processor while these trained."""
+        return self._others.percent
+
+    def _processor_seconds(self) -> float:
+        return own_seconds() + sum(seconds_of(child.process.pid) for child in self._children)
 
     def _bury(self) -> None:
         for child in self._children:
@@ -121,10 +132,10 @@ class _Child:
         if words := self._read():
             self.device, self.devices = words[0], int(words[1])
 
-    def ask(self, threads: int) -> None:
+    def ask(self, threads: int, steps: Steps) -> None:
         assert self.process.stdin is not None
         try:
-            print(threads, SECONDS, file=self.process.stdin, flush=True)
+            print(threads, steps.batch, steps.piece, SECONDS, file=self.process.stdin, flush=True)
         except OSError:
             self.is_dead = True
 

@@ -6,8 +6,8 @@ import os
 import time
 import uuid
 from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import asdict
+from contextlib import contextmanager, nullcontext
+from dataclasses import asdict, replace
 
 from optuna.storages import BaseStorage, RDBStorage, get_storage
 
@@ -22,6 +22,7 @@ from search.objective import Files, Objective
 from search.spec import StudySpec
 from search.study import JoinedStudy
 from search.sweep import own_checkpoints, sweep_checkpoints
+from search.threads import FittingThreads
 from search.trial import Trial, Workplace
 from storage.artifacts import open_artifact_store
 from storage.computing import Computing
@@ -132,6 +133,7 @@ class _Loop:
         self._uid: str | None = None  # of the study served last
         self._optunas: BaseStorage = rdb
         self._objective: Objective | None = None
+        self._fitting: FittingThreads | None = None  # the same for all studies: it looks at the machine
         self._data: TrainingData | None = None
         self._left: set[str] = set()
 
@@ -167,6 +169,7 @@ class _Loop:
         if joined.stored.uid != self._uid:
             self._place.leases.look(joined.stored, most)
             self._get_ready(joined)
+        self._fit_threads()
         held = self._place.leases.acquire(joined.stored, most, self._data)
         if held.data_change is not None and self._data is not None:
             log.warning("%s", data_notice(held, self._data))
@@ -175,6 +178,7 @@ class _Loop:
     def _get_ready(self, joined: JoinedStudy) -> None:
         self._uid, self._objective = None, None  # the data of the study before goes first
         self._objective = self._build(joined)
+        self._fitting = self._fitting or self._objective.fitting
         self._data = self._training_data(joined, self._objective)
         self._place.leases.computes_on(self._objective.device, self._objective.computing)
         # Optuna's cache is never asked about another study: SQLite gives a deleted one's id to the next.
@@ -182,6 +186,15 @@ class _Loop:
         for seconds in read_epoch_seconds(self._place.database, joined.stored.study_id):
             self._place.keeper.epoch_took(seconds)
         self._uid = joined.stored.uid
+
+    def _fit_threads(self) -> None:
+        # Of a new trial; one that is taken over keeps its own.
+        if self._objective is None or self._fitting is None or self._objective.fitting is None:
+            return
+        computing = replace(self._objective.computing, threads=self._fitting.for_next_trial())
+        if computing != self._objective.computing:
+            self._objective = replace(self._objective, computing=computing)
+            self._place.leases.computes_on(self._objective.device, computing)
 
     def _training_data(self, joined: JoinedStudy, objective: Objective) -> TrainingData | None:
         if objective.data is None:
@@ -196,7 +209,8 @@ class _Loop:
     def train(self, held: Lease, spec: StudySpec) -> Generator[Event]:
         """Trains the trial that was taken."""
         assert self._objective is not None
-        yield from Trial(self._place, self._optunas, held, spec).run(self._objective)
+        with nullcontext() if self._fitting is None else self._fitting.trial():
+            yield from Trial(self._place, self._optunas, held, spec).run(self._objective)
 
 
 def data_notice(held: Lease, data: TrainingData) -> str:

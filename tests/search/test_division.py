@@ -1,6 +1,4 @@
-"""Which shares of a machine's cores are measured, which is chosen, and what it means for what was asked."""
-
-from collections.abc import Callable
+"""Which shares a machine's cores have, which is chosen, and what it means for what was asked."""
 
 import pytest
 
@@ -8,51 +6,15 @@ from search.division import (
     WORKERS_AT_MOST,
     Division,
     Measured,
-    NotMeasured,
     Room,
     Share,
-    choose,
     fewest,
-    measure_shares,
     needs_measuring,
     room_for,
     share_out,
     shares_together,
     thread_counts,
 )
-
-
-class Model:
-    """A machine in closed form, that notes what it is asked; each measurement takes a second of its clock."""
-
-    device = "cpu"
-
-    def __init__(self, speed: Callable[[Share], float | None], room: Room | None = None) -> None:
-        self._speed = speed
-        self._room = room or Room(workers=10**6)
-        self.asked: list[Share] = []
-        self.started = 0
-
-    def start(self, count: int) -> None:
-        self.started = max(self.started, count)
-
-    def images_per_second(self, share: Share) -> float | None:
-        assert share.workers <= self.started
-        self.asked.append(share)
-        return self._speed(share)
-
-    def room(self) -> Room:
-        assert self.asked, "what a worker takes is known when one has trained"
-        return self._room
-
-    def monotonic(self) -> float:
-        return float(len(self.asked))
-
-
-def small_network(share: Share) -> float:
-    """Eight threads are as much as it can use, and each of many is worth less; workers do not disturb each other."""
-    useful = min(share.threads, 8)
-    return share.workers * 1000 * useful**0.7 * 0.9 ** max(0, share.threads - 8)
 
 
 def shares(*pairs: tuple[int, int]) -> list[Share]:
@@ -128,84 +90,6 @@ def test_more_workers_and_threads_must_be_better_by_more_than_a_twentieth(
     speeds: dict[tuple[int, int], float], expected: tuple[int, int]
 ) -> None:
     assert fewest(Measured(Share(*share), speed) for share, speed in speeds.items()) == Share(*expected)
-
-
-def test_a_large_machine_is_measured_in_few_steps_and_its_bad_shares_once() -> None:
-    machine = Model(small_network)
-    table = measure_shares(64, machine, machine.monotonic)
-    found = choose("cpu", table, 0.0, "now")
-    assert (found.alone, found.together) == (8, Share(64, 1))
-    first = [(1, threads) for threads in thread_counts(64)] + [(8, 8), (16, 4), (32, 2), (64, 1)]
-    assert machine.asked[: len(first)] == shares(*first)
-    again = machine.asked[len(first) :]
-    assert set(again) == {Share(1, 8), Share(32, 2), Share(64, 1)}  # of one, and of all: near the best
-    assert machine.started == 64
-
-
-@pytest.mark.parametrize(("gpus", "room", "expected"), [(1, 99, (4, 1)), (1, 3, (2, 1)), (2, 99, (8, 1))])
-def test_workers_of_a_gpu_are_as_many_as_keep_it_busy_or_fit(gpus: int, room: int, expected: tuple[int, int]) -> None:
-    machine = Model(lambda share: 5000.0 * min(share.workers, 4 * gpus), Room(room, gpus))
-    found = choose("cuda", measure_shares(16, machine, machine.monotonic), 0.0, "now")
-    assert (found.alone, found.together) == (1, Share(*expected))
-
-
-@pytest.mark.parametrize(
-    ("busy", "expected"),
-    [
-        (1, [(2, 1), (1, 1)]),  # a second gains nothing
-        (2, [(2, 1), (1, 1), (4, 1), (2, 1)]),
-        (4, [(2, 1), (1, 1), (4, 1), (2, 1), (8, 1), (4, 1)]),
-    ],
-)
-def test_on_a_gpu_more_and_more_workers_of_a_thread_are_measured_until_they_gain_nothing(
-    busy: int, expected: list[tuple[int, int]]
-) -> None:
-    machine = Model(lambda share: 5000.0 * min(share.workers, busy), Room(99, gpus=1))
-    table = measure_shares(16, machine, lambda: 0.0)
-    steps = [expected[place : place + 2] * 3 for place in range(0, len(expected), 2)]
-    assert machine.asked == shares((1, 1), *(share for step in steps for share in step))
-    assert machine.started == max(2, *(workers for workers, _ in expected))
-    assert choose("cuda", table, 0.0, "now").together == Share(busy, 1)
-
-
-def test_on_a_gpu_a_gain_within_the_tie_is_none_and_one_beyond_it_is_taken() -> None:
-    for gain, workers in ((1.049, 1), (1.06, 2)):
-        speeds = {1: 1000.0, 2: 1000.0 * gain, 4: 1000.0 * gain}
-        machine = Model(lambda share, speeds=speeds: speeds[share.workers], Room(4, gpus=1))  # type: ignore[misc]
-        table = measure_shares(16, machine, lambda: 0.0)
-        assert choose("cuda", table, 0.0, "now").together == Share(workers, 1)
-
-
-def test_on_a_gpu_no_further_step_begins_when_it_has_taken_long_and_what_does_not_start_ends_it() -> None:
-    slow = Model(lambda share: 5000.0 * share.workers, Room(99, gpus=1))
-    measure_shares(16, slow, lambda: 3.0 * len(slow.asked))
-    assert max(slow.asked) == Share(2, 1)
-    crowded = Model(lambda share: 5000.0 * share.workers if share.workers < 4 else None, Room(99, gpus=1))
-    table = measure_shares(16, crowded, lambda: 0.0)
-    assert choose("cuda", table, 0.0, "now").together == Share(2, 1)
-    assert Share(8, 1) not in crowded.asked
-    with pytest.raises(NotMeasured):
-        measure_shares(16, Model(lambda share: None, Room(99, gpus=1)))
-
-
-def test_rounds_are_interleaved_and_the_median_counts() -> None:
-    noise = {Share(1, 1): iter([2100.0, 1900.0, 2000.0]), Share(1, 2): iter([2500.0, 2900.0, 3000.0])}
-    machine = Model(lambda share: next(noise[share]), Room(workers=1))
-    assert measure_shares(2, machine, lambda: 0.0) == (Measured(Share(1, 1), 2000), Measured(Share(1, 2), 2900))
-    assert machine.asked == shares((1, 1), (1, 2)) * 3
-
-
-def test_no_further_round_begins_on_a_slow_machine() -> None:
-    machine = Model(small_network)
-    measure_shares(2, machine, lambda: 20.0 * len(machine.asked))
-    assert machine.asked == shares((1, 1), (1, 2), (2, 1))
-
-
-def test_what_dies_is_left_out_and_a_machine_on_which_nothing_trains_is_told_of() -> None:
-    crowded = Model(lambda share: None if share.workers > 2 else small_network(share))
-    assert choose("cpu", measure_shares(4, crowded, crowded.monotonic), 0.0, "now").together == Share(2, 2)
-    with pytest.raises(NotMeasured):
-        measure_shares(4, Model(lambda share: None))
 
 
 @pytest.mark.parametrize(
