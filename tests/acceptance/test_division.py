@@ -72,7 +72,7 @@ def measurings(result: subprocess.CompletedProcess[str]) -> int:
 
 def measured_shares(result: subprocess.CompletedProcess[str]) -> tuple[int, int]:
     """The threads of one worker, and of each of several, that were measured to be best; of one core nothing is."""
-    said = re.search(r"^measured: .* one worker 1 x (\d+), auto \d+ x (\d+);", result.stderr, re.MULTILINE)
+    said = re.search(r"^measured: .* one worker 1 x (\d+), auto \d+ x (\d+)[,;]", result.stderr, re.MULTILINE)
     return (int(said[1]), int(said[2])) if said else (1, 1)
 
 
