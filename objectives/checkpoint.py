@@ -15,6 +15,7 @@ _FILE = re.compile(r"(?P<attempt>[0-9]{1,9})-(?P<epoch>[0-9]{1,9})\.ckpt(?P<asid
 # Of training, at least, between two that are written. A file and its name are synced to the disk: 30 to 60 ms, where an
 # epoch of a small network takes a GPU 12 to 15.
 CHECKPOINT_SECONDS = 10.0
+TRIES = 5  # to write one in a folder that others take away
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,16 @@ class CheckpointFolder:
     def save(self, epoch: int, content: bytes) -> SavedCheckpoint:
         """Writes the checkpoint after `epoch`, on the disk when this returns. Nothing half-written has its name."""
         name = f"{self._attempt}-{epoch}.ckpt"
+        for left in reversed(range(TRIES)):
+            try:
+                self._write(name, content)
+                break
+            except FileNotFoundError:  # whoever sweeps, or ends an earlier attempt, takes empty folders away
+                if left == 0:
+                    raise
+        return SavedCheckpoint(epoch, name, hashlib.sha256(content).hexdigest())
+
+    def _write(self, name: str, content: bytes) -> None:
         aside = self._folder / f"{name}.aside"
         self._folder.mkdir(parents=True, exist_ok=True)
         try:
@@ -57,7 +68,6 @@ class CheckpointFolder:
                 aside.unlink()
             raise
         _sync_names(self._folder)
-        return SavedCheckpoint(epoch, name, hashlib.sha256(content).hexdigest())
 
     def load(self, name: str, sha256: str) -> bytes | None:
         """What any attempt saved under `name`; None where it cannot be read or has another hash.

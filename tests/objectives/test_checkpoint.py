@@ -170,6 +170,31 @@ def test_a_folder_that_somebody_removed_is_made_again(tmp_path: Path) -> None:
 # --- what can go wrong while saving
 
 
+@pytest.mark.parametrize("times", [1, 4, 99])
+def test_a_folder_that_others_take_away_while_it_is_empty_is_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, times: int
+) -> None:
+    """As a worker that starts, and sweeps, does between the making of the folder and its first file."""
+    made = []
+    make = Path.mkdir
+
+    def make_and_lose(folder: Path, *given: object, **named: object) -> None:
+        make(folder, *given, **named)  # type: ignore[arg-type]
+        made.append(folder)
+        if len(made) <= times:
+            folder.rmdir()
+
+    (tmp_path / "study").mkdir()
+    monkeypatch.setattr(Path, "mkdir", make_and_lose)
+    folder = CheckpointFolder(tmp_path / "study" / "7", attempt=1)
+    if times == 99:
+        with pytest.raises(FileNotFoundError):
+            folder.save(1, b"state")
+    else:
+        saved = folder.save(1, b"state")
+        assert folder.load(saved.name, saved.sha256) == b"state"
+
+
 @pytest.mark.parametrize(("owner", "name"), [(os, "fsync"), (Path, "replace")])
 @pytest.mark.parametrize("error", [OSError(errno.ENOSPC, "No space left on device"), KeyboardInterrupt()], ids=repr)
 def test_a_save_that_fails_leaves_what_was_there(
