@@ -1,10 +1,13 @@
 """A trial is computed with the threads and the piece that it began with, whoever takes it over."""
 
 import json
+import os
 import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, nullcontext
 from dataclasses import replace
+from functools import partial
+from itertools import count
 from pathlib import Path
 
 import optuna
@@ -13,10 +16,17 @@ import torch
 
 from models.cnn import CNN
 from objectives.measurement import Measurement
+from objectives.processor import usable_cores
+from search.division import Division, Measured, Room, Share
 from search.document import Document
 from search.events import EpochFinished, Event, TrialFinished
+from search.measured import conditions, torch_version, write_division
+from search.measuring import USUAL_STEPS, Steps
 from search.objective import Files, Machine, Objective, build_objective
+from search.other_programs import OtherPrograms, ProcessorSeconds
+from search.spec import parse_spec
 from search.study import JoinedStudy, Request, join
+from search.threads import FittingThreads
 from search.worker import this_worker, work, workplace
 from storage.computing import Computing
 from storage.engine import open_for_work
@@ -51,7 +61,12 @@ class Lab:
         files = Files(str(folder / "artifacts"), folder / "checkpoints")
         self._machine = Machine(folder, cache_root, folder, files, device="cpu")
 
-    def work(self, computing: Computing, until: Callable[[Event], bool] = lambda event: False) -> list[Measurement]:
+    def work(
+        self,
+        computing: Computing,
+        until: Callable[[Event], bool] = lambda event: False,
+        fitting: FittingThreads | None = None,
+    ) -> list[Measurement]:
         """A worker with these; what the epochs that it trained gave, but for what the clock says."""
         machine = replace(self._machine, threads=computing.threads, piece=computing.piece)
         database, rdb = open_for_work(f"sqlite:///{self._file}")
@@ -63,7 +78,8 @@ class Lab:
                 return [JoinedStudy(find_study(database, "s"), joined.spec)]
 
             def build(joined: JoinedStudy) -> Objective:
-                return replace(build_objective(joined.spec, machine, stored=joined.stored), files_of=None)
+                objective = build_objective(joined.spec, machine, stored=joined.stored)
+                return replace(objective, files_of=None, fitting=fitting)
 
             with (
                 workplace(database, rdb, this_worker(this_host(), "-", 0), machine.files) as place,
@@ -75,6 +91,16 @@ class Lab:
                     if until(event):
                         break
         return measured
+
+    def objective(self, threads: int | None, kept: Division | None) -> Objective:
+        """What a worker builds that is told its threads, or not, where that was measured before."""
+        root = self._machine.files.checkpoint_root.parent / "division"
+        if kept is not None:
+            known = conditions("cpu", usable_cores(), torch_version(), os.environ)
+            root.mkdir()
+            write_division(root, known, kept)
+        machine = replace(self._machine, threads=threads, division_root=root)
+        return build_objective(parse_spec(DIGITS), machine)
 
     def attempts(self) -> list[tuple[int, str, int, int | None]]:
         """(trial, device, threads, piece) of each, in order."""
@@ -121,6 +147,52 @@ def test_a_trial_that_is_taken_over_keeps_threads_piece_and_values_bit_for_bit_a
     assert [*first, *rest[:2]] == undisturbed[:3]
     assert rest[2:] != undisturbed[3:]  # so that it would be seen if a trial did not keep its own
     assert list(dict.fromkeys(computed)) == [(1, True), (2, False)]
+
+
+class Crowded:
+    """A machine whose cores others have taken: one thread trains best."""
+
+    device = "cpu"
+
+    def start(self, count: int) -> None:
+        pass
+
+    def images_per_second(self, share: Share, steps: Steps = USUAL_STEPS) -> float | None:
+        return 500.0 / share.threads
+
+    def room(self) -> Room:
+        return Room(workers=1)
+
+
+def test_a_worker_whose_cores_others_take_has_fewer_threads_from_the_next_new_trial_on(lab: Lab) -> None:
+    seconds = count(0.0, 100.0)
+    others = partial(OtherPrograms, lambda: 0.0, lambda: ProcessorSeconds(2 * (now := next(seconds)), now))
+    said: list[str] = []
+    fitting = FittingThreads(
+        2, most=2, cores=2, say=said.append, others=others, open_measuring=lambda: nullcontext(Crowded())
+    )
+    lab.work(Computing(2, 32), until=after_the_first_epoch, fitting=fitting)
+    lab.work(Computing(2, 32), fitting=fitting)
+    assert said == ["other programs use 50 % of the processor: this worker goes on with 1 thread (was: 2)"]
+    assert lab.attempts() == [(1, "cpu", 2, 32), (1, "cpu", 2, 32), (2, "cpu", 1, 32)]
+
+
+KEPT = Division("cpu", 2, Share(1, 2), (Measured(Share(1, 2), 900.0),), 0.0, "2026-11-26T00:00:00+00:00", 128)
+
+
+@pytest.mark.parametrize(
+    ("threads", "kept", "computing", "is_fitted"),
+    [
+        (None, KEPT, Computing(2, 128), True),
+        (1, KEPT, Computing(1, 128), False),
+        (1, None, Computing(1, 64), False),
+    ],
+)
+def test_new_trials_have_what_was_measured_for_one_worker_and_what_was_asked_for(
+    lab: Lab, threads: int | None, kept: Division | None, computing: Computing, is_fitted: bool
+) -> None:
+    objective = lab.objective(threads, kept)
+    assert (objective.computing, objective.fitting is not None) == (computing, is_fitted)
 
 
 def test_a_trial_of_an_earlier_version_goes_on_with_64_images_at_a_time(lab: Lab) -> None:
