@@ -82,13 +82,18 @@ LOOPS = {
 }
 
 
+def own_name(piece: int | None) -> str:
+    """Of train() with so many images at a time."""
+    return "train()" if piece is None else f"train(), pieces of {piece}"
+
+
 def main() -> None:
     """Prints the machine and a row for each case."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.loops", description=__doc__.partition("\n")[0])
     parser.add_argument("--threads", type=int, help="default: every core")
     parser.add_argument("--repeats", type=int, default=7)
     parser.add_argument("--images", type=int, default=4096)
-    parser.add_argument("--piece", type=int, help="of train(); default: its own")
+    parser.add_argument("--piece", type=int, action="append", help="of train(); repeatable; default: its own")
     parser.add_argument("--no-compile", action="store_true", help="torch.compile needs a C++ compiler, and minutes")
     arguments = parser.parse_args()
     threads = set_threads(arguments.threads)
@@ -106,12 +111,14 @@ def main() -> None:
             if loop.suits(case) and not (loop.compiled and arguments.no_compile)
         }
         sides = {name: loop.epochs(data, case) for name, loop in loops.items()}
-        sides["train()"] = ours(data, case, arguments.repeats + 1)
+        for piece in arguments.piece or [None]:
+            sides[own_name(piece)] = ours(data, case, arguments.repeats + 1, piece)
         rounds = [{name: next(side) for name, side in sides.items()} for _ in range(arguments.repeats + 1)][1:]
         found = {name: [each[name] for each in rounds] for name in sides}
         best = max(loops, key=lambda name: statistics.median(found[name]))
-        ratios = [each["train()"] / each[best] for each in rounds]
-        print(f"{case}: train() to the best by hand ({best}) {spread(ratios, 2)}")
+        for own in (name for name in sides if name not in loops):
+            ratios = [each[own] / each[best] for each in rounds]
+            print(f"{case}: {own} to the best by hand ({best}) {spread(ratios, 2)}")
         for name, rates in found.items():
             print(f"    {name}: {spread(rates, 0)}")
 

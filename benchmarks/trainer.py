@@ -95,13 +95,13 @@ def tutorial(data: LabelledImages, case: Case) -> Iterator[float]:
         yield len(loader) * case.batch_size / (time.perf_counter() - started)
 
 
-def ours(data: LabelledImages, case: Case, epochs: int) -> Iterator[float]:
-    """Images per second of the training part of each epoch of train()."""
+def ours(data: LabelledImages, case: Case, epochs: int, piece: int | None = None) -> Iterator[float]:
+    """Images per second of the training part of each epoch of train(), with so many images at a time."""
     validation = LabelledImages(data.images[:100], data.labels[:100])
     moments = torch.zeros(1, device=data.images.device)
     resident = ResidentData(data, validation, tuple("0123456789"), moments, moments + 1)
     options = Hyperparameters(SGD(LEARNING_RATE), normalization=case.normalization, batch_size=case.batch_size)
-    for measurement in train(Run(options, resident, epochs, seed=0)):
+    for measurement in train(Run(options, resident, epochs, seed=0, piece=piece)):
         yield measurement.images_per_second
 
 

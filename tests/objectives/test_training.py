@@ -867,7 +867,6 @@ OTHERS = {
     "hidden_units": replace(tiny_run(), hidden_units=9),
     "decay_scope": replace(tiny_run(), decay_scope="all"),
     "precision": replace(tiny_run(), precision="bf16"),
-    "piece": replace(tiny_run(), piece=8),
 }
 OTHER_DATA = {
     "images": tiny_run(count=65),
