@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from objectives.errors import ProcessSpent
 from search.folders import FolderUnknown
 from search.objective import Machine
-from search.settings import CAPTURES, PIECE, PROCESS
+from search.settings import CAPTURES, CREW, PIECE, PROCESS
 from search.signals import stop_in_order
 
 SUPERVISED = "HYPERSEARCH_SUPERVISED"  # in the environment of a worker process: it ends when its standard input does
@@ -150,6 +150,7 @@ def hire(
     arguments += ["--quiet"] * quiet + ["--forever"] * forever
     # In the environment: others on this machine see the arguments of a process, and a URL may hold a password.
     environment = {"HYPERSEARCH_STORAGE": url} | ({} if machine.captures else {CAPTURES: "0"})
+    environment |= {CREW: str(machine.crew)} if machine.crew else {}
     # Where none is named each finds the one that trains best here by itself.
     environment |= {} if machine.piece is None else {PIECE: str(machine.piece)}
     return Crew(count, arguments, environment)

@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Callable, Sequence
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 
 from optuna import logging as optuna_logging
@@ -111,7 +111,7 @@ def run_study(
         crew = None
         if team is not None and team.workers != 1 and not had_ended:
             share = share_of(machine, team.workers, [joined], shown)
-            machine = replace(machine, threads=share.threads)
+            machine = machine.shared(share)
             crew = team.hire(share.workers, machine) if share.workers > 1 else None
         with choose_view(_tally(database, joined), console, quiet) as view:
             if crew is None:

@@ -1,5 +1,6 @@
 """From a spec to the function that trains one trial, on this machine."""
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -13,8 +14,9 @@ from objectives.hyperparameters import Hyperparameters
 from objectives.processor import usable_cores
 from objectives.protocol import Pulse, ResumableTraining
 from search.data_location import find_data
-from search.division import PIECE, Division, is_gpu
+from search.division import PIECE, Division, Share, is_gpu
 from search.folders import Place, needed
+from search.other_programs import OtherPrograms, seconds_of_children
 from search.spec import StudySpec
 from search.threads import FittingThreads
 from storage.computing import Computing
@@ -47,6 +49,8 @@ class Machine:
     files: Files
     device: str = "auto"
     threads: int | None = None  # None: as many as one worker trains best with
+    # Of so many workers of this machine, this one among them, nobody has said how many threads they are to have.
+    crew: int = 0
     piece: int | None = None  # images that go through the network at a time; None: as many as train best
     process: int = 0  # of several on this machine: they take its GPUs in turn
     captures: bool = True  # optimizer steps, where the device records them
@@ -55,6 +59,10 @@ class Machine:
     checkpoint_seconds: float = CHECKPOINT_SECONDS  # of training, at least, between two that are written
     data_map: Mapping[str, Path] = field(default_factory=dict)  # where folders of images lie here, by their stored name
     accept_data: bool = False  # studies go on with the data that is here, whatever they had before
+
+    def shared(self, share: Share) -> "Machine":
+        """How each of so many workers is to work."""
+        return replace(self, threads=share.threads, crew=share.workers if self.threads is None else 0)
 
     def after(self, spent: ProcessSpent) -> "Machine":
         """How the next process is to work where one was spent on this machine."""
@@ -115,10 +123,6 @@ def build_objective(
     share = divide(1, machine.threads, device=str(chosen), folder=machine.division_root, say=say)
     kept = kept_division(str(chosen), machine.division_root)
     computing = Computing(device.set_threads(share.threads), _piece_on(str(chosen), machine, kept))
-    fitting = None
-    if machine.threads is None and chosen.type == "cpu":
-        cores = usable_cores()
-        fitting = FittingThreads(share.threads, most=cores if kept is None else kept.alone, cores=cores, say=say)
     load_optimizers(chosen)
 
     def train(
@@ -148,7 +152,21 @@ def build_objective(
         return incumbent_files(model, epochs, trained.examine(), resident.class_names)
 
     check = partial(device.check_answers, chosen)
+    fitting = None if is_gpu(str(chosen)) else _fitting(machine, computing.threads, kept, say)
     return Objective(train, str(chosen), computing, files_of, dataset.facts, check, fitting)
+
+
+def _fitting(
+    machine: Machine, threads: int, kept: Division | None, say: Callable[[str], None]
+) -> FittingThreads | None:
+    # Where nobody has said how many.
+    cores = usable_cores()
+    if machine.crew > 1:  # the processes of one parent
+        others = partial(OtherPrograms, partial(seconds_of_children, os.getppid()))
+        return FittingThreads(threads, most=threads, cores=cores, workers=machine.crew, say=say, others=others)
+    if machine.threads is None or machine.crew == 1:
+        return FittingThreads(threads, most=cores if kept is None else kept.alone, cores=cores, say=say)
+    return None
 
 
 def _piece_on(device: str, machine: Machine, kept: Division | None) -> int | None:

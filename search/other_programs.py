@@ -45,6 +45,15 @@ def own_seconds() -> float:
     return seconds_of(os.getpid())
 
 
+def seconds_of_children(pid: int) -> float:
+    """The processor time so far of the processes that one process has started and that are alive, each by itself."""
+    try:
+        children = psutil.Process(pid).children()
+    except psutil.Error:
+        return 0.0
+    return sum(seconds_of(child.pid) for child in children)
+
+
 class OtherPrograms:
     """What they use of the processor while it is counted; `ours` is the processor time of our processes so far.
 

@@ -14,6 +14,7 @@ from storage.errors import ArtifactRootError
 from storage.text import is_one_line
 
 PROCESS = "HYPERSEARCH_PROCESS"  # set by search.crew for the processes that it starts
+CREW = "HYPERSEARCH_CREW"  # how many those are, where nobody asked for their threads; set by search.crew too
 CAPTURES = "HYPERSEARCH_CAPTURES"  # 0: steps are not captured; set by search.crew where the process before could not
 PIECE = "HYPERSEARCH_PIECE"  # images that go through the network at a time
 SYNTHETIC_SECONDS = "HYPERSEARCH_SYNTHETIC_SECONDS"
@@ -112,6 +113,7 @@ class Settings:
     process: int  # of several that one command started
     synthetic_seconds: float  # that an epoch of the made-up objective takes: for tests of many workers
     checkpoint_seconds: float  # of training, at least, between two checkpoints that are written
+    crew: int = 0  # how many those are, where nobody asked for their threads
     captures: bool = True  # optimizer steps, where the device records them
     piece: int | None = None  # images that go through the network at a time; None: as many as train best
 
@@ -137,6 +139,7 @@ class Settings:
             checkpoint_seconds=_read_number(
                 BETWEEN_CHECKPOINTS, given.get(BETWEEN_CHECKPOINTS, str(CHECKPOINT_SECONDS)), _SECONDS
             ),
+            crew=_read_count(CREW, given.get(CREW)) or 0,
             piece=_read_count(PIECE, given.get(PIECE)),
         )
 
@@ -174,6 +177,7 @@ class Settings:
             files=files,
             device=device,
             threads=threads,
+            crew=self.crew,
             piece=self.piece,
             process=self.process,
             synthetic_seconds=self.synthetic_seconds,

@@ -15,7 +15,7 @@ APART_SECONDS = 300.0  # between two looks, each of which costs a few seconds
 
 
 class FittingThreads:
-    """The threads of one worker's trials, where nobody has said how many.
+    """The threads of one worker's trials, where nobody has said how many; `workers` share the cores with it alike.
 
     What other programs use is counted while trials train, which costs two readings of the system's clocks each. When
     that gives reason to, between two trials, one process measures again what trains best beside them. Nothing of it is
@@ -35,14 +35,16 @@ class FittingThreads:
         *,
         most: int,
         cores: int,
+        workers: int = 1,
         say: Callable[[str], None],
         others: Callable[[], OtherPrograms] = OtherPrograms,
         open_measuring: Callable[[], AbstractContextManager[Measuring]] = lambda: Trainers("cpu"),
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._threads = threads
-        self._counts = [count for count in thread_counts(cores) if count <= most]
+        self._counts = sorted({most, *(count for count in thread_counts(cores) if count < most)})
         self._cores = cores
+        self._workers = workers
         self._say = say
         self._new_others = others
         self._others = others()
@@ -68,7 +70,7 @@ class FittingThreads:
 
     def _may_be_better(self, percent: float) -> bool:
         # Fewer threads, where these have not enough cores to themselves; more, where more would.
-        free = self._cores * (1 - percent / 100)
+        free = self._cores * (1 - percent / 100) / self._workers
         fewer = self._threads > 1 and not self._has_room(self._threads, free)
         more = [count for count in self._counts if count > self._threads]
         return fewer or bool(more and self._has_room(more[0], free))

@@ -229,7 +229,7 @@ def _serve(
     workers = 1
     if processes != 1:
         share = share_for_service(url, machine, processes, names=names, forever=forever, console=console, quiet=quiet)
-        machine, workers = replace(machine, threads=share.threads), share.workers
+        machine, workers = machine.shared(share), share.workers
     if workers == 1:
         try:
             serve_studies(url, machine, names=names, forever=forever, host=this_host(), console=console, quiet=quiet)

@@ -17,6 +17,7 @@ import torch
 from models.cnn import CNN
 from objectives.measurement import Measurement
 from objectives.processor import usable_cores
+from search.crew import hire
 from search.division import Division, Measured, Room, Share
 from search.document import Document
 from search.events import EpochFinished, Event, TrialFinished
@@ -24,6 +25,7 @@ from search.measured import conditions, torch_version, write_division
 from search.measuring import USUAL_STEPS, Steps
 from search.objective import Files, Machine, Objective, build_objective
 from search.other_programs import OtherPrograms, ProcessorSeconds
+from search.settings import Settings
 from search.spec import parse_spec
 from search.study import JoinedStudy, Request, join
 from search.threads import FittingThreads
@@ -59,7 +61,7 @@ class Lab:
         folder.mkdir()
         self._file = folder / "a.db"
         files = Files(str(folder / "artifacts"), folder / "checkpoints")
-        self._machine = Machine(folder, cache_root, folder, files, device="cpu")
+        self.machine = Machine(folder, cache_root, folder, files, device="cpu")
 
     def work(
         self,
@@ -68,7 +70,7 @@ class Lab:
         fitting: FittingThreads | None = None,
     ) -> list[Measurement]:
         """A worker with these; what the epochs that it trained gave, but for what the clock says."""
-        machine = replace(self._machine, threads=computing.threads, piece=computing.piece)
+        machine = replace(self.machine, threads=computing.threads, piece=computing.piece)
         database, rdb = open_for_work(f"sqlite:///{self._file}")
         measured = []
         with database:
@@ -94,12 +96,12 @@ class Lab:
 
     def objective(self, threads: int | None, kept: Division | None) -> Objective:
         """What a worker builds that is told its threads, or not, where that was measured before."""
-        root = self._machine.files.checkpoint_root.parent / "division"
+        root = self.machine.files.checkpoint_root.parent / "division"
         if kept is not None:
             known = conditions("cpu", usable_cores(), torch_version(), os.environ)
             root.mkdir()
             write_division(root, known, kept)
-        machine = replace(self._machine, threads=threads, division_root=root)
+        machine = replace(self.machine, threads=threads, division_root=root)
         return build_objective(parse_spec(DIGITS), machine)
 
     def attempts(self) -> list[tuple[int, str, int, int | None]]:
@@ -193,6 +195,19 @@ def test_new_trials_have_what_was_measured_for_one_worker_and_what_was_asked_for
 ) -> None:
     objective = lab.objective(threads, kept)
     assert (objective.computing, objective.fitting is not None) == (computing, is_fitted)
+
+
+@pytest.mark.parametrize(("asked", "crew"), [(None, 2), (1, 0)])
+def test_the_workers_of_a_crew_fit_their_threads_unless_somebody_asked_for_them(
+    lab: Lab, asked: int | None, crew: int
+) -> None:
+    machine = replace(lab.machine, threads=asked).shared(Share(2, 1))
+    environment = hire(2, machine, "sqlite:///a.db", None, quiet=True).environment
+    there = Settings.from_environment(environment).machine(lab.machine.files, device="cpu", threads=1)
+    assert (machine.threads, there.crew) == (1, crew)
+    assert (build_objective(parse_spec(DIGITS), replace(lab.machine, threads=1, crew=crew)).fitting is not None) == (
+        asked is None
+    )
 
 
 def test_a_trial_of_an_earlier_version_goes_on_with_64_images_at_a_time(lab: Lab) -> None:

@@ -1,5 +1,6 @@
 """What other programs use of the processor is all that is used but for ours."""
 
+import os
 import subprocess
 import sys
 import time
@@ -8,7 +9,14 @@ from collections.abc import Iterator
 import psutil
 import pytest
 
-from search.other_programs import OtherPrograms, ProcessorSeconds, own_seconds, processor_seconds, seconds_of
+from search.other_programs import (
+    OtherPrograms,
+    ProcessorSeconds,
+    own_seconds,
+    processor_seconds,
+    seconds_of,
+    seconds_of_children,
+)
 
 
 @pytest.mark.parametrize(
@@ -50,7 +58,7 @@ def spinning() -> Iterator[psutil.Process]:
 
 def test_a_program_that_computes_is_seen_unless_it_is_ours(spinning: psutil.Process) -> None:
     anybody = OtherPrograms()
-    but_for_it = OtherPrograms(lambda: own_seconds() + seconds_of(spinning.pid))
+    but_for_it = OtherPrograms(lambda: own_seconds() + seconds_of_children(os.getpid()))
     with anybody.counted(), but_for_it.counted():
         before = seconds_of(spinning.pid)
         while seconds_of(spinning.pid) - before < 0.3:
@@ -66,4 +74,4 @@ def test_the_processor_was_busy_for_a_part_of_what_passed() -> None:
 def test_a_process_that_is_gone_has_used_nothing() -> None:
     with subprocess.Popen([sys.executable, "-c", ""]) as process:
         process.wait()
-    assert seconds_of(process.pid) == 0.0
+    assert seconds_of(process.pid) == seconds_of_children(process.pid) == 0.0

@@ -16,7 +16,7 @@ class Machine:
 
     device = "cpu"
 
-    def __init__(self, threads: int, *, most: int = 2, cores: int = 2) -> None:
+    def __init__(self, threads: int, *, most: int = 2, cores: int = 2, workers: int = 1) -> None:
         self.now = 1000.0
         self.cores = cores
         self.rates: Callable[[int], float | None] = lambda threads: 1000.0 * threads
@@ -27,6 +27,7 @@ class Machine:
             threads,
             most=most,
             cores=cores,
+            workers=workers,
             say=self.said.append,
             others=lambda: OtherPrograms(lambda: 0.0, self._read),
             open_measuring=lambda: self,
@@ -87,6 +88,18 @@ def test_it_looks_again_where_other_programs_take_more_than_a_quarter_of_its_cor
     machine.rates = crowded
     assert machine.trial(busy_cores) == (1 if looks else threads)
     assert machine.looks == looks
+
+
+@pytest.mark.parametrize(("busy_cores", "threads"), [(0.0, 3), (1.5, 3), (1.6, 1)])
+def test_the_workers_of_a_crew_have_their_share_of_what_is_free_and_no_more_than_they_were_given(
+    busy_cores: float, threads: int
+) -> None:
+    machine = Machine(3, most=3, cores=6, workers=2)
+    machine.rates = crowded
+    assert machine.trial(busy_cores) == threads
+    machine.rates = lambda threads: 900.0 * threads
+    machine.now += APART_SECONDS
+    assert machine.trial(busy_cores=0.0) == 3
 
 
 def test_it_goes_down_and_comes_back_when_quiet_returns() -> None:
