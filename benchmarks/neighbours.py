@@ -17,12 +17,13 @@ from dataclasses import dataclass
 from itertools import product
 
 from benchmarks.figures import machine, percentile
-from objectives.openmp import CHOSEN, USERS
 
 # The loop of a neighbour: it computes without a pause, and takes next to none of the memory's bandwidth.
 BUSY_LOOP = "while True: pass"
 BATCH_SIZES = (32, 64, 128, 256)
 NORMALIZATIONS = ("none", "batch")
+# Whoever sets one of these has chosen how long a thread spins, by any OpenMP, by GNU's, and by LLVM's and Intel's.
+USERS = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME")
 STEPS_BEFORE = 2  # of a measurement, that do not count
 SETTINGS: dict[str, Mapping[str, str]] = {
     "as it comes": {},
@@ -242,7 +243,7 @@ def main(say: Callable[[str], None] = print) -> None:
     cores = len(os.sched_getaffinity(0))
     say(machine("torch"))
     if arguments.pairs:
-        for setting in arguments.setting or [_name_of(CHOSEN)]:
+        for setting in arguments.setting or ["passive", "spin 1,000", "spin 10,000"]:
             for line in quiet_pairs(setting, SHAPES, cores, arguments.pairs, arguments.seconds):
                 say(line)
         return
@@ -257,10 +258,6 @@ def main(say: Callable[[str], None] = print) -> None:
     for shape in shapes:
         rate = statistics.median(rates[QUIET, shape, Way("as it comes", cores)])
         say(f"  {shape}, {cores} threads: {rate:,.0f}")
-
-
-def _name_of(settings: Mapping[str, str]) -> str:
-    return next(name for name, each in SETTINGS.items() if each == settings)
 
 
 if __name__ == "__main__":

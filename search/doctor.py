@@ -4,7 +4,7 @@ import os
 import platform
 import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, metadata, requires, version
 from pathlib import Path
@@ -15,7 +15,6 @@ import psutil
 from packaging.requirements import Requirement
 
 from objectives.cache import cached_in
-from objectives.openmp import CHOSEN, USERS
 from objectives.processor import processor_model, usable_cores
 from objectives.published import published_in
 from search.division import Division
@@ -127,7 +126,6 @@ def examine(
     yield python_finding()
     yield from package_findings()
     yield processor_finding()
-    yield openmp_finding(os.environ)
     yield accelerator_finding()
     yield division_finding(division_root)
     yield storage_finding(storage_url)
@@ -223,16 +221,6 @@ def processor_finding() -> Finding:
         f"{_gigabytes(facts.available_bytes)} of {_gigabytes(facts.memory_bytes)} memory available",
         facts=(facts,),
     )
-
-
-def openmp_finding(environment: Mapping[str, str]) -> Finding:
-    """How the threads of a worker wait for each other."""
-    settings = {name: environment[name] for name in USERS if name in environment}
-    shown = ", ".join(f"{name}={value}" for name, value in settings.items())
-    if not settings:
-        return Finding("openmp", "threads wait for each other as PyTorch's OpenMP has them")
-    whose = "as hypersearch sets it" if settings == CHOSEN else "as your environment says"
-    return Finding("openmp", f"threads wait for each other by {shown}, {whose}")
 
 
 def accelerator_finding() -> Finding:

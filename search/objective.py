@@ -120,8 +120,9 @@ def build_objective(
     _, dataset = find_data(spec, stored, machine, open_data)
     resident = data.hold(dataset, chosen)
     # After all that may be refused
+    before = kept_division(str(chosen), machine.division_root)
     share = divide(1, machine.threads, device=str(chosen), folder=machine.division_root, say=say)
-    kept = kept_division(str(chosen), machine.division_root)
+    kept = before or kept_division(str(chosen), machine.division_root)
     computing = Computing(device.set_threads(share.threads), _piece_on(str(chosen), machine, kept))
     load_optimizers(chosen)
 
@@ -152,20 +153,23 @@ def build_objective(
         return incumbent_files(model, epochs, trained.examine(), resident.class_names)
 
     check = partial(device.check_answers, chosen)
-    fitting = None if is_gpu(str(chosen)) else _fitting(machine, computing.threads, kept, say)
+    fitting = None if is_gpu(str(chosen)) else _fitting(machine, computing.threads, kept, before is not None, say)
     return Objective(train, str(chosen), computing, files_of, dataset.facts, check, fitting)
 
 
 def _fitting(
-    machine: Machine, threads: int, kept: Division | None, say: Callable[[str], None]
+    machine: Machine, threads: int, kept: Division | None, looks_first: bool, say: Callable[[str], None]
 ) -> FittingThreads | None:
     # Where nobody has said how many.
     cores = usable_cores()
     if machine.crew > 1:  # the processes of one parent
         others = partial(OtherPrograms, partial(seconds_of_children, os.getppid()))
-        return FittingThreads(threads, most=threads, cores=cores, workers=machine.crew, say=say, others=others)
+        return FittingThreads(
+            threads, most=threads, cores=cores, workers=machine.crew, looks_first=looks_first, say=say, others=others
+        )
     if machine.threads is None or machine.crew == 1:
-        return FittingThreads(threads, most=cores if kept is None else kept.alone, cores=cores, say=say)
+        most = cores if kept is None else kept.alone
+        return FittingThreads(threads, most=most, cores=cores, looks_first=looks_first, say=say)
     return None
 
 

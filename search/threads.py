@@ -10,6 +10,7 @@ from search.other_programs import OtherPrograms
 from search.trainers import Trainers
 
 TAKEN = 0.25  # of the cores that threads would compute on, by other programs: above it they may wait for each other
+START_SECONDS = 0.3  # that a worker looks before its first trial
 LEAST_SECONDS = 5.0  # of training that tell what other programs use; shorter trials are taken together
 APART_SECONDS = 300.0  # between two looks, each of which costs a few seconds
 
@@ -19,7 +20,8 @@ class FittingThreads:
 
     What other programs use is counted while trials train, which costs two readings of the system's clocks each. When
     that gives reason to, between two trials, one process measures again what trains best beside them. Nothing of it is
-    kept: `most` is what the machine trains best with when it is quiet, or all its cores where that is not known.
+    kept: `most` is what the machine trains best with when it is quiet, or all its cores where that is not known. A
+    worker whose threads were not measured just now `looks_first`, for a moment before its first trial.
 
     >>> threads = FittingThreads(2, most=2, cores=2, say=print)
     >>> with threads.trial():                                                # doctest: +SKIP
@@ -36,10 +38,12 @@ class FittingThreads:
         most: int,
         cores: int,
         workers: int = 1,
+        looks_first: bool = False,
         say: Callable[[str], None],
         others: Callable[[], OtherPrograms] = OtherPrograms,
         open_measuring: Callable[[], AbstractContextManager[Measuring]] = lambda: Trainers("cpu"),
         monotonic: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._threads = threads
         self._counts = sorted({most, *(count for count in thread_counts(cores) if count < most)})
@@ -50,6 +54,8 @@ class FittingThreads:
         self._others = others()
         self._open_measuring = open_measuring
         self._monotonic = monotonic
+        self._sleep = sleep
+        self._looks_first = looks_first
         self._looked: float | None = None  # when
 
     def trial(self) -> AbstractContextManager[None]:
@@ -58,7 +64,14 @@ class FittingThreads:
 
     def for_next_trial(self) -> int:
         """How many threads it trains with; measured again where there is reason to, and not too often."""
-        if self._others.core_seconds < LEAST_SECONDS * self._cores:
+        if self._counts == [self._threads]:
+            return self._threads
+        least_seconds = LEAST_SECONDS
+        if self._looks_first:
+            self._looks_first, least_seconds = False, 0.0
+            with self._others.counted():
+                self._sleep(START_SECONDS)
+        if self._others.core_seconds < least_seconds * self._cores:
             return self._threads
         percent = self._others.percent
         self._others = self._new_others()

@@ -1,6 +1,5 @@
 """Processes that train at the same time, to find out how fast; they import PyTorch, this one does not."""
 
-import os
 import subprocess
 import sys
 import threading
@@ -9,7 +8,6 @@ from types import TracebackType
 
 import psutil
 
-from objectives.openmp import spin_briefly
 from search.division import Room, Share, room_for
 from search.measuring import USUAL_STEPS, Steps
 from search.other_programs import OtherPrograms, own_seconds, seconds_of
@@ -118,11 +116,8 @@ class _Child:
     def __init__(self, device: str, number: int) -> None:
         # -P: the working folder is not searched for modules, whatever it holds
         command = [sys.executable, "-P", "-m", "objectives.throughput", "--device", device, "--process", str(number)]
-        environment = dict(os.environ)
-        spin_briefly(environment)  # as workers do, whatever this process is
         self.process = subprocess.Popen(
             command,
-            env=environment,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,

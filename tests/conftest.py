@@ -13,17 +13,14 @@ from typing import TYPE_CHECKING
 import pytest
 
 from benchmarks.servers import MariaDBServer, PostgreSQLServer, Server
+from objectives.data import open_dataset
 from objectives.data_config import DataConfig
-from objectives.openmp import spin_briefly
 
 if TYPE_CHECKING:
     from botocore.client import BaseClient
 
 LONG_TESTS = {"acceptance", "docs", "benchmarks"}  # folders of tests that run commands
 BACKENDS = ("sqlite", "postgresql", "mariadb")
-
-# As the command line does: the suite's processes want each other's cores. PyTorch is loaded by tests alone.
-spin_briefly(os.environ)
 
 # A shell's background job ignores Ctrl-C, and so would every process that the tests start and then interrupt.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
@@ -47,8 +44,6 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 @pytest.fixture(scope="session")
 def mnist_5k_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A cache root that holds mnist-5k, which takes seconds to decode, and digits, once a session."""
-    from objectives.data import open_dataset
-
     cache_root = tmp_path_factory.mktemp("mnist-5k-cache")
     for dataset in ("mnist-5k", "digits"):
         open_dataset(DataConfig(dataset), data_root=cache_root / "unused", cache_root=cache_root)

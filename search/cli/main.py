@@ -5,7 +5,6 @@ import sys
 
 import typer
 
-from objectives.openmp import spin_briefly
 from search.cli import completion, control, health, look, specs, techniques, work
 from search.cli.common import CommandLineError, say
 from search.streams import OutputFailed, OutputGone, standard_streams
@@ -42,7 +41,6 @@ app.add_typer(spec_app, name="spec")
 
 def main() -> None:
     """Runs the command line; an expected failure is one line on standard error and an exit code of the contract."""
-    spin_briefly(os.environ)  # before anything loads PyTorch
     with standard_streams():
         code = _guarded()
     sys.exit(code)

@@ -416,7 +416,6 @@ def test_the_doctor_looks_at_every_part_and_makes_nothing(tmp_path: Path, cache:
         "extras",
         "pytorch",
         "processor",
-        "openmp",
         "accelerators",
         "division",
         "storage",

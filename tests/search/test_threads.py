@@ -16,7 +16,9 @@ class Machine:
 
     device = "cpu"
 
-    def __init__(self, threads: int, *, most: int = 2, cores: int = 2, workers: int = 1) -> None:
+    def __init__(
+        self, threads: int, *, most: int = 2, cores: int = 2, workers: int = 1, busy_at_start: float = -1.0
+    ) -> None:
         self.now = 1000.0
         self.cores = cores
         self.rates: Callable[[int], float | None] = lambda threads: 1000.0 * threads
@@ -28,17 +30,26 @@ class Machine:
             most=most,
             cores=cores,
             workers=workers,
+            looks_first=busy_at_start >= 0.0,
             say=self.said.append,
             others=lambda: OtherPrograms(lambda: 0.0, self._read),
             open_measuring=lambda: self,
             monotonic=lambda: self.now,
+            sleep=lambda seconds: self._pass(seconds, busy_at_start),
         )
+
+    def _pass(self, seconds: float, busy_cores: float) -> None:
+        self.now += seconds
+        self._theirs += busy_cores * seconds
+
+    def at_start(self) -> int:
+        """The threads of the first trial."""
+        return self._worker.for_next_trial()
 
     def trial(self, busy_cores: float, seconds: float = 60.0) -> int:
         """The threads of the trial after one that takes so long beside programs that take so much."""
         with self._worker.trial():
-            self.now += seconds
-            self._theirs += busy_cores * seconds
+            self._pass(seconds, busy_cores)
         return self._worker.for_next_trial()
 
     def _read(self) -> ProcessorSeconds:
@@ -127,6 +138,18 @@ def test_looks_are_minutes_apart_however_busy_it_is_and_what_changes_nothing_is_
     assert len(looked) > 5
     assert min(later - earlier for earlier, later in pairwise(looked)) >= APART_SECONDS
     assert machine.said == []
+
+
+@pytest.mark.parametrize(("busy_cores", "threads", "looks"), [(-1.0, 2, 0), (0.0, 2, 0), (1.0, 1, 1)])
+def test_a_worker_that_starts_beside_other_programs_has_fewer_threads_from_its_first_trial_on(
+    busy_cores: float, threads: int, looks: int
+) -> None:
+    machine = Machine(2, busy_at_start=busy_cores)
+    machine.rates = crowded
+    started = machine.now
+    assert (machine.at_start(), machine.at_start(), machine.looks) == (threads, threads, looks)
+    if not looks:
+        assert machine.now - started < 1.0
 
 
 def test_short_trials_are_taken_together() -> None:
