@@ -22,9 +22,11 @@ if TYPE_CHECKING:
 LONG_TESTS = {"acceptance", "docs", "benchmarks"}  # folders of tests that run commands
 BACKENDS = ("sqlite", "postgresql", "mariadb")
 
-# A shell's background job ignores Ctrl-C, and so would every process that the tests start and then interrupt.
-if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+# A shell's background job ignores Ctrl-C, and nohup's the end of its terminal: so would every process that the tests
+# start and then interrupt.
+for number, usual in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
+    if signal.getsignal(number) is signal.SIG_IGN:
+        signal.signal(number, usual)
 
 
 @pytest.hookimpl(trylast=True)

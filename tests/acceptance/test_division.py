@@ -91,15 +91,12 @@ def test_a_machine_is_measured_once_by_a_process_without_torch_and_trials_record
         assert [row.share for row in division.table] == [Share(1, 1), Share(1, 2), Share(2, 1)]
         assert min(row.images_per_second for row in division.table) > 0
         assert (division.alone, division.together.threads) == (alone, together)
-    second = hypersearch(folder, "run", "divided.toml", "--device", "cpu", "--storage", "sqlite:///b.db")
-    if CORES > 1 and not kept:
-        assert measurings(second) == 1
-        (alone, _) = measured_shares(second)
-    else:
+    assert attempts(folder, "a.db") == [(together,)] * 2
+    if kept:  # else another would measure once more, which takes long and shows nothing new
+        second = hypersearch(folder, "run", "divided.toml", "--device", "cpu", "--storage", "sqlite:///b.db")
         assert measurings(second) == 0
-    assert [attempts(folder, database) for database in ("a.db", "b.db")] == [
-        [(count,)] * 2 for count in (together, alone)
-    ]
+        # Beside what runs by now, a worker may have fewer.
+        assert {threads for (threads,) in attempts(folder, "b.db")} <= set(range(1, alone + 1))
 
 
 def test_what_is_pinned_made_up_or_bad_is_not_measured(folder: Path) -> None:

@@ -112,7 +112,7 @@ def test_a_real_network_is_bounded_and_timed(tmp_path: Path) -> None:
             "trial": [{"width": 1.0, "batch_size": 128}, {"width": 20.0, "batch_size": 128}],
         }
     )
-    found = run(spec, storage=f"sqlite:///{tmp_path}/a.db")
+    found = run(spec, storage=f"sqlite:///{tmp_path}/a.db", threads=1)
     first = next(trial for trial in found.trials if trial.number == 0)
     assert first.state == "complete"
     parameters, macs, latency = first.costs
