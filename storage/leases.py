@@ -648,10 +648,11 @@ class TrialLeases:
     def beat(self, held: Lease | None) -> bool:
         """A sign of life of the worker, and of the trial that it holds; `False` where that one is lost.
 
-        Not repeated where the database is away: the next one will do.
+        Not repeated where the database is away: the next one will do. Urgent, as others take the trial of whoever is
+        silent for the watch.
         """
         me = self.worker
-        with self._transactions.write() as connection:
+        with self._transactions.write(urgent=True) as connection:
             renewed = held is None or self._renewed(connection, held)
             row = {"device": me.device, "threads": me.computing.threads, "expires_ms": self._expiry()}
             if connection.execute(update(worker).where(worker.c.worker_id == me.id).values(row)).rowcount == 0:
