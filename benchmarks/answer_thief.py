@@ -14,8 +14,9 @@ Theft = Literal["unanswered", "answer lost"]
 class AnswerThief:
     """Passes everything on, until it is armed; then it forwards the next COMMIT and no answer.
 
-    "unanswered" calls `then` as soon as the COMMIT is on its way to the server; "answer lost" waits for the answer, so
-    that the server has certainly committed, and closes both connections. Used as a context it listens inside.
+    "unanswered" calls `then` as soon as the COMMIT is on its way to the server; "answer lost" waits
+    for the answer, so that the server has certainly committed, and closes both connections. Used as
+    a context it listens inside.
 
     >>> with AnswerThief(5432, then=die) as thief:      # doctest: +SKIP
     ...     connect(port=thief.port)
@@ -49,7 +50,9 @@ class AnswerThief:
                     each.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 stolen = threading.Event()
                 for pump in (self._ask, self._answer):
-                    threading.Thread(target=pump, args=(client, server, stolen), daemon=True).start()
+                    threading.Thread(
+                        target=pump, args=(client, server, stolen), daemon=True
+                    ).start()
 
     def _ask(self, client: socket.socket, server: socket.socket, stolen: threading.Event) -> None:
         with suppress(OSError):
@@ -63,7 +66,9 @@ class AnswerThief:
                     self._then()
         self._close(client, server)
 
-    def _answer(self, client: socket.socket, server: socket.socket, stolen: threading.Event) -> None:
+    def _answer(
+        self, client: socket.socket, server: socket.socket, stolen: threading.Event
+    ) -> None:
         with suppress(OSError):
             while (data := server.recv(65536)) and not stolen.is_set():
                 client.sendall(data)

@@ -7,7 +7,8 @@ ROOT = Path(__file__).parents[1]
 
 
 def environment(**more: str) -> dict[str, str]:
-    """The variables of this process and `more`; Python looks in this checkout first, then where it looks here.
+    """The variables of this process and `more`; Python looks in this checkout first, then where it
+    looks here.
 
     >>> environment(HYPERSEARCH_SYNTHETIC_SECONDS="0.1")["HYPERSEARCH_SYNTHETIC_SECONDS"]
     '0.1'

@@ -1,8 +1,10 @@
-"""Real learning curves of the default space on mnist-5k, every trial trained to its end: recorded once, for replays.
+"""Real learning curves of the default space on mnist-5k, every trial trained to its end: recorded
+once, for replays.
 
-`record` runs the study (resumable) and writes the curves; `judge` trains the configurations that some pruner of
-benchmarks/pruning.py returns again (resumable), and writes how good they truly are; `show` prints what a configuration
-drawn at random comes to, in the default space and in the wider one that it was before.
+`record` runs the study (resumable) and writes the curves; `judge` trains the configurations that
+some pruner of benchmarks/pruning.py returns again (resumable), and writes how good they truly are;
+`show` prints what a configuration drawn at random comes to, in the default space and in the wider
+one that it was before.
 """
 
 import argparse
@@ -32,7 +34,9 @@ STUDY = "curves"
 
 @dataclass(frozen=True)
 class Curve:
-    """One configuration and what each of its epochs gave; a diverged one has fewer than `epochs`."""
+    """One configuration and what each of its epochs gave; a diverged one has fewer than
+    `epochs`.
+    """
 
     number: int
     params: Mapping[str, Value]  # switches included
@@ -54,12 +58,18 @@ class Recorded:
         """From a file that `write` has written."""
         found = json.loads(gzip.decompress(file.read_bytes()))
         lists = ("accuracy", "loss", "seconds")
-        curves = (Curve(**each | {name: tuple(each[name]) for name in lists}) for each in found["curves"])
+        curves = (
+            Curve(**each | {name: tuple(each[name]) for name in lists}) for each in found["curves"]
+        )
         return cls(found["machine"], found["epochs"], tuple(curves))
 
     def write(self, file: Path = CURVES) -> None:
         """Equal studies give equal files."""
-        content = {"machine": self.machine, "epochs": self.epochs, "curves": [vars(curve) for curve in self.curves]}
+        content = {
+            "machine": self.machine,
+            "epochs": self.epochs,
+            "curves": [vars(curve) for curve in self.curves],
+        }
         file.write_bytes(gzip.compress(json.dumps(content).encode(), mtime=0))
 
 
@@ -73,7 +83,18 @@ def record(folder: Path, trials: int, workers: int, threads: int, output: Path) 
     """Runs the study in `folder`, or goes on with it, and writes the curves to `output`."""
     folder.mkdir(parents=True, exist_ok=True)
     url = f"sqlite:///{folder.resolve()}/{STUDY}.db"
-    command = [sys.executable, "-P", "-m", "hypersearch", "run", "--study", STUDY, "--storage", url, "-q"]
+    command = [
+        sys.executable,
+        "-P",
+        "-m",
+        "hypersearch",
+        "run",
+        "--study",
+        STUDY,
+        "--storage",
+        url,
+        "-q",
+    ]
     command += ["--dataset", "mnist-5k", "--sampler", "random", "--pruner", "none", "--seed", "1"]
     command += ["--trials", str(trials), "--workers", str(workers), "--threads", str(threads)]
     subprocess.run(command, cwd=ROOT, env=environment(), check=True, stdout=subprocess.DEVNULL)
@@ -108,7 +129,9 @@ def judge(data_root: Path, threads: int | None) -> None:
     for number in missing:
         hyperparameters = to_hyperparameters(by_number[number].params)
         scores[number] = judging.scores(hyperparameters, recorded.epochs, f"configuration {number}")
-        TRUE_SCORES.write_text(json.dumps({str(key): scores[key] for key in sorted(scores)}, indent=0) + "\n")
+        TRUE_SCORES.write_text(
+            json.dumps({str(key): scores[key] for key in sorted(scores)}, indent=0) + "\n"
+        )
         print(number, by_number[number].accuracy[-1], scores[number], flush=True)
 
 
@@ -123,28 +146,43 @@ def show() -> None:
         print(f"{name} space: {_quantiles(list(last.values()))}; {recorded.machine}")
         for best_of in (10, 40):
             drawn = [
-                max(random.Random(seed).sample(list(last.values()), min(best_of, len(last)))) for seed in range(1000)
+                max(random.Random(seed).sample(list(last.values()), min(best_of, len(last))))
+                for seed in range(1000)
             ]
             print(f"  best of {best_of}: {_quantiles(drawn)}")
-        for key in sorted({key for curve in recorded.curves for key in curve.params if key.endswith("learning_rate")}):
+        for key in sorted(
+            {
+                key
+                for curve in recorded.curves
+                for key in curve.params
+                if key.endswith("learning_rate")
+            }
+        ):
             _show_thirds(recorded, last, key)
         for key in ("dropout", "l1", "label_smoothing"):
             _show_thirds(recorded, last, key)
 
 
 def _show_thirds(recorded: Recorded, last: Mapping[int, float], key: str) -> None:
-    having = sorted((float(curve.params[key]), last[curve.number]) for curve in recorded.curves if key in curve.params)
+    having = sorted(
+        (float(curve.params[key]), last[curve.number])
+        for curve in recorded.curves
+        if key in curve.params
+    )
     for third in range(3):
         part = having[third * len(having) // 3 : (third + 1) * len(having) // 3]
         if part:
-            print(f"  {key} {part[0][0]:.2g} to {part[-1][0]:.2g}: {_quantiles([score for _, score in part])}")
+            print(
+                f"  {key} {part[0][0]:.2g} to {part[-1][0]:.2g}:"
+                f" {_quantiles([score for _, score in part])}"
+            )
 
 
 def _quantiles(values: Sequence[float]) -> str:
     low, quarter, median, high = (percentile(values, percent) for percent in (10, 25, 50, 90))
     return (
-        f"median {median:.4f}, 10 % below {low:.4f}, 25 % below {quarter:.4f}, 10 % above {high:.4f}, "
-        f"best {max(values):.4f} (n = {len(values)})"
+        f"median {median:.4f}, 10 % below {low:.4f}, 25 % below {quarter:.4f}, 10 % above"
+        f" {high:.4f}, best {max(values):.4f} (n = {len(values)})"
     )
 
 
@@ -153,7 +191,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     recording = commands.add_parser("record")
-    recording.add_argument("--folder", type=Path, required=True, help="where the database lies; kept")
+    recording.add_argument(
+        "--folder", type=Path, required=True, help="where the database lies; kept"
+    )
     recording.add_argument("--trials", type=int, default=160)
     recording.add_argument("--workers", type=int, default=1)
     recording.add_argument("--threads", type=int, default=2)

@@ -1,4 +1,5 @@
-"""What the built-in default study finds on a data set, by seed: the best value, and the trials and time it took.
+"""What the built-in default study finds on a data set, by seed: the best value, and the trials and
+time it took.
 
 Resumable: run again with the same --folder, it goes on where it stood.
 """
@@ -22,11 +23,33 @@ from search.space import to_hyperparameters
 from storage.engine import open_database
 
 
-def study(seed: int, folder: Path, dataset: str, trials: int, threads: int, changes: Sequence[str]) -> Comparison:
+def study(
+    seed: int, folder: Path, dataset: str, trials: int, threads: int, changes: Sequence[str]
+) -> Comparison:
     """Runs the study of a seed, as a user would, to its end."""
     name, url = f"default-{seed}", f"sqlite:///{folder}/default-{seed}.db"
-    command = [sys.executable, "-P", "-m", "hypersearch", "run", "--study", name, "--storage", url, "-q"]
-    command += ["--dataset", dataset, "--seed", str(seed), "--trials", str(trials), "--threads", str(threads)]
+    command = [
+        sys.executable,
+        "-P",
+        "-m",
+        "hypersearch",
+        "run",
+        "--study",
+        name,
+        "--storage",
+        url,
+        "-q",
+    ]
+    command += [
+        "--dataset",
+        dataset,
+        "--seed",
+        str(seed),
+        "--trials",
+        str(trials),
+        "--threads",
+        str(threads),
+    ]
     command += ["--artifact-root", str(folder / "artifacts")]
     command += [argument for change in changes for argument in ("--set", change)]
     subprocess.run(command, cwd=ROOT, env=environment(), check=True, stdout=subprocess.DEVNULL)
@@ -36,7 +59,11 @@ def study(seed: int, folder: Path, dataset: str, trials: int, threads: int, chan
 
 def trials_until(found: Comparison, target: float) -> int | None:
     """How many trials had been finished when the first complete one reached the target."""
-    finished = [trial for trial in found.trials if trial.state in ("complete", "pruned") and trial.ended_ms is not None]
+    finished = [
+        trial
+        for trial in found.trials
+        if trial.state in ("complete", "pruned") and trial.ended_ms is not None
+    ]
     ordered = sorted(finished, key=lambda trial: trial.ended_ms or 0)
     for count, trial in enumerate(ordered, start=1):
         if trial.state == "complete" and trial.value is not None and trial.value >= target:
@@ -53,7 +80,10 @@ def judge_answers(answers: Sequence[Comparison], data_root: Path) -> None:
             options = to_hyperparameters(found.incumbent.parameters)
             scores = judge.scores(options, found.spec.training.epochs, f"answer of seed {seed}")
             true.append(statistics.mean(scores))
-            print(f"seed {seed}: true score {true[-1]:.4f} ({min(scores):.4f}..{max(scores):.4f})", flush=True)
+            print(
+                f"seed {seed}: true score {true[-1]:.4f} ({min(scores):.4f}..{max(scores):.4f})",
+                flush=True,
+            )
     print(f"true scores {spread(true, 4)}")
 
 
@@ -62,14 +92,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--folder", type=Path, required=True, help="where the databases lie; kept")
     parser.add_argument("--dataset", default="mnist-5k")
-    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="as `hypersearch run` takes it")
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="as `hypersearch run` takes it",
+    )
     parser.add_argument("--seeds", type=int, default=10)
     parser.add_argument("--trials", type=int, default=40)
     parser.add_argument("--target", type=float, default=0.975)
     parser.add_argument("--needed", type=int, default=9)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--at-once", type=int, default=1, help="studies")
-    parser.add_argument("--data-root", type=Path, help="with MNIST below it: the answers are judged by true scores too")
+    parser.add_argument(
+        "--data-root",
+        type=Path,
+        help="with MNIST below it: the answers are judged by true scores too",
+    )
     given = parser.parse_args(arguments)
     given.folder.mkdir(parents=True, exist_ok=True)
     print(machine("hypersearch", "torch", "optuna"))
@@ -88,18 +128,28 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with ThreadPoolExecutor(given.at_once) as studies:
         for seed, found in enumerate(studies.map(run, range(given.seeds))):
             answers.append(found)
-            value = -math.inf if found.incumbent is None or found.incumbent.value is None else found.incumbent.value
+            value = (
+                -math.inf
+                if found.incumbent is None or found.incumbent.value is None
+                else found.incumbent.value
+            )
             best.append(value)
-            minutes.append(sum(epoch.seconds for trial in found.trials for epoch in trial.epochs) / 60)
+            minutes.append(
+                sum(epoch.seconds for trial in found.trials for epoch in trial.epochs) / 60
+            )
             epochs.append(float(sum(len(trial.epochs) for trial in found.trials)))
             until = trials_until(found, given.target)
             print(
-                f"seed {seed}: {value:.4f}, {found.record.complete} complete, {found.record.pruned} pruned, "
-                f"{epochs[-1]:.0f} epochs, {minutes[-1]:.1f} min of training, {given.target} after {until} trials",
+                f"seed {seed}: {value:.4f}, {found.record.complete} complete, {found.record.pruned}"
+                f" pruned, {epochs[-1]:.0f} epochs, {minutes[-1]:.1f} min of training,"
+                f" {given.target} after {until} trials",
                 flush=True,
             )
     reached = sum(value >= given.target for value in best)
-    print(f"best {spread(best, 4)}; epochs {spread(epochs, 0)}; minutes of training {spread(minutes, 1)}")
+    print(
+        f"best {spread(best, 4)}; epochs {spread(epochs, 0)}; minutes of training"
+        f" {spread(minutes, 1)}"
+    )
     print(f"{reached} of {given.seeds} seeds reach {given.target} within {given.trials} trials")
     if given.data_root is not None:
         judge_answers(answers, given.data_root)

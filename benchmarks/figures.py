@@ -10,7 +10,10 @@ from pathlib import Path
 
 def spread(values: Sequence[float], digits: int) -> str:
     """Median and range."""
-    return f"{statistics.median(values):.{digits}f} ({min(values):.{digits}f}..{max(values):.{digits}f})"
+    return (
+        f"{statistics.median(values):.{digits}f}"
+        f" ({min(values):.{digits}f}..{max(values):.{digits}f})"
+    )
 
 
 def percentile(values: Sequence[float], percent: int) -> float:
@@ -36,7 +39,12 @@ def cpu_model() -> str:
 
 
 def machine(*packages: str) -> str:
-    """The processor, its cores, what else they do now, and the versions of Python and these packages."""
+    """The processor, its cores, what else they do now, and the versions of Python and these
+    packages.
+    """
     versions = ", ".join(f"{name} {version(name)}" for name in packages)
     load = f"load average {os.getloadavg()[0]:.1f}"
-    return f"{cpu_model()}, {os.cpu_count()} cores, {load}, Python {platform.python_version()}, {versions}"
+    return (
+        f"{cpu_model()}, {os.cpu_count()} cores, {load}, Python {platform.python_version()},"
+        f" {versions}"
+    )

@@ -1,4 +1,6 @@
-"""Images per second of decoding a folder of small JPEGs beside torchvision's ImageFolder, and a second start's time."""
+"""Images per second of decoding a folder of small JPEGs beside torchvision's ImageFolder, and a
+second start's time.
+"""
 
 import argparse
 import statistics
@@ -46,7 +48,9 @@ def silent(done: int, total: int) -> None:
 
 
 def first_start(folder: Path) -> None:
-    """What a search's first start does: list, decode, hash, split, and write into an empty cache."""
+    """What a search's first start does: list, decode, hash, split, and write into an empty
+    cache.
+    """
     with tempfile.TemporaryDirectory() as root:
         open_searchable(DataConfig(f"images:{folder}"), Path(root), Path(root) / "cache", silent)
 
@@ -58,14 +62,22 @@ def by_threads(folder: Path) -> None:
 
 
 def by_processes(folder: Path) -> None:
-    """The same work on each file, by processes; forked ones, since they start with everything imported."""
+    """The same work on each file, by processes; forked ones, since they start with everything
+    imported.
+    """
     paths = sorted(folder.rglob("*.jpg"))
     with tempfile.TemporaryDirectory() as scratch:
         target = Path(scratch) / "images.npy"
         np.lib.format.open_memmap(target, "w+", np.uint8, (len(paths), 3, SIDE, SIDE)).flush()
         with ProcessPoolExecutor(PROCESSES, get_context("fork")) as pool:
             starts = range(0, len(paths), BATCH)
-            list(pool.map(partial(decode_batch, target), starts, [paths[start : start + BATCH] for start in starts]))
+            list(
+                pool.map(
+                    partial(decode_batch, target),
+                    starts,
+                    [paths[start : start + BATCH] for start in starts],
+                )
+            )
 
 
 def decode_batch(target: Path, start: int, paths: list[Path]) -> list[bytes | None]:
@@ -98,15 +110,22 @@ from objectives.data_config import DataConfig
 
 started = time.perf_counter()
 cache_root = Path(sys.argv[2])
-open_searchable(DataConfig(sys.argv[1]), cache_root, cache_root, lambda done, total: sys.exit("it decoded again"))
+config = DataConfig(sys.argv[1])
+open_searchable(config, cache_root, cache_root, lambda done, total: sys.exit("it decoded again"))
 print(time.perf_counter() - started)
 """
 
 
 def second_start(folder: Path, cache_root: Path) -> float:
-    """Seconds that a new process waits for data that is decoded: the folder is listed and compared."""
+    """Seconds that a new process waits for data that is decoded: the folder is listed and
+    compared.
+    """
     command = [sys.executable, "-P", "-c", SECOND_START, f"images:{folder}", str(cache_root)]
-    return float(subprocess.run(command, env=environment(), check=True, capture_output=True, text=True).stdout)
+    return float(
+        subprocess.run(
+            command, env=environment(), check=True, capture_output=True, text=True
+        ).stdout
+    )
 
 
 def main() -> None:
@@ -121,8 +140,8 @@ def main() -> None:
         make(folder, arguments.images)
         sizes = [path.stat().st_size for path in folder.rglob("*.jpg")]
         print(
-            f"{len(sizes)} JPEGs of {SIDE} x {SIDE} in colour, {statistics.mean(sizes):.0f} bytes on average, "
-            f"{arguments.repeats} rounds in turns: images/s as median (min..max)"
+            f"{len(sizes)} JPEGs of {SIDE} x {SIDE} in colour, {statistics.mean(sizes):.0f} bytes"
+            f" on average, {arguments.repeats} rounds in turns: images/s as median (min..max)"
         )
         rates: dict[str, list[float]] = {name: [] for name in WAYS}
         for way in WAYS.values():  # all files are read once before anything counts
@@ -136,7 +155,10 @@ def main() -> None:
             print(f"{name}: {spread(found, 0)}")
         open_searchable(DataConfig(f"images:{folder}"), cache_root, cache_root, silent)
         starts = [second_start(folder, cache_root) for _ in range(arguments.repeats)]
-        print(f"second start: {spread(starts, 2)} s, n = {arguments.repeats}, in a new process, after its imports")
+        print(
+            f"second start: {spread(starts, 2)} s, n = {arguments.repeats}, in a new process, after"
+            " its imports"
+        )
     print(machine("torch"))
 
 

@@ -1,8 +1,11 @@
-"""Downloads the wheels that a machine with PyTorch alone lacks, to be carried to one that has no network.
+"""Downloads the wheels that a machine with PyTorch alone lacks, to be carried to one that has no
+network.
 
-They are for Linux on x86-64. There they are installed beside the checkout, which itself needs no installation:
+They are for Linux on x86-64. There they are installed beside the checkout, which itself needs no
+installation:
 
-    python3 -m pip install --quiet --no-index --no-deps --no-compile --target /tmp/site .wheels/*.whl
+    python3 -m pip install --quiet --no-index --no-deps --no-compile --target /tmp/site
+        .wheels/*.whl
     PYTHONPATH=/tmp/site python3 -m benchmarks.gpu all --out DIR
 """
 
@@ -15,8 +18,12 @@ from pathlib import Path
 from benchmarks.checkout import ROOT
 
 FOLDER = ROOT / ".wheels"
-# What glibc's age may be called: pip takes a name as it stands, not the older ones that it includes.
-PLATFORMS = (*(f"manylinux_2_{minor}_x86_64" for minor in (34, 31, 28, 27, 24, 17)), "manylinux2014_x86_64")
+# What glibc's age may be called: pip takes a name as it stands, not the older ones that it
+# includes.
+PLATFORMS = (
+    *(f"manylinux_2_{minor}_x86_64" for minor in (34, 31, 28, 27, 24, 17)),
+    "manylinux2014_x86_64",
+)
 
 # Each package, and what the phases and the tests of a GPU need it for.
 LACKED = {
@@ -79,8 +86,18 @@ LEFT_OUT = {
 
 
 def command(folder: Path, packages: Sequence[str], python: str) -> list[str]:
-    """What pip is asked: the versions that this checkout is tested with, for a machine that is not this one."""
-    asked = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps"]
+    """What pip is asked: the versions that this checkout is tested with, for a machine that is not
+    this one.
+    """
+    asked = [
+        sys.executable,
+        "-m",
+        "pip",
+        "download",
+        "--quiet",
+        "--disable-pip-version-check",
+        "--no-deps",
+    ]
     asked += ["--only-binary=:all:", "--implementation", "cp", "--python-version", python]
     asked += [part for platform in PLATFORMS for part in ("--platform", platform)]
     return [*asked, "--constraint", str(ROOT / "constraints.txt"), "--dest", str(folder), *packages]
@@ -88,10 +105,16 @@ def command(folder: Path, packages: Sequence[str], python: str) -> list[str]:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Prints how many there are, how large they are, and the line that installs them."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--folder", type=Path, default=FOLDER, help="kept out of git; what it holds of wheels goes")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--folder", type=Path, default=FOLDER, help="kept out of git; what it holds of wheels goes"
+    )
     parser.add_argument("--python", default="3.12", help="the version there")
-    parser.add_argument("--bare", action="store_true", help="also what images with PyTorch often have")
+    parser.add_argument(
+        "--bare", action="store_true", help="also what images with PyTorch often have"
+    )
     given = parser.parse_args(arguments)
     packages = [*LACKED, *(OFTEN_THERE if given.bare else ())]
     given.folder.mkdir(parents=True, exist_ok=True)
@@ -100,8 +123,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     ended = subprocess.run(command(given.folder, packages, given.python), check=False)
     wheels = list(given.folder.glob("*.whl"))
     size_bytes = sum(wheel.stat().st_size for wheel in wheels)
-    print(f"{len(wheels)} of {len(packages)} wheels, {size_bytes / 2**20:.1f} MiB, in {given.folder}")
-    print(f"python3 -m pip install --quiet --no-index --no-deps --no-compile --target SITE {given.folder.name}/*.whl")
+    print(
+        f"{len(wheels)} of {len(packages)} wheels, {size_bytes / 2**20:.1f} MiB, in {given.folder}"
+    )
+    print(
+        "python3 -m pip install --quiet --no-index --no-deps --no-compile --target SITE"
+        f" {given.folder.name}/*.whl"
+    )
     return ended.returncode
 
 

@@ -1,4 +1,5 @@
-"""A worker that is killed at every step of a trial, and an answer that is lost there; then every claim is checked.
+"""A worker that is killed at every step of a trial, and an answer that is lost there; then every
+claim is checked.
 
 python -m benchmarks.kill_points --backend sqlite --backend postgresql --times 20 --seed 1
 """
@@ -36,7 +37,9 @@ Result = TypeVar("Result")
 Moment = Literal["before", "commit", "after", "unanswered", "answer lost"]
 
 TRIALS, EPOCHS = 3, 3
-TIMES = LeaseTimes(lease=3.0, renewal=0.05, watch=1.0, hung=30.0)  # a beat in about every second epoch
+TIMES = LeaseTimes(
+    lease=3.0, renewal=0.05, watch=1.0, hung=30.0
+)  # a beat in about every second epoch
 SECONDS_PER_EPOCH = 0.02
 COMMIT_SECONDS = 0.003  # within which a process is killed after it has begun to commit
 RUN_SECONDS = 60.0
@@ -80,11 +83,16 @@ class Point:
     checkpoint_seconds: float = EACH_EPOCH  # between two that are written
 
     def __str__(self) -> str:
-        return f"{self.operation}, {self.moment}, {self.nth}, a checkpoint every {self.checkpoint_seconds:g} s"
+        return (
+            f"{self.operation}, {self.moment}, {self.nth}, a checkpoint every"
+            f" {self.checkpoint_seconds:g} s"
+        )
 
 
 def points(backend: str, chance: random.Random, turn: int = 0) -> list[Point]:
-    """Every operation at every moment once, half of them with a checkpoint after each epoch, in turns."""
+    """Every operation at every moment once, half of them with a checkpoint after each epoch, in
+    turns.
+    """
     moments: tuple[Moment, ...] = ("before", "commit", "after")
     if backend != "sqlite":
         moments += ("unanswered", "answer lost")
@@ -92,11 +100,17 @@ def points(backend: str, chance: random.Random, turn: int = 0) -> list[Point]:
         Point(name, moment, chance.randint(1, operation.times), chance.uniform(0.0, COMMIT_SECONDS))
         for name, operation in OPERATIONS.items()
         for moment in moments
-        if operation.owner is not CheckpointFolder or moment in ("before", "after")  # a file has no COMMIT
+        if operation.owner is not CheckpointFolder
+        or moment in ("before", "after")  # a file has no COMMIT
     ]
     written = {"save": EACH_EPOCH, "save at hand back": NEVER}
     return [
-        replace(point, checkpoint_seconds=written.get(point.operation, CHECKPOINT_SECONDS[(number + turn) % 2]))
+        replace(
+            point,
+            checkpoint_seconds=written.get(
+                point.operation, CHECKPOINT_SECONDS[(number + turn) % 2]
+            ),
+        )
         for number, point in enumerate(plan)
     ]
 
@@ -107,12 +121,18 @@ def die() -> None:
 
 
 def work_until(job: Job, point: Point) -> None:
-    """A worker process that comes to the point and no further; where an answer is lost there, it goes on."""
+    """A worker process that comes to the point and no further; where an answer is lost there, it
+    goes on.
+    """
     url = make_url(job.url)
     proxied = point.moment in ("unanswered", "answer lost")
     with AnswerThief(url.port or 0, die) if proxied else nullcontext() as thief:
         _lay(point, thief)
-        work_on(job if thief is None else replace(job, url=url.set(port=thief.port).render_as_string(False)))
+        work_on(
+            job
+            if thief is None
+            else replace(job, url=url.set(port=thief.port).render_as_string(False))
+        )
 
 
 def _lay(point: Point, thief: AnswerThief | None) -> None:
@@ -152,7 +172,9 @@ def _lay(point: Point, thief: AnswerThief | None) -> None:
     event.listen(Engine, "commit", on_commit)
 
 
-_CHILDREN = threading.Lock()  # start() asks for every child's exit code, and of two threads that ask one gets none
+_CHILDREN = (
+    threading.Lock()
+)  # start() asks for every child's exit code, and of two threads that ask one gets none
 
 
 def _start(process: BaseProcess) -> None:
@@ -168,7 +190,9 @@ def _exit_code(process: BaseProcess) -> int | None:
 
 
 def run(name: str, point: Point, url: str, folder: Path, broken: str | None = None) -> list[str]:
-    """One study, with one worker that dies at the point, and two that finish the study; returns every violation."""
+    """One study, with one worker that dies at the point, and two that finish the study; returns
+    every violation.
+    """
     journals = folder / name
     journals.mkdir()
     spec = create(
@@ -182,12 +206,22 @@ def run(name: str, point: Point, url: str, folder: Path, broken: str | None = No
     context = forkserver()
     operation = OPERATIONS[point.operation]
     checkpoint_root = folder / f"{name}-checkpoints"
-    job = Job(url, name, checkpoint_root, journals, TIMES, SECONDS_PER_EPOCH, point.checkpoint_seconds, broken)
+    job = Job(
+        url,
+        name,
+        checkpoint_root,
+        journals,
+        TIMES,
+        SECONDS_PER_EPOCH,
+        point.checkpoint_seconds,
+        broken,
+    )
     found: list[str] = []
     victims = [replace(job, journal=journals / "victim.jsonl", stop_after=operation.stop_after)]
     if operation.in_hand:
         leaver = context.Process(
-            target=work_until, args=(replace(job, journal=journals / "leaver.jsonl"), Point("report", "after", 2))
+            target=work_until,
+            args=(replace(job, journal=journals / "leaver.jsonl"), Point("report", "after", 2)),
         )
         _start(leaver)
         _exit_code(leaver)
@@ -197,7 +231,9 @@ def run(name: str, point: Point, url: str, folder: Path, broken: str | None = No
     if (ended := _exit_code(victim)) != expected:
         found.append(f"the worker ended with {ended}, not {expected}")
     rescuers = [
-        context.Process(target=work_on, args=(replace(job, journal=journals / f"rescuer-{number}.jsonl"),))
+        context.Process(
+            target=work_on, args=(replace(job, journal=journals / f"rescuer-{number}.jsonl"),)
+        )
         for number in range(2)
     ]
     for rescuer in rescuers:
@@ -211,13 +247,17 @@ def run(name: str, point: Point, url: str, folder: Path, broken: str | None = No
     reader = Reader(url, name)
     evidence = gather(reader, spec, journals, checkpoint_root, point.checkpoint_seconds)
     reader.close()
-    lost = sum(row["outcome"] == "lost" for trial in evidence.trials.values() for row in trial.attempts)
+    lost = sum(
+        row["outcome"] == "lost" for trial in evidence.trials.values() for row in trial.attempts
+    )
     if point.moment == "answer lost" and lost > operation.in_hand:
         found.append("an answer that was lost has cost a worker its trial")
     return [f"{name} ({point}): {fault}" for fault in [*found, *faults(evidence)]]
 
 
-def run_all(backend: str, times: int, seed: int, folder: Path, broken: str | None = None) -> tuple[int, list[str]]:
+def run_all(
+    backend: str, times: int, seed: int, folder: Path, broken: str | None = None
+) -> tuple[int, list[str]]:
     """Every point so many times, in two databases at once; how many runs, and every violation."""
     chance = random.Random(f"{seed}:{backend}")
     plan = [point for turn in range(times) for point in points(backend, chance, turn)]
@@ -234,18 +274,28 @@ def run_all(backend: str, times: int, seed: int, folder: Path, broken: str | Non
             ]
 
     with ThreadPoolExecutor(PARALLEL) as pool:
-        return len(plan), [fault for found in pool.map(work_off, range(PARALLEL)) for fault in found]
+        return len(plan), [
+            fault for found in pool.map(work_off, range(PARALLEL)) for fault in found
+        ]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line; 1 where a claim does not hold."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.kill_points", description=__doc__.partition("\n")[0])
-    parser.add_argument("--backend", choices=BACKENDS, action="append", help="more than once for several in turn")
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.kill_points", description=__doc__.partition("\n\n")[0]
+    )
+    parser.add_argument(
+        "--backend", choices=BACKENDS, action="append", help="more than once for several in turn"
+    )
     parser.add_argument("--times", type=int, default=1, help="each point")
     parser.add_argument("--seed", type=int, help="of the moments (default: a random one)")
-    parser.add_argument("--break", dest="broken", choices=BREAKS, help="take this guard away: it must then fail")
+    parser.add_argument(
+        "--break", dest="broken", choices=BREAKS, help="take this guard away: it must then fail"
+    )
     given = parser.parse_args(arguments)
-    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))  # servers and workers end with this
+    signal.signal(
+        signal.SIGTERM, lambda number, frame: sys.exit(128 + number)
+    )  # servers and workers end with this
     seed = secrets.randbelow(2**31) if given.seed is None else given.seed
     print(f"seed {seed}", flush=True)
     failed = False
@@ -256,7 +306,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"{backend}: {count} runs, {time.monotonic() - started:.0f} s")
         for fault in found[:20]:
             print(f"  VIOLATION: {fault}")
-        print(f"  FAIL: {len(found)} violations; journals are in {folder}" if found else "  PASS", flush=True)
+        print(
+            f"  FAIL: {len(found)} violations; journals are in {folder}" if found else "  PASS",
+            flush=True,
+        )
         if not found:
             shutil.rmtree(folder)
         failed = failed or bool(found)

@@ -1,4 +1,6 @@
-"""A study with many finished trials on PostgreSQL: how long a worker waits for what it does beside training."""
+"""A study with many finished trials on PostgreSQL: how long a worker waits for what it does beside
+training.
+"""
 
 import argparse
 import subprocess
@@ -37,25 +39,52 @@ def multiply(engine: Engine, times: int) -> None:
         trials = connection.exec_driver_sql("SELECT count(*) FROM trials").scalar_one()
         for table in TABLES:
             own_key = {"param_id", "trial_value_id", "trial_intermediate_value_id"}
-            columns = [each["name"] for each in inspect(connection).get_columns(table) if each["name"] not in own_key]
-            moved = [f"{name} + {trials} * copy" if name in ("trial_id", "number") else name for name in columns]
+            columns = [
+                each["name"]
+                for each in inspect(connection).get_columns(table)
+                if each["name"] not in own_key
+            ]
+            moved = [
+                f"{name} + {trials} * copy" if name in ("trial_id", "number") else name
+                for name in columns
+            ]
             connection.exec_driver_sql(
                 f"INSERT INTO {table} ({', '.join(columns)}) "
                 f"SELECT {', '.join(moved)} FROM {table}, generate_series(1, {times - 1}) AS copy"
             )
-        connection.exec_driver_sql("SELECT setval('trials_trial_id_seq', (SELECT max(trial_id) FROM trials))")
+        connection.exec_driver_sql(
+            "SELECT setval('trials_trial_id_seq', (SELECT max(trial_id) FROM trials))"
+        )
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.exec_driver_sql("VACUUM ANALYZE")  # as the server does by itself a while later
 
 
 def start_worker(url: str, finished: int, engine: Engine) -> float:
-    """Seconds from the start of a worker process to the parameters of its first trial, the only one that is left."""
+    """Seconds from the start of a worker process to the parameters of its first trial, the only one
+    that is left.
+    """
     with open_database(url) as database:
         raise_budget(database, find_study(database, "s"), Budget(finished + 1))
-    suggested = "SELECT count(*) FROM trial_params JOIN trials USING (trial_id) WHERE number >= %(finished)s"
-    command = [sys.executable, "-P", "-m", "hypersearch", "worker", "--study", "s", "--quiet", "--storage", url]
+    suggested = (
+        "SELECT count(*) FROM trial_params JOIN trials USING (trial_id) WHERE number >="
+        " %(finished)s"
+    )
+    command = [
+        sys.executable,
+        "-P",
+        "-m",
+        "hypersearch",
+        "worker",
+        "--study",
+        "s",
+        "--quiet",
+        "--storage",
+        url,
+    ]
     started = time.perf_counter()
-    with subprocess.Popen(command, cwd=ROOT, env=environment(), stdout=subprocess.DEVNULL) as process:
+    with subprocess.Popen(
+        command, cwd=ROOT, env=environment(), stdout=subprocess.DEVNULL
+    ) as process:
         seconds = None
         while seconds is None and time.perf_counter() - started < START_SECONDS:
             with engine.connect() as connection:
@@ -80,7 +109,10 @@ def main() -> None:
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     warnings.simplefilter("ignore", ExperimentalWarning)  # group=True
     print(machine("optuna", "sqlalchemy", "psycopg"))
-    with tempfile.TemporaryDirectory() as folder, PostgreSQLServer(Path(folder) / "postgresql") as server:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        PostgreSQLServer(Path(folder) / "postgresql") as server,
+    ):
         url = server.database("large")
         engine = create_engine(url)
         with our_trials(url, "tpe", Path(folder)) as (events, *_):
@@ -91,10 +123,14 @@ def main() -> None:
             for _ in range(arguments.trials):
                 finish_one(events)
         print(
-            f"PostgreSQL, {arguments.finished} finished trials of 8 parameters and {EPOCHS} epochs, tpe, asha, "
-            f"one worker, n = {arguments.trials}"
+            f"PostgreSQL, {arguments.finished} finished trials of 8 parameters and {EPOCHS} epochs,"
+            f" tpe, asha, one worker, n = {arguments.trials}"
         )
-        acquire, suggest, finish = leases.acquire_seconds, leases.suggest_seconds, leases.finish_seconds
+        acquire, suggest, finish = (
+            leases.acquire_seconds,
+            leases.suggest_seconds,
+            leases.finish_seconds,
+        )
         operations = {
             "acquire": acquire,
             "finish": finish,
@@ -107,8 +143,13 @@ def main() -> None:
             tail = f", p95 {percentile(milliseconds, 95):.0f}" if len(milliseconds) > 1 else ""
             print(f"{name:20} {spread(milliseconds, 0)} ms{tail}", flush=True)
         finished = arguments.finished + arguments.trials
-        starts = [start_worker(url, finished + already, engine) for already in range(arguments.starts)]
-        print(f"start of a process to its first parameters {spread(starts, 1)} s, n = {arguments.starts}, no torch")
+        starts = [
+            start_worker(url, finished + already, engine) for already in range(arguments.starts)
+        ]
+        print(
+            f"start of a process to its first parameters {spread(starts, 1)} s, n ="
+            f" {arguments.starts}, no torch"
+        )
         engine.dispose()
 
 

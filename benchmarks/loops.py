@@ -1,4 +1,5 @@
-"""Images per second of train() beside loops written by hand for the same network, in turns in one process.
+"""Images per second of train() beside loops written by hand for the same network, in turns in one
+process.
 
 $ python -m benchmarks.loops [--threads N] [--repeats 7]
 """
@@ -18,7 +19,11 @@ from benchmarks.trainer import CLASSES, LEARNING_RATE, Case, ours
 from objectives.data import LabelledImages
 from objectives.device import keep_freed_memory, set_threads
 
-CASES = [Case(batch_size, normalization) for batch_size in (64, 128, 256) for normalization in ("none", "batch")]
+CASES = [
+    Case(batch_size, normalization)
+    for batch_size in (64, 128, 256)
+    for normalization in ("none", "batch")
+]
 
 
 def network(case: Case) -> nn.Sequential:
@@ -26,7 +31,11 @@ def network(case: Case) -> nn.Sequential:
     batch = case.normalization == "batch"
 
     def block(inputs: int, outputs: int) -> list[nn.Module]:
-        return [nn.Conv2d(inputs, outputs, 3, padding=1), *[nn.BatchNorm2d(outputs)] * batch, nn.ReLU()]
+        return [
+            nn.Conv2d(inputs, outputs, 3, padding=1),
+            *[nn.BatchNorm2d(outputs)] * batch,
+            nn.ReLU(),
+        ]
 
     return nn.Sequential(
         *block(1, 16),
@@ -64,7 +73,9 @@ class Loop:
                 optimizer.zero_grad()
                 piece = self.piece or len(labels)
                 for part, truth in zip(images.split(piece), labels.split(piece), strict=True):
-                    loss = nn.functional.cross_entropy(forward(part), truth, reduction="sum") / len(labels)
+                    loss = nn.functional.cross_entropy(forward(part), truth, reduction="sum") / len(
+                        labels
+                    )
                     torch.autograd.backward(loss)
                     losses.append(loss.detach())
                 optimizer.step()
@@ -78,7 +89,10 @@ LOOPS = {
     "channels_last": Loop(torch.channels_last),
     "compiled": Loop(compiled=True),
     "compiled, channels_last": Loop(torch.channels_last, compiled=True),
-    **{f"channels_last, pieces of {piece}": Loop(torch.channels_last, piece) for piece in (32, 64, 128)},
+    **{
+        f"channels_last, pieces of {piece}": Loop(torch.channels_last, piece)
+        for piece in (32, 64, 128)
+    },
 }
 
 
@@ -89,12 +103,18 @@ def own_name(piece: int | None) -> str:
 
 def main() -> None:
     """Prints the machine and a row for each case."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.loops", description=__doc__.partition("\n")[0])
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.loops", description=__doc__.partition("\n\n")[0]
+    )
     parser.add_argument("--threads", type=int, help="default: every core")
     parser.add_argument("--repeats", type=int, default=7)
     parser.add_argument("--images", type=int, default=4096)
-    parser.add_argument("--piece", type=int, action="append", help="of train(); repeatable; default: its own")
-    parser.add_argument("--no-compile", action="store_true", help="torch.compile needs a C++ compiler, and minutes")
+    parser.add_argument(
+        "--piece", type=int, action="append", help="of train(); repeatable; default: its own"
+    )
+    parser.add_argument(
+        "--no-compile", action="store_true", help="torch.compile needs a C++ compiler, and minutes"
+    )
     arguments = parser.parse_args()
     threads = set_threads(arguments.threads)
     keep_freed_memory()
@@ -103,7 +123,10 @@ def main() -> None:
     images = torch.randint(256, (arguments.images, 1, 28, 28), dtype=torch.uint8, generator=draw)
     data = LabelledImages(images, torch.randint(CLASSES, (arguments.images,), generator=draw))
     print(machine("torch"))
-    print(f"{threads} threads, freed memory kept; images/s as median (min..max) of {arguments.repeats} epochs in turns")
+    print(
+        f"{threads} threads, freed memory kept; images/s as median (min..max) of"
+        f" {arguments.repeats} epochs in turns"
+    )
     for case in CASES:
         loops = {
             name: loop
@@ -113,7 +136,9 @@ def main() -> None:
         sides = {name: loop.epochs(data, case) for name, loop in loops.items()}
         for piece in arguments.piece or [None]:
             sides[own_name(piece)] = ours(data, case, arguments.repeats + 1, piece)
-        rounds = [{name: next(side) for name, side in sides.items()} for _ in range(arguments.repeats + 1)][1:]
+        rounds = [
+            {name: next(side) for name, side in sides.items()} for _ in range(arguments.repeats + 1)
+        ][1:]
         found = {name: [each[name] for each in rounds] for name in sides}
         best = max(loops, key=lambda name: statistics.median(found[name]))
         for own in (name for name in sides if name not in loops):

@@ -1,8 +1,9 @@
-"""Many simulated workers on one PostgreSQL study: how long each waits for a trial, and whether all are let in.
+"""Many simulated workers on one PostgreSQL study: how long each waits for a trial, and whether all
+are let in.
 
-Each thread is a worker with an id, leases and signs of life of its own; the processes share two connections for each of
-their workers. A trial sleeps through its epochs, and the random sampler takes no time: the storage is measured, with
-what its clients compute on this machine's cores.
+Each thread is a worker with an id, leases and signs of life of its own; the processes share two
+connections for each of their workers. A trial sleeps through its epochs, and the random sampler
+takes no time: the storage is measured, with what its clients compute on this machine's cores.
 """
 
 import argparse
@@ -46,7 +47,9 @@ CONNECTIONS = 2  # a worker
 
 @dataclass(frozen=True)
 class Load:
-    """So many workers that together finish so many trials a second, for so long after all have started."""
+    """So many workers that together finish so many trials a second, for so long after all have
+    started.
+    """
 
     processes: int
     threads: int
@@ -71,7 +74,9 @@ class Seen:
     acquire_seconds: list[float] = field(default_factory=list)
     finish_seconds: list[float] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
-    repeated: list[str] = field(default_factory=list)  # transactions, for a lock or a lost connection
+    repeated: list[str] = field(
+        default_factory=list
+    )  # transactions, for a lock or a lost connection
 
 
 class _Repeats(logging.Handler):
@@ -95,7 +100,9 @@ def work_in_threads(url: str, load: Load, folder: str) -> Seen:
     deadline = time.monotonic() + load.trial_seconds + load.seconds
 
     def one_worker() -> None:
-        time.sleep(random.uniform(0, load.trial_seconds))  # trials of many workers do not end together
+        time.sleep(
+            random.uniform(0, load.trial_seconds)
+        )  # trials of many workers do not end together
         leases = TimedLeases(database, rdb, this_worker(this_host(), "-", 0))
         try:
             _work(database, rdb, leases, load, Path(folder), deadline)
@@ -114,12 +121,21 @@ def work_in_threads(url: str, load: Load, folder: str) -> Seen:
 
 
 def _work(
-    database: Database, rdb: optuna.storages.RDBStorage, leases: TimedLeases, load: Load, folder: Path, deadline: float
+    database: Database,
+    rdb: optuna.storages.RDBStorage,
+    leases: TimedLeases,
+    load: Load,
+    folder: Path,
+    deadline: float,
 ) -> None:
     epoch_seconds = load.trial_seconds / EPOCHS
 
     def train(
-        hyperparameters: Hyperparameters, seed: int, computing: Computing, resume: bytes | None, pulse: Pulse
+        hyperparameters: Hyperparameters,
+        seed: int,
+        computing: Computing,
+        resume: bytes | None,
+        pulse: Pulse,
     ) -> ResumableTraining:
         return Curve(0.5, epoch_seconds=epoch_seconds * random.uniform(0.5, 1.5))
 
@@ -130,7 +146,9 @@ def _work(
     with Keeper(leases) as keeper:
         artifacts = IncumbentArtifacts(database, open_artifact_store(str(folder / "artifacts")))
         place = Workplace(database, leases, keeper, folder, artifacts, math.inf)
-        with closing(work(place, rdb, choose, lambda spec: Objective(train, "none", Computing(1)))) as events:
+        with closing(
+            work(place, rdb, choose, lambda spec: Objective(train, "none", Computing(1)))
+        ) as events:
             for event in events:
                 if isinstance(event, TrialFinished) and time.monotonic() > deadline:
                     break
@@ -144,10 +162,14 @@ def run(url: str, load: Load, folder: str) -> tuple[list[Seen], int]:
     engine = create_engine(url)
     peak = 0
     with ProcessPoolExecutor(load.processes, mp_context=get_context("spawn")) as pool:
-        found: list[Future[Seen]] = [pool.submit(work_in_threads, url, load, folder) for _ in range(load.processes)]
+        found: list[Future[Seen]] = [
+            pool.submit(work_in_threads, url, load, folder) for _ in range(load.processes)
+        ]
         while not all(each.done() for each in found):
             with engine.connect() as connection:
-                query = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'hypersearch'"
+                query = (
+                    "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'hypersearch'"
+                )
                 peak = max(peak, connection.exec_driver_sql(query).scalar_one())
             time.sleep(0.5)
     engine.dispose()
@@ -158,37 +180,56 @@ def main() -> None:
     """Prints the machine and a row for each load."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--processes", type=int, default=8)
-    parser.add_argument("--threads", type=int, nargs="+", default=[8, 25], help="workers of each process, by load")
-    parser.add_argument("--rate", type=float, default=10.0, help="trials a second that all together would finish")
-    parser.add_argument("--seconds", type=float, default=60.0, help="after the workers have started")
+    parser.add_argument(
+        "--threads", type=int, nargs="+", default=[8, 25], help="workers of each process, by load"
+    )
+    parser.add_argument(
+        "--rate", type=float, default=10.0, help="trials a second that all together would finish"
+    )
+    parser.add_argument(
+        "--seconds", type=float, default=60.0, help="after the workers have started"
+    )
     arguments = parser.parse_args()
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     print(machine("optuna", "sqlalchemy", "psycopg"))
-    print(f"PostgreSQL; 8 parameters, random sampler, {EPOCHS} epochs that sleep, no pruner, no checkpoints")
+    print(
+        f"PostgreSQL; 8 parameters, random sampler, {EPOCHS} epochs that sleep, no pruner, no"
+        " checkpoints"
+    )
     for threads in arguments.threads:
         load = Load(arguments.processes, threads, arguments.rate, arguments.seconds)
         with (
             tempfile.TemporaryDirectory() as folder,
-            PostgreSQLServer(Path(folder) / "postgresql", max_connections=CONNECTIONS * load.workers + 30) as server,
+            PostgreSQLServer(
+                Path(folder) / "postgresql", max_connections=CONNECTIONS * load.workers + 30
+            ) as server,
         ):
             started = time.perf_counter()
             seen, peak = run(server.database("many"), load, folder)
             seconds = time.perf_counter() - started
-        print(f"{load.workers} workers in {load.processes} processes, a trial of {load.trial_seconds:.1f} s each")
+        print(
+            f"{load.workers} workers in {load.processes} processes, a trial of"
+            f" {load.trial_seconds:.1f} s each"
+        )
         acquired = [second for each in seen for second in each.acquire_seconds]
         finished = [second for each in seen for second in each.finish_seconds]
         print(f"  acquire {milliseconds(acquired)}")
         print(f"  finish  {milliseconds(finished)}")
         errors = [error for each in seen for error in each.errors]
         repeated = [line for each in seen for line in each.repeated]
-        print(f"  {len(finished) / seconds:.1f} trials a second in {seconds:.0f} s, the start included")
+        print(
+            f"  {len(finished) / seconds:.1f} trials a second in {seconds:.0f} s, the start"
+            " included"
+        )
         print(f"  at most {peak} connections, {len(errors)} errors {errors[:3]}")
         print(f"  {len(repeated)} transactions repeated {repeated[:3]}", flush=True)
 
 
 def milliseconds(found: list[float]) -> str:
     """Median, 95th percentile and maximum."""
-    median, tail, longest = (1000 * each for each in (statistics.median(found), percentile(found, 95), max(found)))
+    median, tail, longest = (
+        1000 * each for each in (statistics.median(found), percentile(found, 95), max(found))
+    )
     return f"median {median:.0f} ms, p95 {tail:.0f} ms, longest {longest:.0f} ms, n = {len(found)}"
 
 

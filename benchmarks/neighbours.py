@@ -1,7 +1,8 @@
-"""How fast train() is beside other programs, by the way in which OpenMP's threads wait for each other.
+"""How fast train() is beside other programs, by the way in which OpenMP's threads wait for each
+other.
 
-$ python -m benchmarks.neighbours                # the table
-$ python -m benchmarks.neighbours --pairs 20     # what a quiet machine loses by a setting: pairs, in turns
+$ python -m benchmarks.neighbours              # the table
+$ python -m benchmarks.neighbours --pairs 20   # pairs in turns: what a setting costs when quiet
 """
 
 import argparse
@@ -18,17 +19,21 @@ from itertools import product
 
 from benchmarks.figures import machine, percentile
 
-# The loop of a neighbour: it computes without a pause, and takes next to none of the memory's bandwidth.
+# The loop of a neighbour: it computes without a pause, and takes next to none of the memory's
+# bandwidth.
 BUSY_LOOP = "while True: pass"
 BATCH_SIZES = (32, 64, 128, 256)
 NORMALIZATIONS = ("none", "batch")
-# Whoever sets one of these has chosen how long a thread spins, by any OpenMP, by GNU's, and by LLVM's and Intel's.
+# Whoever sets one of these has chosen how long a thread spins, by any OpenMP, by GNU's, and by
+# LLVM's and Intel's.
 USERS = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME")
 STEPS_BEFORE = 2  # of a measurement, that do not count
 SETTINGS: dict[str, Mapping[str, str]] = {
     "as it comes": {},
     "passive": {"OMP_WAIT_POLICY": "passive"},
-    **{f"spin {count:,}": {"GOMP_SPINCOUNT": str(count)} for count in (100, 1_000, 10_000, 100_000)},
+    **{
+        f"spin {count:,}": {"GOMP_SPINCOUNT": str(count)} for count in (100, 1_000, 10_000, 100_000)
+    },
 }
 
 
@@ -50,7 +55,10 @@ class Situation:
     def under_way(self) -> Iterator[None]:
         """Inside, the neighbours compute."""
         command = [*(["nice", "-n", "19"] if self.niced else []), sys.executable, "-c", BUSY_LOOP]
-        processes = [subprocess.Popen(command, start_new_session=self.own_session) for _ in range(self.neighbours)]
+        processes = [
+            subprocess.Popen(command, start_new_session=self.own_session)
+            for _ in range(self.neighbours)
+        ]
         try:
             time.sleep(0.3 if processes else 0.0)
             yield
@@ -72,7 +80,10 @@ class Shape:
     normalization: str
 
     def __str__(self) -> str:
-        return f"batch {self.batch_size}{', batch-normalized' if self.normalization == 'batch' else ''}"
+        return (
+            "batch"
+            f" {self.batch_size}{', batch-normalized' if self.normalization == 'batch' else ''}"
+        )
 
 
 @dataclass(frozen=True)
@@ -90,10 +101,14 @@ SHAPES = [Shape(*each) for each in product(BATCH_SIZES, NORMALIZATIONS)]
 
 
 class Trainer:
-    """A process that trains when it is asked to: OpenMP reads its settings once, when PyTorch is loaded."""
+    """A process that trains when it is asked to: OpenMP reads its settings once, when PyTorch is
+    loaded.
+    """
 
     def __init__(self, settings: Mapping[str, str]) -> None:
-        environment = {name: value for name, value in os.environ.items() if name not in USERS} | settings
+        environment = {
+            name: value for name, value in os.environ.items() if name not in USERS
+        } | settings
         self._process = subprocess.Popen(
             [sys.executable, "-m", "benchmarks.neighbours", "--train"],
             stdin=subprocess.PIPE,
@@ -108,7 +123,14 @@ class Trainer:
         """Of optimizer steps alone."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
-        print(shape.batch_size, shape.normalization, threads, seconds, file=self._process.stdin, flush=True)
+        print(
+            shape.batch_size,
+            shape.normalization,
+            threads,
+            seconds,
+            file=self._process.stdin,
+            flush=True,
+        )
         return float(self._process.stdout.readline())
 
     def close(self) -> None:
@@ -144,7 +166,9 @@ def train_when_asked() -> None:
             if len(times) > STEPS_BEFORE + 1 and times[-1] - times[STEPS_BEFORE] >= seconds:
                 raise Enough
 
-        options = Hyperparameters(SGD(1e-3), normalization=normalization, batch_size=int(batch_size))
+        options = Hyperparameters(
+            SGD(1e-3), normalization=normalization, batch_size=int(batch_size)
+        )
         try:
             for _ in train(Run(options, data, epochs=sys.maxsize, seed=0), pulse=pulse):
                 times.clear()  # the pulses of its evaluation are no steps
@@ -169,9 +193,15 @@ def trainers(names: Sequence[str]) -> Iterator[dict[str, Trainer]]:
 
 
 def measure(
-    situations: Sequence[Situation], shapes: Sequence[Shape], ways: Sequence[Way], rounds: int, seconds: float
+    situations: Sequence[Situation],
+    shapes: Sequence[Shape],
+    ways: Sequence[Way],
+    rounds: int,
+    seconds: float,
 ) -> Rates:
-    """Every situation in each round; in a situation every way, by turns in an order that is drawn anew."""
+    """Every situation in each round; in a situation every way, by turns in an order that is drawn
+    anew.
+    """
     rates: Rates = {}
     order = random.Random(0)
     with trainers(sorted({way.setting for way in ways})) as started:
@@ -180,14 +210,16 @@ def measure(
                 with situation.under_way():
                     for shape in shapes:
                         for way in order.sample(ways, len(ways)):
-                            rate = started[way.setting].images_per_second(shape, way.threads, seconds)
+                            rate = started[way.setting].images_per_second(
+                                shape, way.threads, seconds
+                            )
                             rates.setdefault((situation, shape, way), []).append(rate)
     return rates
 
 
 def table(rates: Rates, shapes: Sequence[Shape], ways: Sequence[Way]) -> Iterator[str]:
-    """A row a situation: of each way the median over the shapes, and their range, in percent of the quiet rate of as
-    many threads as there are, as they come.
+    """A row a situation: of each way the median over the shapes, and their range, in percent of the
+    quiet rate of as many threads as there are, as they come.
     """
     most = max(way.threads for way in ways)
     yield f"| beside | {' | '.join(map(str, ways))} |"
@@ -205,7 +237,9 @@ def table(rates: Rates, shapes: Sequence[Shape], ways: Sequence[Way]) -> Iterato
         yield f"| {situation} | {' | '.join(cells)} |"
 
 
-def quiet_pairs(setting: str, shapes: Sequence[Shape], threads: int, pairs: int, seconds: float) -> Iterator[str]:
+def quiet_pairs(
+    setting: str, shapes: Sequence[Shape], threads: int, pairs: int, seconds: float
+) -> Iterator[str]:
     """What a setting costs a quiet machine: ratios of pairs in turns, by shape."""
     from scipy.stats import quantile_test
 
@@ -219,22 +253,32 @@ def quiet_pairs(setting: str, shapes: Sequence[Shape], threads: int, pairs: int,
                     for name in (names if number % 2 == 0 else reversed(names))
                 }
                 ratios.append(rates[setting] / rates["as it comes"])
-            bound = quantile_test(ratios, q=1.0, p=0.5, alternative="greater").confidence_interval(0.95).low
+            bound = (
+                quantile_test(ratios, q=1.0, p=0.5, alternative="greater")
+                .confidence_interval(0.95)
+                .low
+            )
             yield (
-                f"{shape}: {setting} to as it comes {statistics.median(ratios):.3f}, quartiles "
-                f"{percentile(ratios, 25):.3f}..{percentile(ratios, 75):.3f}, lower 95 % bound of the median "
-                f"{bound:.3f}"
+                f"{shape}: {setting} to as it comes {statistics.median(ratios):.3f}, quartiles"
+                f" {percentile(ratios, 25):.3f}..{percentile(ratios, 75):.3f}, lower 95 % bound of"
+                f" the median {bound:.3f}"
             )
 
 
 def main(say: Callable[[str], None] = print) -> None:
     """Prints a table."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.neighbours", description=__doc__.partition("\n")[0])
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.neighbours", description=__doc__.partition("\n\n")[0]
+    )
     parser.add_argument("--train", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=0.3, help="of each measurement")
-    parser.add_argument("--pairs", type=int, default=0, help="in turns on a quiet machine, instead of the table")
-    parser.add_argument("--setting", choices=sorted(SETTINGS), action="append", help="these alone; repeatable")
+    parser.add_argument(
+        "--pairs", type=int, default=0, help="in turns on a quiet machine, instead of the table"
+    )
+    parser.add_argument(
+        "--setting", choices=sorted(SETTINGS), action="append", help="these alone; repeatable"
+    )
     parser.add_argument("--quick", action="store_true", help="few shapes and situations, one round")
     arguments = parser.parse_args()
     if arguments.train:
@@ -250,8 +294,12 @@ def main(say: Callable[[str], None] = print) -> None:
     shapes = [Shape(64, "none")] if arguments.quick else SHAPES
     situations = [QUIET, Situation(1, own_session=True)] if arguments.quick else SITUATIONS
     settings = list(dict.fromkeys(["as it comes", *(arguments.setting or SETTINGS)]))
-    ways = [Way("as it comes", 1), *(Way(setting, cores) for setting in settings)] if cores > 1 else []
-    rates = measure(situations, shapes, ways, 1 if arguments.quick else arguments.rounds, arguments.seconds)
+    ways = (
+        [Way("as it comes", 1), *(Way(setting, cores) for setting in settings)] if cores > 1 else []
+    )
+    rates = measure(
+        situations, shapes, ways, 1 if arguments.quick else arguments.rounds, arguments.seconds
+    )
     for line in table(rates, shapes, ways):
         say(line)
     say("quiet, images/s, as they come:")

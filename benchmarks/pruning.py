@@ -1,8 +1,10 @@
-"""What each pruner saves, and what the configuration that a study then returns is truly worth: curves replayed.
+"""What each pruner saves, and what the configuration that a study then returns is truly worth:
+curves replayed.
 
-A made-up study takes so many of the recorded configurations in a random order, one worker, no audits, and returns the
-complete one with the best last validation accuracy. Its regret is how much lower its true score is (the mean of its
-retrainings on images that no search has seen) than that of what the same study returns when nothing is pruned.
+A made-up study takes so many of the recorded configurations in a random order, one worker, no
+audits, and returns the complete one with the best last validation accuracy. Its regret is how much
+lower its true score is (the mean of its retrainings on images that no search has seen) than that of
+what the same study returns when nothing is pruned.
 """
 
 import argparse
@@ -111,13 +113,18 @@ def _cut(curve: Curve, place: int, epochs: int, state: TrialState) -> FrozenTria
 
 def studies(recorded: Recorded, count: int = STUDIES, trials: int = TRIALS) -> list[list[Curve]]:
     """The same for every pruner: one for each seed."""
-    return [random.Random(seed).sample(recorded.curves, min(trials, len(recorded.curves))) for seed in range(count)]
+    return [
+        random.Random(seed).sample(recorded.curves, min(trials, len(recorded.curves)))
+        for seed in range(count)
+    ]
 
 
 def returned(recorded: Recorded) -> set[int]:
     """Every configuration that some pruner's study returns."""
     return {
-        replay(spec_of(pruner, recorded.epochs), curves).returned for pruner in PRUNERS for curves in studies(recorded)
+        replay(spec_of(pruner, recorded.epochs), curves).returned
+        for pruner in PRUNERS
+        for curves in studies(recorded)
     }
 
 
@@ -130,12 +137,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     recorded, true = Recorded.read(), read_true_scores()
     print(machine("hypersearch", "optuna"))
     print(f"{len(recorded.curves)} curves of {recorded.epochs} epochs ({recorded.machine})")
-    print(f"{given.studies} studies of {given.trials} trials each; true scores of {len(true)} configurations")
+    print(
+        f"{given.studies} studies of {given.trials} trials each; true scores of {len(true)}"
+        " configurations"
+    )
     made = studies(recorded, given.studies, given.trials)
     whole = [replay(spec_of(PRUNERS[0], recorded.epochs), curves) for curves in made]
     print(
-        f"{'pruner':66}{'epochs saved':>13}{'time saved':>11}{'stopped':>9}{'best kept':>10}{'validation':>11}"
-        f"{'true':>9}{'regret in points (95 %)':>26}"
+        f"{'pruner':66}{'epochs saved':>13}{'time saved':>11}{'stopped':>9}{'best kept':>10}"
+        f"{'validation':>11}{'true':>9}{'regret in points (95 %)':>26}"
     )
     for pruner in PRUNERS:
         spec = spec_of(pruner, recorded.epochs)
@@ -162,7 +172,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _interval(values: Sequence[float]) -> str:
-    # Of the mean over the studies, by their normal approximation: the studies share one pool of configurations.
+    # Of the mean over the studies, by their normal approximation: the studies share one pool of
+    # configurations.
     if len(values) < 2:
         return "unknown"
     mean, half = statistics.mean(values), 1.96 * statistics.stdev(values) / len(values) ** 0.5

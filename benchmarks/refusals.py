@@ -1,4 +1,6 @@
-"""How long the program takes, as a process, to refuse malformed specs and command lines: those that the tests draw."""
+"""How long the program takes, as a process, to refuse malformed specs and command lines: those that
+the tests draw.
+"""
 
 import argparse
 import subprocess
@@ -32,7 +34,9 @@ def refusal_seconds(document: bytes, arguments: Sequence[str]) -> float:
         )
         seconds = time.perf_counter() - started
         if ended.returncode != 2 or [path.name for path in Path(folder).iterdir()] != ["a.toml"]:
-            raise RuntimeError(f"{arguments} was not refused: {ended.returncode}, {ended.stderr.decode()}")
+            raise RuntimeError(
+                f"{arguments} was not refused: {ended.returncode}, {ended.stderr.decode()}"
+            )
     return seconds
 
 
@@ -49,7 +53,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     found.loader.exec_module(tests)
     print(machine("hypersearch", "typer"), flush=True)
     times: dict[str, list[float]] = {"specs": [], "command lines": []}
-    drawn = settings(max_examples=given_options.each, deadline=None, derandomize=True, phases=[Phase.generate])
+    drawn = settings(
+        max_examples=given_options.each, deadline=None, derandomize=True, phases=[Phase.generate]
+    )
 
     @drawn
     @given(tests.malformed_documents())
@@ -64,7 +70,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     specs()
     command_lines()
     for kind, seconds in times.items():
-        print(f"{len(seconds)} {kind}: {spread(seconds, 2)} s, 95 % within {percentile(seconds, 95):.2f} s")
+        print(
+            f"{len(seconds)} {kind}: {spread(seconds, 2)} s, 95 % within"
+            f" {percentile(seconds, 95):.2f} s"
+        )
     return int(max(max(seconds) for seconds in times.values()) > given_options.limit)
 
 

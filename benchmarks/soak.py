@@ -1,6 +1,8 @@
-"""Many worker processes on one database, killed and frozen by a seed; then every claim about the result is checked.
+"""Many worker processes on one database, killed and frozen by a seed; then every claim about the
+result is checked.
 
-python -m benchmarks.soak --backend postgresql --trials 2000 --workers 16 --kills 200 --freezes 50 --seed 1
+python -m benchmarks.soak --backend postgresql --trials 2000 --workers 16 --kills 200 --freezes 50
+--seed 1
 """
 
 import argparse
@@ -35,11 +37,20 @@ from search.study import Request, join
 from storage.engine import open_for_work
 from storage.leases import LeaseTimes
 
-# Shorter than the product's, in about its proportions. Nothing hangs here: a process that was frozen goes on.
+# Shorter than the product's, in about its proportions. Nothing hangs here: a process that was
+# frozen goes on.
 TIMES = LeaseTimes(lease=3.0, renewal=0.75, watch=2.0, hung=30.0)
-FREEZE_SECONDS = (TIMES.lease + TIMES.watch + 1.0, TIMES.lease + TIMES.watch + 3.0)  # long enough to be taken over
-CHECKPOINT_SECONDS = (0.0, 3600.0)  # one after each epoch; longer than a trial: none but of those that are handed back
-QUIET_SECONDS = TIMES.lease  # after all were frozen at once: whoever lives gives signs of life again
+FREEZE_SECONDS = (
+    TIMES.lease + TIMES.watch + 1.0,
+    TIMES.lease + TIMES.watch + 3.0,
+)  # long enough to be taken over
+CHECKPOINT_SECONDS = (
+    0.0,
+    3600.0,
+)  # one after each epoch; longer than a trial: none but of those that are handed back
+QUIET_SECONDS = (
+    TIMES.lease
+)  # after all were frozen at once: whoever lives gives signs of life again
 SECONDS_PER_TRIAL = 2.0  # a run that takes longer than this many, and a minute, hangs
 BACKENDS = ("postgresql", "sqlite", "mariadb")
 
@@ -48,11 +59,15 @@ HarmKind = Literal["kill", "damage", "freeze", "pause"]
 
 @dataclass(frozen=True)
 class Harm:
-    """One thing that is done to a worker, `delay_seconds` after that share of the budget is finished."""
+    """One thing that is done to a worker, `delay_seconds` after that share of the budget is
+    finished.
+    """
 
     at: float
     delay_seconds: float
-    kind: HarmKind  # "damage": killed, with a changed checkpoint; "pause": all workers frozen at once
+    kind: (
+        HarmKind  # "damage": killed, with a changed checkpoint; "pause": all workers frozen at once
+    )
     victim: int
     freeze_seconds: float
 
@@ -73,7 +88,9 @@ class Soak:
     broken: str | None = None
 
     def plan(self) -> list[Harm]:
-        """All harm, in order; a function of the seed and the counts. A quarter of the kills damages a checkpoint."""
+        """All harm, in order; a function of the seed and the counts. A quarter of the kills damages
+        a checkpoint.
+        """
         chance = random.Random(f"{self.seed}:{self.backend}")
         damages = self.kills // 4
         counts: dict[HarmKind, int] = {
@@ -110,7 +127,9 @@ class Slot:
 
     def start(self, context: multiprocessing.context.ForkServerContext) -> None:
         """A new process."""
-        self.process = context.Process(target=work_on, args=(numbered(self.job, self.lives),), daemon=True)
+        self.process = context.Process(
+            target=work_on, args=(numbered(self.job, self.lives),), daemon=True
+        )
         self.lives += 1
         self.was_killed = False
         self.process.start()
@@ -124,13 +143,20 @@ class Slot:
 
     @property
     def has_begun(self) -> bool:
-        """Whether it has found its database; one frozen before may rightly say that there is none."""
+        """Whether it has found its database; one frozen before may rightly say that there is
+        none.
+        """
         return numbered(self.job, self.lives - 1).journal.exists()
 
     @property
     def can_be_harmed(self) -> bool:
         """Whether it works now."""
-        return self.process is not None and self.process.is_alive() and self.thaws_at is None and not self.was_killed
+        return (
+            self.process is not None
+            and self.process.is_alive()
+            and self.thaws_at is None
+            and not self.was_killed
+        )
 
 
 @dataclass
@@ -139,7 +165,9 @@ class Crowd:
 
     slots: Sequence[Slot]
     context: multiprocessing.context.ForkServerContext
-    done: dict[HarmKind, int] = field(default_factory=lambda: dict.fromkeys(("kill", "damage", "freeze", "pause"), 0))
+    done: dict[HarmKind, int] = field(
+        default_factory=lambda: dict.fromkeys(("kill", "damage", "freeze", "pause"), 0)
+    )
     thaws_ms: list[int] = field(default_factory=list)
     faults: Counter[str] = field(default_factory=Counter)
     quiet_until: float = 0.0  # after whoever was thawed last has given a sign of life
@@ -164,7 +192,9 @@ class Crowd:
         return any(slot.process is not None for slot in self.slots)
 
     def ready_for(self, harm: Harm, pause_is_due: bool) -> bool:
-        """Whether it can be done now: a pause stands alone, so that what the living lose after it tells something."""
+        """Whether it can be done now: a pause stands alone, so that what the living lose after it
+        tells something.
+        """
         if harm.kind == "pause":
             settled = all(slot.has_begun and slot.thaws_at is None for slot in self.slots)
             return settled and time.monotonic() >= self.quiet_until
@@ -212,14 +242,19 @@ class Crowd:
 
 
 def damage(slot: Slot) -> None:
-    """Flips the last bit of the epoch's number in the last checkpoint of the trial that the worker holds.
+    """Flips the last bit of the epoch's number in the last checkpoint of the trial that the worker
+    holds.
 
     The content stays one that can be read, of the same run: nothing but its hash tells.
     """
-    lines = read_journal(path) if (path := numbered(slot.job, slot.lives - 1).journal).exists() else []
+    lines = (
+        read_journal(path) if (path := numbered(slot.job, slot.lives - 1).journal).exists() else []
+    )
     if not lines or lines[-1]["what"] != "started":
         return
-    for saved in slot.job.checkpoint_root.glob(f"*/*/{lines[-1]['number']}/{lines[-1]['attempt']}-*.ckpt"):
+    for saved in slot.job.checkpoint_root.glob(
+        f"*/*/{lines[-1]['number']}/{lines[-1]['attempt']}-*.ckpt"
+    ):
         content = bytearray(saved.read_bytes())
         content[-2] ^= 1  # ..."epoch": 5}
         saved.write_bytes(content)
@@ -232,13 +267,19 @@ def database(backend: str, folder: Path, workers: int = 16) -> Iterator[str]:
         yield f"sqlite:///{folder}/soak.db"
         return
     servers = folder / backend
-    server = PostgreSQLServer(servers, 20 + 3 * workers) if backend == "postgresql" else MariaDBServer(servers)
+    server = (
+        PostgreSQLServer(servers, 20 + 3 * workers)
+        if backend == "postgresql"
+        else MariaDBServer(servers)
+    )
     with server:
         yield server.database("soak")
 
 
 def forkserver() -> multiprocessing.context.ForkServerContext:
-    """Starts processes that have all modules loaded already, and nothing else: forks of a server that does no work."""
+    """Starts processes that have all modules loaded already, and nothing else: forks of a server
+    that does no work.
+    """
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["benchmarks.soak_worker"])
     return context
@@ -279,7 +320,10 @@ def soak(options: Soak, url: str, folder: Path) -> list[str]:
         options.checkpoint_seconds,
         options.broken,
     )
-    slots = [Slot(replace(job, journal=journals / f"{number}.jsonl")) for number in range(options.workers)]
+    slots = [
+        Slot(replace(job, journal=journals / f"{number}.jsonl"))
+        for number in range(options.workers)
+    ]
     crowd = Crowd(slots, context)
     started = time.monotonic()
     with Watcher(reader) as watcher:
@@ -324,39 +368,67 @@ def _harm(options: Soak, crowd: Crowd, watcher: Watcher) -> None:
             if crowd.ready_for(entry[1], pause_is_due) and crowd.do(entry[1]):
                 due.remove(entry)
         if now > hangs_at:
-            crowd.faults[f"only {watcher.finished} trials are finished after {patience_seconds:.0f} s"] += 1
+            crowd.faults[
+                f"only {watcher.finished} trials are finished after {patience_seconds:.0f} s"
+            ] += 1
             return
         time.sleep(0.01)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line; 1 where a claim does not hold."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.soak", description=__doc__.partition("\n")[0])
-    parser.add_argument("--backend", choices=BACKENDS, action="append", help="more than once for several in turn")
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.soak", description=__doc__.partition("\n\n")[0]
+    )
+    parser.add_argument(
+        "--backend", choices=BACKENDS, action="append", help="more than once for several in turn"
+    )
     parser.add_argument("--trials", type=int, default=2000)
     parser.add_argument("--workers", type=int, default=16)
     parser.add_argument("--kills", type=int, default=200)
     parser.add_argument("--freezes", type=int, default=50, help="each longer than the lease")
-    parser.add_argument("--pauses", type=int, default=5, help="all workers frozen at once, longer than the lease")
     parser.add_argument(
-        "--epoch-seconds", type=float, default=0.005, help="that an epoch of the made-up objective takes"
+        "--pauses", type=int, default=5, help="all workers frozen at once, longer than the lease"
+    )
+    parser.add_argument(
+        "--epoch-seconds",
+        type=float,
+        default=0.005,
+        help="that an epoch of the made-up objective takes",
     )
     parser.add_argument(
         "--checkpoint-seconds",
         type=float,
         action="append",
-        help="between two checkpoints; more than once for several in turn (default: after each epoch, and none)",
+        help=(
+            "between two checkpoints; more than once for several in turn (default: after each"
+            " epoch, and none)"
+        ),
     )
     parser.add_argument("--seed", type=int, help="of the harm (default: a random one)")
-    parser.add_argument("--break", dest="broken", choices=BREAKS, help="take this guard away: the soak must then fail")
+    parser.add_argument(
+        "--break",
+        dest="broken",
+        choices=BREAKS,
+        help="take this guard away: the soak must then fail",
+    )
     given = parser.parse_args(arguments)
-    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))  # servers and workers end with this
+    signal.signal(
+        signal.SIGTERM, lambda number, frame: sys.exit(128 + number)
+    )  # servers and workers end with this
     seed = secrets.randbelow(2**31) if given.seed is None else given.seed
-    packages = ", ".join(f"{name} {version(name)}" for name in ("optuna", "sqlalchemy", "psycopg", "pymysql"))
-    print(f"seed {seed}; Python {platform.python_version()}, {packages}; {os.cpu_count()} cores", flush=True)
+    packages = ", ".join(
+        f"{name} {version(name)}" for name in ("optuna", "sqlalchemy", "psycopg", "pymysql")
+    )
+    print(
+        f"seed {seed}; Python {platform.python_version()}, {packages}; {os.cpu_count()} cores",
+        flush=True,
+    )
     failed = False
     backends = given.backend or ("postgresql", "sqlite")
-    for backend, checkpoint_seconds in product(backends, given.checkpoint_seconds or CHECKPOINT_SECONDS):
+    for backend, checkpoint_seconds in product(
+        backends, given.checkpoint_seconds or CHECKPOINT_SECONDS
+    ):
         options = Soak(
             backend=backend,
             trials=given.trials,
@@ -370,14 +442,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
             broken=given.broken,
         )
         folder = Path(tempfile.mkdtemp(prefix="soak-"))
-        said = f"{given.trials} trials, {given.workers} workers, a checkpoint every {checkpoint_seconds:g} s"
+        said = (
+            f"{given.trials} trials, {given.workers} workers, a checkpoint every"
+            f" {checkpoint_seconds:g} s"
+        )
         print(f"{backend}: {said}", flush=True)
         with database(backend, folder, given.workers) as url:
             found = soak(options, url, folder)
         for fault in found[:20]:
             print(f"  VIOLATION: {fault}")
         if found:
-            print(f"  FAIL: {len(found)} violations; journals and checkpoints are in {folder}", flush=True)
+            print(
+                f"  FAIL: {len(found)} violations; journals and checkpoints are in {folder}",
+                flush=True,
+            )
         else:
             print("  PASS", flush=True)
             shutil.rmtree(folder)

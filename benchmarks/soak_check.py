@@ -1,4 +1,6 @@
-"""What the database, the journals and the files of a soak must say together; read by SQL of its own."""
+"""What the database, the journals and the files of a soak must say together; read by SQL of its
+own.
+"""
 
 import hashlib
 import json
@@ -25,7 +27,12 @@ BEGIN = {  # one moment for all statements that follow
     "mysql": "START TRANSACTION WITH CONSISTENT SNAPSHOT",
 }
 STATES = {"COMPLETE": "complete", "PRUNED": "pruned", "FAIL": "failed"}
-OF_MEASUREMENT = ("trial_id", "attempt", "checkpoint", "checkpoint_sha256")  # columns of an epoch beside its metrics
+OF_MEASUREMENT = (
+    "trial_id",
+    "attempt",
+    "checkpoint",
+    "checkpoint_sha256",
+)  # columns of an epoch beside its metrics
 
 
 @dataclass(frozen=True)
@@ -70,7 +77,9 @@ class Reader:
 
     def __init__(self, url: str, study: str) -> None:
         parsed = make_url(url)
-        self._engine = create_engine(parsed.set(drivername=DRIVERS[parsed.drivername]), isolation_level="AUTOCOMMIT")
+        self._engine = create_engine(
+            parsed.set(drivername=DRIVERS[parsed.drivername]), isolation_level="AUTOCOMMIT"
+        )
         self._study = study
 
     def close(self) -> None:
@@ -110,7 +119,9 @@ class Reader:
         found = {trial_id: (number, state) for trial_id, number, state in states}
         return Moment(study.trials, study.state, found, leased.scalar_one())
 
-    def trials(self, connection: Connection, wanted: Mapping[int, tuple[int, str]]) -> dict[int, Trial]:
+    def trials(
+        self, connection: Connection, wanted: Mapping[int, tuple[int, str]]
+    ) -> dict[int, Trial]:
         """All rows of the trials that are asked for, by number."""
         if not wanted:
             return {}
@@ -122,10 +133,13 @@ class Reader:
                 found[row["trial_id"]].append(dict(row))
             return found
 
-        values = rows("SELECT trial_id, value FROM trial_values WHERE trial_id IN :ids ORDER BY objective")
+        values = rows(
+            "SELECT trial_id, value FROM trial_values WHERE trial_id IN :ids ORDER BY objective"
+        )
         parameters = rows("SELECT * FROM trial_params WHERE trial_id IN :ids ORDER BY param_name")
         reports = rows(
-            "SELECT trial_id, step, intermediate_value FROM trial_intermediate_values WHERE trial_id IN :ids"
+            "SELECT trial_id, step, intermediate_value FROM trial_intermediate_values WHERE"
+            " trial_id IN :ids"
         )
         epochs = rows("SELECT * FROM hypersearch_epoch WHERE trial_id IN :ids ORDER BY epoch")
         attempts = rows("SELECT * FROM hypersearch_attempt WHERE trial_id IN :ids ORDER BY attempt")
@@ -134,8 +148,13 @@ class Reader:
                 number=number,
                 state=STATES.get(state, state),
                 values=tuple(float(row["value"] or 0) for row in values[trial_id]),
-                parameters={str(row["param_name"]): _parameter(row) for row in parameters[trial_id]},
-                reports={int(row["step"] or 0): float(row["intermediate_value"] or 0) for row in reports[trial_id]},
+                parameters={
+                    str(row["param_name"]): _parameter(row) for row in parameters[trial_id]
+                },
+                reports={
+                    int(row["step"] or 0): float(row["intermediate_value"] or 0)
+                    for row in reports[trial_id]
+                },
                 epochs=tuple(epochs[trial_id]),
                 attempts=tuple(attempts[trial_id]),
             )
@@ -153,7 +172,8 @@ def _parameter(row: Row) -> str | int | float | bool:
 
 
 class Watcher(threading.Thread):
-    """Looks at the study several times a second, and keeps each trial as it was when first seen ended.
+    """Looks at the study several times a second, and keeps each trial as it was when first seen
+    ended.
 
     >>> with Watcher(reader) as watcher: ...       # doctest: +SKIP
     >>> watcher.faults, watcher.looks, watcher.finished
@@ -198,7 +218,9 @@ class Watcher(threading.Thread):
         if moment.finished + moment.leased > moment.budget:
             self.faults["a moment with more finished and leased trials than the budget"] += 1
         if moment.running != moment.leased:
-            self.faults["a moment with trials that run without a lease, or leases of ended trials"] += 1
+            self.faults[
+                "a moment with trials that run without a lease, or leases of ended trials"
+            ] += 1
 
 
 @dataclass(frozen=True)
@@ -217,7 +239,11 @@ class Evidence:
 
 
 def gather(
-    reader: Reader, spec: StudySpec, journals: Path, checkpoint_root: Path, checkpoint_seconds: float
+    reader: Reader,
+    spec: StudySpec,
+    journals: Path,
+    checkpoint_root: Path,
+    checkpoint_seconds: float,
 ) -> Evidence:
     """Reads what a run has left."""
     with reader.snapshot() as connection:
@@ -237,7 +263,10 @@ def faults(evidence: Evidence) -> list[str]:
     """Every violation, in words; empty where all claims hold."""
     found = [*_of_the_end(evidence), *_of_journals(evidence)]
     for trial in evidence.trials.values():
-        of_trial = [*_of_attempts(trial), *_of_curve(trial, evidence.spec, evidence.checkpoint_seconds)]
+        of_trial = [
+            *_of_attempts(trial),
+            *_of_curve(trial, evidence.spec, evidence.checkpoint_seconds),
+        ]
         found += [f"trial {trial.number}: {fault}" for fault in of_trial]
     return found
 
@@ -257,10 +286,14 @@ def _of_the_end(evidence: Evidence) -> Iterator[str]:
         if trial != evidence.trials.get(number):
             yield f"trial {number} has changed after it had ended"
     if evidence.files:
-        yield f"{len(evidence.files)} files of checkpoints are left, {evidence.files[0].name} the first"
+        yield (
+            f"{len(evidence.files)} files of checkpoints are left, {evidence.files[0].name} the"
+            " first"
+        )
     for thaw_ms in evidence.thaws_ms:
         lost = sum(
-            row["reason"] == "no sign of life" and 0 <= int(row["ended_ms"] or 0) - thaw_ms <= evidence.quiet_ms
+            row["reason"] == "no sign of life"
+            and 0 <= int(row["ended_ms"] or 0) - thaw_ms <= evidence.quiet_ms
             for trial in evidence.trials.values()
             for row in trial.attempts
         )
@@ -285,7 +318,9 @@ def _of_attempts(trial: Trial) -> Iterator[str]:
 
 
 def _of_curve(trial: Trial, spec: StudySpec, checkpoint_seconds: float) -> Iterator[str]:
-    """The curve is a function of parameters and seed: all that was recorded of it is computed again."""
+    """The curve is a function of parameters and seed: all that was recorded of it is computed
+    again.
+    """
     if not trial.parameters:
         if trial.state != "failed" or trial.epochs or trial.reports:
             yield "it has no parameters"
@@ -305,13 +340,21 @@ def _of_curve(trial: Trial, spec: StudySpec, checkpoint_seconds: float) -> Itera
     last_rows = {row["attempt"]: row for row in trial.epochs}
     for number in handed_back & last_rows.keys():
         if last_rows[number]["checkpoint"] is None:
-            yield f"it was handed back after epoch {last_rows[number]['epoch']}, which names no checkpoint"
+            yield (
+                f"it was handed back after epoch {last_rows[number]['epoch']}, which names no"
+                " checkpoint"
+            )
     reports: dict[int, float] = {}
     for row, measurement in zip(trial.epochs, curve, strict=False):
         reports[measurement.epoch] = measurement.metric(spec.metric)
-        if {key: value for key, value in row.items() if key not in OF_MEASUREMENT} != asdict(measurement):
+        if {key: value for key, value in row.items() if key not in OF_MEASUREMENT} != asdict(
+            measurement
+        ):
             yield f"epoch {measurement.epoch} is not what its parameters give"
-        saved = (f"{row['attempt']}-{row['epoch']}.ckpt", hashlib.sha256(curve.checkpoint()).hexdigest())
+        saved = (
+            f"{row['attempt']}-{row['epoch']}.ckpt",
+            hashlib.sha256(curve.checkpoint()).hexdigest(),
+        )
         named = (row["checkpoint"], row["checkpoint_sha256"])
         if named != saved and (named != (None, None) or checkpoint_seconds == 0):
             yield f"epoch {measurement.epoch} names another checkpoint, or none"
@@ -319,12 +362,18 @@ def _of_curve(trial: Trial, spec: StudySpec, checkpoint_seconds: float) -> Itera
         yield f"its intermediate values are not those of its {count} epochs"
     if trial.state in ("complete", "pruned") and trial.values != (reports.get(count),):
         yield f"its value {trial.values} is not that of its last epoch"
-    if (trial.state == "complete" and count != epochs) or (trial.state == "pruned" and not 0 < count < epochs):
+    if (trial.state == "complete" and count != epochs) or (
+        trial.state == "pruned" and not 0 < count < epochs
+    ):
         yield f"it is {trial.state} after {count} epochs"
 
 
 def _of_journals(evidence: Evidence) -> Iterator[str]:
-    attempts = {(trial.number, row["attempt"]): row for trial in evidence.trials.values() for row in trial.attempts}
+    attempts = {
+        (trial.number, row["attempt"]): row
+        for trial in evidence.trials.values()
+        for row in trial.attempts
+    }
     hosts: dict[Value, Value] = {}
     acknowledged: Counter[int] = Counter()
     started: Counter[tuple[int, int]] = Counter()
@@ -337,21 +386,36 @@ def _of_journals(evidence: Evidence) -> Iterator[str]:
             assert isinstance(attempt, int)
             row, trial = attempts.get((number, attempt)), evidence.trials.get(number)
             if row is None or trial is None or row["owner"] != owner:
-                yield f"attempt {attempt} at trial {number} was {line['what']} by one who is not recorded as its owner"
+                yield (
+                    f"attempt {attempt} at trial {number} was {line['what']} by one who is not"
+                    " recorded as its owner"
+                )
                 continue
             if line["what"] == "started":
                 started[number, attempt] += 1
             if line["what"] == "refused" and row["outcome"] in STATES.values():
-                yield f"attempt {attempt} at trial {number} is {row['outcome']}, and its worker was refused"
+                yield (
+                    f"attempt {attempt} at trial {number} is {row['outcome']}, and its worker was"
+                    " refused"
+                )
             if line.get("parameters") and line["parameters"] != _without_switches(trial):
                 yield f"trial {number} had other parameters in attempt {attempt} than it has now"
             if line["what"] == "acknowledged":
                 acknowledged[number] += 1
                 now = trial.state, (trial.values[0] if trial.values else None), row["outcome"]
                 if now != (line["outcome"], line["value"], line["outcome"]):
-                    yield f"trial {number} was acknowledged as {line['outcome']}, {line['value']}; it is {now}"
-    yield from (f"trial {number} was acknowledged {n} times" for number, n in acknowledged.items() if n > 1)
-    yield from (f"attempt {key[1]} at trial {key[0]} was started {n} times" for key, n in started.items() if n > 1)
+                    yield (
+                        f"trial {number} was acknowledged as {line['outcome']}, {line['value']}; it"
+                        f" is {now}"
+                    )
+    yield from (
+        f"trial {number} was acknowledged {n} times" for number, n in acknowledged.items() if n > 1
+    )
+    yield from (
+        f"attempt {key[1]} at trial {key[0]} was started {n} times"
+        for key, n in started.items()
+        if n > 1
+    )
     for (number, attempt), row in attempts.items():
         if hosts.get(row["owner"]) != row["host"]:
             yield f"attempt {attempt} at trial {number} has an owner or host that no journal knows"
@@ -378,6 +442,8 @@ def tally(evidence: Evidence) -> dict[str, Counter[str]]:
     return {
         "trials": Counter(trial.state for trial in evidence.trials.values()),
         "attempts": Counter(str(row["outcome"]) for row in rows),
-        "lost": Counter(str(row["reason"]).partition(":")[0] for row in rows if row["outcome"] == "lost"),
+        "lost": Counter(
+            str(row["reason"]).partition(":")[0] for row in rows if row["outcome"] == "lost"
+        ),
         "journals": Counter(str(line["what"]) for line in lines),
     }

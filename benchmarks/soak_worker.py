@@ -1,6 +1,8 @@
-"""One worker process of a soak: the product's own loop on made-up curves, with a journal; its guards can be broken.
+"""One worker process of a soak: the product's own loop on made-up curves, with a journal; its
+guards can be broken.
 
-Imports no torch, and nothing of the soak itself: the server that forks the workers loads this module alone.
+Imports no torch, and nothing of the soak itself: the server that forks the workers loads this
+module alone.
 """
 
 import json
@@ -51,7 +53,8 @@ class Job:
 
 
 class Journal:
-    """What a worker says that it has done: one JSON line each, appended whole; acknowledgements are on the disk.
+    """What a worker says that it has done: one JSON line each, appended whole; acknowledgements are
+    on the disk.
 
     >>> with Journal(Path("0.jsonl")) as journal:     # doctest: +SKIP
     ...     journal.write("acknowledged", number=3, value=0.98)
@@ -63,7 +66,12 @@ class Journal:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        at: TracebackType | None,
+    ) -> None:
         os.close(self._descriptor)
 
     def write(self, what: str, **line: Value | dict[str, Value]) -> None:
@@ -129,8 +137,12 @@ def _work(job: Job) -> None:
     with database, Journal(job.journal) as journal:
         journal.write("worker", owner=me.id, pid=me.pid, host=me.host)
         with (
-            workplace(database, rdb, me, files, job.times, checkpoint_seconds=job.checkpoint_seconds) as place,
-            closing(work(place, rdb, choose, lambda joined: build_objective(joined.spec, machine))) as events,
+            workplace(
+                database, rdb, me, files, job.times, checkpoint_seconds=job.checkpoint_seconds
+            ) as place,
+            closing(
+                work(place, rdb, choose, lambda joined: build_objective(joined.spec, machine))
+            ) as events,
         ):
             for event in islice(events, job.stop_after):
                 journal.note(event)
@@ -169,7 +181,8 @@ def _no_look_back() -> None:
     TrialLeases._has_ended = has_ended  # type: ignore[method-assign]
 
 
-# Guards of the product, each taken away in this process alone: a check that then finds nothing is worth nothing.
+# Guards of the product, each taken away in this process alone: a check that then finds nothing is
+# worth nothing.
 BREAKS: dict[str, Callable[[], None]] = {
     "fence": _no_fence,  # a write needs no lease
     "budget": _no_budget,  # a trial is created whatever has finished

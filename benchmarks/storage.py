@@ -1,4 +1,6 @@
-"""What the storage costs a trial beside stock Optuna, in turns in one process: time, statements, writes."""
+"""What the storage costs a trial beside stock Optuna, in turns in one process: time, statements,
+writes.
+"""
 
 import argparse
 import math
@@ -45,7 +47,9 @@ from storage.keeper import Keeper
 from storage.studies import find_study
 
 EPOCHS = 10
-CHECKPOINT_BYTES = 3 * 4 * 338_006  # the default network's float32 weights and Adam's two moments of each
+CHECKPOINT_BYTES = (
+    3 * 4 * 338_006
+)  # the default network's float32 weights and Adam's two moments of each
 EIGHT_PARAMETERS: Document = {  # with what else there always is; augmentation is pinned
     "optimizer": ["adam", "adamw"],
     "adam.weight_decay": False,
@@ -74,7 +78,9 @@ def eight_parameters(sampler: str, **study: str | int) -> Document:
 
 @dataclass
 class Statements:
-    """What the thread that made this sends to a database: statements, and transactions that change something."""
+    """What the thread that made this sends to a database: statements, and transactions that change
+    something.
+    """
 
     sent: int = 0
     writes: int = 0
@@ -99,7 +105,9 @@ class Statements:
 
 
 def improving(trial: int) -> float:
-    """The metric of all epochs of the so manieth trial: better than any before, so that none is pruned."""
+    """The metric of all epochs of the so manieth trial: better than any before, so that none is
+    pruned.
+    """
     return 1 - 1 / (trial + 2)
 
 
@@ -144,7 +152,11 @@ def our_trials(
     numbers = count(first)
 
     def train(
-        hyperparameters: Hyperparameters, seed: int, computing: Computing, resume: bytes | None, pulse: Pulse
+        hyperparameters: Hyperparameters,
+        seed: int,
+        computing: Computing,
+        resume: bytes | None,
+        pulse: Pulse,
     ) -> ResumableTraining:
         return Curve(improving(next(numbers)), content)
 
@@ -159,8 +171,12 @@ def our_trials(
         leases = TimedLeases(database, rdb, this_worker(this_host(), "-", 0))
         with Keeper(leases) as keeper:
             artifacts = IncumbentArtifacts(database, open_artifact_store(str(folder / "artifacts")))
-            place = Workplace(database, leases, keeper, folder, artifacts, 0.0 if content else math.inf)
-            with closing(work(place, rdb, choose, lambda spec: Objective(train, "none", Computing(1)))) as events:
+            place = Workplace(
+                database, leases, keeper, folder, artifacts, 0.0 if content else math.inf
+            )
+            with closing(
+                work(place, rdb, choose, lambda spec: Objective(train, "none", Computing(1)))
+            ) as events:
                 yield events, database.engine, leases
 
 
@@ -168,7 +184,11 @@ def finish_one(events: Iterator[Event]) -> None:
     """Runs our worker until it has finished a trial."""
     for each in events:
         if isinstance(each, TrialFinished):
-            assert (each.outcome, each.epochs, len(each.parameters)) == ("complete", EPOCHS, 8), each
+            assert (each.outcome, each.epochs, len(each.parameters)) == (
+                "complete",
+                EPOCHS,
+                8,
+            ), each
             return
 
 
@@ -176,7 +196,10 @@ def stock_study(url: str, sampler: str) -> tuple[optuna.Study, Engine]:
     """A study as Optuna's documentation makes one."""
     storage = optuna.storages.RDBStorage(url)
     study = optuna.create_study(
-        storage=storage, sampler=STOCK_SAMPLERS[sampler](), pruner=SuccessiveHalvingPruner(), direction="maximize"
+        storage=storage,
+        sampler=STOCK_SAMPLERS[sampler](),
+        pruner=SuccessiveHalvingPruner(),
+        direction="maximize",
     )
     return study, storage.engine
 
@@ -213,10 +236,15 @@ class Side:
     writes: float
 
     def __str__(self) -> str:
-        return f"{spread(self.milliseconds, 1)} ms, {self.statements:.1f} statements, {self.writes:.1f} writes"
+        return (
+            f"{spread(self.milliseconds, 1)} ms, {self.statements:.1f} statements,"
+            f" {self.writes:.1f} writes"
+        )
 
 
-def measure(urls: tuple[str, str], sampler: str, before: int, trials: int, content: bytes) -> tuple[Side, Side]:
+def measure(
+    urls: tuple[str, str], sampler: str, before: int, trials: int, content: bytes
+) -> tuple[Side, Side]:
     """(ours, stock) of so many trials in turns, after so many `before`."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
@@ -261,7 +289,11 @@ class Case:
 
 
 CASES = [
-    *(Case(backend, sampler) for backend in ("sqlite", "postgresql") for sampler in ("random", "tpe")),
+    *(
+        Case(backend, sampler)
+        for backend in ("sqlite", "postgresql")
+        for sampler in ("random", "tpe")
+    ),
     *(Case(backend, "random", checkpoints=True) for backend in ("sqlite", "postgresql")),
 ]
 QUICK = [Case("sqlite", "random"), Case("postgresql", "random")]
@@ -270,9 +302,13 @@ QUICK = [Case("sqlite", "random"), Case("postgresql", "random")]
 def main() -> None:
     """Prints the machine and a row for each case."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--before", type=int, default=30, help="finished trials before the first measured one")
+    parser.add_argument(
+        "--before", type=int, default=30, help="finished trials before the first measured one"
+    )
     parser.add_argument("--trials", type=int, default=40, help="measured trials")
-    parser.add_argument("--quick", action="store_true", help="random sampler alone, 10 trials after 5")
+    parser.add_argument(
+        "--quick", action="store_true", help="random sampler alone, 10 trials after 5"
+    )
     arguments = parser.parse_args()
     before, trials = (5, 10) if arguments.quick else (arguments.before, arguments.trials)
     optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -282,7 +318,10 @@ def main() -> None:
         f"8 parameters, {EPOCHS} epochs, asha, {before} finished trials before; n = {trials}, "
         "a trial as median (min..max)"
     )
-    with tempfile.TemporaryDirectory() as folder, PostgreSQLServer(Path(folder) / "postgresql") as server:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        PostgreSQLServer(Path(folder) / "postgresql") as server,
+    ):
         for case in QUICK if arguments.quick else CASES:
             name = f"{case.sampler}_{case.checkpoints}".lower()
             if case.backend == "sqlite":
@@ -293,7 +332,9 @@ def main() -> None:
             ours, stock = measure(urls, case.sampler, before, trials, content)
             pairs = zip(ours.milliseconds, stock.milliseconds, strict=True)
             print(f"{case}\n  ours  {ours}\n  stock {stock}")
-            print(f"  ours / stock {spread([own / theirs for own, theirs in pairs], 2)}", flush=True)
+            print(
+                f"  ours / stock {spread([own / theirs for own, theirs in pairs], 2)}", flush=True
+            )
 
 
 if __name__ == "__main__":

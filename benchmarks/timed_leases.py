@@ -12,7 +12,9 @@ from storage.studies import StoredStudy, StudyState
 
 
 class TimedLeases(TrialLeases):
-    """Notes the seconds of each acquire, from there to the configuration (reading, sampling), and of each finish."""
+    """Notes the seconds of each acquire, from there to the configuration (reading, sampling), and
+    of each finish.
+    """
 
     def __init__(self, database: Database, optunas: BaseStorage, me: Worker) -> None:
         super().__init__(database, optunas, me)

@@ -1,4 +1,6 @@
-"""How good a configuration truly is: trained again under fresh seeds, scored on MNIST images that no search saw."""
+"""How good a configuration truly is: trained again under fresh seeds, scored on MNIST images that
+no search saw.
+"""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -6,7 +8,15 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from objectives.data import LabelledArrays, LabelledImages, ResidentData, hold, open_dataset, open_test_split, to_device
+from objectives.data import (
+    LabelledArrays,
+    LabelledImages,
+    ResidentData,
+    hold,
+    open_dataset,
+    open_test_split,
+    to_device,
+)
 from objectives.data_config import DataConfig
 from objectives.device import derived_seed, keep_freed_memory, set_threads
 from objectives.evaluation import evaluate, normalizer
@@ -31,23 +41,31 @@ class Judge:
 
     @classmethod
     def open(cls, data_root: Path, cache_root: Path, threads: int | None = None) -> "Judge":
-        """MNIST's test images must lie below `data_root`; those that are in mnist-5k too are left out."""
+        """MNIST's test images must lie below `data_root`; those that are in mnist-5k too are left
+        out.
+        """
         set_threads(threads)
         keep_freed_memory()
         device = torch.device("cpu")
         small = DataConfig("mnist-5k")
         dataset = open_dataset(small, data_root=data_root, cache_root=cache_root)
-        shipped = [dataset.searchable, open_test_split(small, data_root=data_root, cache_root=cache_root)]
+        shipped = [
+            dataset.searchable,
+            open_test_split(small, data_root=data_root, cache_root=cache_root),
+        ]
         known = {image.tobytes() for arrays in shipped for image in arrays.images}
         whole = open_test_split(DataConfig("mnist"), data_root=data_root, cache_root=cache_root)
         new = np.array([image.tobytes() not in known for image in whole.images])
         outside = LabelledArrays(whole.images[new], whole.labels[new])
         return cls(hold(dataset, device), to_device(outside, device))
 
-    def scores(self, hyperparameters: Hyperparameters, epochs: int, purpose: str) -> tuple[float, ...]:
+    def scores(
+        self, hyperparameters: Hyperparameters, epochs: int, purpose: str
+    ) -> tuple[float, ...]:
         """The accuracy of each retraining after its last epoch; 0.0 where it diverged."""
         return tuple(
-            self._score(hyperparameters, epochs, derived_seed(retraining, purpose)) for retraining in range(RETRAININGS)
+            self._score(hyperparameters, epochs, derived_seed(retraining, purpose))
+            for retraining in range(RETRAININGS)
         )
 
     def _score(self, hyperparameters: Hyperparameters, epochs: int, seed: int) -> float:
@@ -59,4 +77,6 @@ class Judge:
             return 0.0
         data = self.searched
         normalize = normalizer(hyperparameters.input_normalization, data.mean, data.deviation)
-        return evaluate(training.model, self.outside.images, self.outside.labels, normalize, 256).accuracy
+        return evaluate(
+            training.model, self.outside.images, self.outside.labels, normalize, 256
+        ).accuracy

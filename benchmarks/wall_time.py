@@ -1,4 +1,6 @@
-"""The wall time of a study as a user runs it, and where it goes: start, training, all between, and the tail."""
+"""The wall time of a study as a user runs it, and where it goes: start, training, all between, and
+the tail.
+"""
 
 import argparse
 import sqlite3
@@ -19,12 +21,16 @@ from benchmarks.figures import machine, spread
 
 @dataclass(frozen=True)
 class Spent:
-    """Seconds of one run; those of a worker are means over the workers, shares are of all workers together."""
+    """Seconds of one run; those of a worker are means over the workers, shares are of all workers
+    together.
+    """
 
     wall: float
     start: float  # until the worker held its first trial: imports, data, the sampler's first look
     training: float  # in epochs, evaluation included
-    inside_trials: float  # held but not in an epoch: sampler, storage, pruner, checkpoints, artifacts
+    inside_trials: (
+        float  # held but not in an epoch: sampler, storage, pruner, checkpoints, artifacts
+    )
     between_trials: float  # from one trial's end to the next one's start
     tail: float  # after the worker's last trial: waiting for the others, the summary
     overhead_percent: float  # (inside + between) of (training + inside + between)
@@ -34,10 +40,22 @@ class Spent:
 def run_once(spec: Path, workers: int, threads: str, device: str, folder: Path) -> Spent:
     """Runs the study on a fresh database, `a.db` in `folder`."""
     database = folder / "a.db"
-    command = [sys.executable, "-P", "-m", "hypersearch", "run", str(spec), "-q", "--workers", str(workers)]
+    command = [
+        sys.executable,
+        "-P",
+        "-m",
+        "hypersearch",
+        "run",
+        str(spec),
+        "-q",
+        "--workers",
+        str(workers),
+    ]
     command += ["--threads", threads, "--device", device, "--storage", f"sqlite:///{database}"]
     started, peak_bytes = time.time(), 0
-    with subprocess.Popen(command, cwd=folder, env=environment(), stdout=subprocess.DEVNULL) as process:
+    with subprocess.Popen(
+        command, cwd=folder, env=environment(), stdout=subprocess.DEVNULL
+    ) as process:
         while process.poll() is None:
             peak_bytes = max(peak_bytes, memory_bytes(process.pid))
             time.sleep(0.2)
@@ -46,8 +64,8 @@ def run_once(spec: Path, workers: int, threads: str, device: str, folder: Path) 
     ended = time.time()
     with closing(sqlite3.connect(database)) as connection:
         attempts = connection.execute(
-            "SELECT owner, min(started_ms) / 1000.0, max(ended_ms) / 1000.0, sum(ended_ms - started_ms) / 1000.0 "
-            "FROM hypersearch_attempt GROUP BY owner"
+            "SELECT owner, min(started_ms) / 1000.0, max(ended_ms) / 1000.0, sum(ended_ms -"
+            " started_ms) / 1000.0 FROM hypersearch_attempt GROUP BY owner"
         ).fetchall()
         (training,) = connection.execute("SELECT sum(seconds) FROM hypersearch_epoch").fetchone()
     firsts, lasts, held = ([row[place] for row in attempts] for place in (1, 2, 3))
@@ -83,16 +101,26 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--spec", type=Path, default=ROOT / "examples" / "demo.toml")
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--threads", default="auto")
-    parser.add_argument("--device", default="auto", help="as the command line of hypersearch takes it")
+    parser.add_argument(
+        "--device", default="auto", help="as the command line of hypersearch takes it"
+    )
     parser.add_argument("--repeats", type=int, default=3)
     given = parser.parse_args(arguments)
     print(machine("hypersearch", "torch", "optuna"))
-    print(f"{given.spec.name}, {given.workers} workers, threads {given.threads}, device {given.device}", end=", ")
+    print(
+        f"{given.spec.name}, {given.workers} workers, threads {given.threads}, device"
+        f" {given.device}",
+        end=", ",
+    )
     print(f"n = {given.repeats}", flush=True)
     runs = []
     for _ in range(given.repeats):
         with tempfile.TemporaryDirectory() as folder:
-            runs.append(run_once(given.spec.resolve(), given.workers, given.threads, given.device, Path(folder)))
+            runs.append(
+                run_once(
+                    given.spec.resolve(), given.workers, given.threads, given.device, Path(folder)
+                )
+            )
     for field, values in zip(fields(Spent), zip(*map(astuple, runs), strict=True), strict=True):
         print(f"{field.name.replace('_', ' '):24} {spread(values, 1)}")
 

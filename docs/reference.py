@@ -1,4 +1,6 @@
-"""Writes the pages of docs/ that the code itself knows best: `python -m docs.reference`, or `make docs`."""
+"""Writes the pages of docs/ that the code itself knows best: `python -m docs.reference`, or `make
+docs`.
+"""
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
@@ -31,7 +33,11 @@ def main() -> None:
 
 def pages() -> dict[str, str]:
     """The reference, by file name in this folder."""
-    return {"commands.md": commands_page(), "spec.md": spec_page(), "techniques.md": techniques_page()}
+    return {
+        "commands.md": commands_page(),
+        "spec.md": spec_page(),
+        "techniques.md": techniques_page(),
+    }
 
 
 # --- commands
@@ -56,7 +62,9 @@ def commands_page() -> str:
         arguments = [each for each in command.params if isinstance(each, TyperArgument)]
         usage = " ".join([name, "[OPTIONS]", *(_usage(each) for each in arguments)])
         parts.append(f"## {name}\n\n    {usage}\n\n{' '.join((command.help or '').split())}")
-        if described := [(_code(each.metavar or each.name or ""), each.help or "") for each in arguments]:
+        if described := [
+            (_code(each.metavar or each.name or ""), each.help or "") for each in arguments
+        ]:
             parts.append(_table(("argument", "meaning"), described))
         if own := [option for option in _options(command) if option not in shared]:
             parts.append(_table(("option", "default", "meaning"), own))
@@ -105,13 +113,24 @@ class Key:
 class Recorder(Table):
     """A table that notes what it is asked for."""
 
-    def __init__(self, content: Document, prefix: str, faults: list[str], asked: dict[str, Key]) -> None:
+    def __init__(
+        self, content: Document, prefix: str, faults: list[str], asked: dict[str, Key]
+    ) -> None:
         super().__init__(content, prefix, faults)
         self._asked = asked
 
-    def _note(self, name: str, kind: str, default: Toml | None, limits: str = "", known: Sequence[str] = ()) -> None:
+    def _note(
+        self,
+        name: str,
+        kind: str,
+        default: Toml | None,
+        limits: str = "",
+        known: Sequence[str] = (),
+    ) -> None:
         key = self.key(name)
-        self._asked.setdefault(key, Key(key, kind, default, limits, tuple(known)))  # the first one says the most
+        self._asked.setdefault(
+            key, Key(key, kind, default, limits, tuple(known))
+        )  # the first one says the most
 
     def _below(self, name: str, table: Table) -> "Recorder":
         return Recorder(dict(table.content), f"{self.key(name)}.", self.faults, self._asked)
@@ -195,20 +214,31 @@ def spec_page() -> str:
     """Every key of a spec: type, default, limits, meaning."""
     asked, said = keys_of({}), meanings()
     parts = [
-        f"# The spec\n\n{NOTICE} A spec is one TOML file; what it does not name keeps its default. `hypersearch spec "
-        "init` writes one to start from, `hypersearch spec check FILE` checks one."
+        f"# The spec\n\n{NOTICE} A spec is one TOML file; what it does not name keeps its default."
+        " `hypersearch spec init` writes one to start from, `hypersearch spec check FILE` checks"
+        " one."
     ]
-    tables: dict[str, list[Key]] = {name.partition(".")[0]: [] for name in said}  # in the order of a spec
+    tables: dict[str, list[Key]] = {
+        name.partition(".")[0]: [] for name in said
+    }  # in the order of a spec
     for key in asked.values():
         table, _, name = key.name.partition(".")
         if "." not in name:
             tables.setdefault(table, []).append(key)
     for table, keys in tables.items():
         rows = [
-            (_code(key.name.partition(".")[2]), key.kind, _value(key.default), _limits(key), said.get(key.name, ""))
+            (
+                _code(key.name.partition(".")[2]),
+                key.kind,
+                _value(key.default),
+                _limits(key),
+                said.get(key.name, ""),
+            )
             for key in keys
         ]
-        parts.append(f"## [{table}]\n\n{_table(('key', 'type', 'default', 'limits', 'meaning'), rows)}")
+        parts.append(
+            f"## [{table}]\n\n{_table(('key', 'type', 'default', 'limits', 'meaning'), rows)}"
+        )
         parts += [_methods(key) for key in keys if key.kind.startswith("name, or table")]
     parts.append(_space())
     return "\n\n".join(parts) + "\n"
@@ -220,17 +250,21 @@ def _methods(key: Key) -> str:
     rows = []
     for method in key.known:
         asked = keys_of({table: {name: {"name": method}}})
-        longer = keys_of({table: {name: {"name": method}}, "training": {"epochs": 2 * DEFAULT_EPOCHS}})
+        longer = keys_of(
+            {table: {name: {"name": method}}, "training": {"epochs": 2 * DEFAULT_EPOCHS}}
+        )
         options = []
         for each in asked.values():
             if each.name.startswith(f"{key.name}."):
                 default = _value(each.default) or "none"
                 if longer[each.name] != each:
                     default += (
-                        f" at {DEFAULT_EPOCHS} epochs, {_value(longer[each.name].default)} at {2 * DEFAULT_EPOCHS}"
+                        f" at {DEFAULT_EPOCHS} epochs, {_value(longer[each.name].default)} at"
+                        f" {2 * DEFAULT_EPOCHS}"
                     )
                 options.append(
-                    f"{_code(each.name.removeprefix(f'{key.name}.'))} ({default}; {_limits(each) or each.kind})"
+                    f"{_code(each.name.removeprefix(f'{key.name}.'))} ({default};"
+                    f" {_limits(each) or each.kind})"
                 )
         rows.append((_code(method), "<br>".join(options), _docstring(method)))
     heading = f'`{name} = "NAME"`, or `{name} = {{ name = "NAME", OPTION = VALUE }}`:'
@@ -238,18 +272,24 @@ def _methods(key: Key) -> str:
 
 
 def _docstring(method: str) -> str:
-    kinds = [kind for kind in vars(methods).values() if isinstance(kind, type) and vars(kind).get("name") == method]
-    return (kinds[0].__doc__ or "").strip().partition("\n")[0] if kinds else ""
+    kinds = [
+        kind
+        for kind in vars(methods).values()
+        if isinstance(kind, type) and vars(kind).get("name") == method
+    ]
+    summary = (kinds[0].__doc__ or "").partition("\n\n")[0] if kinds else ""
+    return " ".join(summary.split())
 
 
 def _space() -> str:
     domains = SearchSpace.default()
     parts = [
-        "## [space]\n\nOne value pins a parameter, a list chooses among values, `{ low, high, log, optional }` is a "
-        "range, `false` pins a technique off, `optional = true` lets the search also leave it off. What "
-        "off means is off also where it is written out: `dropout = [0.0, 0.25]` searches without and with. "
-        "`weight_decay = false` holds for every optimizer. Defaults are those of mnist-5k. `hypersearch techniques` "
-        "has the formulas and their sources."
+        "## [space]\n\nOne value pins a parameter, a list chooses among values, `{ low, high, log,"
+        " optional }` is a range, `false` pins a technique off, `optional = true` lets the search"
+        " also leave it off. What off means is off also where it is written out: `dropout = [0.0,"
+        " 0.25]` searches without and with. `weight_decay = false` holds for every optimizer."
+        " Defaults are those of mnist-5k. `hypersearch techniques` has the formulas and their"
+        " sources."
     ]
     rows = [
         (
@@ -266,9 +306,9 @@ def _space() -> str:
     header = ("technique", "parameter", "searched by default", "may hold", "off is", "exists under")
     parts.append(_table(header, rows))
     parts.append(
-        "## [[trial]]\n\nConfigurations to run first, in their order. Each names parameters of the space with one "
-        "value that the study's `[space]` holds (`false`: off); what it does not name is the sampler's. A parameter of "
-        "a branch needs the choice that brings it beside it."
+        "## [[trial]]\n\nConfigurations to run first, in their order. Each names parameters of the"
+        " space with one value that the study's `[space]` holds (`false`: off); what it does not"
+        " name is the sampler's. A parameter of a branch needs the choice that brings it beside it."
     )
     return "\n\n".join(parts)
 
@@ -307,7 +347,11 @@ def _code(text: str) -> str:
 
 
 def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    lines = [header, ["---"] * len(header), *([cell.replace("|", "\\|") for cell in row] for row in rows)]
+    lines = [
+        header,
+        ["---"] * len(header),
+        *([cell.replace("|", "\\|") for cell in row] for row in rows),
+    ]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
@@ -317,13 +361,16 @@ def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 def techniques_page() -> str:
     """Every technique: options, formula, source, hyperparameters."""
     parts = [
-        f"# Techniques\n\n{NOTICE} `hypersearch techniques` says the same. Each works on its own and with all others; "
-        "`false` in a spec turns one off. In formulas g is a gradient, w a weight, r the learning rate, and the run "
-        f"goes from step 0 to step T. {THE_TUTORIAL[0].upper()}{THE_TUTORIAL[1:]}."
+        f"# Techniques\n\n{NOTICE} `hypersearch techniques` says the same. Each works on its own"
+        " and with all others; `false` in a spec turns one off. In formulas g is a gradient, w a"
+        " weight, r the learning rate, and the run goes from step 0 to step T."
+        f" {THE_TUTORIAL[0].upper()}{THE_TUTORIAL[1:]}."
     ]
     space = SearchSpace.default()
     for technique in techniques():
-        options = [(_code(option.name), option.formula, option.source) for option in technique.options]
+        options = [
+            (_code(option.name), option.formula, option.source) for option in technique.options
+        ]
         rows = [
             (
                 _code(parameter.name),
@@ -336,7 +383,10 @@ def techniques_page() -> str:
         parts += [
             f"## {technique.name}\n\n{technique.meaning[:1].upper()}{technique.meaning[1:]}.",
             _table(("option", "formula", "source"), options),
-            _table(("hyperparameter", "searched by default (mnist-5k)", "off means", "exists under"), rows),
+            _table(
+                ("hyperparameter", "searched by default (mnist-5k)", "off means", "exists under"),
+                rows,
+            ),
         ]
     return "\n\n".join(parts) + "\n"
 

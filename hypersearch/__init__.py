@@ -17,5 +17,7 @@ def __getattr__(name: str) -> object:
         raise AttributeError(f"module 'hypersearch' has no attribute {name!r}")
     numbers = random.getstate()
     notebook = import_module("search.notebook")
-    random.setstate(numbers)  # Rich draws one when it is imported: a script that has set its seed must not notice
+    random.setstate(
+        numbers
+    )  # Rich draws one when it is imported: a script that has set its seed must not notice
     return getattr(notebook, name)

@@ -27,11 +27,12 @@ class CNNConfig:
 class CNN(nn.Module):
     """Convolution blocks, a hidden layer and an output layer (the reference tutorial's network).
 
-    A block is conv 3x3, normalization, ReLU, Dropout2d and, in all but the first, a pool of 2 over each side longer
-    than 1. The pool is computed before ReLU and Dropout2d, which then have a quarter to do: neither changes which pixel
-    is the largest, so every bit of logits and gradients is the same. Weights are drawn from torch's global generator,
-    dropout's masks from `masks`, of the device of the images, or from the global one too. Names of parameters do not
-    depend on dropout.
+    A block is conv 3x3, normalization, ReLU, Dropout2d and, in all but the first, a pool of 2 over
+    each side longer than 1. The pool is computed before ReLU and Dropout2d, which then have a
+    quarter to do: neither changes which pixel is the largest, so every bit of logits and gradients
+    is the same. Weights are drawn from torch's global generator, dropout's masks from `masks`, of
+    the device of the images, or from the global one too. Names of parameters do not depend on
+    dropout.
     """
 
     def __init__(self, config: CNNConfig, masks: torch.Generator | None = None) -> None:
@@ -66,7 +67,8 @@ class CNN(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         """Logits (B, classes) of float images (B, C, H, W), in any memory format.
 
-        Raises ValueError in training with batch normalization and a batch of one: it has no deviation.
+        Raises ValueError in training with batch normalization and a batch of one: it has no
+        deviation.
         """
         logits: Tensor = self.output(self.hidden(self.blocks(images)))
         return logits

@@ -1,6 +1,7 @@
 """PyTorch's dropout with a generator of its own, where PyTorch's draws from the global one alone.
 
-The masks are PyTorch's, bit for bit on a CPU, where the generator is in the state of the global one.
+The masks are PyTorch's, bit for bit on a CPU, where the generator is in the state of the global
+one.
 
 >>> Dropout2d(0.25, torch.Generator().manual_seed(0))(torch.ones(8, 16, 5, 5)).shape
 torch.Size([8, 16, 5, 5])
@@ -23,7 +24,9 @@ class _Batch:
 
 
 class Dropout(nn.Dropout):
-    """nn.Dropout whose masks come from `generator`, of the values' device; without one from the global one."""
+    """nn.Dropout whose masks come from `generator`, of the values' device; without one from the
+    global one.
+    """
 
     def __init__(self, p: float, generator: torch.Generator | None) -> None:
         super().__init__(p)
@@ -43,15 +46,25 @@ class Dropout(nn.Dropout):
 
     def _mask(self, values: Tensor, images: int) -> Tensor:
         # 0 with probability p; what is kept is scaled up, so that the mean stays.
-        return self._empty(values, images).bernoulli_(1 - self.p, generator=self.generator).div_(1 - self.p)
+        return (
+            self._empty(values, images)
+            .bernoulli_(1 - self.p, generator=self.generator)
+            .div_(1 - self.p)
+        )
 
     def _empty(self, values: Tensor, images: int) -> Tensor:
         # For so many images like those of `values`.
-        return torch.empty_like(values) if images == len(values) else values.new_empty((images, *values.shape[1:]))
+        return (
+            torch.empty_like(values)
+            if images == len(values)
+            else values.new_empty((images, *values.shape[1:]))
+        )
 
 
 class Dropout2d(Dropout):
-    """nn.Dropout2d whose masks come from `generator`: of values (B, C, H, W) whole channels are dropped."""
+    """nn.Dropout2d whose masks come from `generator`: of values (B, C, H, W) whole channels are
+    dropped.
+    """
 
     def _empty(self, values: Tensor, images: int) -> Tensor:
         return values.new_empty((images, values.shape[1], 1, 1))
@@ -59,10 +72,12 @@ class Dropout2d(Dropout):
 
 @contextmanager
 def masks_of_a_batch(model: nn.Module, images: int) -> Iterator[None]:
-    """Inside, the network is given a batch of so many images in training, in any number of pieces, one after another.
+    """Inside, the network is given a batch of so many images in training, in any number of pieces,
+    one after another.
 
-    Each layer draws the masks of the whole batch when its first piece comes, and so layer after layer: they are those
-    of the batch in one piece. In how many it comes changes nothing but how sums are rounded.
+    Each layer draws the masks of the whole batch when its first piece comes, and so layer after
+    layer: they are those of the batch in one piece. In how many it comes changes nothing but how
+    sums are rounded.
     """
     layers = [layer for layer in model.modules() if isinstance(layer, Dropout)]
     try:

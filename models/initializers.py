@@ -35,7 +35,9 @@ def he_normal(weight: Tensor) -> None:
 
 
 def orthogonal(weight: Tensor) -> None:
-    """Orthonormal rows, or columns where rows are more, of the weight as (outputs, fan_in) (Saxe et al. 2014)."""
+    """Orthonormal rows, or columns where rows are more, of the weight as (outputs, fan_in) (Saxe et
+    al. 2014).
+    """
     nn.init.orthogonal_(weight)
 
 
@@ -51,7 +53,9 @@ INITIALIZERS: dict[str, Callable[[Tensor], None]] = {
 
 
 def initialize(module: nn.Module, initializer: str) -> None:
-    """Applies the initializer of that name to each conv and linear weight; biases become zero, except for default."""
+    """Applies the initializer of that name to each conv and linear weight; biases become zero,
+    except for default.
+    """
     for layer in module.modules():
         if isinstance(layer, nn.Conv2d | nn.Linear):
             INITIALIZERS[initializer](layer.weight)

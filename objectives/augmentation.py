@@ -26,7 +26,9 @@ def _uniform(shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
     return _share(shape, generator) * 2 - 1  # in -1..1
 
 
-def _shift(count: int, size: tuple[int, int], strength: float, generator: torch.Generator) -> Tensor:
+def _shift(
+    count: int, size: tuple[int, int], strength: float, generator: torch.Generator
+) -> Tensor:
     # Uniformly up to strength * SHIFT_SHARE of each side, both axes.
     matrices = torch.eye(3, device=generator.device).repeat(count, 1, 1)
     for row, side in enumerate(reversed(size)):
@@ -34,7 +36,9 @@ def _shift(count: int, size: tuple[int, int], strength: float, generator: torch.
     return matrices
 
 
-def _rotate(count: int, size: tuple[int, int], strength: float, generator: torch.Generator) -> Tensor:
+def _rotate(
+    count: int, size: tuple[int, int], strength: float, generator: torch.Generator
+) -> Tensor:
     # Uniformly up to strength * ROTATION_DEGREES either way, about the middle.
     return rotations(_uniform((count,), generator) * math.radians(strength * ROTATION_DEGREES))
 
@@ -55,7 +59,9 @@ def _flip(count: int, size: tuple[int, int], strength: float, generator: torch.G
     return _mirrored(count, 0, strength, generator)
 
 
-def _vertical_flip(count: int, size: tuple[int, int], strength: float, generator: torch.Generator) -> Tensor:
+def _vertical_flip(
+    count: int, size: tuple[int, int], strength: float, generator: torch.Generator
+) -> Tensor:
     return _mirrored(count, 1, strength, generator)
 
 
@@ -66,12 +72,14 @@ def _mirrored(count: int, axis: int, strength: float, generator: torch.Generator
 
 
 def _sides(area: Tensor, aspect: float, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    # Shares of width and height, at most the whole, of parts of that area; the aspect ratio is log-uniform.
+    # Shares of width and height, at most the whole, of parts of that area; the aspect ratio is
+    # log-uniform.
     ratio = torch.exp(_uniform(tuple(area.shape), generator) * math.log(aspect))
     return (area * ratio).sqrt().clamp(max=1), (area / ratio).sqrt().clamp(max=1)
 
 
-# name -> function(count, (height, width), strength, generator) giving one matrix (3, 3) an image, as `warp` takes them.
+# name -> function(count, (height, width), strength, generator) giving one matrix (3, 3) an image,
+# as `warp` takes them.
 AFFINES: dict[str, Callable[[int, tuple[int, int], float, torch.Generator], Tensor]] = {
     "shift": _shift,
     "crop": _crop,
@@ -82,21 +90,27 @@ AFFINES: dict[str, Callable[[int, tuple[int, int], float, torch.Generator], Tens
 
 
 def rotations(radians: Tensor) -> Tensor:
-    """The matrices (B, 3, 3) that `warp` turns images by, counter-clockwise as one looks at them."""
+    """The matrices (B, 3, 3) that `warp` turns images by, counter-clockwise as one looks at
+    them.
+    """
     cosine, sine = radians.cos(), radians.sin()
     zero, one = torch.zeros_like(radians), torch.ones_like(radians)
-    return torch.stack([cosine, -sine, zero, sine, cosine, zero, zero, zero, one], dim=1).view(-1, 3, 3)
+    return torch.stack([cosine, -sine, zero, sine, cosine, zero, zero, zero, one], dim=1).view(
+        -1, 3, 3
+    )
 
 
 def warp(images: Tensor, matrices: Tensor) -> Tensor:
-    """Images (B, C, H, W) whose pixel at (x, y, 1) is the old one at matrix @ (x, y, 1); black where there is none.
+    """Images (B, C, H, W) whose pixel at (x, y, 1) is the old one at matrix @ (x, y, 1); black
+    where there is none.
 
-    Coordinates are pixels from the middle of the image, x to the right and y down, so that a rotation of a picture that
-    is not square does not shear it. Bilinear between pixels.
+    Coordinates are pixels from the middle of the image, x to the right and y down, so that a
+    rotation of a picture that is not square does not shear it. Bilinear between pixels.
     """
     height, width = images.shape[-2:]
     scale = torch.ones(3, device=images.device)
-    # torch.tensor(..., device=...) would wait for a GPU, as `scale[0] = ...` does before torch 2.14.
+    # torch.tensor(..., device=...) would wait for a GPU, as `scale[0] = ...` does before torch
+    # 2.14.
     scale[0].fill_(width / 2)
     scale[1].fill_(height / 2)
     normalized = (matrices * scale / scale[:, None])[:, :2]  # affine_grid's sides run from -1 to 1
@@ -107,7 +121,8 @@ def warp(images: Tensor, matrices: Tensor) -> Tensor:
 def erase(images: Tensor, strength: float, generator: torch.Generator) -> Tensor:
     """Half of the images (B, C, H, W) with a black rectangle at a random place (Zhong et al. 2020).
 
-    Its area is uniform from 2 % to 33 % of the image times `strength`, its aspect ratio log-uniform from 3:10 to 10:3.
+    Its area is uniform from 2 % to 33 % of the image times `strength`, its aspect ratio log-uniform
+    from 3:10 to 10:3.
     """
     return blacken(images, _rectangles(len(images), strength, generator))
 
@@ -127,7 +142,8 @@ def _rectangles(count: int, strength: float, generator: torch.Generator) -> Tens
 def blacken(images: Tensor, rectangles: Tensor) -> Tensor:
     """Images (B, C, H, W), black where a pixel's middle is inside of the image's rectangle.
 
-    `rectangles` (B, 2, 2) are start and end of each from left to right, and from top to bottom, as shares of the side.
+    `rectangles` (B, 2, 2) are start and end of each from left to right, and from top to bottom, as
+    shares of the side.
     """
     height, width = images.shape[-2:]
     across, down = (
@@ -147,7 +163,12 @@ class Transforms:
 
     def each(self, change: Callable[[Tensor], Tensor]) -> "Transforms":
         """With its tensors changed so."""
-        return Transforms(*(None if drawn is None else change(drawn) for drawn in (self.matrices, self.rectangles)))
+        return Transforms(
+            *(
+                None if drawn is None else change(drawn)
+                for drawn in (self.matrices, self.rectangles)
+            )
+        )
 
     def copy_(self, others: "Transforms") -> None:
         """Takes the numbers of others of the same kind, in the memory of its own."""
@@ -166,28 +187,40 @@ class Transforms:
         return images if self.rectangles is None else blacken(images, self.rectangles)
 
 
-def draw(count: int, size: tuple[int, int], augmentation: Augmentation, generator: torch.Generator) -> Transforms:
-    """The transforms of so many images of that (height, width), drawn for each on the generator's device."""
+def draw(
+    count: int, size: tuple[int, int], augmentation: Augmentation, generator: torch.Generator
+) -> Transforms:
+    """The transforms of so many images of that (height, width), drawn for each on the generator's
+    device.
+    """
     matrices = None
     for operation in augmentation.operations:
         if operation in AFFINES:
             drawn = AFFINES[operation](count, size, augmentation.strength, generator)
             matrices = drawn if matrices is None else matrices @ drawn
     erased = "erase" in augmentation.operations
-    return Transforms(matrices, _rectangles(count, augmentation.strength, generator) if erased else None)
+    return Transforms(
+        matrices, _rectangles(count, augmentation.strength, generator) if erased else None
+    )
 
 
 def draw_in_batches(
-    lengths: Sequence[int], size: tuple[int, int], augmentation: Augmentation, generator: torch.Generator
+    lengths: Sequence[int],
+    size: tuple[int, int],
+    augmentation: Augmentation,
+    generator: torch.Generator,
 ) -> Transforms:
-    """The transforms of all images of such batches: on a CPU as `draw` gives them for one batch after another.
+    """The transforms of all images of such batches: on a CPU as `draw` gives them for one batch
+    after another.
 
     Elsewhere they are drawn at once, by as many operators as those of one batch.
     """
     if generator.device.type != "cpu":
         return draw(sum(lengths), size, augmentation, generator)
     parts = [draw(length, size, augmentation, generator) for length in lengths]
-    return Transforms(_together([part.matrices for part in parts]), _together([part.rectangles for part in parts]))
+    return Transforms(
+        _together([part.matrices for part in parts]), _together([part.rectangles for part in parts])
+    )
 
 
 def _together(drawn: Sequence[Tensor | None]) -> Tensor | None:
@@ -196,13 +229,15 @@ def _together(drawn: Sequence[Tensor | None]) -> Tensor | None:
 
 
 def augment(images: Tensor, augmentation: Augmentation, generator: torch.Generator) -> Tensor:
-    """The augmentation's operations on each of the images (B, C, H, W) in 0..1, drawn for each image.
+    """The augmentation's operations on each of the images (B, C, H, W) in 0..1, drawn for each
+    image.
 
     `generator` is of the images' device. What comes in from outside is black. `strength` s means:
 
     - shift: uniformly by up to 25 % * s of each side on both axes.
-    - crop (Szegedy et al. 2015): a part of 1 - 92 % * s to all of the area, its aspect ratio changed by up to (4/3)^s
-      either way, stretched to the whole; at 1 torchvision's RandomResizedCrop.
+    - crop (Szegedy et al. 2015): a part of 1 - 92 % * s to all of the area, its aspect ratio
+      changed by up to (4/3)^s either way, stretched to the whole; at 1 it is torchvision's
+      RandomResizedCrop.
     - flip, vertical_flip: mirrored left to right, upside down, with probability s / 2.
     - rotate: uniformly by up to 45 degrees * s either way.
     - erase: see `erase`.

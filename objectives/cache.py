@@ -18,9 +18,17 @@ from objectives.datasets import find_source
 from objectives.errors import DataError, DataUnavailable
 from objectives.pixels import PixelScale
 from objectives.source import DataFacts, Decoded, Images, Progress, Source
-from objectives.splits import Belonging, Labels, Positions, Undivided, split_by_units, stratified_split
+from objectives.splits import (
+    Belonging,
+    Labels,
+    Positions,
+    Undivided,
+    split_by_units,
+    stratified_split,
+)
 
-CACHE_VERSION = 2  # of what a decoded data set is and how it is laid out: another number decodes everything again
+# of what a decoded data set is and how it is laid out: another number decodes everything again
+CACHE_VERSION = 2
 _CHUNK_BYTES = 64 * 2**20
 
 
@@ -42,7 +50,9 @@ class _Opened:
 
 @dataclass(frozen=True, eq=False)
 class Searchable:
-    """What is not test, memory-mapped, and which rows of it are for training and which for validation."""
+    """What is not test, memory-mapped, and which rows of it are for training and which for
+    validation.
+    """
 
     class_names: tuple[str, ...]
     arrays: LabelledArrays
@@ -51,11 +61,13 @@ class Searchable:
     facts: DataFacts  # of the whole data set
 
 
-def open_searchable(config: DataConfig, data_root: Path, cache_root: Path, on_progress: Progress) -> Searchable:
+def open_searchable(
+    config: DataConfig, data_root: Path, cache_root: Path, on_progress: Progress
+) -> Searchable:
     """What is not test, split into training and validation with each class on both sides.
 
-    Raises DataError where the data or the configuration is bad, DataUnavailable where the data is not to be had or
-    `cache_root` cannot be written to.
+    Raises DataError where the data or the configuration is bad, DataUnavailable where the data is
+    not to be had or `cache_root` cannot be written to.
     """
     opened = _open(config, "train", data_root, cache_root, on_progress)
     _check_counts(config, opened.class_names, opened.arrays.labels)
@@ -64,10 +76,14 @@ def open_searchable(config: DataConfig, data_root: Path, cache_root: Path, on_pr
 
 
 def open_test(config: DataConfig, data_root: Path, cache_root: Path) -> LabelledArrays:
-    """The test split, memory-mapped. Raises as open_searchable does, and DataError for one without images."""
+    """The test split, memory-mapped. Raises as open_searchable does, and DataError for one without
+    images.
+    """
     arrays = _open(config, "test", data_root, cache_root, lambda done, total: None).arrays
     if len(arrays.labels) == 0:
-        raise DataError(f'dataset "{config.dataset}": no image is left for the test split; add images')
+        raise DataError(
+            f'dataset "{config.dataset}": no image is left for the test split; add images'
+        )
     return arrays
 
 
@@ -77,40 +93,54 @@ def _check_counts(config: DataConfig, class_names: tuple[str, ...], labels: Labe
     fewest = int(counts.argmin())
     if counts[fewest] < 2:
         raise DataError(
-            f'dataset "{config.dataset}": class "{class_names[fewest]}" has {counts[fewest]} images outside the test '
-            "split; add some until it has 2 or more"
+            f'dataset "{config.dataset}": class "{class_names[fewest]}" has {counts[fewest]} images'
+            " outside the test split; add some until it has 2 or more"
         )
     taken = round(config.validation_fraction * len(labels))
-    for side, count, mend in (("validation", taken, "raise"), ("training", len(labels) - taken, "lower")):
+    for side, count, mend in (
+        ("validation", taken, "raise"),
+        ("training", len(labels) - taken, "lower"),
+    ):
         if count < len(class_names):
             raise DataError(
-                f"validation_fraction {config.validation_fraction}: {count} of {len(labels)} images for {side} are "
-                f"fewer than the {len(class_names)} classes; {mend} it or add images"
+                f"validation_fraction {config.validation_fraction}: {count} of {len(labels)} images"
+                f" for {side} are fewer than the {len(class_names)} classes; {mend} it or add"
+                " images"
             )
 
 
 def _split(config: DataConfig, opened: _Opened) -> tuple[Positions, Positions]:
-    """The rows for training and those for validation. Raises DataError for a class that cannot be divided."""
+    """The rows for training and those for validation. Raises DataError for a class that cannot be
+    divided.
+    """
     labels = opened.arrays.labels
     if config.split_version == 1 or opened.belonging is None:
         return stratified_split(labels, config.validation_fraction, config.split_seed)
     try:
-        return split_by_units(labels, opened.belonging, config.validation_fraction, config.split_seed)
+        return split_by_units(
+            labels, opened.belonging, config.validation_fraction, config.split_seed
+        )
     except Undivided as undivided:
         name = opened.class_names[undivided.label]
         raise DataError(
-            f'dataset "{config.dataset}": no image of class "{name}" can be set aside for validation: all belong '
-            "together, as equal images or as a group; add others"
+            f'dataset "{config.dataset}": no image of class "{name}" can be set aside for'
+            " validation: all belong together, as equal images or as a group; add others"
         ) from None
 
 
 def _open(
-    config: DataConfig, split: Literal["train", "test"], data_root: Path, cache_root: Path, on_progress: Progress
+    config: DataConfig,
+    split: Literal["train", "test"],
+    data_root: Path,
+    cache_root: Path,
+    on_progress: Progress,
 ) -> _Opened:
     source = find_source(config.dataset, data_root, config.groups)
     size = "native" if config.image_size is None else f"{config.image_size}px"
     slug = f"{source.slug}.{size}"
-    key = hashlib.sha256(json.dumps([CACHE_VERSION, slug, source.fingerprint]).encode()).hexdigest()[:16]
+    key = hashlib.sha256(
+        json.dumps([CACHE_VERSION, slug, source.fingerprint]).encode()
+    ).hexdigest()[:16]
     entry = cache_root / f"{slug}.{key}"
     try:
         if not _is_intact(entry):
@@ -121,12 +151,17 @@ def _open(
         return _load(entry, split)
     except OSError as error:
         raise DataUnavailable(
-            f"{cache_root}: cannot keep decoded images there ({error.strerror or error}); make it writable or make room"
+            f"{cache_root}: cannot keep decoded images there ({error.strerror or error}); make it"
+            " writable or make room"
         ) from error
 
 
-def _build(source: Source, image_size: int | None, entry: Path, slug: str, on_progress: Progress) -> None:
-    """Decodes aside and renames, under the lock of this slug: what is found half-made is of a process that died."""
+def _build(
+    source: Source, image_size: int | None, entry: Path, slug: str, on_progress: Progress
+) -> None:
+    """Decodes aside and renames, under the lock of this slug: what is found half-made is of a
+    process that died.
+    """
     aside = entry.with_name(f"{slug}.aside")
     shutil.rmtree(aside, ignore_errors=True)
     scratch = aside / "scratch"
@@ -165,7 +200,11 @@ def _save_images(file: Path, images: Images, rows: Positions) -> None:
     """Written, not mapped: a disk that runs full under a memory map ends the process by SIGBUS."""
     with file.open("wb") as opened:
         shape = (len(rows), *images.shape[1:])
-        header = {"descr": np.lib.format.dtype_to_descr(images.dtype), "fortran_order": False, "shape": shape}
+        header = {
+            "descr": np.lib.format.dtype_to_descr(images.dtype),
+            "fortran_order": False,
+            "shape": shape,
+        }
         np.lib.format.write_array_header_1_0(opened, header)
         for chunk in chunks(len(rows), images.shape[1:]):
             opened.write(np.ascontiguousarray(images[rows[chunk]]).data)
@@ -181,7 +220,12 @@ def _is_intact(entry: Path) -> bool:
         return meta["sha256"] == _checksum(meta["content"]) and all(
             (entry / name).stat().st_size == size for name, size in meta["content"]["sizes"].items()
         )
-    except (FileNotFoundError, ValueError, LookupError, TypeError):  # not there, or not as it was written
+    except (
+        FileNotFoundError,
+        ValueError,
+        LookupError,
+        TypeError,
+    ):  # not there, or not as it was written
         return False
 
 
@@ -190,12 +234,16 @@ def _load(entry: Path, split: Literal["train", "test"]) -> _Opened:
     images = np.load(entry / f"{split}_images.npy", mmap_mode="r")
     belonging = None
     if split == "train" and "train_units.npy" in content["sizes"]:
-        belonging = Belonging(np.load(entry / "train_units.npy"), np.load(entry / "train_ranks.npy"))
+        belonging = Belonging(
+            np.load(entry / "train_units.npy"), np.load(entry / "train_ranks.npy")
+        )
     return _Opened(
         tuple(content["class_names"]),
         LabelledArrays(images, np.load(entry / f"{split}_labels.npy")),
         belonging,
-        DataFacts(content["fingerprint"], tuple(PixelScale(**scale) for scale in content["pixel_scales"])),
+        DataFacts(
+            content["fingerprint"], tuple(PixelScale(**scale) for scale in content["pixel_scales"])
+        ),
     )
 
 
@@ -206,6 +254,8 @@ def chunks(count: int, shape: tuple[int, ...]) -> Iterator[slice]:
 
 
 def cached_in(cache_root: Path) -> tuple[str, ...]:
-    """The data sets that are decoded there, with their size where it is not their own; not what is half-made."""
+    """The data sets that are decoded there, with their size where it is not their own; not what is
+    half-made.
+    """
     found = [path.parent.name.rsplit(".", 2)[:2] for path in cache_root.glob("*/meta.json")]
     return tuple(sorted(slug if size == "native" else f"{slug} at {size}" for slug, size in found))

@@ -15,7 +15,8 @@ from objectives.errors import CaptureFailed, is_out_of_memory
 
 _log = logging.getLogger(__name__)
 
-WARM_UP_STEPS = 3  # as in PyTorch's example of capturing a whole step: libraries and optimizers set themselves up
+# as in PyTorch's example of capturing a whole step: libraries and optimizers set themselves up
+WARM_UP_STEPS = 3
 
 Work = Callable[[], None]
 
@@ -29,16 +30,17 @@ class Capture(Protocol):
     def record(self, work: Work, generators: Sequence[torch.Generator]) -> Work:
         """Records `work` and does nothing of it. What is returned does it.
 
-        The work reads and writes the same memory each time; its numbers of Python are those of the recording. It may
-        draw from `generators` and from its device's default one. Raises whatever stands in the way.
+        The work reads and writes the same memory each time; its numbers of Python are those of the
+        recording. It may draw from `generators` and from its device's default one. Raises whatever
+        stands in the way.
         """
 
 
 class CapturedStep:
     """Does its work at once for the first times, and then by a record.
 
-    What it records is freed with it. Where there is no memory for a record the work is done at once, and `path` says
-    so; where anything else stands in the way, CaptureFailed is raised.
+    What it records is freed with it. Where there is no memory for a record the work is done at
+    once, and `path` says so; where anything else stands in the way, CaptureFailed is raised.
     """
 
     def __init__(self, work: Work, generators: Sequence[torch.Generator], capture: Capture) -> None:
@@ -64,9 +66,13 @@ class CapturedStep:
         before = sys.exception()
         try:
             replay = self._capture.record(self._work, self._generators)
-        except Exception as error:  # there is no end to what a device, its driver and its libraries may object to
+        except (
+            Exception
+        ) as error:  # there is no end to what a device, its driver and its libraries may object to
             cause = _innermost(error, before)
-            if not isinstance(cause, Exception):  # Ctrl-C, on which the end of the capture has failed
+            if not isinstance(
+                cause, Exception
+            ):  # Ctrl-C, on which the end of the capture has failed
                 raise cause from None
             if not is_out_of_memory(cause):
                 raise CaptureFailed.because_of(cause) from error
@@ -80,9 +86,11 @@ class CapturedStep:
 
 
 def _innermost(error: BaseException, before: BaseException | None) -> BaseException:
-    # Where a capture breaks off, PyTorch's own end of it fails too: what is caught says no more than that. `before` is
-    # what the caller was dealing with already, which is no cause.
-    while (inner := error.__cause__ or (None if error.__suppress_context__ else error.__context__)) is not None:
+    # Where a capture breaks off, PyTorch's own end of it fails too: what is caught says no more
+    # than that. `before` is what the caller was dealing with already, which is no cause.
+    while (
+        inner := error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    ) is not None:
         if inner is before:
             break
         error = inner
@@ -90,7 +98,9 @@ def _innermost(error: BaseException, before: BaseException | None) -> BaseExcept
 
 
 def capture_of(device: torch.device) -> Capture | None:
-    """How `device` records steps; None where it does not, and in a process in which it has failed to."""
+    """How `device` records steps; None where it does not, and in a process in which it has failed
+    to.
+    """
     return _cuda_graphs(device) if device.type == "cuda" and not CUDAGraphs.have_failed else None
 
 
@@ -103,8 +113,8 @@ def _cuda_graphs(device: torch.device) -> "CUDAGraphs":
 class CUDAGraphs:
     """Records on a stream of its own: the default one cannot be captured.
 
-    A capture that has failed, unless for memory, leaves the process's allocator in a state that torch 2.11 does not
-    mend: `have_failed` says so from then on, for all of its GPUs.
+    A capture that has failed, unless for memory, leaves the process's allocator in a state that
+    torch 2.11 does not mend: `have_failed` says so from then on, for all of its GPUs.
     """
 
     have_failed: ClassVar[bool] = False
@@ -119,8 +129,11 @@ class CUDAGraphs:
         callers = torch.cuda.current_stream(self._device)
         self._stream.wait_stream(callers)
         with torch.cuda.stream(self._stream), warnings.catch_warnings():
-            # Optimizers that can be captured say once, where they are not being captured, that this costs time.
-            warnings.filterwarnings("ignore", message="This instance was constructed with capturable=True")
+            # Optimizers that can be captured say once, where they are not being captured, that this
+            # costs time.
+            warnings.filterwarnings(
+                "ignore", message="This instance was constructed with capturable=True"
+            )
             try:
                 yield
             finally:  # what is freed there may be used again here
@@ -128,7 +141,9 @@ class CUDAGraphs:
 
     def record(self, work: Work, generators: Sequence[torch.Generator]) -> Work:
         """See Capture."""
-        graph = torch.cuda.CUDAGraph()  # registers the default generator by itself, and since torch 2.14 every other
+        graph = (
+            torch.cuda.CUDAGraph()
+        )  # registers the default generator by itself, and since torch 2.14 every other
         if torch.__version__ < "2.14":
             for generator in generators:
                 graph.register_generator_state(generator)
@@ -137,7 +152,10 @@ class CUDAGraphs:
             with self._recording(graph):
                 work()
         except BaseException as error:  # Ctrl-C too: the default generator is the caller's
-            for generator in (torch.cuda.default_generators[self._stream.device_index], *generators):
+            for generator in (
+                torch.cuda.default_generators[self._stream.device_index],
+                *generators,
+            ):
                 _renew(generator)
             if isinstance(error, Exception) and not is_out_of_memory(_innermost(error, before)):
                 CUDAGraphs.have_failed = True
@@ -146,9 +164,13 @@ class CUDAGraphs:
 
     @contextmanager
     def _recording(self, graph: torch.cuda.CUDAGraph) -> Iterator[None]:
-        # "thread_local": what other threads ask of the GPU meanwhile, a notebook's say, breaks nothing off.
+        # "thread_local": what other threads ask of the GPU meanwhile, a notebook's say, breaks
+        # nothing off.
         recording = torch.cuda.graph(
-            graph, pool=torch.cuda.graph_pool_handle(), stream=self._stream, capture_error_mode="thread_local"
+            graph,
+            pool=torch.cuda.graph_pool_handle(),
+            stream=self._stream,
+            capture_error_mode="thread_local",
         )
         # Where a capture breaks off, torch 2.11 leaves its stream the current one, and its GPU.
         callers = torch.cuda.current_stream(self._device), torch.cuda.current_stream()
@@ -163,8 +185,8 @@ class CUDAGraphs:
 
 @contextmanager
 def _no_garbage_collection() -> Iterator[None]:
-    # A collection frees whatever of the GPU's memory is in cycles, or a graph of an earlier training: in the middle of
-    # a recording either is a fault.
+    # A collection frees whatever of the GPU's memory is in cycles, or a graph of an earlier
+    # training: in the middle of a recording either is a fault.
     was_on = gc.isenabled()
     gc.disable()
     try:
@@ -175,8 +197,8 @@ def _no_garbage_collection() -> Iterator[None]:
 
 
 def _renew(generator: torch.Generator) -> None:
-    # A capture that broke off leaves its generators waiting for its end: they would draw no more. The same numbers
-    # follow from a new state.
+    # A capture that broke off leaves its generators waiting for its end: they would draw no more.
+    # The same numbers follow from a new state.
     numbers = generator.get_state()
     generator.graphsafe_set_state(torch.Generator(generator.device))
     generator.set_state(numbers)

@@ -1,4 +1,6 @@
-"""Files of checkpoints: what a crash, a full disk or a slower worker leaves is never taken for one. No torch."""
+"""Files of checkpoints: what a crash, a full disk or a slower worker leaves is never taken for one.
+No torch.
+"""
 
 import hashlib
 import os
@@ -12,8 +14,8 @@ from pathlib import Path
 _FILE = re.compile(r"(?P<attempt>[0-9]{1,9})-(?P<epoch>[0-9]{1,9})\.ckpt(?P<aside>\.aside)?")
 
 
-# Of training, at least, between two that are written. A file and its name are synced to the disk: 30 to 60 ms, where an
-# epoch of a small network takes a GPU 12 to 15.
+# Of training, at least, between two that are written. A file and its name are synced to the disk:
+# 30 to 60 ms, where an epoch of a small network takes a GPU 12 to 15.
 CHECKPOINT_SECONDS = 10.0
 TRIES = 5  # to write one in a folder that others take away
 
@@ -30,8 +32,9 @@ class SavedCheckpoint:
 class CheckpointFolder:
     """The checkpoints of one trial, in the hands of one attempt at it.
 
-    Nothing here locks: a worker that has lost its trial may still write. So an attempt names its files by its number,
-    and touches none of a higher one. Methods pass OSError on unless they say otherwise.
+    Nothing here locks: a worker that has lost its trial may still write. So an attempt names its
+    files by its number, and touches none of a higher one. Methods pass OSError on unless they say
+    otherwise.
 
     >>> checkpoints = CheckpointFolder(root / "7", attempt=2)
     >>> saved = checkpoints.save(5, training.checkpoint())  # SavedCheckpoint(5, "2-5.ckpt", ...)
@@ -43,13 +46,17 @@ class CheckpointFolder:
         self._attempt = attempt
 
     def save(self, epoch: int, content: bytes) -> SavedCheckpoint:
-        """Writes the checkpoint after `epoch`, on the disk when this returns. Nothing half-written has its name."""
+        """Writes the checkpoint after `epoch`, on the disk when this returns. Nothing half-written
+        has its name.
+        """
         name = f"{self._attempt}-{epoch}.ckpt"
         for left in reversed(range(TRIES)):
             try:
                 self._write(name, content)
                 break
-            except FileNotFoundError:  # whoever sweeps, or ends an earlier attempt, takes empty folders away
+            except (
+                FileNotFoundError
+            ):  # whoever sweeps, or ends an earlier attempt, takes empty folders away
                 if left == 0:
                     raise
         return SavedCheckpoint(epoch, name, hashlib.sha256(content).hexdigest())
@@ -72,7 +79,8 @@ class CheckpointFolder:
     def load(self, name: str, sha256: str) -> bytes | None:
         """What any attempt saved under `name`; None where it cannot be read or has another hash.
 
-        None too for a name that is no checkpoint's: a database may say anything, and no other file is opened for it.
+        None too for a name that is no checkpoint's: a database may say anything, and no other file
+        is opened for it.
         """
         parts = _FILE.fullmatch(name)
         if parts is None or parts["aside"]:
@@ -84,11 +92,15 @@ class CheckpointFolder:
         return content if hashlib.sha256(content).hexdigest() == sha256 else None
 
     def keep(self, names: Collection[str]) -> None:
-        """Removes what this attempt and earlier ones left, but for the checkpoints of these names."""
+        """Removes what this attempt and earlier ones left, but for the checkpoints of these
+        names.
+        """
         self._remove(kept=names)
 
     def remove(self) -> None:
-        """Removes all that this attempt and earlier ones left, and the folder if nothing else is in it."""
+        """Removes all that this attempt and earlier ones left, and the folder if nothing else is in
+        it.
+        """
         self._remove(kept=())
         with suppress(OSError):  # a later attempt's file is in it, or it is gone
             self._folder.rmdir()
@@ -113,7 +125,8 @@ class CheckpointFolder:
 
 
 def _sync_names(folder: Path) -> None:
-    # A rename is on the disk only when its folder is. Windows opens no folders, and NTFS keeps a journal of names.
+    # A rename is on the disk only when its folder is. Windows opens no folders, and NTFS keeps a
+    # journal of names.
     if sys.platform == "win32":
         return
     descriptor = os.open(folder, os.O_RDONLY)

@@ -1,4 +1,6 @@
-"""How a device computes convolutions where there is a choice: it changes their speed, and results by rounding alone."""
+"""How a device computes convolutions where there is a choice: it changes their speed, and results
+by rounding alone.
+"""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,13 +15,18 @@ from objectives.device import SHARED
 class Convolutions:
     """The choices of one training."""
 
-    memory_format: torch.memory_format | None = None  # of weights and images; None: memory_format_of
-    # Whether cuDNN times its algorithms for each shape that it meets; None leaves the process's setting.
+    memory_format: torch.memory_format | None = (
+        None  # of weights and images; None: memory_format_of
+    )
+    # Whether cuDNN times its algorithms for each shape that it meets; None leaves the process's
+    # setting.
     benchmark: bool | None = None
 
     @contextmanager
     def active(self) -> Iterator[None]:
-        """Inside, what is a setting of the process is as chosen; threads are inside one at a time."""
+        """Inside, what is a setting of the process is as chosen; threads are inside one at a
+        time.
+        """
         with SHARED:
             callers = torch.backends.cudnn.benchmark
             try:
@@ -31,9 +38,14 @@ class Convolutions:
 
 
 def memory_format_of(device: torch.device, precision: str) -> torch.memory_format:
-    """How weights and images lie in memory there: by channel, or the channels of a pixel side by side.
+    """How weights and images lie in memory there: by channel, or the channels of a pixel side by
+    side.
 
-    Side by side suits the tensor cores, which float32 does not use: reported of a V100 is 2.76 s for 1.68 s by channel.
-    Not measured here on a GPU.
+    Side by side suits the tensor cores, which float32 does not use: reported of a V100 is 2.76 s
+    for 1.68 s by channel. Not measured here on a GPU.
     """
-    return torch.contiguous_format if device.type == "cuda" and precision == "float32" else torch.channels_last
+    return (
+        torch.contiguous_format
+        if device.type == "cuda" and precision == "float32"
+        else torch.channels_last
+    )

@@ -13,11 +13,13 @@ PASSES, FIRST_PASSES = 20, 3  # measured; before them, while caches and clocks s
 
 
 @torch.inference_mode()
-def measure_costs(model: nn.Module, image: Tensor, clock: Callable[[], float] = time.perf_counter) -> Costs:
+def measure_costs(
+    model: nn.Module, image: Tensor, clock: Callable[[], float] = time.perf_counter
+) -> Costs:
     """The costs of `model`, which stays in its mode, on one `image` (1, C, H, W) of its device.
 
-    Multiply-accumulates are those of convolutions and linear layers, biases not counted. Latency is the median of
-    PASSES forward passes by the process's threads, the image on the device.
+    Multiply-accumulates are those of convolutions and linear layers, biases not counted. Latency is
+    the median of PASSES forward passes by the process's threads, the image on the device.
     """
     was_training = model.training
     model.eval()
@@ -38,7 +40,9 @@ def measure_costs(model: nn.Module, image: Tensor, clock: Callable[[], float] = 
         _wait_for(image.device)
         seconds.append(clock() - started)
     model.train(was_training)
-    parameters = sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
+    parameters = sum(
+        parameter.numel() for parameter in model.parameters() if parameter.requires_grad
+    )
     return Costs(parameters, sum(counts), 1000 * median(seconds[FIRST_PASSES:]))
 
 

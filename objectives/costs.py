@@ -27,9 +27,15 @@ def scaled(count: int, width: float) -> int:
 
 
 def counted_costs(
-    image: tuple[int, int, int], classes: int, channels: Sequence[int], hidden_units: int, *, normalized: bool
+    image: tuple[int, int, int],
+    classes: int,
+    channels: Sequence[int],
+    hidden_units: int,
+    *,
+    normalized: bool,
 ) -> dict[str, int]:
-    """Parameters and multiply-accumulates of models.cnn.CNN for images (C, H, W), without making it.
+    """Parameters and multiply-accumulates of models.cnn.CNN for images (C, H, W), without making
+    it.
 
     >>> counted_costs((1, 28, 28), 10, (16, 32, 64), 100, normalized=False)
     {'parameters': 338006, 'macs': 7652840}

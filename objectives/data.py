@@ -23,9 +23,11 @@ MADE_UP = DataFacts("")  # of images that come from no data set
 
 @dataclass(frozen=True, eq=False)
 class ImageDataset:
-    """What a search sees of a data set: its training and its validation split, nothing of the test split.
+    """What a search sees of a data set: its training and its validation split, nothing of the test
+    split.
 
-    >>> dataset = open_dataset(DataConfig("mnist-5k"), data_root=Path("data"), cache_root=Path("cache"))
+    >>> data_root, cache_root = Path("data"), Path("cache")
+    >>> dataset = open_dataset(DataConfig("mnist-5k"), data_root=data_root, cache_root=cache_root)
     >>> dataset.image_shape, dataset.split("validation").images.shape
     ((1, 28, 28), (800, 1, 28, 28))
     """
@@ -42,7 +44,9 @@ class ImageDataset:
         return channels, height, width
 
     def split(self, name: Literal["train", "validation"]) -> LabelledArrays:
-        """A copy of one split, in the order in which the data set was read. Raises TestSplitError for another name."""
+        """A copy of one split, in the order in which the data set was read. Raises TestSplitError
+        for another name.
+        """
         if name not in self.positions:
             raise TestSplitError(name)
         rows = self.positions[name]
@@ -52,14 +56,18 @@ class ImageDataset:
 def open_dataset(
     config: DataConfig, *, data_root: Path, cache_root: Path, on_progress: Progress | None = None
 ) -> ImageDataset:
-    """The training and the validation split, decoded into `cache_root` by the first process of a machine that asks.
+    """The training and the validation split, decoded into `cache_root` by the first process of a
+    machine that asks.
 
-    `data_root` is where downloaded data sets lie; `on_progress(done, total)` counts images while they are decoded.
+    `data_root` is where downloaded data sets lie; `on_progress(done, total)` counts images while
+    they are decoded.
 
-    Raises DataError where the data or the configuration is bad, DataUnavailable where the data is not to be had or
-    `cache_root` cannot be written to.
+    Raises DataError where the data or the configuration is bad, DataUnavailable where the data is
+    not to be had or `cache_root` cannot be written to.
     """
-    opened = open_searchable(config, data_root, cache_root, on_progress or (lambda done, total: None))
+    opened = open_searchable(
+        config, data_root, cache_root, on_progress or (lambda done, total: None)
+    )
     positions: Mapping[Literal["train", "validation"], Positions] = {
         "train": opened.train,
         "validation": opened.validation,
@@ -70,8 +78,8 @@ def open_dataset(
 def open_test_split(config: DataConfig, *, data_root: Path, cache_root: Path) -> LabelledArrays:
     """The test split, for follow-ups, which judge what a search has chosen.
 
-    It depends on neither `validation_fraction` nor `split_seed`. Raises what open_dataset raises, and DataError for a
-    test split without images.
+    It depends on neither `validation_fraction` nor `split_seed`. Raises what open_dataset raises,
+    and DataError for a test split without images.
     """
     arrays = open_test(config, data_root, cache_root)
     return LabelledArrays(np.array(arrays.images), arrays.labels)
@@ -92,7 +100,8 @@ class LabelledImages:
 class ResidentData:
     """Both splits of a search on its device, and what `standard` input normalization needs.
 
-    Mean and deviation (population, divisor N) are those of the training split's pixels / 255, validation not counted.
+    Mean and deviation (population, divisor N) are those of the training split's pixels / 255,
+    validation not counted.
     """
 
     train: LabelledImages
@@ -104,7 +113,9 @@ class ResidentData:
 
 
 def hold(dataset: ImageDataset, device: torch.device) -> ResidentData:
-    """Copies both splits to the device as uint8. Raises DataError, before it allocates, if they do not fit."""
+    """Copies both splits to the device as uint8. Raises DataError, before it allocates, if they do
+    not fit.
+    """
     _check_memory(dataset, device)
     train = dataset.split("train")
     mean, deviation = _moments(train.images)
@@ -120,7 +131,9 @@ def hold(dataset: ImageDataset, device: torch.device) -> ResidentData:
 
 def to_device(arrays: LabelledArrays, device: torch.device) -> LabelledImages:
     """The same images and labels as tensors; on the CPU they share the arrays' memory."""
-    return LabelledImages(torch.from_numpy(arrays.images).to(device), torch.from_numpy(arrays.labels).to(device))
+    return LabelledImages(
+        torch.from_numpy(arrays.images).to(device), torch.from_numpy(arrays.labels).to(device)
+    )
 
 
 def _check_memory(dataset: ImageDataset, device: torch.device) -> None:
@@ -131,13 +144,15 @@ def _check_memory(dataset: ImageDataset, device: torch.device) -> None:
     for where, free_bytes in free.items():
         if needed_bytes > free_bytes:
             raise DataError(
-                f"the images need {needed_bytes / 1e9:.1f} GB and {free_bytes / 1e9:.1f} GB of {where} are free; "
-                "set a smaller image_size"
+                f"the images need {needed_bytes / 1e9:.1f} GB and {free_bytes / 1e9:.1f} GB of"
+                f" {where} are free; set a smaller image_size"
             )
 
 
 def _moments(images: Images) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Mean and deviation of pixels / 255 by channel, (C,) each, in whole numbers up to the last division."""
+    """Mean and deviation of pixels / 255 by channel, (C,) each, in whole numbers up to the last
+    division.
+    """
     histograms = np.zeros((images.shape[1], 256), dtype=np.int64)
     for chunk in chunks(len(images), images.shape[1:]):
         for channel, histogram in enumerate(histograms):

@@ -13,13 +13,15 @@ SPLIT_VERSIONS = (1, 2)
 class DataConfig:
     """The [data] table of a spec.
 
-    `validation_fraction` is the share of the training split (the test split is no part of it) that validation takes;
-    `split_seed` chooses which images those are. `image_size` in pixels is the side of the square that images are
-    brought to; `None` keeps the size they have (see image_folder for folders of mixed sizes).
+    `validation_fraction` is the share of the training split (the test split is no part of it) that
+    validation takes; `split_seed` chooses which images those are. `image_size` in pixels is the
+    side of the square that images are brought to; `None` keeps the size they have (see image_folder
+    for folders of mixed sizes).
 
-    `split_version` 2, of folders of images alone, draws the validation split by contents and keeps equal images on one
-    side of it; 1 is what studies have that were made before there was a choice. `groups` (see groups.read_groups) names
-    images that belong together, which then stay on one side too, of the test split as well where that is made here.
+    `split_version` 2, of folders of images alone, draws the validation split by contents and keeps
+    equal images on one side of it; 1 is what studies have that were made before there was a choice.
+    `groups` (see groups.read_groups) names images that belong together, which then stay on one side
+    too, of the test split as well where that is made here.
 
     Raises DataError where a value is out of its range.
     """
@@ -33,15 +35,26 @@ class DataConfig:
 
     def __post_init__(self) -> None:
         if not 0 < self.validation_fraction < 1:
-            raise DataError(f"validation_fraction {self.validation_fraction}: give a number between 0 and 1, as 0.2")
+            raise DataError(
+                f"validation_fraction {self.validation_fraction}: give a number between 0 and 1,"
+                " as 0.2"
+            )
         if not 0 <= self.split_seed < 2**32:  # what np.random.RandomState takes
-            raise DataError(f"split_seed {self.split_seed}: give a whole number from 0 to 4294967295")
+            raise DataError(
+                f"split_seed {self.split_seed}: give a whole number from 0 to 4294967295"
+            )
         if self.image_size is not None and self.image_size < 1:
             raise DataError(f"image_size {self.image_size}: give a number of pixels, 1 or more")
-        if self.split_version not in SPLIT_VERSIONS or (self.split_version > 1 and not self.is_folder):
-            raise DataError(f"split_version {self.split_version}: give 1, or 2 for {IMAGES_PREFIX}FOLDER")
+        if self.split_version not in SPLIT_VERSIONS or (
+            self.split_version > 1 and not self.is_folder
+        ):
+            raise DataError(
+                f"split_version {self.split_version}: give 1, or 2 for {IMAGES_PREFIX}FOLDER"
+            )
         if self.groups is not None and self.split_version < 2:
-            raise DataError(f"groups {self.groups}: go with split_version 2, of {IMAGES_PREFIX}FOLDER")
+            raise DataError(
+                f"groups {self.groups}: go with split_version 2, of {IMAGES_PREFIX}FOLDER"
+            )
         if self.groups is not None and (fault := groups_fault(self.groups)) is not None:
             raise DataError(f"groups {self.groups}: {fault}")
 
@@ -54,8 +67,10 @@ class DataConfig:
 def groups_fault(groups: str) -> str | None:
     """What is wrong with it as a spec's data.groups; `None` where nothing is.
 
-    >>> groups_fault("patient_(\\\\d+)"), groups_fault("patients.csv"), groups_fault("patient")
-    (None, None, "must hold a group in brackets, as 'patient_([0-9]+)', or name a CSV of path and group")
+    >>> groups_fault("patient_(\\\\d+)"), groups_fault("patients.csv")
+    (None, None)
+    >>> groups_fault("patient")
+    "must hold a group in brackets, as 'patient_([0-9]+)', or name a CSV of path and group"
     """
     if names_a_table(groups):
         return None
@@ -68,7 +83,9 @@ def groups_fault(groups: str) -> str | None:
 
 
 def names_a_table(groups: str) -> bool:
-    """Whether it is a file's name, as an expression without a group in brackets would be of no use."""
+    """Whether it is a file's name, as an expression without a group in brackets would be of no
+    use.
+    """
     if not groups.lower().endswith(".csv"):
         return False
     try:

@@ -17,14 +17,18 @@ READERS: dict[str, Callable[[Path], Source]] = {
 
 
 def find_source(dataset: str, data_root: Path, groups: str | None = None) -> Source:
-    """The source of a data set by its name in a spec, downloaded below `data_root` if it is not there.
+    """The source of a data set by its name in a spec, downloaded below `data_root` if it is not
+    there.
 
     `groups` says which images of a folder belong together (see groups.read_groups).
 
-    Raises DataError for a name or a folder that is wrong, DataUnavailable for what can neither be found nor downloaded.
+    Raises DataError for a name or a folder that is wrong, DataUnavailable for what can neither be
+    found nor downloaded.
     """
     if (folder := folder_of(dataset)) is not None:
         return image_folder(folder, groups)
     if dataset not in READERS:
-        raise DataError(f'dataset "{dataset}": choose {", ".join(READERS)} or {IMAGES_PREFIX}FOLDER')
+        raise DataError(
+            f'dataset "{dataset}": choose {", ".join(READERS)} or {IMAGES_PREFIX}FOLDER'
+        )
     return READERS[dataset](data_root)

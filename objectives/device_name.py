@@ -10,4 +10,6 @@ _NAME = re.compile(r"auto|cpu|mps|cuda(:\d{1,4})?", re.ASCII)
 def check_device_name(name: str) -> None:
     """Raises DeviceError for what is no name of a device: auto, cpu, cuda, cuda:1, mps."""
     if _NAME.fullmatch(name) is None:
-        raise DeviceError(f'device "{name}" is unknown: choose auto, cpu, cuda, cuda:1 (any number) or mps')
+        raise DeviceError(
+            f'device "{name}" is unknown: choose auto, cpu, cuda, cuda:1 (any number) or mps'
+        )

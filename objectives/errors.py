@@ -1,12 +1,18 @@
-"""What can be wrong outside the program: data, a device that is not there, a checkpoint that is none of this run's."""
+"""What can be wrong outside the program: data, a device that is not there, a checkpoint that is
+none of this run's.
+"""
 
 
 class DataError(Exception):
-    """The user's data or data configuration is bad. One line: the thing, the value, the mend. Exit code 2."""
+    """The user's data or data configuration is bad. One line: the thing, the value, the mend. Exit
+    code 2.
+    """
 
 
 class DataUnavailable(Exception):
-    """Data, or the place for its decoded copy, is not reachable. One line: the thing, the mend. Exit code 3."""
+    """Data, or the place for its decoded copy, is not reachable. One line: the thing, the mend.
+    Exit code 3.
+    """
 
 
 class DeviceError(Exception):
@@ -14,7 +20,8 @@ class DeviceError(Exception):
 
 
 class ProcessSpent(Exception):
-    """This process can train no more, while another one can: its worker has failed, and not the trial. One line: why.
+    """This process can train no more, while another one can: its worker has failed, and not the
+    trial. One line: why.
 
     `captures`: whether the next process may capture steps.
     """
@@ -36,27 +43,38 @@ class CheckpointError(Exception):
     @classmethod
     def unreadable(cls) -> "CheckpointError":
         """Of bytes that no training of this program wrote, or not these."""
-        return cls("checkpoint: it is damaged or none of this program's; take an earlier one or start the run anew")
+        return cls(
+            "checkpoint: it is damaged or none of this program's; take an earlier one or start the"
+            " run anew"
+        )
 
     @classmethod
     def of_another_run(cls) -> "CheckpointError":
         """Of bytes that a training wrote whose results would be others."""
         return cls(
-            "checkpoint: it is of another run (hyperparameters, epochs, seed, network or data differ); "
-            "resume that run, or start this one anew"
+            "checkpoint: it is of another run (hyperparameters, epochs, seed, network or data"
+            " differ); resume that run, or start this one anew"
         )
 
     @classmethod
     def not_kept(cls, epoch: int) -> "CheckpointError":
         """Of a training that has gone on since `epoch`, or has not come so far."""
-        return cls(f"checkpoint: the state after epoch {epoch} is not kept; take one that was written or start anew")
+        return cls(
+            f"checkpoint: the state after epoch {epoch} is not kept; take one that was written or"
+            " start anew"
+        )
 
 
 class TestSplitError(Exception):
-    """Something that searches asked for a split that it may not see: a fault of the program, not of the user."""
+    """Something that searches asked for a split that it may not see: a fault of the program, not of
+    the user.
+    """
 
     def __init__(self, split: str) -> None:
-        super().__init__(f'split "{split}": a search sees train and validation; open_test_split is for follow-ups')
+        super().__init__(
+            f'split "{split}": a search sees train and validation; open_test_split is for'
+            " follow-ups"
+        )
 
 
 class ModelFileError(Exception):
@@ -64,25 +82,40 @@ class ModelFileError(Exception):
 
     @classmethod
     def unreadable(cls, reason: str) -> "ModelFileError":
-        return cls(f"this is no model file of hypersearch ({' '.join(reason.split())}): write it again")
+        return cls(
+            f"this is no model file of hypersearch ({' '.join(reason.split())}): write it again"
+        )
 
     @classmethod
     def newer(cls, version: int) -> "ModelFileError":
-        return cls(f"the model file has format {version}, newer than this program: pip install -U hypersearch")
+        return cls(
+            f"the model file has format {version}, newer than this program: pip install -U"
+            " hypersearch"
+        )
 
 
 class CaptureFailed(ProcessSpent):
-    """A step could not be captured, and not for want of memory: the next process is to do without. One line: why."""
+    """A step could not be captured, and not for want of memory: the next process is to do without.
+    One line: why.
+    """
 
     @classmethod
     def because_of(cls, cause: Exception) -> "CaptureFailed":
         """Of what stood in the way."""
         said = str(cause).strip().partition("\n")[0]
         named = f"{type(cause).__name__}: {said}" if said else type(cause).__name__
-        return cls(f"steps cannot be captured in this process ({named}): train without captures", captures=False)
+        return cls(
+            f"steps cannot be captured in this process ({named}): train without captures",
+            captures=False,
+        )
 
 
-OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory", "alloc_failed")  # in PyTorch's words
+OUT_OF_MEMORY = (
+    "out of memory",
+    "can't allocate memory",
+    "not enough memory",
+    "alloc_failed",
+)  # in PyTorch's words
 
 
 def is_out_of_memory(error: BaseException) -> bool:

@@ -1,4 +1,6 @@
-"""What a model is shown, and how good it is on a split: every image counted, dropout off, batch statistics fixed."""
+"""What a model is shown, and how good it is on a split: every image counted, dropout off, batch
+statistics fixed.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -32,8 +34,8 @@ INPUT_NORMALIZATIONS: dict[str, Callable[[Tensor, Tensor, Tensor], Tensor]] = {
 def normalizer(name: str, mean: Tensor, deviation: Tensor) -> Callable[[Tensor], Tensor]:
     """The input normalization of that name, for images (B, C, H, W) in 0..1.
 
-    `mean` and `deviation` (C,) are of the training split, for "standard" alone. "minmax" brings each image, all its
-    channels together, to 0..1; a constant image becomes 0.
+    `mean` and `deviation` (C,) are of the training split, for "standard" alone. "minmax" brings
+    each image, all its channels together, to 0..1; a constant image becomes 0.
     """
     return lambda images: INPUT_NORMALIZATIONS[name](images, mean, deviation)
 
@@ -58,27 +60,38 @@ class Evaluation:
 
     @property
     def macro_f1(self) -> float:
-        """Mean F1 over the classes that are in the truth or in the predictions; 0 for one never met rightly."""
+        """Mean F1 over the classes that are in the truth or in the predictions; 0 for one never met
+        rightly.
+        """
         both = (self.confusion.sum(0) + self.confusion.sum(1)).double()
         return float((2 * self.confusion.diag() / both)[both > 0].mean())
 
 
 @torch.inference_mode()
 def evaluate(
-    model: nn.Module, images: Tensor, labels: Tensor, normalize: Callable[[Tensor], Tensor], batch_size: int
+    model: nn.Module,
+    images: Tensor,
+    labels: Tensor,
+    normalize: Callable[[Tensor], Tensor],
+    batch_size: int,
 ) -> Evaluation:
-    """Scores `model` on `images` (N, C, H, W) uint8 and `labels` (N,) int64, both on the model's device.
+    """Scores `model` on `images` (N, C, H, W) uint8 and `labels` (N,) int64, both on the model's
+    device.
 
     `normalize` takes pixels in 0..1, float (B, C, H, W). The model is left in the mode it came in.
     """
     was_training = model.training
     model.eval()
     losses, predicted = [], []
-    for batch, truth in zip(torch.split(images, batch_size), torch.split(labels, batch_size), strict=True):
+    for batch, truth in zip(
+        torch.split(images, batch_size), torch.split(labels, batch_size), strict=True
+    ):
         logits = model(normalize(batch.float() / 255))
         losses.append(nn.functional.cross_entropy(logits, truth, reduction="sum"))
         predicted.append(logits.argmax(1))
     model.train(was_training)
     classes = logits.shape[1]
     pairs = torch.bincount(labels * classes + torch.cat(predicted), minlength=classes**2)
-    return Evaluation(float(torch.stack(losses).sum()) / len(labels), pairs.view(classes, classes).cpu())
+    return Evaluation(
+        float(torch.stack(losses).sum()) / len(labels), pairs.view(classes, classes).cpu()
+    )

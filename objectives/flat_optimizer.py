@@ -1,4 +1,6 @@
-"""An optimizer that steps over one flat tensor, for those whose step takes many operators a tensor."""
+"""An optimizer that steps over one flat tensor, for those whose step takes many operators a
+tensor.
+"""
 
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
@@ -10,17 +12,21 @@ ParameterGroups = list[dict[str, Any]]
 
 
 class FlatOptimizer(torch.optim.Optimizer):
-    """Takes the steps of the optimizer that `build` makes of one flat parameter; saves and loads by parameter.
+    """Takes the steps of the optimizer that `build` makes of one flat parameter; saves and loads by
+    parameter.
 
-    The parameters become parts of the flat one, where they keep their strides. Weight decay is torch's: it adds
-    `weight_decay * w` to the gradient of w. `build` gives its optimizer all of its state at once, and takes as rate the
-    tensor of the groups.
+    The parameters become parts of the flat one, where they keep their strides. Weight decay is
+    torch's: it adds `weight_decay * w` to the gradient of w. `build` gives its optimizer all of its
+    state at once, and takes as rate the tensor of the groups.
 
-    >>> FlatOptimizer(groups, rate, lambda flat: torch.optim.NAdam([flat], lr=rate))   # doctest: +SKIP
+    >>> FlatOptimizer(groups, rate, lambda flat: NAdam([flat], lr=rate))  # doctest: +SKIP
     """
 
     def __init__(
-        self, groups: ParameterGroups, rate: Tensor, build: Callable[[nn.Parameter], torch.optim.Optimizer]
+        self,
+        groups: ParameterGroups,
+        rate: Tensor,
+        build: Callable[[nn.Parameter], torch.optim.Optimizer],
     ) -> None:
         super().__init__(groups, {"lr": rate})
         self._parameters: list[nn.Parameter] = []
@@ -33,7 +39,9 @@ class FlatOptimizer(torch.optim.Optimizer):
                 self._starts.append(self._starts[-1] + parameter.numel())
             if group["weight_decay"]:
                 self._decays.append((slice(first, self._starts[-1]), group["weight_decay"]))
-        self._weights = torch.cat([_as_it_lies(parameter.detach(), parameter) for parameter in self._parameters])
+        self._weights = torch.cat(
+            [_as_it_lies(parameter.detach(), parameter) for parameter in self._parameters]
+        )
         for parameter, part in zip(self._parameters, self._parts(self._weights), strict=True):
             parameter.data = part
         self._flat = nn.Parameter(self._weights)
@@ -42,7 +50,9 @@ class FlatOptimizer(torch.optim.Optimizer):
     @torch.no_grad()
     def step(self, closure: None = None) -> None:  # type: ignore[override]
         """See torch.optim.Optimizer; every parameter has a gradient."""
-        gradient = torch.cat([_as_it_lies(_gradient(parameter), parameter) for parameter in self._parameters])
+        gradient = torch.cat(
+            [_as_it_lies(_gradient(parameter), parameter) for parameter in self._parameters]
+        )
         for decayed, strength in self._decays:
             gradient[decayed].add_(self._weights[decayed], alpha=strength)
         self._flat.grad = gradient
@@ -51,7 +61,10 @@ class FlatOptimizer(torch.optim.Optimizer):
 
     def state_dict(self) -> dict[str, Any]:
         """As that of an optimizer which holds its state by parameter; copies."""
-        copies = ({name: value.clone() for name, value in state.items()} for state in self._state_by_parameter())
+        copies = (
+            {name: value.clone() for name, value in state.items()}
+            for state in self._state_by_parameter()
+        )
         return {**super().state_dict(), "state": dict(enumerate(copies))}
 
     @torch.no_grad()
@@ -66,7 +79,10 @@ class FlatOptimizer(torch.optim.Optimizer):
         state = self._inner.state[self._flat]
         parts = {name: self._parts(value) for name, value in state.items() if value.dim() > 0}
         for index in range(len(self._parameters)):
-            yield {name: parts[name][index] if name in parts else value for name, value in state.items()}
+            yield {
+                name: parts[name][index] if name in parts else value
+                for name, value in state.items()
+            }
 
     def _parts(self, flat: Tensor) -> list[Tensor]:
         return [

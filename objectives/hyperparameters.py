@@ -6,7 +6,9 @@ from typing import ClassVar
 
 @dataclass(frozen=True)
 class SGD:
-    """Stochastic gradient descent; `weight_decay` is L2, coupled into the gradient. Without momentum no Nesterov."""
+    """Stochastic gradient descent; `weight_decay` is L2, coupled into the gradient. Without
+    momentum no Nesterov.
+    """
 
     name: ClassVar[str] = "sgd"
     learning_rate: float
@@ -26,7 +28,9 @@ class Adagrad:
 
 @dataclass(frozen=True)
 class RMSprop:
-    """RMSprop; `weight_decay` is L2, coupled into the gradient; `centered` divides by the estimated deviation."""
+    """RMSprop; `weight_decay` is L2, coupled into the gradient; `centered` divides by the estimated
+    deviation.
+    """
 
     name: ClassVar[str] = "rmsprop"
     learning_rate: float
@@ -113,7 +117,9 @@ class MultiStep:
 
 @dataclass(frozen=True)
 class Exponential:
-    """A constant ratio between epochs, so that the last epoch's rate is `final_ratio` of the first's."""
+    """A constant ratio between epochs, so that the last epoch's rate is `final_ratio` of the
+    first's.
+    """
 
     name: ClassVar[str] = "exponential"
     final_ratio: float
@@ -121,7 +127,9 @@ class Exponential:
 
 @dataclass(frozen=True)
 class Plateau:
-    """Multiplied by `factor` when the validation loss has not improved for more than `patience` of the run's epochs."""
+    """Multiplied by `factor` when the validation loss has not improved for more than `patience` of
+    the run's epochs.
+    """
 
     name: ClassVar[str] = "plateau"
     patience: float
@@ -137,7 +145,9 @@ class Cosine:
 
 @dataclass(frozen=True)
 class OneCycle:
-    """Up to the learning rate in the first `rise` of the run, then down to nothing, per optimizer step."""
+    """Up to the learning rate in the first `rise` of the run, then down to nothing, per optimizer
+    step.
+    """
 
     name: ClassVar[str] = "onecycle"
     rise: float = 0.3
@@ -148,7 +158,9 @@ Scheduler = Constant | Step | MultiStep | Exponential | Plateau | Cosine | OneCy
 
 @dataclass(frozen=True)
 class Augmentation:
-    """Random transforms of training images; `strength` in (0, 1] scales each (see objectives/augmentation.py)."""
+    """Random transforms of training images; `strength` in (0, 1] scales each (see
+    objectives/augmentation.py).
+    """
 
     operations: tuple[str, ...]
     strength: float

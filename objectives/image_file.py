@@ -26,7 +26,19 @@ from objectives.pixels import (
     to_8_bits,
 )
 
-EXTENSIONS = (".bmp", ".gif", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
+EXTENSIONS = (
+    ".bmp",
+    ".gif",
+    ".jpeg",
+    ".jpg",
+    ".pbm",
+    ".pgm",
+    ".png",
+    ".ppm",
+    ".tif",
+    ".tiff",
+    ".webp",
+)
 GREY_MODES = ("1", "L", "LA", "I", "I;16", "I;16L", "I;16B", "I;16N", "F")
 LITTLE_CONTRAST = 8  # of 256: an image whose pixels differ by less shows nothing
 HASH_SIDE = 8  # a difference hash has so many bits a side
@@ -34,10 +46,13 @@ HASH_SIDE = 8  # a difference hash has so many bits a side
 _ON_THEIR_SIDE = (5, 6, 7, 8)  # https://exiftool.org/TagNames/EXIF.html, Orientation
 _TIFF_WIDTH, _TIFF_HEIGHT, _TIFF_SAMPLE_FORMAT = 256, 257, 339
 _UNSIGNED, _SIGNED = 1, 2  # sample formats of TIFF
-# Pillow keeps the upper byte of 16 bits in colour. Told that the bytes come in the other order, it keeps the lower one.
+# Pillow keeps the upper byte of 16 bits in colour. Told that the bytes come in the other order, it
+# keeps the lower one.
 _OTHER_ORDER = {"16B": "16L", "16L": "16B", "16N": "16B" if sys.byteorder == "little" else "16L"}
 _COLOURS_OF_16_BITS = {
-    f"{bands};{order}": f"{bands};{other}" for bands in ("RGB", "RGBA") for order, other in _OTHER_ORDER.items()
+    f"{bands};{order}": f"{bands};{other}"
+    for bands in ("RGB", "RGBA")
+    for order, other in _OTHER_ORDER.items()
 }
 _GREY_AND_ALPHA_OF_16_BITS = "LA;16B"
 
@@ -56,7 +71,8 @@ class Read:
     """What was learnt of a file while its pixels were read."""
 
     digest: bytes  # SHA-256 of the file
-    look: int  # a difference hash of 64 bits: near-copies share it; 0 where there is nothing to be seen
+    # a difference hash of 64 bits: near-copies share it; 0 where there is nothing to be seen
+    look: int
     shows_nothing: bool  # its pixels have next to no distinct values
 
 
@@ -79,7 +95,8 @@ def read_header(path: Path) -> Header | None:
     """`None` where the file holds no image, or cannot be opened."""
     try:
         with Image.open(path) as image:
-            # The kind comes first: to ask a PNG for its orientation reads its pixels, and forgets how they lay.
+            # The kind comes first: to ask a PNG for its orientation reads its pixels, and forgets
+            # how they lay.
             kind = _kind(image)
             return Header(_upright_size(image), image.mode in GREY_MODES, kind)
     except MemoryError:  # says nothing of the file
@@ -89,7 +106,9 @@ def read_header(path: Path) -> Header | None:
 
 
 def survey(path: Path) -> Surveyed | Unread:
-    """What an image holds whose kind of pixel is another than 8 bits. Raises OSError where it cannot be opened."""
+    """What an image holds whose kind of pixel is another than 8 bits. Raises OSError where it
+    cannot be opened.
+    """
     content = path.read_bytes()
     try:
         wide = _read_wide(content)
@@ -100,11 +119,14 @@ def survey(path: Path) -> Surveyed | Unread:
         return Unread(_reason(error, content))
 
 
-def read_pixels(path: Path, into: NDArray[np.uint8], scales: Mapping[str, PixelScale]) -> Read | Unread:
+def read_pixels(
+    path: Path, into: NDArray[np.uint8], scales: Mapping[str, PixelScale]
+) -> Read | Unread:
     """Writes the file's pixels into `into` (C, H, W).
 
-    An image is turned as its EXIF orientation says; of several frames the first is taken. Pixels of 8 bits stay as they
-    are, others are scaled by their kind (see objectives.pixels), and what is transparent is laid on white.
+    An image is turned as its EXIF orientation says; of several frames the first is taken. Pixels of
+    8 bits stay as they are, others are scaled by their kind (see objectives.pixels), and what is
+    transparent is laid on white.
 
     Raises OSError where the file cannot be opened.
     """
@@ -117,7 +139,9 @@ def read_pixels(path: Path, into: NDArray[np.uint8], scales: Mapping[str, PixelS
                 ImageOps.exif_transpose(image, in_place=True)
                 picture, has_lost = _on_white(image), False
         mode = "L" if into.shape[0] == 1 else "RGB"
-        into[:] = fitted(picture if picture.mode == mode else picture.convert(mode), *into.shape[1:])
+        into[:] = fitted(
+            picture if picture.mode == mode else picture.convert(mode), *into.shape[1:]
+        )
     except MemoryError:
         raise
     except Exception as error:
@@ -128,17 +152,22 @@ def read_pixels(path: Path, into: NDArray[np.uint8], scales: Mapping[str, PixelS
 
 
 def fitted(picture: Image.Image, height: int, width: int) -> NDArray[np.uint8]:
-    """The largest centred part of that aspect ratio, resampled to (C, height, width); no change where it fits."""
+    """The largest centred part of that aspect ratio, resampled to (C, height, width); no change
+    where it fits.
+    """
     if picture.size != (width, height):
-        picture = ImageOps.fit(picture, (width, height), Image.Resampling.BILINEAR)  # PIL's bilinear is antialiased
+        picture = ImageOps.fit(
+            picture, (width, height), Image.Resampling.BILINEAR
+        )  # PIL's bilinear is antialiased
     return np.atleast_3d(np.asarray(picture)).transpose(2, 0, 1)
 
 
 def difference_hash(picture: Image.Image) -> int:
-    """64 bits of a picture: which of 8 x 9 mean greys is brighter than its left neighbour; 0 of a smaller picture.
+    """64 bits of a picture: which of 8 x 9 mean greys is brighter than its left neighbour; 0 of a
+    smaller picture.
 
-    Copies that were saved anew, at another size or with another compression, mostly share it. Source: N. Krawetz,
-    "Kind of Like That", hackerfactor.com, 2013.
+    Copies that were saved anew, at another size or with another compression, mostly share it.
+    Source: N. Krawetz, "Kind of Like That", hackerfactor.com, 2013.
     """
     width, height = HASH_SIDE + 1, HASH_SIDE
     if picture.width < width or picture.height < height:
@@ -154,7 +183,9 @@ def difference_hash(picture: Image.Image) -> int:
 def _upright_size(image: Image.Image) -> tuple[int, int]:
     """Height and width once it is turned as its orientation says."""
     width, height = image.size
-    if isinstance(image, TiffImageFile):  # its reader turns it by itself, and may say so before it has
+    if isinstance(
+        image, TiffImageFile
+    ):  # its reader turns it by itself, and may say so before it has
         width, height = image.tag_v2[_TIFF_WIDTH], image.tag_v2[_TIFF_HEIGHT]
     if width != height and image.getexif().get(ExifTags.Base.Orientation) in _ON_THEIR_SIDE:
         return width, height
@@ -163,7 +194,10 @@ def _upright_size(image: Image.Image) -> tuple[int, int]:
 
 def _kind(image: Image.Image) -> str | None:
     """The kind of its pixels; `None` for 8 bits."""
-    if image.mode.startswith("I;16") or _raw_mode(image) in (*_COLOURS_OF_16_BITS, _GREY_AND_ALPHA_OF_16_BITS):
+    if image.mode.startswith("I;16") or _raw_mode(image) in (
+        *_COLOURS_OF_16_BITS,
+        _GREY_AND_ALPHA_OF_16_BITS,
+    ):
         return BITS_16
     if image.mode == "L" and _sample_format(image) == _SIGNED:
         return SIGNED_8_BITS
@@ -237,13 +271,17 @@ def _read_wide(content: bytes) -> _Wide:
 
 
 def _colours_of_16_bits(content: bytes) -> tuple[Numbers, NDArray[np.uint8] | None]:
-    upper, lower = (_upright(content, instead).astype(np.uint16) for instead in (None, _COLOURS_OF_16_BITS))
+    upper, lower = (
+        _upright(content, instead).astype(np.uint16) for instead in (None, _COLOURS_OF_16_BITS)
+    )
     values = upper << 8 | lower
     return values[..., :3], upper[..., 3].astype(np.uint8) if upper.shape[-1] == 4 else None
 
 
 def _upright(content: bytes, instead: Mapping[str, str] | None = None) -> Numbers:
-    """Pillow's array of an image, its pixels read as if they lay in the file otherwise where `instead` says so."""
+    """Pillow's array of an image, its pixels read as if they lay in the file otherwise where
+    `instead` says so.
+    """
     with Image.open(BytesIO(content)) as image:
         if instead is not None:
             for place, (codec, extents, offset, arguments) in enumerate(image.tile):

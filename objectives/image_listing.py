@@ -1,4 +1,6 @@
-"""What stands in a folder of images: its classes, their files, and what is none; no image is opened."""
+"""What stands in a folder of images: its classes, their files, and what is none; no image is
+opened.
+"""
 
 import os
 from collections.abc import Iterable, Sequence
@@ -9,8 +11,9 @@ from objectives.errors import DataError, DataUnavailable
 from objectives.image_file import EXTENSIONS
 
 NAMED = 3  # of what is odd
-# What systems and file servers put beside images, and into class folders, in lower case: thumbnails, copies and
-# snapshots of Synology, QNAP, macOS, Windows and Jupyter. What begins with a dot is passed over anyway.
+# What systems and file servers put beside images, and into class folders, in lower case:
+# thumbnails, copies and snapshots of Synology, QNAP, macOS, Windows and Jupyter. What begins with a
+# dot is passed over anyway.
 LITTER = (
     "@eadir",
     "#recycle",
@@ -53,7 +56,9 @@ class Listing:
 
 
 def list_images(folder: Path) -> Listing:
-    """Raises DataError for a folder that is missing or laid out otherwise, DataUnavailable for one that is closed."""
+    """Raises DataError for a folder that is missing or laid out otherwise, DataUnavailable for one
+    that is closed.
+    """
     try:
         return _listed(folder)
     except OSError as error:
@@ -63,12 +68,16 @@ def list_images(folder: Path) -> Listing:
 def unreachable(error: OSError) -> DataUnavailable:
     """Of a file or folder that the system will not open."""
     name = printable(str(error.filename))
-    return DataUnavailable(f"{name}: cannot be read ({error.strerror}); make it readable or remove it")
+    return DataUnavailable(
+        f"{name}: cannot be read ({error.strerror}); make it readable or remove it"
+    )
 
 
 def printable(name: str) -> str:
     """The name on one line, whatever it holds."""
-    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in name)
+    return "".join(
+        each if each.isprintable() else each.encode("unicode_escape").decode() for each in name
+    )
 
 
 def some(names: Iterable[str]) -> str:
@@ -79,20 +88,24 @@ def some(names: Iterable[str]) -> str:
 
 def _listed(folder: Path) -> Listing:
     if not folder.is_dir():
-        raise DataError(f"{folder}: no such folder; give one that holds a sub-folder of images for each class")
+        raise DataError(
+            f"{folder}: no such folder; give one that holds a sub-folder of images for each class"
+        )
     test_published = bool(_subfolders(folder / "train"))
     train = "train/" if test_published else ""
     names = _subfolders(folder / train)
     if len(names) < 2:
         raise DataError(
-            f"{folder / train}: {len(names)} sub-folders; give each of two or more classes a sub-folder of images"
+            f"{folder / train}: {len(names)} sub-folders; give each of two or more classes a"
+            " sub-folder of images"
         )
     files, left_out = [], _beside(folder, ("train", "test") if test_published else names)
     for label, name in enumerate(names):
         found = _class_files(folder, f"{train}{name}", label, False, left_out)
         if not found:
             raise DataError(
-                f"{folder / train / name}: no image in this class; add some ({' '.join(EXTENSIONS)}) or remove it"
+                f"{folder / train / name}: no image in this class; add some"
+                f" ({' '.join(EXTENSIONS)}) or remove it"
             )
         files += found
     if test_published:
@@ -104,34 +117,51 @@ def _listed(folder: Path) -> Listing:
 def _test_classes(folder: Path, names: Sequence[str]) -> list[str]:
     train, test = folder / "train", folder / "test"
     if not (test_names := _subfolders(test)):
-        raise DataError(f"{folder}: train without test; add {test}, or give {train}, which is then split")
+        raise DataError(
+            f"{folder}: train without test; add {test}, or give {train}, which is then split"
+        )
     if unknown := [name for name in test_names if name not in names]:
-        raise DataError(f"{test / unknown[0]}: no such class in {train}; add it there or remove it here")
+        raise DataError(
+            f"{test / unknown[0]}: no such class in {train}; add it there or remove it here"
+        )
     return test_names
 
 
 def _visible(folder: Path) -> list[os.DirEntry[str]]:
     with os.scandir(folder) as entries:
-        return [each for each in entries if not each.name.startswith(".") and each.name.lower() not in LITTER]
+        return [
+            each
+            for each in entries
+            if not each.name.startswith(".") and each.name.lower() not in LITTER
+        ]
 
 
 def _subfolders(folder: Path) -> list[str]:
-    names = sorted(entry.name for entry in _visible(folder) if entry.is_dir()) if folder.is_dir() else []
+    names = (
+        sorted(entry.name for entry in _visible(folder) if entry.is_dir())
+        if folder.is_dir()
+        else []
+    )
     for name in names:
         try:
             name.encode()
         except UnicodeEncodeError:
             shown = printable(str(folder / name))
-            raise DataError(f"{shown}: the name of this class is not in UTF-8; rename the folder") from None
+            raise DataError(
+                f"{shown}: the name of this class is not in UTF-8; rename the folder"
+            ) from None
     return names
 
 
 def _beside(folder: Path, known: Sequence[str]) -> list[str]:
-    """What would be images, or classes, one floor lower: files by their extension, and other folders."""
+    """What would be images, or classes, one floor lower: files by their extension, and other
+    folders.
+    """
     return sorted(
         entry.name
         for entry in _visible(folder)
-        if (entry.is_dir() and entry.name not in known) or (entry.is_file() and _is_image_name(entry.name))
+        if (entry.is_dir() and entry.name not in known)
+        or (entry.is_file() and _is_image_name(entry.name))
     )
 
 
@@ -139,7 +169,9 @@ def _is_image_name(name: str) -> bool:
     return name.lower().endswith(EXTENSIONS)
 
 
-def _class_files(folder: Path, below: str, label: int, in_test: bool, left_out: list[str]) -> list[ImageFile]:
+def _class_files(
+    folder: Path, below: str, label: int, in_test: bool, left_out: list[str]
+) -> list[ImageFile]:
     """The images below a class folder by name; what else is there goes to `left_out`."""
     files, others, folders = [], [], [below]
     while folders:
@@ -150,7 +182,11 @@ def _class_files(folder: Path, below: str, label: int, in_test: bool, left_out: 
                 folders.append(name)
             elif _is_image_name(entry.name) and (entry.is_file() or _is_dangling(entry)):
                 status = entry.stat()
-                files.append(ImageFile(name, label, in_test, status.st_size, status.st_mtime_ns, status.st_ctime_ns))
+                files.append(
+                    ImageFile(
+                        name, label, in_test, status.st_size, status.st_mtime_ns, status.st_ctime_ns
+                    )
+                )
             else:
                 others.append(name)
     left_out += sorted(others)

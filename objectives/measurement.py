@@ -8,9 +8,10 @@ from dataclasses import dataclass
 class Measurement:
     """The metrics of one epoch. Losses are cross-entropy without penalties, in nats an image.
 
-    `train_loss` and `train_accuracy` are means over the epoch's batches as they were trained on (dropout and
-    augmentation active, weights changing). `train_eval_loss` is measured after the last epoch as validation is, on as
-    many images of the training split as validation has; before that it is `None`.
+    `train_loss` and `train_accuracy` are means over the epoch's batches as they were trained on
+    (dropout and augmentation active, weights changing). `train_eval_loss` is measured after the
+    last epoch as validation is, on as many images of the training split as validation has; before
+    that it is `None`.
 
     Raises Diverged for a loss that is not finite: there is no such measurement.
     """
@@ -35,7 +36,9 @@ class Measurement:
 
     @property
     def generalization_gap(self) -> float | None:
-        """Validation loss minus training loss, both without dropout and augmentation; `None` before the last epoch."""
+        """Validation loss minus training loss, both without dropout and augmentation; `None` before
+        the last epoch.
+        """
         return None if self.train_eval_loss is None else self.validation_loss - self.train_eval_loss
 
     def metric(self, name: str) -> float:
@@ -48,7 +51,8 @@ class Measurement:
         }[name]
 
 
-NEAR_ZERO = 1e-3  # a weight this small moves no logit: He's deviation of the widest layer here (fan-in 3136) is 0.025
+# a weight this small moves no logit: He's deviation of the widest layer here (fan-in 3136) is 0.025
+NEAR_ZERO = 1e-3
 
 
 class Diverged(Exception):

@@ -1,4 +1,5 @@
-"""A trained model as one file: weights in safetensors, and beside them all that classifying an image takes.
+"""A trained model as one file: weights in safetensors, and beside them all that classifying an
+image takes.
 
 The format is https://github.com/huggingface/safetensors: no code is run by reading it.
 """
@@ -17,13 +18,16 @@ from objectives.errors import ModelFileError
 from objectives.evaluation import INPUT_NORMALIZATIONS, normalizer
 
 FORMAT_VERSION = 1
-# One key: safetensors writes several in an order that changes from call to call, and equal models give equal bytes.
+# One key: safetensors writes several in an order that changes from call to call, and equal models
+# give equal bytes.
 _METADATA_KEY = "hypersearch"
 
 
 @dataclass(frozen=True, eq=False)
 class TrainedModel:
-    """A network with what it was built from, the names of its classes, and how its images are normalized."""
+    """A network with what it was built from, the names of its classes, and how its images are
+    normalized.
+    """
 
     network: nn.Module
     config: CNNConfig
@@ -34,9 +38,15 @@ class TrainedModel:
 
     @torch.inference_mode()
     def logits(self, images: Tensor) -> Tensor:
-        """Logits (B, K) of images (B, C, H, W) uint8 on the network's device; the network is left in eval mode."""
-        mean, deviation = (torch.tensor(values, device=images.device) for values in (self.mean, self.deviation))
-        found: Tensor = self.network.eval()(normalizer(self.input_normalization, mean, deviation)(images.float() / 255))
+        """Logits (B, K) of images (B, C, H, W) uint8 on the network's device; the network is left
+        in eval mode.
+        """
+        mean, deviation = (
+            torch.tensor(values, device=images.device) for values in (self.mean, self.deviation)
+        )
+        found: Tensor = self.network.eval()(
+            normalizer(self.input_normalization, mean, deviation)(images.float() / 255)
+        )
         return found
 
 
@@ -54,7 +64,9 @@ def model_bytes(trained: TrainedModel) -> bytes:
         "mean": trained.mean,
         "deviation": trained.deviation,
     }
-    weights = {name: weight.cpu().contiguous() for name, weight in trained.network.state_dict().items()}
+    weights = {
+        name: weight.cpu().contiguous() for name, weight in trained.network.state_dict().items()
+    }
     return save(weights, {_METADATA_KEY: json.dumps(metadata, sort_keys=True)})
 
 
@@ -70,7 +82,9 @@ def read_model(content: bytes) -> TrainedModel:
         if metadata["format_version"] > FORMAT_VERSION:
             raise ModelFileError.newer(metadata["format_version"])
         shape = metadata["config"]
-        config = CNNConfig(**shape | {name: tuple(shape[name]) for name in ("image_size", "channels")})
+        config = CNNConfig(
+            **shape | {name: tuple(shape[name]) for name in ("image_size", "channels")}
+        )
         if metadata["input_normalization"] not in INPUT_NORMALIZATIONS:
             raise ValueError(f"input normalization {metadata['input_normalization']!r} is unknown")
         return TrainedModel(
@@ -89,7 +103,8 @@ def _network(config: CNNConfig, weights: dict[str, Tensor]) -> nn.Module:
     # The weights that CNN draws are overwritten: nobody's randomness moves.
     with global_random(torch.Generator()):
         network = CNN(config)
-    # As in training: the order in which a convolution adds up, and so the last bit, depends on the memory format.
+    # As in training: the order in which a convolution adds up, and so the last bit, depends on the
+    # memory format.
     network.to(memory_format=torch.channels_last)
     network.load_state_dict(weights)
     return network.eval()

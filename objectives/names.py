@@ -5,7 +5,14 @@ from typing import Literal
 
 OPTIMIZERS = ("sgd", "adagrad", "rmsprop", "adam", "adamw", "nadam", "radam")
 SCHEDULERS = ("constant", "step", "multistep", "exponential", "plateau", "cosine", "onecycle")
-AUGMENTATIONS = ("shift", "crop", "flip", "vertical_flip", "rotate", "erase")  # in the order in which they act
+AUGMENTATIONS = (
+    "shift",
+    "crop",
+    "flip",
+    "vertical_flip",
+    "rotate",
+    "erase",
+)  # in the order in which they act
 INPUT_NORMALIZATIONS = ("none", "standard", "minmax")
 DECAY_SCOPES = ("weights", "all")
 PRECISIONS = ("float32", "tf32", "bf16")
@@ -18,14 +25,17 @@ METRIC_DIRECTIONS: dict[str, Literal["maximize", "minimize"]] = {
     "loss": "minimize",
 }
 
-# What a trial costs, known before it trains; a study may minimize them beside its metric, or bound them.
+# What a trial costs, known before it trains; a study may minimize them beside its metric, or bound
+# them.
 COSTS: dict[str, str] = {
     "parameters": "trainable numbers",
     "macs": "multiply-accumulates of the forward pass of one image",
     "latency": "milliseconds of it, measured on the worker's device",
 }
 
-Subject = Literal["characters", "clothes", "photographs"]  # what pictures show: which augmentations make sense
+Subject = Literal[
+    "characters", "clothes", "photographs"
+]  # what pictures show: which augmentations make sense
 SUBJECTS: dict[str, Subject] = {
     "mnist-5k": "characters",
     "digits": "characters",

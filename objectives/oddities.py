@@ -28,7 +28,9 @@ class Folder:
                 yield place, file, found
 
     def fingerprint(self) -> str:
-        """See source.fingerprint_of; where groups decide on the splits, the group stands behind the content."""
+        """See source.fingerprint_of; where groups decide on the splits, the group stands behind the
+        content.
+        """
         return fingerprint_of(
             (
                 self.listing.class_names[file.label],
@@ -51,12 +53,19 @@ def oddities(folder: Folder) -> Iterator[str]:
     """One line for each kind of thing that is odd."""
     listing, files = folder.listing, folder.listing.files
     if listing.left_out:
-        yield f"{len(listing.left_out)} files or folders are no images or stand in no class: {some(listing.left_out)}"
-    unread = [file.name for file, found in zip(files, folder.found, strict=True) if isinstance(found, Unread)]
+        yield (
+            f"{len(listing.left_out)} files or folders are no images or stand in no class:"
+            f" {some(listing.left_out)}"
+        )
+    unread = [
+        file.name
+        for file, found in zip(files, folder.found, strict=True)
+        if isinstance(found, Unread)
+    ]
     if unread:
         yield (
-            f"{len(unread)} of {len(files)} images cannot be read and are left out: {some(unread)} (-v names each with "
-            "its reason)"
+            f"{len(unread)} of {len(files)} images cannot be read and are left out: {some(unread)}"
+            " (-v names each with its reason)"
         )
     if blank := [file.name for _, file, found in folder.images() if found.shows_nothing]:
         yield f"{len(blank)} images have next to no distinct values and show nothing: {some(blank)}"
@@ -70,8 +79,8 @@ def _copies(folder: Folder) -> Iterator[str]:
     contradicting = [same for same in copies if len({file.label for file in same}) > 1]
     if contradicting:
         yield (
-            f"{len(contradicting)} images stand in more than one class, where all but one are mislabelled: "
-            f"{some(_first_of_each_side(same) for same in contradicting)}"
+            f"{len(contradicting)} images stand in more than one class, where all but one are"
+            f" mislabelled: {some(_first_of_each_side(same) for same in contradicting)}"
         )
     shared = [same for same in copies if len({file.in_test for file in same}) > 1]
     if shared:
@@ -81,16 +90,19 @@ def _copies(folder: Folder) -> Iterator[str]:
         )
     within = [twice for same in copies if (twice := _twice_on_a_side(same))]
     if within:
-        more = sum(len(same) for same in copies) - sum(len({(f.label, f.in_test) for f in same}) for same in copies)
+        more = sum(len(same) for same in copies) - sum(
+            len({(f.label, f.in_test) for f in same}) for same in copies
+        )
         yield f"{more} images are copies of others of their class: {some(within)}"
     looks = _alike(folder, lambda found: found.look or None)
     contents = {file.name: found.digest for _, file, found in folder.images()}
     near = [same for same in looks if len({contents[file.name] for file in same}) > 1]
     if near:
         yield (
-            f"{sum(map(len, near))} images look like another one, which may stand on the other side of a split "
-            f"(near-copies, by a difference hash): {some(_two_that_differ(same, contents) for same in near)}; "
-            "data.groups keeps together what belongs together"
+            f"{sum(map(len, near))} images look like another one, which may stand on the other side"
+            " of a split (near-copies, by a difference hash):"
+            f" {some(_two_that_differ(same, contents) for same in near)}; data.groups keeps"
+            " together what belongs together"
         )
 
 
@@ -134,7 +146,10 @@ def _shared_groups(folder: Folder) -> Iterator[str]:
     for place, _, _ in folder.images():
         sides.setdefault(folder.groups[place], set()).add(folder.in_test[place])
     if shared := [group for group, on in sides.items() if len(on) > 1]:
-        yield f"{len(shared)} groups of test are in train too, so that the test split flatters: {some(shared)}"
+        yield (
+            f"{len(shared)} groups of test are in train too, so that the test split flatters:"
+            f" {some(shared)}"
+        )
 
 
 def _unevenness(folder: Folder) -> Iterator[str]:
@@ -143,6 +158,7 @@ def _unevenness(folder: Folder) -> Iterator[str]:
     most, fewest = int(counts.argmax()), int(counts.argmin())
     if counts[most] >= UNEVEN * counts[fewest] > 0:
         yield (
-            f'class "{names[most]}" has {counts[most]} images and "{names[fewest]}" {counts[fewest]}: accuracy counts '
-            'images; metric = "balanced_accuracy" or "macro_f1" counts classes'
+            f'class "{names[most]}" has {counts[most]} images and "{names[fewest]}"'
+            f' {counts[fewest]}: accuracy counts images; metric = "balanced_accuracy" or "macro_f1"'
+            " counts classes"
         )

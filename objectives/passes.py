@@ -1,4 +1,6 @@
-"""One pass over the training images, an optimizer step a batch: one step after another, or as replays of one record."""
+"""One pass over the training images, an optimizer step a batch: one step after another, or as
+replays of one record.
+"""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -13,8 +15,9 @@ from objectives.captured import Capture, CapturedStep
 from objectives.device import sent
 from objectives.protocol import Pulse
 
-# Takes one optimizer step on the images of these numbers (B,), with their transforms, at that learning rate; gives
-# (2, pieces) float32. It may be recorded: what differs from step to step comes in tensors, and the host reads none.
+# Takes one optimizer step on the images of these numbers (B,), with their transforms, at that
+# learning rate; gives (2, pieces) float32. It may be recorded: what differs from step to step comes
+# in tensors, and the host reads none.
 Take = Callable[[Tensor, Transforms, float | Tensor], Tensor]
 
 
@@ -46,7 +49,9 @@ class Pass(Protocol):
         """How they are taken, as far as is known: "captured", or "eager: " and why."""
 
     def __call__(self, epoch: Epoch, pulse: Pulse) -> Tensor:
-        """Takes every step, with a pulse after each, and gives what they gave, one beside another: (2, pieces)."""
+        """Takes every step, with a pulse after each, and gives what they gave, one beside another:
+        (2, pieces).
+        """
 
 
 class EagerPass:
@@ -68,9 +73,11 @@ class EagerPass:
 
 
 class CapturedPass:
-    """Replays one record for every batch but a last one of another length; nothing else is asked of the device a step.
+    """Replays one record for every batch but a last one of another length; nothing else is asked of
+    the device a step.
 
-    Order, rates, transforms and results lie on the device, and so does the count of batches, which the record raises.
+    Order, rates, transforms and results lie on the device, and so does the count of batches, which
+    the record raises.
     """
 
     def __init__(self, take: Take, generators: Sequence[torch.Generator], capture: Capture) -> None:
@@ -114,7 +121,9 @@ class _Held:
         self._order = torch.empty_like(epoch.order)
         self._rates = torch.empty(self.count, device=device)
         self._transforms = epoch.transforms.each(torch.empty_like)
-        self._given: Tensor | None = None  # (count, 2, pieces), from the first step on, which is not a recorded one
+        self._given: Tensor | None = (
+            None  # (count, 2, pieces), from the first step on, which is not a recorded one
+        )
 
     def begin(self, epoch: Epoch) -> None:
         self._next.zero_()
@@ -124,7 +133,9 @@ class _Held:
 
     def take_next(self) -> None:
         images = self._next * len(self._places) + self._places
-        given = self._take(self._order[images], self._transforms.of(images), self._rates[self._next].view(()))
+        given = self._take(
+            self._order[images], self._transforms.of(images), self._rates[self._next].view(())
+        )
         if self._given is None:
             self._given = given.new_empty((self.count, *given.shape))
         self._given.index_copy_(0, self._next, given.unsqueeze(0))

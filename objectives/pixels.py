@@ -1,7 +1,9 @@
-"""How numbers of image files become 8 bits: by kind of pixel, from what the training part holds; no torch.
+"""How numbers of image files become 8 bits: by kind of pixel, from what the training part holds; no
+torch.
 
-Images of 8 bits stay as they are. Others come from instruments that fill a part of their range: of 12 bits stored in 16
-there would be 16 levels left of 256 if the whole range of 16 bits were brought to 8.
+Images of 8 bits stay as they are. Others come from instruments that fill a part of their range: of
+12 bits stored in 16 there would be 16 levels left of 256 if the whole range of 16 bits were brought
+to 8.
 """
 
 from collections.abc import Iterable, Mapping
@@ -14,7 +16,12 @@ SIGNED_8_BITS, BITS_16, BITS_32, FLOATS = "signed 8 bits", "16 bits", "32 bits",
 # The largest numbers of 8, 10, 12, 14 and 16 bits: what cameras, scanners and detectors count to.
 FULL_SCALES = (255, 1023, 4095, 16383, 65535)
 # For a kind of which the training part has no image, so that nothing is known of its range.
-WHOLE_RANGES = {SIGNED_8_BITS: (-128.0, 127.0), BITS_16: (0.0, 65535.0), BITS_32: (0.0, 65535.0), FLOATS: (0.0, 1.0)}
+WHOLE_RANGES = {
+    SIGNED_8_BITS: (-128.0, 127.0),
+    BITS_16: (0.0, 65535.0),
+    BITS_32: (0.0, 65535.0),
+    FLOATS: (0.0, 1.0),
+}
 SAMPLED = 65536  # pixels of an image, at most, whose different values are counted
 
 Numbers = NDArray[np.integer] | NDArray[np.floating]
@@ -41,19 +48,25 @@ class Extent:
 def extent_of(kind: str, values: Numbers) -> Extent:
     """Of an image with any finite number; without one its extent is 0 to 0."""
     finite = values[np.isfinite(values)] if kind == FLOATS else values
-    return Extent(kind, float(finite.min()), float(finite.max())) if finite.size else Extent(kind, 0.0, 0.0)
+    return (
+        Extent(kind, float(finite.min()), float(finite.max()))
+        if finite.size
+        else Extent(kind, 0.0, 0.0)
+    )
 
 
 def scales_of(training: Iterable[Extent]) -> tuple[PixelScale, ...]:
-    """The scale of each kind, in the order of their names, from the extents of the training part's images.
+    """The scale of each kind, in the order of their names, from the extents of the training part's
+    images.
 
-    Whole numbers are divided by the smallest of FULL_SCALES that holds the largest of them, or by that one itself where
-    none does; where there are negative ones all are shifted up by the smallest. Floats within 0..1 keep that range,
-    others are brought from theirs.
+    Whole numbers are divided by the smallest of FULL_SCALES that holds the largest of them, or by
+    that one itself where none does; where there are negative ones all are shifted up by the
+    smallest. Floats within 0..1 keep that range, others are brought from theirs.
 
-    >>> scales_of([Extent("16 bits", 3, 4000), Extent("floats", 0.1, 0.9), Extent("32 bits", -100, 150)])
-    (PixelScale(kind='16 bits', low=0.0, high=4095.0), PixelScale(kind='32 bits', low=-100.0, high=155.0), \
-PixelScale(kind='floats', low=0.0, high=1.0))
+    >>> scales_of([Extent("16 bits", 3, 4000), Extent("floats", 0.1, 0.9)])
+    (PixelScale(kind='16 bits', low=0.0, high=4095.0), PixelScale(kind='floats', low=0.0, high=1.0))
+    >>> scales_of([Extent("32 bits", -100, 150)])
+    (PixelScale(kind='32 bits', low=-100.0, high=155.0),)
     """
     lows: dict[str, float] = {}
     highs: dict[str, float] = {}
@@ -77,7 +90,9 @@ def scale_for(kind: str, scales: Mapping[str, PixelScale]) -> PixelScale:
 
 
 def to_8_bits(values: Numbers, scale: PixelScale) -> NDArray[np.uint8]:
-    """The numbers of one image brought to 0..255; what is not a number becomes 0, infinities the ends."""
+    """The numbers of one image brought to 0..255; what is not a number becomes 0, infinities the
+    ends.
+    """
     span = scale.high - scale.low
     if span <= 0:
         return np.zeros(values.shape, dtype=np.uint8)
@@ -87,7 +102,9 @@ def to_8_bits(values: Numbers, scale: PixelScale) -> NDArray[np.uint8]:
 
 
 def has_lost_levels(values: Numbers, scaled: NDArray[np.uint8]) -> bool:
-    """Whether next to nothing is left of an image: 16 different values or fewer of more than twice as many."""
+    """Whether next to nothing is left of an image: 16 different values or fewer of more than twice
+    as many.
+    """
     step = max(1, values.size // SAMPLED)
     left = len(np.unique(scaled.ravel()[::step]))
     return left <= 16 and len(np.unique(values.ravel()[::step])) > 2 * left

@@ -6,14 +6,18 @@ from typing import Protocol
 from objectives.costs import Costs
 from objectives.measurement import Measurement
 
-Pulse = Callable[[], None]  # called again and again while training moves; it stops the training by raising
+Pulse = Callable[
+    [], None
+]  # called again and again while training moves; it stops the training by raising
 
 
 class ResumableTraining(Iterator[Measurement], Protocol):
-    """An iterator of one Measurement an epoch that can be left after any of them and gone on with elsewhere.
+    """An iterator of one Measurement an epoch that can be left after any of them and gone on with
+    elsewhere.
 
-    Whatever the next epoch raises (Diverged, an error of the pulse, Ctrl-C) ends the training: no epoch follows it, and
-    what it left half done is never given as a checkpoint: the state before it still is.
+    Whatever the next epoch raises (Diverged, an error of the pulse, Ctrl-C) ends the training: no
+    epoch follows it, and what it left half done is never given as a checkpoint: the state before it
+    still is.
     """
 
     @property
@@ -24,10 +28,11 @@ class ResumableTraining(Iterator[Measurement], Protocol):
         """What the network costs to use; it does not change the training."""
 
     def checkpoint(self, epoch: int | None = None) -> bytes:
-        """What the same run goes on from after that epoch, by default the last finished one; 0 is before the first.
+        """What the same run goes on from after that epoch, by default the last finished one; 0 is
+        before the first.
 
-        The state before the epoch that was begun last is kept too: of one that has just finished, whoever records
-        epochs may not know yet. Raises CheckpointError for any other.
+        The state before the epoch that was begun last is kept too: of one that has just finished,
+        whoever records epochs may not know yet. Raises CheckpointError for any other.
         """
 
 

@@ -1,4 +1,6 @@
-"""The published data sets that torchvision reads, in the files and folders that it keeps them in."""
+"""The published data sets that torchvision reads, in the files and folders that it keeps them
+in.
+"""
 
 import hashlib
 import json
@@ -16,7 +18,16 @@ from filelock import FileLock
 
 from objectives.errors import DataUnavailable
 from objectives.shipped import TEN_DIGITS
-from objectives.source import DataFacts, Decoded, Images, Progress, Source, digest_of, fingerprint_of, resized
+from objectives.source import (
+    DataFacts,
+    Decoded,
+    Images,
+    Progress,
+    Source,
+    digest_of,
+    fingerprint_of,
+    resized,
+)
 from objectives.splits import Labels
 
 if TYPE_CHECKING:
@@ -42,7 +53,9 @@ class _Published:
     transposed: bool = False
 
     def unavailable(self, data_root: Path, what: str) -> DataUnavailable:
-        return DataUnavailable(f"{self.name}: {what}; place {', '.join(self.files)} in {data_root / self.folder}")
+        return DataUnavailable(
+            f"{self.name}: {what}; place {', '.join(self.files)} in {data_root / self.folder}"
+        )
 
 
 _IDX_FILES = (
@@ -52,7 +65,18 @@ _IDX_FILES = (
     "t10k-labels-idx1-ubyte",
 )
 _NAMED_SPLITS: tuple[Options, Options] = ({"split": "train"}, {"split": "test"})
-_GARMENTS = ("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot")
+_GARMENTS = (
+    "T-shirt/top",
+    "Trouser",
+    "Pullover",
+    "Dress",
+    "Coat",
+    "Sandal",
+    "Shirt",
+    "Sneaker",
+    "Bag",
+    "Ankle boot",
+)
 _KANA = ("o", "ki", "su", "tsu", "na", "ha", "ma", "ya", "re", "wo")
 
 _SETS = (
@@ -64,7 +88,9 @@ _SETS = (
         "QMNIST",
         "QMNIST/raw",
         tuple(
-            f"qmnist-{split}-{what}" for split in ("train", "test") for what in ("images-idx3-ubyte", "labels-idx2-int")
+            f"qmnist-{split}-{what}"
+            for split in ("train", "test")
+            for what in ("images-idx3-ubyte", "labels-idx2-int")
         ),
         TEN_DIGITS,
     ),
@@ -84,7 +110,13 @@ _SETS = (
     ),
     _Published("usps", "USPS", "", ("usps.bz2", "usps.t.bz2"), TEN_DIGITS),
     _Published(
-        "svhn", "SVHN", "", ("train_32x32.mat", "test_32x32.mat"), TEN_DIGITS, splits=_NAMED_SPLITS, labels="labels"
+        "svhn",
+        "SVHN",
+        "",
+        ("train_32x32.mat", "test_32x32.mat"),
+        TEN_DIGITS,
+        splits=_NAMED_SPLITS,
+        labels="labels",
     ),
     _Published(
         "cifar10",
@@ -94,7 +126,14 @@ _SETS = (
         ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"),
         channels_last=True,
     ),
-    _Published("cifar100", "CIFAR100", "cifar-100-python", ("train", "test", "meta"), None, channels_last=True),
+    _Published(
+        "cifar100",
+        "CIFAR100",
+        "cifar-100-python",
+        ("train", "test", "meta"),
+        None,
+        channels_last=True,
+    ),
     _Published(
         "stl10",
         "STL10",
@@ -121,7 +160,8 @@ def _find(facts: _Published, data_root: Path) -> Source:
     )
 
 
-# In a process of its own: torchvision has no timeout but the default one of all sockets, and draws progress bars.
+# In a process of its own: torchvision has no timeout but the default one of all sockets, and draws
+# progress bars.
 _DOWNLOAD = """
 import json, socket, sys
 _, name, folder, timeout, splits = sys.argv
@@ -133,7 +173,9 @@ for options in json.loads(splits):
 
 
 def _download(facts: _Published, data_root: Path) -> None:
-    """Downloads aside, then moves file by file, so that whatever happens no half of a file is left in its place."""
+    """Downloads aside, then moves file by file, so that whatever happens no half of a file is left
+    in its place.
+    """
     aside = data_root / f".{facts.name}.download"
     target = data_root / facts.folder
     try:
@@ -143,7 +185,14 @@ def _download(facts: _Published, data_root: Path) -> None:
                 return  # another process was first
             shutil.rmtree(aside, ignore_errors=True)
             try:
-                command = [sys.executable, "-P", "-c", _DOWNLOAD, facts.torchvision_class, str(aside)]
+                command = [
+                    sys.executable,
+                    "-P",
+                    "-c",
+                    _DOWNLOAD,
+                    facts.torchvision_class,
+                    str(aside),
+                ]
                 command += [str(DOWNLOAD_TIMEOUT_SECONDS), json.dumps(facts.splits)]
                 subprocess.run(command, check=True, stdin=subprocess.DEVNULL, capture_output=True)
                 target.mkdir(parents=True, exist_ok=True)
@@ -165,13 +214,17 @@ def _decode(
         arrays = [_arrays(facts, split, len(class_names)) for split in (train, test)]
     except Exception as error:  # torchvision checks few files: a damaged one can raise anything
         raise facts.unavailable(data_root, "the files are damaged") from error
-    images = resized(facts.name, np.concatenate([images for images, _ in arrays]), image_size, scratch)
+    images = resized(
+        facts.name, np.concatenate([images for images, _ in arrays]), image_size, scratch
+    )
     on_progress(len(images), len(images))
     rows, first_of_test = np.arange(len(images)), len(arrays[0][1])
     labels = np.concatenate([labels for _, labels in arrays])
     files = [data_root / facts.folder / name for name in facts.files]
     contents = DataFacts(fingerprint_of(("", "", _sha256(file)) for file in files))
-    return Decoded(class_names, images, labels, rows[:first_of_test], rows[first_of_test:], contents)
+    return Decoded(
+        class_names, images, labels, rows[:first_of_test], rows[first_of_test:], contents
+    )
 
 
 def _sha256(file: Path) -> str:
@@ -189,7 +242,9 @@ def _reader(facts: _Published) -> Callable[..., "VisionDataset"]:
 
 
 def _labelled_stl10(whole: "type[STL10]") -> "type[STL10]":
-    """Without the 100,000 images that have no label: torchvision wants their 2.8 GB beside whatever it reads."""
+    """Without the 100,000 images that have no label: torchvision wants their 2.8 GB beside whatever
+    it reads.
+    """
 
     class LabelledSTL10(whole):  # type: ignore[misc]
         train_list = whole.train_list[:2]
@@ -213,7 +268,9 @@ def _arrays(facts: _Published, split: "VisionDataset", classes: int) -> tuple[Im
     return images, labels
 
 
-READERS: dict[str, Callable[[Path], Source]] = {facts.name: partial(_find, facts) for facts in _SETS}
+READERS: dict[str, Callable[[Path], Source]] = {
+    facts.name: partial(_find, facts) for facts in _SETS
+}
 
 
 @dataclass(frozen=True)

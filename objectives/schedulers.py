@@ -1,4 +1,6 @@
-"""Learning-rate schedules as pure functions of the optimizer step: a run resumes by counting on. No torch."""
+"""Learning-rate schedules as pure functions of the optimizer step: a run resumes by counting on. No
+torch.
+"""
 
 import math
 from collections.abc import Callable, Sequence
@@ -38,7 +40,8 @@ def _step(options: hp.Step, step: int, plan: Plan, losses: Losses) -> float:
 
 
 def _multistep(options: hp.MultiStep, step: int, plan: Plan, losses: Losses) -> float:
-    # Milestones in epochs, rounded to whole numbers and at least one; two on the same epoch act there both.
+    # Milestones in epochs, rounded to whole numbers and at least one; two on the same epoch act
+    # there both.
     milestones = (max(1, round(share * plan.epochs)) for share in (options.first, options.second))
     return math.prod(options.factor for milestone in milestones if plan.epoch(step) >= milestone)
 
@@ -49,8 +52,9 @@ def _exponential(options: hp.Exponential, step: int, plan: Plan, losses: Losses)
 
 
 def _plateau(options: hp.Plateau, step: int, plan: Plan, losses: Losses) -> float:
-    # torch's ReduceLROnPlateau at its defaults: better is below (1 - 1e-4) of the best; after more than `patience`
-    # epochs in a row that are not, the rate is reduced and the count begins again. The losses are all of its state.
+    # torch's ReduceLROnPlateau at its defaults: better is below (1 - 1e-4) of the best; after more
+    # than `patience` epochs in a row that are not, the rate is reduced and the count begins again.
+    # The losses are all of its state.
     patience = round(options.patience * plan.epochs)
     factor, best, waited = 1.0, math.inf, 0
     for loss in losses[: plan.epoch(step)]:
@@ -62,15 +66,16 @@ def _plateau(options: hp.Plateau, step: int, plan: Plan, losses: Losses) -> floa
 
 
 def _cosine(options: hp.Cosine, step: int, plan: Plan, losses: Losses) -> float:
-    # Loshchilov & Hutter 2017 without restarts. Step 0 has 1; the value 0 belongs to the step after the last, so that
-    # no step is wasted on it.
+    # Loshchilov & Hutter 2017 without restarts. Step 0 has 1; the value 0 belongs to the step after
+    # the last, so that no step is wasted on it.
     return 0.5 * (1 + math.cos(math.pi * step / plan.steps))
 
 
 def _onecycle(options: hp.OneCycle, step: int, plan: Plan, losses: Losses) -> float:
-    # Smith & Topin 2018 as torch's OneCycleLR has it, momentum left alone: half a cosine from 1/25 to 1, and another
-    # down to 1/25 of 1e-4 in the last step. Neither the foot of the rise nor the last step learns anything, so a run
-    # needs one besides: the only step has the full rate, and the first of two is never below the top.
+    # Smith & Topin 2018 as torch's OneCycleLR has it, momentum left alone: half a cosine from 1/25
+    # to 1, and another down to 1/25 of 1e-4 in the last step. Neither the foot of the rise nor the
+    # last step learns anything, so a run needs one besides: the only step has the full rate, and
+    # the first of two is never below the top.
     top, last = options.rise * plan.steps - 1, plan.steps - 1
     if last == 0:
         return 1.0
@@ -102,18 +107,23 @@ SCHEDULERS: dict[str, Callable[..., float]] = {
 }
 
 
-def learning_rate_factor(scheduler: hp.Scheduler, step: int, plan: Plan, losses: Losses = ()) -> float:
-    """What the learning rate is multiplied by in optimizer step `step` (0-based, counted over the whole run).
+def learning_rate_factor(
+    scheduler: hp.Scheduler, step: int, plan: Plan, losses: Losses = ()
+) -> float:
+    """What the learning rate is multiplied by in optimizer step `step` (0-based, counted over the
+    whole run).
 
-    It is 1 where that is the only step of the run, whatever the schedule. `losses` are the validation losses of the
-    epochs before it, for plateau alone.
+    It is 1 where that is the only step of the run, whatever the schedule. `losses` are the
+    validation losses of the epochs before it, for plateau alone.
     """
     return SCHEDULERS[scheduler.name](scheduler, step, plan, losses)
 
 
 def warmup_factor(share: float, step: int, plan: Plan) -> float:
-    """What the scheduled rate is multiplied by besides: linear up to 1 in `share` of the run (Goyal et al. 2017).
+    """What the scheduled rate is multiplied by besides: linear up to 1 in `share` of the run (Goyal
+    et al. 2017).
 
-    It is 1 from the first step on where the share is less than two steps' worth, as in a run of one step.
+    It is 1 from the first step on where the share is less than two steps' worth, as in a run of one
+    step.
     """
     return min(1.0, (step + 1) / max(1.0, share * plan.steps))

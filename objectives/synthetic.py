@@ -1,4 +1,6 @@
-"""Closed-form learning curves with the protocol of train(), in microseconds and without torch: for tests and load."""
+"""Closed-form learning curves with the protocol of train(), in microseconds and without torch: for
+tests and load.
+"""
 
 import json
 import math
@@ -34,7 +36,9 @@ SHORTFALL = {
 class SyntheticCurve:
     """A curve under way: a ResumableTraining, made by synthetic_curve()."""
 
-    def __init__(self, hyperparameters: Hyperparameters, epochs: int, seed: int, work: Callable[[], None]) -> None:
+    def __init__(
+        self, hyperparameters: Hyperparameters, epochs: int, seed: int, work: Callable[[], None]
+    ) -> None:
         self.epoch = 0
         self._begun = 0
         self._epochs = epochs
@@ -64,14 +68,18 @@ class SyntheticCurve:
         return measurement
 
     def checkpoint(self, epoch: int | None = None) -> bytes:
-        """What synthetic_curve(..., resume=...) goes on from after that epoch. Raises CheckpointError as train()."""
+        """What synthetic_curve(..., resume=...) goes on from after that epoch. Raises
+        CheckpointError as train().
+        """
         wanted = self.epoch if epoch is None else epoch
         if wanted not in self._kept:
             raise CheckpointError.not_kept(wanted)
         return json.dumps({"run": self._fingerprint, "epoch": wanted}).encode()
 
     def go_on_from(self, content: bytes) -> None:
-        """Passes over the epochs before a checkpoint. Raises CheckpointError where it is none of this curve's."""
+        """Passes over the epochs before a checkpoint. Raises CheckpointError where it is none of
+        this curve's.
+        """
         try:
             saved = json.loads(content)
             fingerprint, epoch = str(saved["run"]), int(saved["epoch"])
@@ -94,11 +102,13 @@ def synthetic_curve(
     seconds_per_epoch: float = 0.0,
     sleep: Callable[[float], None] = time.sleep,
 ) -> SyntheticCurve:
-    """Yields a made-up Measurement for each of `epochs`, a function of the first three arguments alone.
+    """Yields a made-up Measurement for each of `epochs`, a function of the first three arguments
+    alone.
 
-    Accuracy rises to an asymptote that falls smoothly with the distance of each technique from a made-up best; the seed
-    adds noise. `resume` and `pulse`, which is called once an epoch, are as in train(). Each epoch first sleeps for
-    `seconds_per_epoch`. Raises Diverged(1) for a learning rate above 1e3, CheckpointError as train() does.
+    Accuracy rises to an asymptote that falls smoothly with the distance of each technique from a
+    made-up best; the seed adds noise. `resume` and `pulse`, which is called once an epoch, are as
+    in train(). Each epoch first sleeps for `seconds_per_epoch`. Raises Diverged(1) for a learning
+    rate above 1e3, CheckpointError as train() does.
     """
 
     def work() -> None:
@@ -112,7 +122,9 @@ def synthetic_curve(
     return curve
 
 
-def _measurements(hyperparameters: Hyperparameters, epochs: int, seed: int) -> Iterator[Measurement]:
+def _measurements(
+    hyperparameters: Hyperparameters, epochs: int, seed: int
+) -> Iterator[Measurement]:
     if hyperparameters.optimizer.learning_rate > DIVERGES_ABOVE:
         raise Diverged(1)
     noise = random.Random(f"{seed}:{hyperparameters}")
@@ -121,7 +133,9 @@ def _measurements(hyperparameters: Hyperparameters, epochs: int, seed: int) -> I
     for epoch in range(1, epochs + 1):
         accuracy = _clamped(_after(epoch * steps, asymptote) + noise.gauss(0.0, 0.003))
         train_accuracy = _clamped(_after(epoch * steps, asymptote + _overfitting(hyperparameters)))
-        last_factor = learning_rate_factor(hyperparameters.scheduler, epoch * steps - 1, Plan(epochs, steps))
+        last_factor = learning_rate_factor(
+            hyperparameters.scheduler, epoch * steps - 1, Plan(epochs, steps)
+        )
         yield Measurement(
             epoch=epoch,
             train_loss=_loss(train_accuracy),
@@ -156,7 +170,11 @@ def _asymptote(hyperparameters: Hyperparameters) -> float:
 
 def _overfitting(hyperparameters: Hyperparameters) -> float:
     # How far training accuracy ends above validation accuracy: less with dropout and augmentation.
-    return 0.02 * (1 - hyperparameters.dropout) * (0.5 if hyperparameters.augmentation is not None else 1.0)
+    return (
+        0.02
+        * (1 - hyperparameters.dropout)
+        * (0.5 if hyperparameters.augmentation is not None else 1.0)
+    )
 
 
 def _after(steps: int, asymptote: float) -> float:

@@ -1,9 +1,11 @@
-"""How fast this machine trains: the main of a process that measures it, and imports PyTorch once for all it is asked.
+"""How fast this machine trains: the main of a process that measures it, and imports PyTorch once
+for all it is asked.
 
-It says what it trains on, and how many such devices processes take in turn. Then it answers each line
-"THREADS BATCH PIECE SECONDS" of its standard input, until that is closed: images per second, and of a GPU the bytes
-that it takes there and those that are free beside. A step is of so many images (BATCH), of which so many at a time
-(PIECE) go through the network. Several such processes, all asked at once, measure what they train together.
+It says what it trains on, and how many such devices processes take in turn. Then it answers each
+line "THREADS BATCH PIECE SECONDS" of its standard input, until that is closed: images per second,
+and of a GPU the bytes that it takes there and those that are free beside. A step is of so many
+images (BATCH), of which so many at a time (PIECE) go through the network. Several such processes,
+all asked at once, measure what they train together.
 
     $ python -P -m objectives.throughput --device cpu
     cpu 1
@@ -24,19 +26,21 @@ from objectives.device import keep_freed_memory, make_current, pick_device, set_
 from objectives.hyperparameters import SGD, Hyperparameters
 from objectives.training import Run, train
 
-# Of an epoch, by the kind of device: few where each takes long, and many where what an epoch does beside them would
-# weigh more than they do; validation has a quarter of the images.
+# Of an epoch, by the kind of device: few where each takes long, and many where what an epoch does
+# beside them would weigh more than they do; validation has a quarter of the images.
 BATCHES = {"cpu": 4, "mps": 4, "cuda": 64}
 CLASSES = 10
-LEARNING_RATE = 1e-3  # the weights hardly move: numbers too small to compute with at full speed do not come up
+LEARNING_RATE = (
+    1e-3  # the weights hardly move: numbers too small to compute with at full speed do not come up
+)
 CONTEXT_BYTES = 2**30  # an allowance, not measured, for what CUDA takes beside PyTorch's tensors
 
 
 class SteadyTraining:
     """The default network, trained on made-up images of 28 x 28 for as long as it is asked to.
 
-    >>> training = SteadyTraining(steady_run(torch.device("cpu"), batch=64, piece=64))   # doctest: +SKIP
-    >>> training.images_per_second(threads=2, seconds=0.4)                               # doctest: +SKIP
+    >>> run = steady_run(torch.device("cpu"), batch=64, piece=64)                 # doctest: +SKIP
+    >>> SteadyTraining(run).images_per_second(threads=2, seconds=0.4)             # doctest: +SKIP
     3012.4
     """
 
@@ -44,8 +48,12 @@ class SteadyTraining:
         self._images = len(run.data.train.labels)
         self._training = train(run)
 
-    def images_per_second(self, threads: int, seconds: float, clock: Callable[[], float] = time.perf_counter) -> float:
-        """Over whole epochs, their validation included, until `seconds` have passed; one before that does not count."""
+    def images_per_second(
+        self, threads: int, seconds: float, clock: Callable[[], float] = time.perf_counter
+    ) -> float:
+        """Over whole epochs, their validation included, until `seconds` have passed; one before
+        that does not count.
+        """
         set_threads(threads)
         next(self._training)
         started, images = clock(), 0
@@ -56,13 +64,20 @@ class SteadyTraining:
 
 
 def steady_run(device: torch.device, batch: int, piece: int) -> Run:
-    """A training without an end in batches of so many images, of which so many at a time go through the network.
+    """A training without an end in batches of so many images, of which so many at a time go through
+    the network.
 
     On a GPU as many do as everywhere.
     """
     hyperparameters = Hyperparameters(SGD(LEARNING_RATE), batch_size=batch)
     data = _made_up(BATCHES[device.type] * batch, device)
-    return Run(hyperparameters, data, epochs=sys.maxsize, seed=0, piece=piece if device.type == "cpu" else None)
+    return Run(
+        hyperparameters,
+        data,
+        epochs=sys.maxsize,
+        seed=0,
+        piece=piece if device.type == "cpu" else None,
+    )
 
 
 def _made_up(training_images: int, device: torch.device) -> ResidentData:
@@ -74,7 +89,9 @@ def _made_up(training_images: int, device: torch.device) -> ResidentData:
         return LabelledImages(images.to(device), labels.to(device))
 
     moments = torch.full((1,), 0.5, device=device)
-    return ResidentData(split(training_images), split(training_images // 4), tuple("0123456789"), moments, moments)
+    return ResidentData(
+        split(training_images), split(training_images // 4), tuple("0123456789"), moments, moments
+    )
 
 
 def _device_bytes(device: torch.device) -> tuple[int, int]:
@@ -88,8 +105,12 @@ def _device_bytes(device: torch.device) -> tuple[int, int]:
 def main() -> None:
     """Answers on standard output until standard input is closed. Raises DeviceError."""
     parser = argparse.ArgumentParser(description="How fast this machine trains.")
-    parser.add_argument("--device", default="auto", help="as the command line of hypersearch takes it")
-    parser.add_argument("--process", type=int, default=0, help="of several, from 0: they take the GPUs in turn")
+    parser.add_argument(
+        "--device", default="auto", help="as the command line of hypersearch takes it"
+    )
+    parser.add_argument(
+        "--process", type=int, default=0, help="of several, from 0: they take the GPUs in turn"
+    )
     arguments = parser.parse_args()
     device = pick_device(arguments.device, arguments.process)
     make_current(device)

@@ -19,7 +19,14 @@ from objectives.convolutions import Convolutions, memory_format_of
 from objectives.cost_measurement import measure_costs
 from objectives.costs import Costs, scaled
 from objectives.data import LabelledImages, ResidentData
-from objectives.device import derived_seed, float32_products, full_float32, generator, global_random, sent
+from objectives.device import (
+    derived_seed,
+    float32_products,
+    full_float32,
+    generator,
+    global_random,
+    sent,
+)
 from objectives.errors import CheckpointError
 from objectives.evaluation import Evaluation, evaluate, normalizer
 from objectives.examination import examine
@@ -39,14 +46,16 @@ from objectives.passes import CapturedPass, EagerPass, Epoch, Pass, batch_length
 from objectives.protocol import Pulse, unwatched
 from objectives.schedulers import Plan, learning_rate_factor, warmup_factor
 
-# How many images go through the network at a time, by type of device, where a run does not say: results depend on it by
-# rounding alone. On a CPU because glibc gives large blocks back to the system after each use: batch 256 of 28 x 28,
-# 2 threads of an EPYC, torch 2.15, images/s (n = 7): 3,480 by 64, 3,410 by 96, 2,270 by 128, 2,070 at once; under
-# device.keep_freed_memory 3,900 to 4,300 by any. On a GPU so that large batches, and evaluation, fit into its memory;
-# not measured.
+# How many images go through the network at a time, by type of device, where a run does not say:
+# results depend on it by rounding alone. On a CPU because glibc gives large blocks back to the
+# system after each use: batch 256 of 28 x 28, 2 threads of an EPYC, torch 2.15, images/s (n = 7):
+# 3,480 by 64, 3,410 by 96, 2,270 by 128, 2,070 at once; under device.keep_freed_memory 3,900 to
+# 4,300 by any. On a GPU so that large batches, and evaluation, fit into its memory; not measured.
 IMAGES_AT_ONCE = {"cpu": 64, "cuda": 512, "mps": 512}
 AS_THEY_COME = Convolutions()
-TRAIN_SAMPLE_SEED = 0  # of the training images that train_eval_loss is measured on: the same for every trial
+TRAIN_SAMPLE_SEED = (
+    0  # of the training images that train_eval_loss is measured on: the same for every trial
+)
 
 
 @dataclass(frozen=True)
@@ -60,10 +69,11 @@ class Run:
     channels: tuple[int, ...] = (16, 32, 64)
     hidden_units: int = 100
     decay_scope: str = "weights"  # of names.DECAY_SCOPES
-    # Of names.PRECISIONS: tf32 trains with products rounded to it, bf16 under autocast; each is evaluated in float32.
+    # Of names.PRECISIONS: tf32 trains with products rounded to it, bf16 under autocast; each is
+    # evaluated in float32.
     precision: str = "float32"
-    # So many images go through the network at a time, in training and evaluation (None: IMAGES_AT_ONCE of the device);
-    # in training batch normalization takes the whole batch.
+    # So many images go through the network at a time, in training and evaluation (None:
+    # IMAGES_AT_ONCE of the device); in training batch normalization takes the whole batch.
     piece: int | None = None
 
     def __post_init__(self) -> None:
@@ -73,7 +83,9 @@ class Run:
     @property
     def images_at_once(self) -> int:
         """The piece, or what its device has."""
-        return IMAGES_AT_ONCE[self.data.train.images.device.type] if self.piece is None else self.piece
+        return (
+            IMAGES_AT_ONCE[self.data.train.images.device.type] if self.piece is None else self.piece
+        )
 
 
 class Training:
@@ -94,7 +106,9 @@ class Training:
         self._convolutions = convolutions
         self._pulse = pulse
         self._clock = clock
-        self._begun = state.epoch  # epochs: one more than are finished in the middle of one, or after it has raised
+        self._begun = (
+            state.epoch
+        )  # epochs: one more than are finished in the middle of one, or after it has raised
         # By epoch, the state before the epoch that was begun last, which trains in place.
         self._kept: dict[int, dict[str, object]] = {}
 
@@ -105,7 +119,9 @@ class Training:
 
     @property
     def path(self) -> str:
-        """How optimizer steps are done, as far as is known: "captured" in a CUDA graph, or "eager: " and why."""
+        """How optimizer steps are done, as far as is known: "captured" in a CUDA graph, or "eager:
+        " and why.
+        """
         return self._pass.path
 
     @property
@@ -137,7 +153,9 @@ class Training:
         image = self._run.data.validation.images[:1].float() / 255
         with full_float32():
             return measure_costs(
-                self._state.model, image.contiguous(memory_format=self._state.memory_format), self._clock
+                self._state.model,
+                image.contiguous(memory_format=self._state.memory_format),
+                self._clock,
             )
 
     def __iter__(self) -> "Training":
@@ -155,10 +173,11 @@ class Training:
         return measurement
 
     def checkpoint(self, epoch: int | None = None) -> bytes:
-        """What train(run, resume=...) goes on from after that epoch: about three times the weights' bytes with Adam.
+        """What train(run, resume=...) goes on from after that epoch: about three times the weights'
+        bytes with Adam.
 
-        By default the last finished one. The state before the epoch that was begun last is kept, on the device; raises
-        CheckpointError for any other.
+        By default the last finished one. The state before the epoch that was begun last is kept, on
+        the device; raises CheckpointError for any other.
         """
         wanted = self.epoch if epoch is None else epoch
         if wanted == self.epoch == self._begun:
@@ -180,24 +199,26 @@ def train(
 ) -> Training:
     """Trains for `run.epochs` epochs and yields a Measurement after each; raises Diverged.
 
-    On a CPU with the same number of threads the same run, its piece included, gives the same measurements, bit for
-    bit, but for `seconds` and `images_per_second`; with others, within rounding. What draws from torch's global
-    generators meanwhile does not matter, and sees no trace: the weights alone are drawn from one, before train()
-    returns. Trainings in several threads of a process take turns, an epoch each.
+    On a CPU with the same number of threads the same run, its piece included, gives the same
+    measurements, bit for bit, but for `seconds` and `images_per_second`; with others, within
+    rounding. What draws from torch's global generators meanwhile does not matter, and sees no
+    trace: the weights alone are drawn from one, before train() returns. Trainings in several
+    threads of a process take turns, an epoch each.
 
-    `resume` is what checkpoint() gave: the epochs after it are yielded, the same bit for bit as if there had been no
-    break. Another piece than it was written with changes them by rounding; on another kind of device dropout and
-    augmentation draw anew. Its bytes are taken on trust where torch can read them: compare a hash before (see
-    objectives/checkpoint.py).
+    `resume` is what checkpoint() gave: the epochs after it are yielded, the same bit for bit as if
+    there had been no break. Another piece than it was written with changes them by rounding; on
+    another kind of device dropout and augmentation draw anew. Its bytes are taken on trust where
+    torch can read them: compare a hash before (see objectives/checkpoint.py).
 
     `pulse` is called after each optimizer step and after each evaluation.
 
-    On a CUDA GPU steps are captured in a graph and replayed, where there is memory for it: to the same result but for
-    rounding. `capture` is another way to record them; without `captures` none is taken. `convolutions` are for who
-    measures what they change.
+    On a CUDA GPU steps are captured in a graph and replayed, where there is memory for it: to the
+    same result but for rounding. `capture` is another way to record them; without `captures` none
+    is taken. `convolutions` are for who measures what they change.
 
-    Raises CheckpointError, before it trains, for a `resume` that cannot be read or is of another run. Its epochs raise
-    CaptureFailed where a step cannot be captured; from then on this process captures none.
+    Raises CheckpointError, before it trains, for a `resume` that cannot be read or is of another
+    run. Its epochs raise CaptureFailed where a step cannot be captured; from then on this process
+    captures none.
 
     >>> training = train(Run(Hyperparameters(Adam(1e-3)), data, epochs=8, seed=0))
     >>> for measurement in training:
@@ -214,7 +235,9 @@ def train(
     if capture is None:
         why = "capture is off" if device.type == "cuda" or not captures else device.type
         return Training(run, state, EagerPass(take, f"eager: {why}"), convolutions, pulse, clock)
-    return Training(run, state, CapturedPass(take, [state.masks], capture), convolutions, pulse, clock)
+    return Training(
+        run, state, CapturedPass(take, [state.masks], capture), convolutions, pulse, clock
+    )
 
 
 @dataclass
@@ -244,7 +267,9 @@ class _State:
         return cls(
             model,
             memory_format,
-            build_optimizer(run.hyperparameters.optimizer, model, run.decay_scope, replayable=replayable),
+            build_optimizer(
+                run.hyperparameters.optimizer, model, run.decay_scope, replayable=replayable
+            ),
             generator(run.seed, "shuffle", cpu),
             generator(run.seed, "augmentation", device),
             masks,
@@ -260,18 +285,26 @@ class _State:
             if saved["run"] != _fingerprint(run):
                 raise CheckpointError.of_another_run()
             self.validation_losses = saved["validation_losses"]
-            self.model.load_state_dict(saved["model"])  # copied into the fresh weights, which keep their memory format
+            self.model.load_state_dict(
+                saved["model"]
+            )  # copied into the fresh weights, which keep their memory format
             load_optimizer(self.optimizer, saved["optimizer"])
             self.shuffle.set_state(saved["shuffle"])
             if saved["device"] == device.type:
                 self.augmentation.set_state(saved["augmentation"])
-                self.masks.set_state(saved["random"][-1])  # of a list, as an earlier version had several
+                self.masks.set_state(
+                    saved["random"][-1]
+                )  # of a list, as an earlier version had several
             else:  # not those of the start, which would draw again what the first epochs have drawn
-                self.augmentation.manual_seed(derived_seed(run.seed, f"augmentation after {self.epoch}"))
+                self.augmentation.manual_seed(
+                    derived_seed(run.seed, f"augmentation after {self.epoch}")
+                )
                 self.masks.manual_seed(derived_seed(run.seed, f"torch after {self.epoch}"))
         except CheckpointError:
             raise
-        except Exception as error:  # there is no end to what torch raises for bytes that are no checkpoint
+        except (
+            Exception
+        ) as error:  # there is no end to what torch raises for bytes that are no checkpoint
             raise CheckpointError.unreadable() from error
 
     def content(self, run: Run) -> dict[str, object]:
@@ -315,11 +348,24 @@ def _to_bytes(content: dict[str, object]) -> bytes:
 
 
 def _fingerprint(run: Run) -> str:
-    # Of everything that the result depends on by more than rounding, which leaves device and piece out; of the data,
-    # which may be large, its shape and classes beside its own fingerprint, which says nothing of how it was split.
-    options = {field.name: getattr(run, field.name) for field in fields(run) if field.name not in ("data", "piece")}
+    # Of everything that the result depends on by more than rounding, which leaves device and piece
+    # out; of the data, which may be large, its shape and classes beside its own fingerprint, which
+    # says nothing of how it was split.
+    options = {
+        field.name: getattr(run, field.name)
+        for field in fields(run)
+        if field.name not in ("data", "piece")
+    }
     data = run.data
-    return repr((options, data.facts, data.train.images.shape, data.validation.images.shape, data.class_names))
+    return repr(
+        (
+            options,
+            data.facts,
+            data.train.images.shape,
+            data.validation.images.shape,
+            data.class_names,
+        )
+    )
 
 
 def _config(run: Run) -> CNNConfig:
@@ -337,7 +383,9 @@ def _config(run: Run) -> CNNConfig:
     )
 
 
-def _epoch(run: Run, state: _State, train_pass: Pass, pulse: Pulse, clock: Callable[[], float]) -> Measurement:
+def _epoch(
+    run: Run, state: _State, train_pass: Pass, pulse: Pulse, clock: Callable[[], float]
+) -> Measurement:
     started = clock()
     epoch = state.epoch + 1
     with float32_products("tf32" if run.precision == "tf32" else "ieee"):
@@ -345,7 +393,9 @@ def _epoch(run: Run, state: _State, train_pass: Pass, pulse: Pulse, clock: Calla
     trained = clock()
     validation = _score(run, state.model, run.data.validation, pulse)
     last = epoch == run.epochs
-    train_eval_loss = _score(run, state.model, _train_sample(run.data), pulse).loss if last else None
+    train_eval_loss = (
+        _score(run, state.model, _train_sample(run.data), pulse).loss if last else None
+    )
     return Measurement(
         epoch=epoch,
         train_loss=train_loss,
@@ -384,7 +434,9 @@ def _planned(run: Run, state: _State) -> Epoch:
     transforms = Transforms()
     if options.augmentation is not None:
         height, width = images.shape[-2:]
-        transforms = draw_in_batches(lengths, (height, width), options.augmentation, state.augmentation)
+        transforms = draw_in_batches(
+            lengths, (height, width), options.augmentation, state.augmentation
+        )
     return Epoch(
         sent(torch.randperm(len(images), generator=state.shuffle), images.device),
         lengths,
@@ -393,42 +445,58 @@ def _planned(run: Run, state: _State) -> Epoch:
     )
 
 
-def _step(run: Run, state: _State, chosen: Tensor, transforms: Transforms, rate: float | Tensor) -> Tensor:
-    # One optimizer step: for each piece of the batch that went through the network at once the sum of losses, without
-    # penalties and smoothing, and of right answers. See passes.Take.
+def _step(
+    run: Run, state: _State, chosen: Tensor, transforms: Transforms, rate: float | Tensor
+) -> Tensor:
+    # One optimizer step: for each piece of the batch that went through the network at once the sum
+    # of losses, without penalties and smoothing, and of right answers. See passes.Take.
     set_learning_rate(state.optimizer, rate)
-    pixels, labels = run.data.train.images[chosen], run.data.train.labels[chosen]  # (B, C, H, W) uint8, (B,)
+    pixels, labels = (
+        run.data.train.images[chosen],
+        run.data.train.labels[chosen],
+    )  # (B, C, H, W) uint8, (B,)
     options = run.hyperparameters
     images = transforms.applied_to(pixels.float() / 255)
     images = normalizer(options.input_normalization, run.data.mean, run.data.deviation)(images)
     images = images.contiguous(memory_format=state.memory_format)
-    # The statistics of batch normalization are those of the whole batch, and so are dropout's masks.
+    # The statistics of batch normalization are those of the whole batch, and so are dropout's
+    # masks.
     at_once = len(labels) if options.normalization == "batch" else run.images_at_once
     pieces = math.ceil(len(labels) / at_once)
     losses, correct = [], []
     state.optimizer.zero_grad()
     with masks_of_a_batch(state.model, len(labels)):
         for part, truth in zip(images.chunk(pieces), labels.chunk(pieces), strict=True):
-            with torch.autocast(labels.device.type, torch.bfloat16, enabled=run.precision == "bf16"):
+            with torch.autocast(
+                labels.device.type, torch.bfloat16, enabled=run.precision == "bf16"
+            ):
                 logits = state.model(part)
             logits = logits.float()
             loss = nn.functional.cross_entropy(logits, truth, reduction="sum")
             losses.append(loss.detach())
-            if options.label_smoothing > 0:  # Szegedy et al. 2016: the truth shares it evenly among all classes
+            if (
+                options.label_smoothing > 0
+            ):  # Szegedy et al. 2016: the truth shares it evenly among all classes
                 smoothing = options.label_smoothing
-                loss = nn.functional.cross_entropy(logits, truth, reduction="sum", label_smoothing=smoothing)
+                loss = nn.functional.cross_entropy(
+                    logits, truth, reduction="sum", label_smoothing=smoothing
+                )
             torch.autograd.backward(loss / len(labels))
             correct.append((logits.detach().argmax(1) == truth).sum())
     if options.l1 > 0:
         torch.autograd.backward(l1_penalty(penalized(state.model, run.decay_scope), options.l1))
-    if options.gradient_clipping is not None:  # Pascanu et al. 2013: the gradient of all of that, as one vector
+    if (
+        options.gradient_clipping is not None
+    ):  # Pascanu et al. 2013: the gradient of all of that, as one vector
         nn.utils.clip_grad_norm_(state.model.parameters(), options.gradient_clipping)
     state.optimizer.step()
     return torch.stack([torch.stack(losses), torch.stack(correct).float()])
 
 
 def _score(run: Run, model: nn.Module, split: LabelledImages, pulse: Pulse) -> Evaluation:
-    normalize = normalizer(run.hyperparameters.input_normalization, run.data.mean, run.data.deviation)
+    normalize = normalizer(
+        run.hyperparameters.input_normalization, run.data.mean, run.data.deviation
+    )
     found = evaluate(model, split.images, split.labels, normalize, run.images_at_once)
     pulse()
     return found
@@ -437,6 +505,8 @@ def _score(run: Run, model: nn.Module, split: LabelledImages, pulse: Pulse) -> E
 def _train_sample(data: ResidentData) -> LabelledImages:
     # As many training images as validation has, or all; the same ones for every trial.
     generator = torch.Generator().manual_seed(TRAIN_SAMPLE_SEED)
-    chosen = torch.randperm(len(data.train.labels), generator=generator)[: len(data.validation.labels)]
+    chosen = torch.randperm(len(data.train.labels), generator=generator)[
+        : len(data.validation.labels)
+    ]
     chosen = chosen.to(data.train.labels.device)
     return LabelledImages(data.train.images[chosen], data.train.labels[chosen])

@@ -1,4 +1,6 @@
-"""What a study has found, as frozen answers: the one source of what is printed, of --json and of a notebook."""
+"""What a study has found, as frozen answers: the one source of what is printed, of --json and of a
+notebook.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -34,7 +36,9 @@ from storage.studies import find_study
 
 @dataclass(frozen=True)
 class Comparison:
-    """One study's trials in order of rank, what each technique did as observed, and what the pruner did."""
+    """One study's trials in order of rank, what each technique did as observed, and what the pruner
+    did.
+    """
 
     record: StudyRecord
     spec: StudySpec
@@ -46,11 +50,17 @@ class Comparison:
     @property
     def edges(self) -> list[tuple[str, Value, float]]:
         """The incumbent's parameters at an end of their range: (name, value, end)."""
-        return [] if self.incumbent is None else at_the_edge(parameters(self.incumbent), self.spec.space)
+        return (
+            []
+            if self.incumbent is None
+            else at_the_edge(parameters(self.incumbent), self.spec.space)
+        )
 
     @property
     def front(self) -> list[TrialRecord]:
-        """The trials that no other beats in the metric and every cost; empty where there is one objective."""
+        """The trials that no other beats in the metric and every cost; empty where there is one
+        objective.
+        """
         return pareto_front(self.trials, self.spec.direction) if self.spec.minimize else []
 
     @cached_property
@@ -61,7 +71,11 @@ class Comparison:
     @property
     def fingerprints(self) -> set[str]:
         """Those of all data that the study was on, as far as they are recorded."""
-        return {each for each, _ in (*self.data_sets, (self.record.stored.data_fingerprint, ())) if each is not None}
+        return {
+            each
+            for each, _ in (*self.data_sets, (self.record.stored.data_fingerprint, ()))
+            if each is not None
+        }
 
     @cached_property
     def importances(self) -> Importances | None:
@@ -96,7 +110,9 @@ class SideBySide:
     contenders: tuple[Contender, ...]
     trials: int  # finished in every one of them
     epochs: int  # trained in every one of them
-    differing: tuple[tuple[str, tuple[Toml | None, ...]], ...]  # key of the spec, and its value in each study
+    differing: tuple[
+        tuple[str, tuple[Toml | None, ...]], ...
+    ]  # key of the spec, and its value in each study
 
     @property
     def differs_in_data(self) -> bool:
@@ -105,7 +121,9 @@ class SideBySide:
 
     @property
     def is_on_other_images(self) -> bool:
-        """Whether the studies do not validate on the same images: by their [data], or by what was found under it."""
+        """Whether the studies do not validate on the same images: by their [data], or by what was
+        found under it.
+        """
         fingerprints = {found for each in self.contenders for found in each.comparison.fingerprints}
         return self.differs_in_data or len(fingerprints) > 1
 
@@ -119,13 +137,17 @@ class Status:
     running: tuple[RunningTrial, ...]
     workers: tuple[WorkerRecord, ...]  # every one that is alive, of this study or another
     incumbent: TrialRecord | None
-    trials_per_hour: float | None  # finished ones, over the time in which somebody worked on the study
+    trials_per_hour: (
+        float | None
+    )  # finished ones, over the time in which somebody worked on the study
     seconds_to_go: float | None
 
 
 def parameters(trial: TrialRecord) -> dict[str, Value]:
     """The active parameters under their names in the spec."""
-    known: Mapping[str, Value] = {name: value for name, value in trial.parameters.items() if value is not None}
+    known: Mapping[str, Value] = {
+        name: value for name, value in trial.parameters.items() if value is not None
+    }
     return without_switches(known)
 
 
@@ -140,14 +162,17 @@ def compare_study(database: Database, name: str) -> Comparison:
         trials=tuple(rank(trials, spec.direction)),
         incumbent=incumbent(trials, spec.direction),
         effects=tuple(observed_effects(trials, spec.direction)),
-        pruning=None
-        if isinstance(spec.pruner.rule, NoRule)
-        else pruning_record(trials, spec.pruner.name, spec.training.epochs, spec.direction),
+        pruning=(
+            None
+            if isinstance(spec.pruner.rule, NoRule)
+            else pruning_record(trials, spec.pruner.name, spec.training.epochs, spec.direction)
+        ),
     )
 
 
 def compare_studies(database: Database, names: Sequence[str]) -> SideBySide:
-    """Studies side by side at equal budget: after as many trials, and epochs, as the least advanced of them has.
+    """Studies side by side at equal budget: after as many trials, and epochs, as the least advanced
+    of them has.
 
     Raises StudyNotFound, ForeignStudy, Incomparable.
     """
@@ -173,7 +198,9 @@ def compare_studies(database: Database, names: Sequence[str]) -> SideBySide:
         ),
         trials=trials,
         epochs=epochs,
-        differing=tuple((key, each) for key, each in values.items() if any(value != each[0] for value in each)),
+        differing=tuple(
+            (key, each) for key, each in values.items() if any(value != each[0] for value in each)
+        ),
     )
 
 
@@ -197,7 +224,9 @@ def study_status(database: Database, name: str) -> Status:
 
 
 def _worked_ms(spans: Sequence[tuple[int, int | None]]) -> int:
-    """For how long somebody worked: neither pauses count, nor the time while the study had ended, nor between runs."""
+    """For how long somebody worked: neither pauses count, nor the time while the study had ended,
+    nor between runs.
+    """
     done_ms = max((end for _, end in spans if end is not None), default=0)
     worked_ms, so_far = 0, 0
     for start, end in sorted((start, done_ms if end is None else end) for start, end in spans):
@@ -212,7 +241,9 @@ def list_studies(database: Database) -> list[StudyRecord]:
 
 
 def seconds_per_epoch(database: Database, spec: StudySpec) -> float | None:
-    """The median over recorded epochs of studies with the same data, network and precision; `None` without any."""
+    """The median over recorded epochs of studies with the same data, network and precision; `None`
+    without any.
+    """
     from statistics import median
 
     seconds = [

@@ -1,4 +1,6 @@
-"""Keeps the files of each new incumbent: the model, tables, and what its pictures are drawn from."""
+"""Keeps the files of each new incumbent: the model, tables, and what its pictures are drawn
+from.
+"""
 
 import json
 import logging
@@ -26,8 +28,9 @@ FilesOf = Callable[[ResumableTraining, Sequence[EpochRecord]], Mapping[str, byte
 class IncumbentArtifacts:
     """The artifacts of a worker's trials, in the store that all workers share.
 
-    A store that cannot be written costs trials their artifacts, not their results: it is told once. `draw` has what the
-    incumbents of the study of that name lack of pictures drawn, and does not wait for it.
+    A store that cannot be written costs trials their artifacts, not their results: it is told once.
+    `draw` has what the incumbents of the study of that name lack of pictures drawn, and does not
+    wait for it.
 
     >>> kept = artifacts.keep(held, "maximize", value, training, files_of)     # doctest: +SKIP
     >>> leases.finish(held, "complete", value=value, system_attributes=kept)   # doctest: +SKIP
@@ -35,7 +38,10 @@ class IncumbentArtifacts:
     """
 
     def __init__(
-        self, database: Database, store: ArtifactStore, draw: Callable[[str], None] = lambda study: None
+        self,
+        database: Database,
+        store: ArtifactStore,
+        draw: Callable[[str], None] = lambda study: None,
     ) -> None:
         self._database = database
         self._store = store
@@ -57,16 +63,21 @@ class IncumbentArtifacts:
         training: ResumableTraining,
         files_of: FilesOf | None,
     ) -> dict[str, str]:
-        """Stores the files if the trial, which is about to be complete, is better than all that are.
+        """Stores the files if the trial, which is about to be complete, is better than all that
+        are.
 
-        Returns the system attributes that make them the trial's, as JSON texts; without files, or a better trial, none.
+        Returns the system attributes that make them the trial's, as JSON texts; without files, or a
+        better trial, none.
         """
         if files_of is None:
             return {}
         epochs = read_epochs(self._database, held.trial_id)
         best = read_best(self._database, held.stored.study_id, direction)
         sign = 1 if direction == "maximize" else -1
-        if best is not None and (sign * best[0], -best[1]) >= (sign * value, -epochs[-1].validation_loss):
+        if best is not None and (sign * best[0], -best[1]) >= (
+            sign * value,
+            -epochs[-1].validation_loss,
+        ):
             return {}
         with self._told_once():
             files = files_of(training, epochs)
@@ -76,7 +87,8 @@ class IncumbentArtifacts:
         return {}
 
     def see_to_them(self, stored: StoredStudy) -> None:
-        """Once the trial names what was kept: brings back what a deletion elsewhere has removed meanwhile.
+        """Once the trial names what was kept: brings back what a deletion elsewhere has removed
+        meanwhile.
 
         Then its pictures are drawn.
         """

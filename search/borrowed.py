@@ -12,7 +12,8 @@ LOGGERS = ("optuna", "alembic")
 
 @contextmanager
 def borrowed_process() -> Iterator[Callable[[JoinedStudy], None]]:
-    """After it, the settings that work changes are the caller's again; inside, `work_begins(joined)` precedes work.
+    """After it, the settings that work changes are the caller's again; inside,
+    `work_begins(joined)` precedes work.
 
     PyTorch's are looked at no sooner, and only where something is trained: it may never be loaded.
 

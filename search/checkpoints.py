@@ -1,4 +1,6 @@
-"""The checkpoints of one trial: when its state is written, and which files are kept to go on from."""
+"""The checkpoints of one trial: when its state is written, and which files are kept to go on
+from.
+"""
 
 import logging
 from collections.abc import Callable, Iterator
@@ -14,7 +16,8 @@ log = logging.getLogger(__name__)
 
 
 class TrialCheckpoints:
-    """Writes the state of a trial that is held once every so many seconds of training, and whenever it is asked to.
+    """Writes the state of a trial that is held once every so many seconds of training, and whenever
+    it is asked to.
 
     A full disk costs a trial its checkpoints, not its result: that is said once.
 
@@ -23,7 +26,9 @@ class TrialCheckpoints:
     >>> checkpoints.is_named(saved)                         # from now on the last two are kept
     """
 
-    def __init__(self, root: Path, held: Lease, every_seconds: float, monotonic: Callable[[], float]) -> None:
+    def __init__(
+        self, root: Path, held: Lease, every_seconds: float, monotonic: Callable[[], float]
+    ) -> None:
         self._root = root  # of this database alone
         self._held = held
         self._every_seconds = every_seconds
@@ -34,7 +39,8 @@ class TrialCheckpoints:
         self._warned = False
 
     def load(self, last: EpochCheckpoint) -> bytes | None:
-        """What is named there, from this database's folder or, where it was elsewhere then, from the one it had there.
+        """What is named there, from this database's folder or, where it was elsewhere then, from
+        the one it had there.
 
         None where nothing is named, or where it cannot be read and verified.
         """
@@ -43,7 +49,9 @@ class TrialCheckpoints:
         content = self._folder.load(last.name, last.sha256)
         if content is None:
             for folder in self._root.parent.glob(f"*/{self._held.stored.uid}/{self._held.number}"):
-                content = content or CheckpointFolder(folder, self._held.attempt).load(last.name, last.sha256)
+                content = content or CheckpointFolder(folder, self._held.attempt).load(
+                    last.name, last.sha256
+                )
         return content
 
     def training_starts(self, last: EpochCheckpoint | None = None) -> None:
@@ -52,17 +60,23 @@ class TrialCheckpoints:
         self._named = [] if last is None or last.name is None else [last.name]
 
     def save_if_due(self, training: ResumableTraining) -> SavedCheckpoint | None:
-        """Writes the state after the last finished epoch, once training has gone on for long enough without."""
+        """Writes the state after the last finished epoch, once training has gone on for long enough
+        without.
+        """
         if self._monotonic() - self._since < self._every_seconds:
             return None
         return self.save(training, training.epoch)
 
     def save(self, training: ResumableTraining, epoch: int) -> SavedCheckpoint | None:
-        """Writes the state after that epoch; None where it cannot be written. Raises CheckpointError."""
+        """Writes the state after that epoch; None where it cannot be written. Raises
+        CheckpointError.
+        """
         saved = None
         with self._worth_a_warning():
             saved = self._folder.save(epoch, training.checkpoint(epoch))
-        self._since = self._monotonic()  # also where it failed: a disk that is full or slow is not tried at each epoch
+        self._since = (
+            self._monotonic()
+        )  # also where it failed: a disk that is full or slow is not tried at each epoch
         return saved
 
     def is_named(self, saved: SavedCheckpoint) -> None:
@@ -89,7 +103,8 @@ class TrialCheckpoints:
             if not self._warned:
                 self._warned = True
                 log.warning(
-                    "trial %d goes on without a checkpoint: %s: %s; taken over, it starts again from the last one",
+                    "trial %d goes on without a checkpoint: %s: %s; taken over, it starts again"
+                    " from the last one",
                     self._held.number,
                     error.filename or self._root,
                     error.strerror,

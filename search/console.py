@@ -1,4 +1,6 @@
-"""Consoles: where progress is shown, and whether it is drawn there over and over or told in plain lines."""
+"""Consoles: where progress is shown, and whether it is drawn there over and over or told in plain
+lines.
+"""
 
 import os
 import sys
@@ -13,19 +15,30 @@ _PLAIN_WIDTH = 80  # of a console that draws nothing; no line is broken there
 
 
 def console_on(stream: TextIO) -> Console:
-    """A console whose `is_terminal` says whether to draw, whatever rich takes from the environment and from Jupyter."""
+    """A console whose `is_terminal` says whether to draw, whatever rich takes from the environment
+    and from Jupyter.
+    """
     if can_be_drawn_on(stream, os.environ):
-        return Console(file=stream, force_terminal=True, force_interactive=True, force_jupyter=False)
+        return Console(
+            file=stream, force_terminal=True, force_interactive=True, force_jupyter=False
+        )
     return Console(
-        file=stream, force_terminal=False, force_interactive=False, force_jupyter=False, width=_PLAIN_WIDTH, height=1
+        file=stream,
+        force_terminal=False,
+        force_interactive=False,
+        force_jupyter=False,
+        width=_PLAIN_WIDTH,
+        height=1,
     )
 
 
 def can_be_drawn_on(stream: TextIO, environment: Mapping[str, str]) -> bool:
-    """Whether the stream is a terminal that can move its cursor, and somebody looks who has not asked for plain lines.
+    """Whether the stream is a terminal that can move its cursor, and somebody looks who has not
+    asked for plain lines.
 
-    A notebook's streams and those of IDLE are no terminals, whatever they say. In CI nobody looks. TTY_COMPATIBLE=0 and
-    TTY_INTERACTIVE=0 ask for plain lines; nothing asks for more than the terminal can do.
+    A notebook's streams and those of IDLE are no terminals, whatever they say. In CI nobody looks.
+    TTY_COMPATIBLE=0 and TTY_INTERACTIVE=0 ask for plain lines; nothing asks for more than the
+    terminal can do.
     """
     if environment.get("CI", "").lower() not in ("", "0", "false"):
         return False

@@ -1,4 +1,6 @@
-"""Pausing, resuming, stopping, extending and deleting studies, from anywhere: workers obey within one epoch."""
+"""Pausing, resuming, stopping, extending and deleting studies, from anywhere: workers obey within
+one epoch.
+"""
 
 import shutil
 
@@ -17,7 +19,9 @@ from storage.studies import delete_study, find_study, pause_study, resume_study,
 
 
 def pause(database: Database, name: str) -> None:
-    """No trial is taken any more; workers hand theirs back after the epoch. Raises StudyNotFound, StudyEnded."""
+    """No trial is taken any more; workers hand theirs back after the epoch. Raises StudyNotFound,
+    StudyEnded.
+    """
     pause_study(database, find_study(database, name))
 
 
@@ -31,11 +35,17 @@ def extend(database: Database, name: str, trials: int) -> JoinedStudy:
 
     Raises StudyNotFound, and SpecError for a lower budget.
     """
-    return join_stored(database, find_study(database, name), Request(None, {"study": {"trials": trials}}, "--trials"))
+    return join_stored(
+        database,
+        find_study(database, name),
+        Request(None, {"study": {"trials": trials}}, "--trials"),
+    )
 
 
 def stop(storage_url: str, name: str, host: Host) -> int:
-    """Ends the study as it stands; returns how many trials workers still have to leave. Raises StudyNotFound."""
+    """Ends the study as it stands; returns how many trials workers still have to leave. Raises
+    StudyNotFound.
+    """
     database, rdb = open_for_work(storage_url, create=False)
     with database:
         stored = find_study(database, name)
@@ -44,7 +54,8 @@ def stop(storage_url: str, name: str, host: Host) -> int:
 
 
 def delete(storage_url: str, name: str, files: Files) -> None:
-    """Deletes the study with its trials, checkpoints, and artifacts that nobody else has; workers leave it.
+    """Deletes the study with its trials, checkpoints, and artifacts that nobody else has; workers
+    leave it.
 
     Raises:
         StudyNotFound, StudyDeleted: it is not there.
@@ -65,7 +76,9 @@ def delete(storage_url: str, name: str, files: Files) -> None:
 
 
 def _owner(database: Database, files: Files) -> Owner | ArtifactRootError | ArtifactsUnavailable:
-    """The database as an owner of its artifacts, or why they are out of reach, which keeps no study from its end."""
+    """The database as an owner of its artifacts, or why they are out of reach, which keeps no study
+    from its end.
+    """
     try:
         return Owner(database, open_artifact_store(files.artifact_root))
     except (ArtifactRootError, ArtifactsUnavailable) as error:

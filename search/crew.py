@@ -16,13 +16,17 @@ from search.objective import Machine
 from search.settings import CAPTURES, CREW, PIECE, PROCESS
 from search.signals import stop_in_order
 
-SUPERVISED = "HYPERSEARCH_SUPERVISED"  # in the environment of a worker process: it ends when its standard input does
+# in the environment of a worker process: it ends when its standard input does
+SUPERVISED = "HYPERSEARCH_SUPERVISED"
 SHORT_LIFE_SECONDS = 20.0  # whoever dies sooner has not worked
 SHORT_LIVES = 3  # in a row: then it is not started again
 STOP_SECONDS = 30.0  # to hand back trials, before they are killed
-TOLD_WHY = (2, 3)  # exit codes of processes that have said what is wrong: starting them again mends nothing
-# Exit codes of processes that can train no more and want another in their place (75 is EX_TEMPFAIL of sysexits.h), and
-# what that one, and whoever follows it, finds in its environment.
+TOLD_WHY = (
+    2,
+    3,
+)  # exit codes of processes that have said what is wrong: starting them again mends nothing
+# Exit codes of processes that can train no more and want another in their place (75 is EX_TEMPFAIL
+# of sysexits.h), and what that one, and whoever follows it, finds in its environment.
 SPENT, SPENT_BY_CAPTURE = 75, 76
 FOLLOWS: Mapping[int, Mapping[str, str]] = {SPENT: {}, SPENT_BY_CAPTURE: {CAPTURES: "0"}}
 
@@ -45,7 +49,8 @@ class _Member:
 class Crew:
     """So many processes of `hypersearch worker`.
 
-    They are told to end when this process does, also when it is killed: the pipe to their standard input closes.
+    They are told to end when this process does, also when it is killed: the pipe to their standard
+    input closes.
 
     >>> with crew.working("mnist-5k"):             # doctest: +SKIP
     ...     while crew.is_working(): time.sleep(1)
@@ -53,7 +58,9 @@ class Crew:
 
     count: int
     arguments: Sequence[str]  # of `hypersearch worker`
-    environment: Mapping[str, str]  # what it finds there beside this process's own: the storage's URL, say
+    environment: Mapping[
+        str, str
+    ]  # what it finds there beside this process's own: the storage's URL, say
     monotonic: Callable[[], float] = time.monotonic
     last_words: str = ""
     _members: list[_Member] = field(default_factory=list)
@@ -61,8 +68,13 @@ class Crew:
 
     @contextmanager
     def working(self, *studies: str) -> Iterator[None]:
-        """Inside, the processes work on these studies, or on all. Leaving stops them: each hands its trial back."""
-        arguments = [*self.arguments, *(argument for name in studies for argument in ("--study", name))]
+        """Inside, the processes work on these studies, or on all. Leaving stops them: each hands
+        its trial back.
+        """
+        arguments = [
+            *self.arguments,
+            *(argument for name in studies for argument in ("--study", name)),
+        ]
         # -P: the working folder is not searched for modules, whatever it holds
         self._command = [sys.executable, "-P", "-m", "hypersearch", "worker", *arguments]
         try:
@@ -83,8 +95,12 @@ class Crew:
             if code == 0 or code in TOLD_WHY:
                 self._leave(code)
                 continue
-            if code in FOLLOWS:  # bounded by its trial, which is given up when it was lost too often
-                self._members.append(self._start(member.number, {**member.environment, **FOLLOWS[code]}))
+            if (
+                code in FOLLOWS
+            ):  # bounded by its trial, which is given up when it was lost too often
+                self._members.append(
+                    self._start(member.number, {**member.environment, **FOLLOWS[code]})
+                )
                 continue
             short = self.monotonic() - member.started < SHORT_LIFE_SECONDS
             lives = member.short_lives + 1 if short else 0
@@ -98,7 +114,9 @@ class Crew:
 
     @property
     def told(self) -> int | None:
-        """The exit code with which each has said why it cannot work; `None` where they did not agree on one."""
+        """The exit code with which each has said why it cannot work; `None` where they did not
+        agree on one.
+        """
         codes = set(self.exit_codes)
         return codes.pop() if len(codes) == 1 and codes <= set(TOLD_WHY) else None
 
@@ -116,7 +134,13 @@ class Crew:
         process = subprocess.Popen(
             self._command,
             stdin=subprocess.PIPE,
-            env={**os.environ, **self.environment, **environment, SUPERVISED: "1", PROCESS: str(number)},
+            env={
+                **os.environ,
+                **self.environment,
+                **environment,
+                SUPERVISED: "1",
+                PROCESS: str(number),
+            },
             start_new_session=True,  # Ctrl-C comes to this process, which tells them
         )
         return _Member(number, process, self.monotonic(), environment, short_lives)
@@ -138,17 +162,30 @@ class Crew:
 
 
 def hire(
-    count: int, machine: Machine, url: str, artifact_root: str | None, *, quiet: bool, forever: bool = False
+    count: int,
+    machine: Machine,
+    url: str,
+    artifact_root: str | None,
+    *,
+    quiet: bool,
+    forever: bool = False,
 ) -> Crew:
-    """So many processes that work as this one would: on that machine, for the storage of that URL."""
+    """So many processes that work as this one would: on that machine, for the storage of that
+    URL.
+    """
     threads = "auto" if machine.threads is None else str(machine.threads)
     arguments = ["--device", machine.device, "--threads", threads]
-    arguments += [] if isinstance(machine.data_root, FolderUnknown) else ["--data-root", str(machine.data_root)]
+    arguments += (
+        []
+        if isinstance(machine.data_root, FolderUnknown)
+        else ["--data-root", str(machine.data_root)]
+    )
     arguments += [f"--data-map={stored}={here}" for stored, here in machine.data_map.items()]
     arguments += ["--accept-data"] * machine.accept_data
     arguments += [] if artifact_root is None else ["--artifact-root", artifact_root]
     arguments += ["--quiet"] * quiet + ["--forever"] * forever
-    # In the environment: others on this machine see the arguments of a process, and a URL may hold a password.
+    # In the environment: others on this machine see the arguments of a process, and a URL may hold
+    # a password.
     environment = {"HYPERSEARCH_STORAGE": url} | ({} if machine.captures else {CAPTURES: "0"})
     environment |= {CREW: str(machine.crew)} if machine.crew else {}
     # Where none is named each finds the one that trains best here by itself.
@@ -169,7 +206,9 @@ def end_with_supervisor() -> None:
     signal.signal(signal.SIGTERM, stop_in_order)
 
     def watch() -> None:
-        os.read(sys.stdin.fileno(), 1)  # unbuffered: a reader in a buffer would not let the process end
+        os.read(
+            sys.stdin.fileno(), 1
+        )  # unbuffered: a reader in a buffer would not let the process end
         os.kill(os.getpid(), signal.SIGTERM)
 
     threading.Thread(target=watch, name="supervisor watch", daemon=True).start()

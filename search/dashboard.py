@@ -1,4 +1,6 @@
-"""optuna-dashboard on a storage, looking only: it has no users and would let anyone delete studies."""
+"""optuna-dashboard on a storage, looking only: it has no users and would let anyone delete
+studies.
+"""
 
 import errno
 import ipaddress
@@ -42,7 +44,10 @@ class CannotListen(Exception):
             case errno.EADDRINUSE:
                 why = "another program listens there: name another --port, or 0 for a free one"
             case errno.EACCES | errno.EPERM:
-                why = "this user may not listen on that port: name one from 1024 on, or 0 for a free one"
+                why = (
+                    "this user may not listen on that port: name one from 1024 on, or 0 for a"
+                    " free one"
+                )
             case _ if error.errno in NO_SUCH_ADDRESS or isinstance(error, socket.gaierror):
                 why = "this machine has no such address: name another --host, as 127.0.0.1"
             case _:
@@ -55,21 +60,29 @@ NO_SUCH_ADDRESS = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
 
 
 def looking_only(app: "WSGIApplication") -> "WSGIApplication":
-    """The same pages, with every request that would change something refused, and pages of other sites shut out."""
+    """The same pages, with every request that would change something refused, and pages of other
+    sites shut out.
+    """
 
     def guarded(environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
-        if not is_loopback(_asked_host(environ)):  # a name that was pointed at this machine: DNS rebinding
+        if not is_loopback(
+            _asked_host(environ)
+        ):  # a name that was pointed at this machine: DNS rebinding
             start_response("403 Forbidden", [("Content-Type", "text/plain")])
             return [b"this dashboard answers on loopback names alone"]
         if environ["REQUEST_METHOD"] not in ("GET", "HEAD"):
-            start_response("405 Method Not Allowed", [("Content-Type", "text/plain"), ("Allow", "GET, HEAD")])
+            start_response(
+                "405 Method Not Allowed", [("Content-Type", "text/plain"), ("Allow", "GET, HEAD")]
+            )
             return [b"this dashboard is for looking only"]
         return app(environ, start_response)
 
     return guarded
 
 
-def with_late_artifacts(app: "WSGIApplication", refresh: Callable[[int], None]) -> "WSGIApplication":
+def with_late_artifacts(
+    app: "WSGIApplication", refresh: Callable[[int], None]
+) -> "WSGIApplication":
     """The same pages; `refresh` is called with the id of the study that is asked about."""
 
     def refreshed(environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
@@ -81,7 +94,9 @@ def with_late_artifacts(app: "WSGIApplication", refresh: Callable[[int], None]) 
 
 
 def refresh_artifacts(database: "Database", storage: "BaseStorage", study_id: int) -> None:
-    """Has trials in Optuna's cache, which keeps those that have ended as they were, name their pictures drawn since."""
+    """Has trials in Optuna's cache, which keeps those that have ended as they were, name their
+    pictures drawn since.
+    """
     from storage.errors import StorageUnavailable
     from storage.records import read_artifact_attributes
 
@@ -117,7 +132,8 @@ def in_url(host: str) -> str:
 
 
 class _Shown:
-    # What the dashboard's pages read artifacts from: one that cannot be read is told in a line, not by a traceback.
+    # What the dashboard's pages read artifacts from: one that cannot be read is told in a line, not
+    # by a traceback.
 
     def __init__(self, store: "ArtifactStore") -> None:
         self._store = store
@@ -130,7 +146,9 @@ class _Shown:
         try:
             return self._store.open_reader(artifact_id)
         except ArtifactNotFound:
-            raise HTTPResponse(f"artifact {artifact_id} is not in {self._store.root}\n", 404, text) from None
+            raise HTTPResponse(
+                f"artifact {artifact_id} is not in {self._store.root}\n", 404, text
+            ) from None
         except ArtifactsUnavailable as error:
             raise HTTPResponse(f"{error}\n", 503, text) from None
 
@@ -141,7 +159,10 @@ class _Server(ThreadingMixIn, WSGIServer):
     def server_bind(self) -> None:
         # The one of HTTPServer asks the network for this machine's name.
         TCPServer.server_bind(self)
-        self.server_name, self.server_port = str(self.server_address[0]), int(self.server_address[1])
+        self.server_name, self.server_port = (
+            str(self.server_address[0]),
+            int(self.server_address[1]),
+        )
         self.setup_environ()
 
 
@@ -162,10 +183,11 @@ def serve(
     artifact_store: "ArtifactStore | None" = None,
     refresh: Callable[[int], None] = lambda study_id: None,
 ) -> None:
-    """Serves until interrupted; calls `ready` with the address. `storage` should be Optuna's cached one.
+    """Serves until interrupted; calls `ready` with the address. `storage` should be Optuna's cached
+    one.
 
-    Trials show their artifacts where `artifact_store` is the one that holds them. `refresh` is called with the id of
-    each study that is asked about.
+    Trials show their artifacts where `artifact_store` is the one that holds them. `refresh` is
+    called with the id of each study that is asked about.
 
     A name that has several addresses, as localhost may have of IPv4 and of IPv6, is served on all.
 

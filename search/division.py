@@ -1,4 +1,6 @@
-"""Into how many workers and threads a machine's cores are divided: which shares there are, and which is chosen."""
+"""Into how many workers and threads a machine's cores are divided: which shares there are, and
+which is chosen.
+"""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -8,8 +10,9 @@ PIECE = 64  # images that go through the network at a time where nothing says th
 WORKERS_AT_MOST = 64  # that are measured and chosen; whoever wants more says so
 # Of memory, for each worker: objectives.device.keep_freed_memory measured 1.26 GB at batch 256.
 WORKER_BYTES = 1_300_000_000
-# The same of its GPU's memory, whatever the small batches that are measured take: 1 GB for CUDA itself and 1.5 GB for
-# 512 images of 28 x 28 at once, in training, in its graph and in evaluation. Estimated, not measured.
+# The same of its GPU's memory, whatever the small batches that are measured take: 1 GB for CUDA
+# itself and 1.5 GB for 512 images of 28 x 28 at once, in training, in its graph and in evaluation.
+# Estimated, not measured.
 GPU_WORKER_BYTES = 2_500_000_000
 GPU_THREADS = 1  # of each worker on a GPU: its thread launches work, and computes next to nothing
 
@@ -72,12 +75,20 @@ def thread_counts(cores: int) -> list[int]:
 
 
 def room_for(
-    running: int, worker_bytes: int, available_bytes: int, gpus: int = 0, gpu_bytes: int = 0, free_gpu_bytes: int = 0
+    running: int,
+    worker_bytes: int,
+    available_bytes: int,
+    gpus: int = 0,
+    gpu_bytes: int = 0,
+    free_gpu_bytes: int = 0,
 ) -> Room:
-    """Beside so many workers that run: by what one takes of memory, and of its GPU, where that is known.
+    """Beside so many workers that run: by what one takes of memory, and of its GPU, where that is
+    known.
 
-    >>> room_for(2, 10**9, 5 * 10**9), room_for(2, 10**9, 50 * 10**9, gpus=2, gpu_bytes=10**9, free_gpu_bytes=8 * 10**9)
-    (Room(workers=5, gpus=0), Room(workers=8, gpus=2))
+    >>> room_for(2, 10**9, 5 * 10**9)
+    Room(workers=5, gpus=0)
+    >>> room_for(2, 10**9, 50 * 10**9, gpus=2, gpu_bytes=10**9, free_gpu_bytes=8 * 10**9)
+    Room(workers=8, gpus=2)
     """
     workers = running + available_bytes // max(worker_bytes, WORKER_BYTES)
     if gpu_bytes:
@@ -86,10 +97,11 @@ def room_for(
 
 
 def shares_together(cores: int, alone: int, room: Room) -> list[Share]:
-    """Shares of several workers that may be best, where one worker trains best with `alone` threads.
+    """Shares of several workers that may be best, where one worker trains best with `alone`
+    threads.
 
-    On a processor they take all cores, and none has more threads than pay for one worker. On GPUs, each of which has as
-    many workers, the number of workers doubles.
+    On a processor they take all cores, and none has more threads than pay for one worker. On GPUs,
+    each of which has as many workers, the number of workers doubles.
 
     >>> shares_together(8, 4, Room(workers=99)), shares_together(8, 1, Room(workers=5, gpus=2))
     ([Share(workers=2, threads=4), Share(workers=4, threads=2), Share(workers=8, threads=1)], \
@@ -98,14 +110,22 @@ def shares_together(cores: int, alone: int, room: Room) -> list[Share]:
     most = min(room.workers, WORKERS_AT_MOST)
     if room.gpus:
         counts = [room.gpus * 2**power for power in range(cores.bit_length())]
-        shares = {Share(count, min(alone, cores // count)) for count in counts if count <= min(cores, most)}
+        shares = {
+            Share(count, min(alone, cores // count))
+            for count in counts
+            if count <= min(cores, most)
+        }
     else:
-        shares = {Share(min(cores // each, most), each) for each in thread_counts(cores) if each <= alone}
+        shares = {
+            Share(min(cores // each, most), each) for each in thread_counts(cores) if each <= alone
+        }
     return sorted(share for share in shares if share.workers > 1)
 
 
 def fewest(table: Iterable[Measured]) -> Share:
-    """The best share; of those that are as good within the tie, that with the fewest workers, then threads."""
+    """The best share; of those that are as good within the tie, that with the fewest workers, then
+    threads.
+    """
     table = list(table)
     best = max(each.images_per_second for each in table)
     return min(each.share for each in table if each.images_per_second * TIE >= best)
@@ -117,7 +137,8 @@ def best_threads(table: Iterable[Measured]) -> int:
 
 
 def best_piece(rates: Mapping[int, float]) -> int:
-    """The one by which most images are trained each second; the smallest of those that are as good within the tie.
+    """The one by which most images are trained each second; the smallest of those that are as good
+    within the tie.
 
     >>> best_piece({64: 3000.0, 128: 3400.0, 256: 3500.0})
     128
@@ -127,10 +148,16 @@ def best_piece(rates: Mapping[int, float]) -> int:
 
 
 def choose(
-    device: str, table: Sequence[Measured], busy_percent: float, measured_at: str, piece: int = PIECE
+    device: str,
+    table: Sequence[Measured],
+    busy_percent: float,
+    measured_at: str,
+    piece: int = PIECE,
 ) -> Division:
     """The best for one worker, and the best of all."""
-    return Division(device, best_threads(table), fewest(table), tuple(table), busy_percent, measured_at, piece)
+    return Division(
+        device, best_threads(table), fewest(table), tuple(table), busy_percent, measured_at, piece
+    )
 
 
 # --- what was asked for
@@ -145,16 +172,20 @@ def is_gpu(device: str) -> bool:
     return device not in ("cpu", "auto")
 
 
-def needs_measuring(workers: int | None, threads: int | None, cores: int, device: str = "cpu") -> bool:
+def needs_measuring(
+    workers: int | None, threads: int | None, cores: int, device: str = "cpu"
+) -> bool:
     """Whether the answer to what was asked (`None`: to be found) depends on a measurement.
 
-    On a GPU the number of workers does, and on a processor that of threads, from which the workers follow. On auto,
-    which may be a GPU, both may.
+    On a GPU the number of workers does, and on a processor that of threads, from which the workers
+    follow. On auto, which may be a GPU, both may.
 
-    >>> needs_measuring(None, None, 8, "cpu"), needs_measuring(8, None, 8, "cpu"), needs_measuring(None, 2, 8, "cpu")
-    (True, False, False)
-    >>> needs_measuring(1, None, 8, "cuda"), needs_measuring(None, 2, 8, "cuda"), needs_measuring(None, 2, 8, "auto")
-    (False, True, True)
+    >>> [needs_measuring(*asked, 8, "cpu") for asked in ((None, None), (8, None), (None, 2))]
+    [True, False, False]
+    >>> needs_measuring(1, None, 8, "cuda"), needs_measuring(None, 2, 8, "cuda")
+    (False, True)
+    >>> needs_measuring(None, 2, 8, "auto")
+    True
     """
     on_processor = threads is None and cores > (workers or 1)
     on_gpu = workers is None and cores > 1
@@ -162,14 +193,23 @@ def needs_measuring(workers: int | None, threads: int | None, cores: int, device
 
 
 def share_out(
-    workers: int | None, threads: int | None, cores: int, room: int, division: Division | None, device: str = "cpu"
+    workers: int | None,
+    threads: int | None,
+    cores: int,
+    room: int,
+    division: Division | None,
+    device: str = "cpu",
 ) -> Share:
-    """What was asked for, the rest by the division; workers that are not asked for are no more than there is room for.
+    """What was asked for, the rest by the division; workers that are not asked for are no more than
+    there is room for.
 
-    Without a division, where none is needed, or none is to be had: two cores for each worker of auto, one for a GPU.
+    Without a division, where none is needed, or none is to be had: two cores for each worker of
+    auto, one for a GPU.
 
-    >>> share_out(3, None, 8, 99, None), share_out(None, 4, 8, 99, None), share_out(None, None, 8, 3, None)
-    (Share(workers=3, threads=2), Share(workers=2, threads=4), Share(workers=3, threads=2))
+    >>> share_out(3, None, 8, 99, None), share_out(None, 4, 8, 99, None)
+    (Share(workers=3, threads=2), Share(workers=2, threads=4))
+    >>> share_out(None, None, 8, 3, None)
+    Share(workers=3, threads=2)
     >>> share_out(3, None, 8, 99, None, "cuda"), share_out(None, None, 8, 99, None, "cuda")
     (Share(workers=3, threads=1), Share(workers=1, threads=1))
     """

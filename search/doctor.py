@@ -1,4 +1,6 @@
-"""Is this machine ready to work: what is here and how much of it, each part good or with its mend. Creates nothing."""
+"""Is this machine ready to work: what is here and how much of it, each part good or with its mend.
+Creates nothing.
+"""
 
 import os
 import platform
@@ -35,7 +37,9 @@ from storage.schema import HEAD
 
 DISTRIBUTION = "hypersearch"
 TRANSACTIONS = 7
-CLOCK_TOLERANCE_SECONDS = 60.0  # leases are by the database's clock; further apart, times of Optuna's tables mislead
+CLOCK_TOLERANCE_SECONDS = (
+    60.0  # leases are by the database's clock; further apart, times of Optuna's tables mislead
+)
 NO_FOLDER = "not known"
 LITTLE_SPACE_BYTES = 1e9  # CIFAR-10 is 0.2 GB, and lies there twice while it is decoded
 
@@ -120,9 +124,15 @@ class Finding:
 
 
 def examine(
-    storage_url: str, data_root: Place, cache_root: Place, division_root: Place, artifact_root: str | Place | None
+    storage_url: str,
+    data_root: Place,
+    cache_root: Place,
+    division_root: Place,
+    artifact_root: str | Place | None,
 ) -> Iterator[Finding]:
-    """Looks at every part, one after another; without an artifact root (it goes by the storage's URL) at all others."""
+    """Looks at every part, one after another; without an artifact root (it goes by the storage's
+    URL) at all others.
+    """
     yield python_finding()
     yield from package_findings()
     yield processor_finding()
@@ -145,24 +155,40 @@ def worst_exit_code(findings: Sequence[Finding]) -> int:
 def python_finding() -> Finding:
     """The interpreter; an older one than the oldest supported fails to import this."""
     system = f"{platform.system()} {platform.machine()}"
-    return Finding("python", f"{platform.python_version()} ({platform.python_implementation()}, {system})")
+    return Finding(
+        "python", f"{platform.python_version()} ({platform.python_implementation()}, {system})"
+    )
 
 
 def package_findings() -> Iterator[Finding]:
-    """What the installed distribution requires, then the drivers of its extras, then whether PyTorch loads."""
+    """What the installed distribution requires, then the drivers of its extras, then whether
+    PyTorch loads.
+    """
     try:
         required = [Requirement(text) for text in requires(DISTRIBUTION) or ()]
-        extras = [extra for extra in metadata(DISTRIBUTION).get_all("Provides-Extra") or () if extra != "dev"]
+        extras = [
+            extra
+            for extra in metadata(DISTRIBUTION).get_all("Provides-Extra") or ()
+            if extra != "dev"
+        ]
     except PackageNotFoundError:
         mend = "pip install it, as a worker started elsewhere would not find it"
         yield Finding("packages", f"{DISTRIBUTION} is not installed", mend, 2)
         return
-    needed = [_package(each) for each in required if each.marker is None or each.marker.evaluate({"extra": ""})]
+    needed = [
+        _package(each)
+        for each in required
+        if each.marker is None or each.marker.evaluate({"extra": ""})
+    ]
     wrong = [each for each in needed if not _fits(each)]
     yield Finding(
         "packages",
         ", ".join(f"{each.name} {each.version or 'is not there'}" for each in needed),
-        f"pip install {' '.join(repr(each.name + each.wanted) for each in wrong)}" if wrong else None,
+        (
+            f"pip install {' '.join(repr(each.name + each.wanted) for each in wrong)}"
+            if wrong
+            else None
+        ),
         2 if wrong else 0,
         tuple(needed),
     )
@@ -175,7 +201,8 @@ def package_findings() -> Iterator[Finding]:
     yield Finding(
         "extras",
         ", ".join(
-            f"{each.name} {each.version or f'is not there (pip install {DISTRIBUTION}[{each.extra}])'}"
+            f"{each.name}"
+            f" {each.version or f'is not there (pip install {DISTRIBUTION}[{each.extra}])'}"
             for each in optional
         ),
         facts=tuple(optional),
@@ -203,10 +230,16 @@ def torch_finding() -> Finding:
         import torchvision
     except Exception as error:  # a library that is missing, two builds that do not fit: anything
         said = str(error).strip().partition("\n")[0]
-        mend = "install torch and torchvision together, from one index: https://pytorch.org/get-started"
+        mend = (
+            "install torch and torchvision together, from one index:"
+            " https://pytorch.org/get-started"
+        )
         return Finding("pytorch", f"does not load ({type(error).__name__}: {said})", mend, 2)
     build = f"for CUDA {torch.version.cuda}" if torch.version.cuda else "without CUDA"
-    return Finding("pytorch", f"loads: torch {torch.__version__} {build}, torchvision {torchvision.__version__}")
+    return Finding(
+        "pytorch",
+        f"loads: torch {torch.__version__} {build}, torchvision {torchvision.__version__}",
+    )
 
 
 def processor_finding() -> Finding:
@@ -217,8 +250,9 @@ def processor_finding() -> Finding:
     facts = Processor(processor_model(), cores, threads, usable, memory.total, memory.available)
     return Finding(
         "processor",
-        f"{facts.model}, {facts.cores or 'unknown'} cores, {threads} threads, of which workers may use {usable}; "
-        f"{_gigabytes(facts.available_bytes)} of {_gigabytes(facts.memory_bytes)} memory available",
+        f"{facts.model}, {facts.cores or 'unknown'} cores, {threads} threads, of which workers may"
+        f" use {usable}; {_gigabytes(facts.available_bytes)} of {_gigabytes(facts.memory_bytes)}"
+        " memory available",
         facts=(facts,),
     )
 
@@ -237,16 +271,27 @@ def accelerator_finding() -> Finding:
     if torch.backends.mps.is_available():
         found.append(Accelerator("mps", platform.processor() or "Apple", None))
     if not found and Path("/dev/nvidia0").exists():
-        mend = "update the NVIDIA driver, or install the torch build that fits it: https://pytorch.org/get-started"
+        mend = (
+            "update the NVIDIA driver, or install the torch build that fits it:"
+            " https://pytorch.org/get-started"
+        )
         return Finding("accelerators", "an NVIDIA GPU is there, and PyTorch cannot use it", mend, 2)
     each = [
-        f"{one.device} {one.model}" + (f", {_gigabytes(one.memory_bytes)}" if one.memory_bytes else "") for one in found
+        f"{one.device} {one.model}"
+        + (f", {_gigabytes(one.memory_bytes)}" if one.memory_bytes else "")
+        for one in found
     ]
-    return Finding("accelerators", "; ".join(each) or "none: workers compute on the processor", facts=tuple(found))
+    return Finding(
+        "accelerators",
+        "; ".join(each) or "none: workers compute on the processor",
+        facts=tuple(found),
+    )
 
 
 def division_finding(folder: Place) -> Finding:
-    """How many threads and workers this machine was measured to train best with; measures nothing."""
+    """How many threads and workers this machine was measured to train best with; measures
+    nothing.
+    """
     cores = usable_cores()
     if cores == 1:
         return Finding("division", "one core that workers may use: there is nothing to divide")
@@ -256,8 +301,8 @@ def division_finding(folder: Place) -> Finding:
     if not known:
         return Finding(
             "division",
-            "not measured yet: the first worker that is not told its threads does it, and keeps it if other programs "
-            f"use at most {BUSY_PERCENT:.0f} % of the processor meanwhile",
+            "not measured yet: the first worker that is not told its threads does it, and keeps it"
+            f" if other programs use at most {BUSY_PERCENT:.0f} % of the processor meanwhile",
         )
     return Finding(
         "division",
@@ -271,7 +316,9 @@ def storage_finding(
     wall: Callable[[], float] = time.time,
     monotonic: Callable[[], float] = time.perf_counter,
 ) -> Finding:
-    """Whether the database answers, with which schema, how fast, and whether it is as late as this machine."""
+    """Whether the database answers, with which schema, how fast, and whether it is as late as this
+    machine.
+    """
     try:
         with open_database(storage_url) as database:
             facts = _measure(database, wall, monotonic)
@@ -283,16 +330,21 @@ def storage_finding(
     except StorageUnavailable as error:
         return Finding("storage", "not usable", str(error), 3)
     found = (
-        f"{facts.url}: schema {facts.schema}, a short transaction takes {facts.transaction_seconds * 1000:.1f} ms "
-        f"(median of {TRANSACTIONS}), its clock is {abs(facts.ahead_seconds):.1f} s "
-        f"{'ahead of' if facts.ahead_seconds >= 0 else 'behind'} this machine's"
+        f"{facts.url}: schema {facts.schema}, a short transaction takes"
+        f" {facts.transaction_seconds * 1000:.1f} ms (median of {TRANSACTIONS}), its clock is"
+        f" {abs(facts.ahead_seconds):.1f} s {'ahead of' if facts.ahead_seconds >= 0 else 'behind'}"
+        " this machine's"
     )
     if abs(facts.ahead_seconds) > CLOCK_TOLERANCE_SECONDS:
-        return Finding("storage", found, "set both clocks (NTP): recorded times mislead", 2, (facts,))
+        return Finding(
+            "storage", found, "set both clocks (NTP): recorded times mislead", 2, (facts,)
+        )
     return Finding("storage", found, facts=(facts,))
 
 
-def _measure(database: Database, wall: Callable[[], float], monotonic: Callable[[], float]) -> StorageFacts:
+def _measure(
+    database: Database, wall: Callable[[], float], monotonic: Callable[[], float]
+) -> StorageFacts:
     took, ahead = [], []
     for _ in range(TRANSACTIONS):
         started, at = monotonic(), wall()
@@ -305,8 +357,12 @@ def _measure(database: Database, wall: Callable[[], float], monotonic: Callable[
 def _not_there_yet(storage_url: str) -> Finding:
     url = parse_url(storage_url)
     found = f"{shown(url)}: nothing there yet; 'hypersearch run' or 'create' makes it"
-    if url.get_backend_name() == "sqlite" and not os.access(folder := sqlite_path(url).parent, os.W_OK):
-        return Finding("storage", found, f"make {folder} writable, or name another file with --storage", 3)
+    if url.get_backend_name() == "sqlite" and not os.access(
+        folder := sqlite_path(url).parent, os.W_OK
+    ):
+        return Finding(
+            "storage", found, f"make {folder} writable, or name another file with --storage", 3
+        )
     return Finding("storage", found)
 
 
@@ -319,7 +375,11 @@ def folder_finding(part: FolderPart, folder: Place) -> Finding:
         return Finding(part, f"{there} {fault}", f"mend that, or name another {part}", 3)
     holds, counts = CONTENTS[part](folder) if there == folder else ((), ())
     facts = Folder(str(folder), there == folder, shutil.disk_usage(there).free, holds)
-    what = f"holds {', '.join(facts.holds) or 'nothing yet'}" if facts.is_there else "is made when it is needed"
+    what = (
+        f"holds {', '.join(facts.holds) or 'nothing yet'}"
+        if facts.is_there
+        else "is made when it is needed"
+    )
     found = f"{folder} {what}, {_gigabytes(facts.free_bytes)} free"
     if facts.free_bytes < LITTLE_SPACE_BYTES:
         return Finding(part, found, f"make room, or name another {part}", 3, (facts, *counts))
@@ -342,7 +402,9 @@ def _data_sets(folder: Path) -> Contents:
     """Data sets by their names in a spec, and whatever else has a folder there."""
     published = published_in(folder)
     of_published = {each.folder for each in published}
-    others = [each.name for each in folder.iterdir() if each.is_dir() and each.name not in of_published]
+    others = [
+        each.name for each in folder.iterdir() if each.is_dir() and each.name not in of_published
+    ]
     named = [each.name if each.is_whole else f"{each.name} in part" for each in published]
     return tuple(sorted(named + [name for name in others if not name.startswith(".")])), ()
 
@@ -372,12 +434,16 @@ CONTENTS: dict[FolderPart, Callable[[Path], Contents]] = {
 def _exists(path: Path) -> bool:
     try:
         return path.exists()
-    except OSError:  # it lies in a folder that this user may not enter, or its name is too long for one
+    except (
+        OSError
+    ):  # it lies in a folder that this user may not enter, or its name is too long for one
         return False
 
 
 def artifacts_finding(root: str) -> Finding:
-    """Whether the artifacts of incumbents can be kept there, of a bucket whether it can be read; and how many are."""
+    """Whether the artifacts of incumbents can be kept there, of a bucket whether it can be read;
+    and how many are.
+    """
     if "://" not in root:
         return folder_finding("artifact root", Path(root))
     try:
@@ -386,7 +452,12 @@ def artifacts_finding(root: str) -> Finding:
     except ArtifactRootError as error:
         return Finding("artifact root", "not usable", str(error), 2)
     except ArtifactsUnavailable as error:
-        return Finding("artifact root", "not usable", f"{error}: see the bucket, its endpoint and credentials", 3)
+        return Finding(
+            "artifact root",
+            "not usable",
+            f"{error}: see the bucket, its endpoint and credentials",
+            3,
+        )
     what = _holdings_text(holdings) if holdings.artifacts else "nothing yet"
     return Finding("artifact root", f"{store.root} answers and holds {what}", facts=(holdings,))
 

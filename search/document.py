@@ -1,4 +1,6 @@
-"""A TOML document read key by key; what is wrong is noted, each fault one line, and reading goes on."""
+"""A TOML document read key by key; what is wrong is noted, each fault one line, and reading goes
+on.
+"""
 
 import errno
 import io
@@ -16,7 +18,9 @@ from typing import BinaryIO
 from search.space import Limits
 from storage.text import on_one_line
 
-Toml = str | int | float | bool | list["Toml"] | dict[str, "Toml"]  # what a spec may hold: TOML without dates
+Toml = (
+    str | int | float | bool | list["Toml"] | dict[str, "Toml"]
+)  # what a spec may hold: TOML without dates
 Document = dict[str, Toml]
 
 LARGEST_INTEGER = 2**31 - 1  # that a column of a database holds
@@ -47,12 +51,17 @@ def load_document(path: Path) -> Document:
         with _opened(path) as file:
             content = file.read(LARGEST_BYTES + 1)
         if len(content) > LARGEST_BYTES:
-            raise SpecError(source, [f"is larger than {LARGEST_BYTES // 2**20} MiB, as no spec is: name another file"])
+            raise SpecError(
+                source,
+                [f"is larger than {LARGEST_BYTES // 2**20} MiB, as no spec is: name another file"],
+            )
         if b"\0" in content:  # each second byte of UTF-16
             raise SpecError(source, [NO_TEXT])
         return parse_toml(io.StringIO(content.decode("utf-8-sig"), newline=None).read())
     except FileNotFoundError:
-        raise SpecError(source, ["no such file: 'hypersearch spec init FILE' writes one to start from"]) from None
+        raise SpecError(
+            source, ["no such file: 'hypersearch spec init FILE' writes one to start from"]
+        ) from None
     except OSError as error:
         raise SpecError(source, [f"cannot be read ({error.strerror}): name another file"]) from None
     except UnicodeDecodeError:
@@ -89,14 +98,20 @@ def parse_toml(text: str) -> Document:
 
 def _depth(value: Toml) -> int:
     if isinstance(value, int) and not -(2**63) <= value < 2**63:
-        raise ValueError("a whole number has more than 64 bits")  # beyond https://toml.io/en/v1.0.0#integer
+        raise ValueError(
+            "a whole number has more than 64 bits"
+        )  # beyond https://toml.io/en/v1.0.0#integer
     inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
     return 1 + max(map(_depth, inner), default=0)
 
 
 def unknown(name: str, known: Sequence[str]) -> str:
     nearest = get_close_matches(name, known, n=1)
-    return f"unknown key; did you mean {nearest[0]!r}?" if nearest else f"unknown key; known are {', '.join(known)}"
+    return (
+        f"unknown key; did you mean {nearest[0]!r}?"
+        if nearest
+        else f"unknown key; known are {', '.join(known)}"
+    )
 
 
 def one_of(value: str, known: Sequence[str]) -> str:
@@ -105,7 +120,9 @@ def one_of(value: str, known: Sequence[str]) -> str:
 
 
 class Table:
-    """One table of a document, read key by key; what is wrong is noted, and reading goes on with a stand-in."""
+    """One table of a document, read key by key; what is wrong is noted, and reading goes on with a
+    stand-in.
+    """
 
     def __init__(self, content: Mapping[str, Toml], prefix: str, faults: list[str]) -> None:
         self.content = content
@@ -219,7 +236,11 @@ class Table:
             return None
         if not low <= value <= high:
             is_open = high == LARGEST_INTEGER and value < low
-            self.fault(name, value, f"must be {low} or more" if is_open else f"must be from {low} to {high}")
+            self.fault(
+                name,
+                value,
+                f"must be {low} or more" if is_open else f"must be from {low} to {high}",
+            )
             return None
         return value
 
@@ -231,7 +252,9 @@ class Table:
             whole = tuple(
                 item
                 for item in value
-                if isinstance(item, int) and not isinstance(item, bool) and low <= item <= LARGEST_INTEGER
+                if isinstance(item, int)
+                and not isinstance(item, bool)
+                and low <= item <= LARGEST_INTEGER
             )
             if len(whole) == len(value):
                 return whole
@@ -250,7 +273,9 @@ class Table:
     def required_number(self, name: str) -> float | None:
         if name not in self.content:
             self._seen.add(name)
-            self.faults.append(f"{self._prefix.rstrip('.')} has no {name}: a range needs low and high")
+            self.faults.append(
+                f"{self._prefix.rstrip('.')} has no {name}: a range needs low and high"
+            )
             return None
         return self.optional_number(name)
 

@@ -1,12 +1,14 @@
-"""Draws the pictures of incumbents that have none yet: the main of a process beside a worker, which does not wait.
+"""Draws the pictures of incumbents that have none yet: the main of a process beside a worker, which
+does not wait.
 
-What they are drawn from is kept with each incumbent (search.pictures), so that nothing is lost with this process or its
-worker: whoever works on the study next draws what is missing.
+What they are drawn from is kept with each incumbent (search.pictures), so that nothing is lost with
+this process or its worker: whoever works on the study next draws what is missing.
 
-Each line of its standard input is the name of a study, as JSON; it ends when that is closed and all is drawn. The
-storage's URL, which may hold a password, comes in the environment.
+Each line of its standard input is the name of a study, as JSON; it ends when that is closed and all
+is drawn. The storage's URL, which may hold a password, comes in the environment.
 
-    $ echo '"mnist-5k"' | HYPERSEARCH_STORAGE=sqlite:///a.db python -P -m search.drawing a.files/artifacts
+    $ export HYPERSEARCH_STORAGE=sqlite:///a.db
+    $ echo '"mnist-5k"' | python -P -m search.drawing a.files/artifacts
 """
 
 import json
@@ -18,7 +20,13 @@ from contextlib import suppress
 from search.pictures import EXAMINATION, incumbent_pictures, is_drawn, read_examination
 from storage.artifacts import ArtifactStore, open_artifact_store, read
 from storage.engine import Database, open_database
-from storage.errors import ArtifactDamaged, ArtifactsUnavailable, StorageUnavailable, StudyDeleted, StudyNotFound
+from storage.errors import (
+    ArtifactDamaged,
+    ArtifactsUnavailable,
+    StorageUnavailable,
+    StudyDeleted,
+    StudyNotFound,
+)
 from storage.owners import Owner
 from storage.records import read_artifacts, read_epochs
 from storage.studies import StoredStudy, find_study

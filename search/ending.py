@@ -19,7 +19,10 @@ def why_it_stays_ended(stored: StoredStudy, spec: StudySpec) -> str:
     budget, command = stored.budget, how_to_go_on(stored)
     match stored.end_reason:
         case "timeout":
-            return f"its time of {duration(budget.timeout_seconds or 0)} is used up; --timeout raises it: {command}"
+            return (
+                f"its time of {duration(budget.timeout_seconds or 0)} is used up; --timeout raises"
+                f" it: {command}"
+            )
         case "target":
             way = "raises" if spec.direction == "maximize" else "lowers"
             return f"its target of {budget.target:g} is reached; --target {way} it: {command}"
@@ -28,7 +31,10 @@ def why_it_stays_ended(stored: StoredStudy, spec: StudySpec) -> str:
         case "stopped":
             return f"it was stopped; --trials, more than {budget.trials}, lets it go on: {command}"
         case "exhausted":
-            return "every configuration has been run; search another space under another name with --study"
+            return (
+                "every configuration has been run; search another space under another name with"
+                " --study"
+            )
         case _:
             return "too many trials failed; mend that and run it under another name with --study"
 

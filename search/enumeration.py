@@ -1,4 +1,6 @@
-"""Every configuration of a space counted, without making them: a parameter that is not active multiplies nothing."""
+"""Every configuration of a space counted, without making them: a parameter that is not active
+multiplies nothing.
+"""
 
 import math
 import random
@@ -7,7 +9,17 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from search.flat import is_whole, reachable, value_at
-from search.space import PARAMETERS, SWITCHES, Choice, Domain, Off, Range, SearchSpace, Value, is_active
+from search.space import (
+    PARAMETERS,
+    SWITCHES,
+    Choice,
+    Domain,
+    Off,
+    Range,
+    SearchSpace,
+    Value,
+    is_active,
+)
 from search.space_document import Trial
 
 GOLDEN = (math.sqrt(5) - 1) / 2
@@ -15,7 +27,9 @@ GOLDEN = (math.sqrt(5) - 1) / 2
 
 @dataclass(frozen=True)
 class _Branch:
-    """One way to hold a parameter: what it then holds, and the parameters that there are below it."""
+    """One way to hold a parameter: what it then holds, and the parameters that there are below
+    it.
+    """
 
     values: tuple[tuple[str, Value], ...]
     below: tuple["_Node", ...] = ()
@@ -37,7 +51,8 @@ class _Node:
 
 
 class Enumeration:
-    """The configurations of a space by index, switches included; ranges as `points` values, whole ones as all.
+    """The configurations of a space by index, switches included; ranges as `points` values, whole
+    ones as all.
 
     >>> space = SearchSpace(
     ...     (("optimizer", Choice(("sgd", "adam"))), ("sgd.momentum", Choice((0.0, 0.5, 0.9))))
@@ -69,13 +84,20 @@ def uncounted(space: SearchSpace, points: int | None) -> list[str]:
     return [
         name
         for name, domain in reachable(space)
-        if isinstance(domain, Range) and points is None and not is_whole(name) and domain.low < domain.high
+        if isinstance(domain, Range)
+        and points is None
+        and not is_whole(name)
+        and domain.low < domain.high
     ]
 
 
 def _node(domains: Mapping[str, Choice | Range], name: str, points: int | None) -> _Node:
     switch = PARAMETERS[name].switch
-    children = [child for child in domains if (parent := PARAMETERS[child].parent) is not None and parent[0] == name]
+    children = [
+        child
+        for child in domains
+        if (parent := PARAMETERS[child].parent) is not None and parent[0] == name
+    ]
     on = ((switch, True),) if domains[name].optional else ()
     branches = [_Branch(((switch, False),))] if domains[name].optional else []
     for value in counted(name, domains[name], points):
@@ -86,7 +108,9 @@ def _node(domains: Mapping[str, Choice | Range], name: str, points: int | None) 
 
 
 def counted(name: str, domain: Choice | Range, points: int | None) -> tuple[Value, ...]:
-    """The values of a domain that are enumerated, but for off. Raises ValueError where they cannot be."""
+    """The values of a domain that are enumerated, but for off. Raises ValueError where they cannot
+    be.
+    """
     if isinstance(domain, Choice):
         return domain.options
     whole = is_whole(name)
@@ -96,7 +120,9 @@ def counted(name: str, domain: Choice | Range, points: int | None) -> tuple[Valu
         raise ValueError(f"{name} holds more values than can be counted")
     between = [value_at(name, domain, step / (points - 1)) for step in range(1, points - 1)]
     ends = (int(domain.low), int(domain.high)) if whole else (domain.low, domain.high)
-    return tuple(dict.fromkeys((ends[0], *between, ends[1])))  # of few whole numbers two points may be one
+    return tuple(
+        dict.fromkeys((ends[0], *between, ends[1]))
+    )  # of few whole numbers two points may be one
 
 
 def _fill(branch: _Branch, index: int, values: dict[str, Value]) -> None:
@@ -128,13 +154,17 @@ def _index(branch: _Branch, values: Mapping[str, Value]) -> int | None:
 
 
 class Schedule:
-    """Which configuration of an enumeration each trial takes: a function of the spec and the trial's number.
+    """Which configuration of an enumeration each trial takes: a function of the spec and the
+    trial's number.
 
-    Configurations to run first come first, completed where they leave something open, then all others, each once, in
-    an order that covers the space evenly: index = (a * n + b) modulo the size with a near the golden ratio of it.
+    Configurations to run first come first, completed where they leave something open, then all
+    others, each once, in an order that covers the space evenly: index = (a * n + b) modulo the size
+    with a near the golden ratio of it.
     """
 
-    def __init__(self, space: SearchSpace, points: int | None, first_trials: Sequence[Trial], seed: int) -> None:
+    def __init__(
+        self, space: SearchSpace, points: int | None, first_trials: Sequence[Trial], seed: int
+    ) -> None:
         self._all = Enumeration(space, points)
         self._factor = _coprime(round(self._all.size * GOLDEN), self._all.size)
         self._offset = random.Random(f"{seed}:enumeration").randrange(self._all.size)
@@ -154,7 +184,9 @@ class Schedule:
         return len(self._first) + self._all.size - len(self._passed_over)
 
     def configuration(self, number: int) -> dict[str, Value]:
-        """Of the trial with that number, switches included; beyond the size, from the start again."""
+        """Of the trial with that number, switches included; beyond the size, from the start
+        again.
+        """
         if number < len(self._first):
             return self._first[number]
         place = number - len(self._first)
@@ -164,7 +196,9 @@ class Schedule:
 
 
 def _coprime(start: int, size: int) -> int:
-    return next(number for number in range(max(1, start), start + size + 1) if math.gcd(number, size) == 1)
+    return next(
+        number for number in range(max(1, start), start + size + 1) if math.gcd(number, size) == 1
+    )
 
 
 def _with_fixed(space: SearchSpace, fixed: Mapping[str, Value]) -> SearchSpace:
@@ -177,4 +211,6 @@ def _with_fixed(space: SearchSpace, fixed: Mapping[str, Value]) -> SearchSpace:
 
 
 def _with_switches(space: SearchSpace, values: Mapping[str, Value]) -> dict[str, Value]:
-    return space.suggest(lambda name, _: SWITCHES[name].name in values if name in SWITCHES else values[name])
+    return space.suggest(
+        lambda name, _: SWITCHES[name].name in values if name in SWITCHES else values[name]
+    )

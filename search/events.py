@@ -13,7 +13,9 @@ TrialOutcome = Literal["complete", "pruned", "failed", "lost", "handed back"]
 
 @dataclass(frozen=True)
 class TrialStarted:
-    """A trial was taken; `attempt` is above 1 where an earlier worker left it, after so many epochs that are kept."""
+    """A trial was taken; `attempt` is above 1 where an earlier worker left it, after so many epochs
+    that are kept.
+    """
 
     study: str
     number: int

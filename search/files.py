@@ -10,16 +10,18 @@ from contextlib import suppress
 from pathlib import Path
 
 MOST_LINKS = 40  # that Linux follows, from one to the next
-# How a system refuses to put another file in the place of one that may be written to: the folder takes no other file,
-# the owner could not be kept, or the file is mounted by itself, as into a container. It is then written in place.
+# How a system refuses to put another file in the place of one that may be written to: the folder
+# takes no other file, the owner could not be kept, or the file is mounted by itself, as into a
+# container. It is then written in place.
 _ONLY_IN_PLACE = (errno.EACCES, errno.EPERM, errno.EBUSY)
 
 
 def write_whole(file: Path, content: bytes) -> None:
-    """`file` holds `content` when this returns; where it raises, what was there is as it was, with nothing beside it.
+    """`file` holds `content` when this returns; where it raises, what was there is as it was, with
+    nothing beside it.
 
-    A file keeps its permissions and its owner, a link leads where it led. A pipe, a device or an open descriptor
-    (`/dev/stdout`) is written to. Raises OSError.
+    A file keeps its permissions and its owner, a link leads where it led. A pipe, a device or an
+    open descriptor (`/dev/stdout`) is written to. Raises OSError.
     """
     if (descriptor := _open_descriptor(file)) is not None:
         _send(os.dup(descriptor), content)
@@ -43,7 +45,9 @@ def write_whole(file: Path, content: bytes) -> None:
 
 
 def write_new(file: Path, content: bytes) -> None:
-    """Makes `file`, with `content`. Raises FileExistsError where something is there, OSError where it cannot."""
+    """Makes `file`, with `content`. Raises FileExistsError where something is there, OSError where
+    it cannot.
+    """
     with file.open("xb") as made:
         try:
             made.write(content)
@@ -75,9 +79,11 @@ def _copy_permissions(file: Path, aside: Path) -> None:
 
 
 def _open_descriptor(file: Path) -> int | None:
-    """The number of the open descriptor that a path like /dev/stdout, /dev/fd/3 or a link to one stands for.
+    """The number of the open descriptor that a path like /dev/stdout, /dev/fd/3 or a link to one
+    stands for.
 
-    To open such a path anew would empty the file that the descriptor leads to, with all that others wrote to it.
+    To open such a path anew would empty the file that the descriptor leads to, with all that others
+    wrote to it.
     """
     place = file
     for _ in range(MOST_LINKS):

@@ -7,13 +7,17 @@ from search.space import PARAMETERS, SWITCHES, Choice, Off, Range, SearchSpace, 
 
 
 def reachable(space: SearchSpace) -> Iterator[tuple[str, Choice | Range]]:
-    """The parameters that some configuration has, with their domains: a parent before its children."""
+    """The parameters that some configuration has, with their domains: a parent before its
+    children.
+    """
     found: dict[str, tuple[Value, ...]] = {}
     for name, domain in space.domains:
         if isinstance(domain, Off):
             continue
         parameter = PARAMETERS[name]
-        of_parent: tuple[Value, ...] = () if parameter.parent is None else found.get(parameter.parent[0], ())
+        of_parent: tuple[Value, ...] = (
+            () if parameter.parent is None else found.get(parameter.parent[0], ())
+        )
         if parameter.parent is not None and not any(
             is_active(parameter, {parameter.parent[0]: value}) for value in of_parent
         ):
@@ -23,7 +27,9 @@ def reachable(space: SearchSpace) -> Iterator[tuple[str, Choice | Range]]:
 
 
 def flat_domains(space: SearchSpace) -> dict[str, Choice | Range]:
-    """What there is to search: the reachable parameters with more than one value, and the switches of optional ones."""
+    """What there is to search: the reachable parameters with more than one value, and the switches
+    of optional ones.
+    """
     flat: dict[str, Choice | Range] = {}
     for name, domain in reachable(space):
         if domain.optional:
@@ -39,7 +45,9 @@ def is_whole(name: str) -> bool:
 
 
 def value_at(name: str, domain: Choice | Range, share: float) -> Value:
-    """The value at a share (0 to 1) of the domain, on its own scale: equal shares for each option and whole number."""
+    """The value at a share (0 to 1) of the domain, on its own scale: equal shares for each option
+    and whole number.
+    """
     if isinstance(domain, Choice):
         return domain.options[min(int(share * len(domain.options)), len(domain.options) - 1)]
     half = 0.5 if is_whole(name) else 0.0
@@ -59,5 +67,7 @@ def share_of(name: str, domain: Range, value: float) -> float:
 
 
 def stand_in(name: str, domain: Choice | Range) -> Value:
-    """What a configuration without the parameter is taken to hold: the middle of a range, the first option."""
+    """What a configuration without the parameter is taken to hold: the middle of a range, the first
+    option.
+    """
     return domain.options[0] if isinstance(domain, Choice) else value_at(name, domain, 0.5)

@@ -29,7 +29,10 @@ class FolderUnknown(DataUnavailable):
 
     @classmethod
     def home_of(cls, name: str, text: str) -> "FolderUnknown":
-        return cls(f"{name} {text!r}: nobody knows the home folder that '~' stands for: write the whole path")
+        return cls(
+            f"{name} {text!r}: nobody knows the home folder that '~' stands for: write the whole"
+            " path"
+        )
 
 
 # A folder, or why nobody knows it: whoever does not need it need not care.
@@ -51,7 +54,9 @@ def below(folder: Place, name: str) -> Place:
 def user_cache() -> Place:
     """The program's, in XDG_CACHE_HOME or what the system has instead."""
     try:
-        return _usable(platformdirs.user_cache_dir(APPLICATION, appauthor=False), FolderUnknown.cache())
+        return _usable(
+            platformdirs.user_cache_dir(APPLICATION, appauthor=False), FolderUnknown.cache()
+        )
     except RuntimeError:
         return FolderUnknown.cache()
 
@@ -59,7 +64,9 @@ def user_cache() -> Place:
 def user_files() -> Place:
     """The program's, in XDG_DATA_HOME or what the system has instead."""
     try:
-        return _usable(platformdirs.user_data_dir(APPLICATION, appauthor=False), FolderUnknown.files())
+        return _usable(
+            platformdirs.user_data_dir(APPLICATION, appauthor=False), FolderUnknown.files()
+        )
     except RuntimeError:
         return FolderUnknown.files()
 

@@ -36,18 +36,25 @@ class Illustrator:
                 self._close()
                 environment = {**os.environ, "HYPERSEARCH_STORAGE": self._url}
                 # Ctrl-C comes to its worker, which ends it.
-                self.process = subprocess.Popen(self._command, stdin=subprocess.PIPE, env=environment, process_group=0)
+                self.process = subprocess.Popen(
+                    self._command, stdin=subprocess.PIPE, env=environment, process_group=0
+                )
             assert self.process.stdin is not None
             self.process.stdin.write(f"{json.dumps(study)}\n".encode())
             self.process.stdin.flush()
         except OSError as error:
-            log.warning("no pictures are drawn now (%s): they are when the study is next worked on", error)
+            log.warning(
+                "no pictures are drawn now (%s): they are when the study is next worked on", error
+            )
 
     def __enter__(self) -> "Illustrator":
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         if self.process is None:
             return
@@ -61,5 +68,7 @@ class Illustrator:
 
     def _close(self) -> None:
         if self.process is not None and self.process.stdin is not None:
-            with suppress(OSError):  # where it has died, what it was told last is still in the buffer
+            with suppress(
+                OSError
+            ):  # where it has died, what it was told last is still in the buffer
                 self.process.stdin.close()

@@ -41,8 +41,9 @@ class WorkFailed(Exception):
     def trials(cls, name: str, failed: int, reason: str | None) -> "WorkFailed":
         """The study ended because trials failed."""
         return cls(
-            f"study {name!r} ended after {failed} failed trials; the first: {reason or 'no reason recorded'}; "
-            "mend that and run it under another name with --study"
+            f"study {name!r} ended after {failed} failed trials; the first:"
+            f" {reason or 'no reason recorded'}; mend that and run it under another name with"
+            " --study"
         )
 
     @classmethod
@@ -53,7 +54,9 @@ class WorkFailed(Exception):
 
 @dataclass(frozen=True)
 class Team:
-    """Worker processes, as they are asked for; one works in this process, and in another where this one is spent."""
+    """Worker processes, as they are asked for; one works in this process, and in another where this
+    one is spent.
+    """
 
     workers: int | None  # None: as many as train best
     hire: Callable[[int, Machine], Crew]
@@ -80,8 +83,8 @@ def run_study(
 ) -> Outcome:
     """Creates or joins the study and works on it until it ends; progress goes to `console`.
 
-    With a `team` of more than one its processes work, and this one looks on; so it does with one of its processes when
-    it can itself train no more.
+    With a `team` of more than one its processes work, and this one looks on; so it does with one of
+    its processes when it can itself train no more.
 
     Raises:
         SpecError, ForeignStudy, StorageURLError, DataError, OtherData, DeviceError: bad input.
@@ -117,7 +120,9 @@ def run_study(
             if crew is None:
                 try:
                     only = _only(database, joined)
-                    _work_alone(database, rdb, only, machine, host, view, console, quiet, several=False)
+                    _work_alone(
+                        database, rdb, only, machine, host, view, console, quiet, several=False
+                    )
                 except ProcessSpent as spent:
                     if team is None:
                         raise
@@ -132,8 +137,17 @@ def run_study(
             raise WorkFailed.trials(stored.name, failed, first_failure(database, stored.study_id))
         if stored.state != "ended" and crew is not None:
             before = None if there is None else there.data_fingerprint
-            if facts is not None and stored.data_fingerprint not in (None, before, facts.fingerprint):
-                raise OtherData(stored.name, stored.data_fingerprint, joined.spec.data.dataset, facts.fingerprint)
+            if facts is not None and stored.data_fingerprint not in (
+                None,
+                before,
+                facts.fingerprint,
+            ):
+                raise OtherData(
+                    stored.name,
+                    stored.data_fingerprint,
+                    joined.spec.data.dataset,
+                    facts.fingerprint,
+                )
             raise WorkFailed.workers(crew.last_words)
     return Outcome(JoinedStudy(stored, joined.spec, joined.notices), had_ended)
 
@@ -148,13 +162,14 @@ def serve_studies(
     console: Console,
     quiet: bool = False,
 ) -> None:
-    """Works on every open study, or on those of `names`, until nothing is left; `forever` waits for new ones.
+    """Works on every open study, or on those of `names`, until nothing is left; `forever` waits for
+    new ones.
 
     Raises:
         StudyNotFound, ForeignStudy: of the names; StorageURLError: bad input.
         StorageUnavailable: out of reach.
-        DataError, DataUnavailable, OtherData, DeviceError, SpecError: no study could be served here, this is why for
-            the last one.
+        DataError, DataUnavailable, OtherData, DeviceError, SpecError: no study could be served
+            here, this is why for the last one.
         ProcessSpent: this process can train no more.
     """
     optuna_logging.set_verbosity(optuna_logging.WARNING)
@@ -165,7 +180,18 @@ def serve_studies(
             find_study(database, name)
         with choose_view(None, console, quiet) as view:
             studies = _open(database, names, forever)
-            _work_alone(database, rdb, studies, machine, host, view, console, quiet, several=True, forever=forever)
+            _work_alone(
+                database,
+                rdb,
+                studies,
+                machine,
+                host,
+                view,
+                console,
+                quiet,
+                several=True,
+                forever=forever,
+            )
 
 
 def share_for_service(
@@ -178,12 +204,14 @@ def share_for_service(
     console: Console,
     quiet: bool = False,
 ) -> Share:
-    """With how many workers and threads to serve_studies; measured if a network is, or may yet be, trained.
+    """With how many workers and threads to serve_studies; measured if a network is, or may yet be,
+    trained.
 
     What no worker could work with is refused here, once.
 
     Raises:
-        StudyNotFound, ForeignStudy: of the names; StorageURLError, DeviceError, ArtifactRootError: bad input.
+        StudyNotFound, ForeignStudy: of the names; StorageURLError, DeviceError, ArtifactRootError:
+            bad input.
         StorageUnavailable: out of reach.
     """
     shown = Console(quiet=True) if quiet else console
@@ -192,18 +220,25 @@ def share_for_service(
     with database:
         for name in names:
             find_study(database, name)
-        return share_of(machine, workers, None if forever else _open(database, names, forever)(), shown)
+        return share_of(
+            machine, workers, None if forever else _open(database, names, forever)(), shown
+        )
 
 
-def share_of(machine: Machine, workers: int | None, studies: Sequence[JoinedStudy] | None, console: Console) -> Share:
-    """How many workers with how many threads each work on these studies, or on any that may come (`None`)."""
+def share_of(
+    machine: Machine, workers: int | None, studies: Sequence[JoinedStudy] | None, console: Console
+) -> Share:
+    """How many workers with how many threads each work on these studies, or on any that may come
+    (`None`).
+    """
     return divide(
         workers,
         machine.threads,
         device=machine.device,
         folder=machine.division_root,
         say=partial(tell, console),
-        trains=studies is None or any(joined.spec.data.dataset != "synthetic" for joined in studies),
+        trains=studies is None
+        or any(joined.spec.data.dataset != "synthetic" for joined in studies),
     )
 
 
@@ -217,7 +252,9 @@ def _check_machine(machine: Machine) -> None:
 
 
 def _check_precision(spec: StudySpec, machine: Machine) -> None:
-    """Raises DeviceError where this machine's device does not have it; float32, which all have, loads no PyTorch."""
+    """Raises DeviceError where this machine's device does not have it; float32, which all have,
+    loads no PyTorch.
+    """
     if spec.training.precision == "float32" or spec.data.dataset == "synthetic":
         return
     from objectives.device import check_precision, pick_device
@@ -254,7 +291,9 @@ def _work_alone(
             machine.files,
             checkpoint_seconds=machine.checkpoint_seconds,
         ) as place,
-        closing(work(place, rdb, choose, build, forever=forever, accept_data=machine.accept_data)) as events,
+        closing(
+            work(place, rdb, choose, build, forever=forever, accept_data=machine.accept_data)
+        ) as events,
     ):
         try:
             for event in events:
@@ -295,7 +334,8 @@ def _open(database: Database, names: Sequence[str], forever: bool) -> Choose:
             (stored, held)
             for stored, held in read_workable(database)
             # Whoever waits for a paused study was asked to
-            if (not names or stored.name in names) and (stored.state != "paused" or names or forever)
+            if (not names or stored.name in names)
+            and (stored.state != "paused" or names or forever)
         ]
         found.sort(key=lambda pair: (-pair[0].priority, pair[1], pair[0].study_id))
         return [JoinedStudy(stored, stored_spec(stored)) for stored, _ in found]

@@ -1,4 +1,6 @@
-"""Which trials may be compared before their end: those that have as much to come. A function of their parameters."""
+"""Which trials may be compared before their end: those that have as much to come. A function of
+their parameters.
+"""
 
 from dataclasses import dataclass
 from functools import lru_cache
@@ -7,13 +9,15 @@ from objectives import hyperparameters as hp
 from objectives.schedulers import Plan, learning_rate_factor
 from search.space import Value, is_on, to_hyperparameters
 
-# From the epoch that is judged to the last one the learning rate falls below this share: the trial still anneals, and
-# has the gain of that before it.
+# From the epoch that is judged to the last one the learning rate falls below this share: the trial
+# still anneals, and has the gain of that before it.
 STILL_FALLS_TO = 0.5
-# Techniques that slow the first epochs down for a better end; weight decay at its usual strengths does not.
+# Techniques that slow the first epochs down for a better end; weight decay at its usual strengths
+# does not.
 REGULARIZING = ("l1", "dropout", "augmentation", "label_smoothing")
 FIRST_JUDGED_LATER = 1.5  # times min_epochs, of trials with one of those
-_STEPS = 100  # an epoch: schedules are stretched over the run, so the true number changes next to nothing
+# an epoch: schedules are stretched over the run, so the true number changes next to nothing
+_STEPS = 100
 
 
 @dataclass(frozen=True)
@@ -29,7 +33,10 @@ def likeness(params: tuple[tuple[str, Value], ...], epoch: int, epochs: int) -> 
     """Of a configuration (switches may be among it) judged after `epoch` of `epochs`."""
     values = dict(params)
     scheduler = to_hyperparameters(values).scheduler
-    return Likeness(anneals(scheduler, epoch, epochs), any(is_on(name, values.get(name)) for name in REGULARIZING))
+    return Likeness(
+        anneals(scheduler, epoch, epochs),
+        any(is_on(name, values.get(name)) for name in REGULARIZING),
+    )
 
 
 def anneals(scheduler: hp.Scheduler, epoch: int, epochs: int) -> bool:

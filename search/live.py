@@ -11,7 +11,15 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.text import Text
 
 from search.console import tell
-from search.events import EpochFinished, Event, Running, StudyLeft, TrialFinished, TrialStarted, Waiting
+from search.events import (
+    EpochFinished,
+    Event,
+    Running,
+    StudyLeft,
+    TrialFinished,
+    TrialStarted,
+    Waiting,
+)
 from search.space import Value, is_on
 
 KEY_PARAMETERS = 5  # shown of a running trial
@@ -28,7 +36,14 @@ class View(Protocol):
 class Tally:
     """What has happened so far: counted from events, starting where the study stood."""
 
-    def __init__(self, finished: int, budget: int, best: float | None, maximize: bool, clock: Callable[[], float]):
+    def __init__(
+        self,
+        finished: int,
+        budget: int,
+        best: float | None,
+        maximize: bool,
+        clock: Callable[[], float],
+    ):
         self.finished = finished
         self.budget = budget
         self.best = best
@@ -43,7 +58,9 @@ class Tally:
         if event.outcome in ("complete", "pruned"):
             self.finished += 1
         if event.outcome == "complete" and event.value is not None:
-            better = self.best is None or (event.value > self.best if self._maximize else event.value < self.best)
+            better = self.best is None or (
+                event.value > self.best if self._maximize else event.value < self.best
+            )
             if better:
                 self.best, self.best_number = event.value, event.number
 
@@ -56,7 +73,9 @@ class Tally:
 
 
 class PlainView:
-    """One line a finished trial, for logs; without a tally (a worker of many studies) each names its study."""
+    """One line a finished trial, for logs; without a tally (a worker of many studies) each names
+    its study.
+    """
 
     def __init__(self, tally: Tally | None, console: Console) -> None:
         self._tally = tally
@@ -89,13 +108,19 @@ class LiveView:
     def __init__(self, tally: Tally, console: Console) -> None:
         self._tally = tally
         self._progress = Progress(
-            TextColumn("trials"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.description}"), console=console
+            TextColumn("trials"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.description}"),
+            console=console,
         )
         self._task = self._progress.add_task("", total=tally.budget, completed=tally.finished)
         self._running = Text("")
         self._best = Text(_best(tally))
         self._parameters = ""
-        self._live = Live(Group(self._progress, self._running, self._best), console=console, refresh_per_second=4)
+        self._live = Live(
+            Group(self._progress, self._running, self._best), console=console, refresh_per_second=4
+        )
 
     def __enter__(self) -> "LiveView":
         self._live.__enter__()
@@ -128,7 +153,8 @@ class LiveView:
                 self._running.plain = f"waiting: {reason}"
             case Running(trials):
                 self._running.plain = "\n".join(
-                    f"trial {trial.number}: epoch {trial.epoch}, worker {(trial.worker or 'none')[:8]} on {trial.host}"
+                    f"trial {trial.number}: epoch {trial.epoch}, worker"
+                    f" {(trial.worker or 'none')[:8]} on {trial.host}"
                     for trial in trials
                 )
 
@@ -137,7 +163,11 @@ def choose_view(tally: Tally | None, console: Console, quiet: bool) -> View:
     """The live view of one study on a terminal, plain lines elsewhere, nothing if quiet."""
     if quiet:
         return PlainView(tally, Console(quiet=True))
-    return LiveView(tally, console) if console.is_terminal and tally is not None else PlainView(tally, console)
+    return (
+        LiveView(tally, console)
+        if console.is_terminal and tally is not None
+        else PlainView(tally, console)
+    )
 
 
 @dataclass(frozen=True)
@@ -149,7 +179,9 @@ class Page:
 
 
 def show_pages(pages: Iterable[Page], console: Console) -> None:
-    """On a terminal each page in the place of the one before; elsewhere the lines that the one before has not."""
+    """On a terminal each page in the place of the one before; elsewhere the lines that the one
+    before has not.
+    """
     if console.is_terminal:
         with Live(console=console, auto_refresh=False) as live:
             for page in pages:
@@ -172,7 +204,11 @@ def line(event: TrialFinished, tally: Tally | None) -> str:
     """One line for a finished trial."""
     value = "-" if event.value is None else f"{event.value:.4f}"
     reason = "" if event.reason is None else f" ({event.reason})"
-    which = f"trial {event.number}" if tally is not None else f"study {event.study} trial {event.number}"
+    which = (
+        f"trial {event.number}"
+        if tally is not None
+        else f"study {event.study} trial {event.number}"
+    )
     return (
         f"{which} {event.outcome}{reason} {value} after {event.epochs} epochs: "
         f"{brief(event.parameters)}{'' if tally is None else _standing(tally)}"
@@ -187,7 +223,9 @@ def _standing(tally: Tally) -> str:
 
 
 def brief(parameters: dict[str, Value]) -> str:
-    """The key hyperparameters of a configuration: what differs from its technique's neutral value, the first few."""
+    """The key hyperparameters of a configuration: what differs from its technique's neutral value,
+    the first few.
+    """
     names = [name for name, value in parameters.items() if is_on(name, value)]
     return ", ".join(f"{name} {shown(parameters[name])}" for name in names[:KEY_PARAMETERS])
 

@@ -1,4 +1,6 @@
-"""The division that this machine was measured to train best with: kept in a file, found by every later process."""
+"""The division that this machine was measured to train best with: kept in a file, found by every
+later process.
+"""
 
 import hashlib
 import json
@@ -38,9 +40,17 @@ from search.trainers import Trainers, available_bytes
 
 VERSION = 4  # of how it is measured and kept: another number measures again
 LOCK_SECONDS = 300.0  # longer than measuring can take: whoever holds the lock then is frozen
-GPU_NODES = ("nvidia[0-9]*", "kfd", "dxg")  # of Linux in /dev: NVIDIA, AMD, either under Windows' WSL
-BUSY_PERCENT = 20.0  # of the processor, by other programs: what is measured beside them misleads, and is not kept
-LOOKS, LOOK_SECONDS = 10, 0.3  # at most, until it is less: workers that were started together load PyTorch
+GPU_NODES = (
+    "nvidia[0-9]*",
+    "kfd",
+    "dxg",
+)  # of Linux in /dev: NVIDIA, AMD, either under Windows' WSL
+# of the processor, by other programs: what is measured beside them misleads, and is not kept
+BUSY_PERCENT = 20.0
+LOOKS, LOOK_SECONDS = (
+    10,
+    0.3,
+)  # at most, until it is less: workers that were started together load PyTorch
 
 _log = logging.getLogger(__name__)
 
@@ -82,17 +92,25 @@ def divide(
     say: Callable[[str], None],
     trains: bool = True,
 ) -> Share:
-    """How many workers, with how many threads each, for what was asked for (`None`: what trains best here).
+    """How many workers, with how many threads each, for what was asked for (`None`: what trains
+    best here).
 
-    If that depends on a measurement which `folder` does not hold, it is made, and `say` is told; but not where no
-    network `trains`. Raises FolderUnknown where one would be made.
+    If that depends on a measurement which `folder` does not hold, it is made, and `say` is told;
+    but not where no network `trains`. Raises FolderUnknown where one would be made.
     """
     cores = usable_cores()
     device = conditions(device, cores, torch_version(), os.environ).device
     division = None
     if trains and needs_measuring(workers, threads, cores, device):
         division = machine_division(device, cores, needed(folder), say)
-    return share_out(workers, threads, cores, available_bytes() // WORKER_BYTES, division, device if trains else "cpu")
+    return share_out(
+        workers,
+        threads,
+        cores,
+        available_bytes() // WORKER_BYTES,
+        division,
+        device if trains else "cpu",
+    )
 
 
 class Trainable(Measuring, Protocol):
@@ -110,15 +128,23 @@ def machine_division(
     look: Callable[[], float] = busy_percent_now,
     trainers: Callable[[str], AbstractContextManager[Trainable]] = Trainers,
 ) -> Division | None:
-    """That of this machine, measured if it is not known; `None`, with a warning, where nothing trains."""
+    """That of this machine, measured if it is not known; `None`, with a warning, where nothing
+    trains.
+    """
     known = conditions(device, cores, torch_version(), os.environ)
 
     def measure(waited: bool) -> FreshDivision:
         if waited and (busy_percent := look()) > BUSY_PERCENT:
             fresh = _unmeasured(known, busy_percent)
-            say(f"not measured: {fresh.doubt}; each worker has one thread this time, and --threads N says how many")
+            say(
+                f"not measured: {fresh.doubt}; each worker has one thread this time, and --threads"
+                " N says how many"
+            )
             return fresh
-        say("measuring how many threads and workers this machine trains best with, once: it takes some seconds")
+        say(
+            "measuring how many threads and workers this machine trains best with, once: it takes"
+            " some seconds"
+        )
         if not waited:
             _await_quiet(look)
         with trainers(device) as opened:
@@ -149,16 +175,26 @@ def _measured(trainers: Trainable, cores: int) -> FreshDivision:
     division = choose(trainers.device, found.table, busy_percent, at, piece)
     doubts = []
     if busy_percent > BUSY_PERCENT:
-        doubts.append(f"measured beside other programs that used {busy_percent:.0f} % of the processor")
+        doubts.append(
+            f"measured beside other programs that used {busy_percent:.0f} % of the processor"
+        )
     if found.contradiction is not None:
-        doubts.append(f"{found.contradiction}, which cannot be, so that the best round of each counts")
+        doubts.append(
+            f"{found.contradiction}, which cannot be, so that the best round of each counts"
+        )
     return FreshDivision(division, "; ".join(doubts) or None)
 
 
 def _unmeasured(known: Conditions, busy_percent: float) -> FreshDivision:
-    # Where others have just measured in vain, and train by now: a thread each wastes nothing, and waits for nobody.
-    together = Share(1 if known.gpus or is_gpu(known.device) else min(known.cores, WORKERS_AT_MOST), 1)
-    doubt = f"other programs use {busy_percent:.0f} % of the processor, and another process was measuring until now"
+    # Where others have just measured in vain, and train by now: a thread each wastes nothing, and
+    # waits for nobody.
+    together = Share(
+        1 if known.gpus or is_gpu(known.device) else min(known.cores, WORKERS_AT_MOST), 1
+    )
+    doubt = (
+        f"other programs use {busy_percent:.0f} % of the processor, and another process was"
+        " measuring until now"
+    )
     return FreshDivision(Division(known.device, 1, together, (), busy_percent, ""), doubt)
 
 
@@ -187,12 +223,18 @@ def _table_text(division: Division) -> str:
 # --- what it depends on, and where it is kept
 
 
-def conditions(device: str, cores: int, torch_version: str, environment: Mapping[str, str]) -> Conditions:
-    """Those of this machine for a device as it is asked for; auto is the processor where no GPU is to be seen."""
+def conditions(
+    device: str, cores: int, torch_version: str, environment: Mapping[str, str]
+) -> Conditions:
+    """Those of this machine for a device as it is asked for; auto is the processor where no GPU is
+    to be seen.
+    """
     gpus = _gpus(environment)
     if device == "auto" and not gpus and sys.platform == "linux":
         device = "cpu"
-    return Conditions(processor_model(), cores, device, () if device == "cpu" else gpus, torch_version)
+    return Conditions(
+        processor_model(), cores, device, () if device == "cpu" else gpus, torch_version
+    )
 
 
 def torch_version() -> str:
@@ -206,8 +248,17 @@ def torch_version() -> str:
 def _gpus(environment: Mapping[str, str]) -> tuple[str, ...]:
     nodes = sorted(path.name for pattern in GPU_NODES for path in Path("/dev").glob(pattern))
     files = sorted(Path("/proc/driver/nvidia/gpus").glob("*/information"))
-    models = [line for file in files for line in file.read_text().splitlines() if line.startswith("Model:")]
-    chosen = [f"{name}={environment[name]}" for name in ("CUDA_VISIBLE_DEVICES",) if nodes and name in environment]
+    models = [
+        line
+        for file in files
+        for line in file.read_text().splitlines()
+        if line.startswith("Model:")
+    ]
+    chosen = [
+        f"{name}={environment[name]}"
+        for name in ("CUDA_VISIBLE_DEVICES",)
+        if nodes and name in environment
+    ]
     return (*nodes, *models, *chosen)
 
 
@@ -217,20 +268,26 @@ def division_file(folder: Path, known: Conditions) -> Path:
 
 
 def read_division(folder: Path, known: Conditions) -> Division | None:
-    """What was measured under these conditions; `None` where nothing was, or the file is damaged or another's."""
+    """What was measured under these conditions; `None` where nothing was, or the file is damaged or
+    another's.
+    """
     kept = _read(division_file(folder, known))
     return None if kept is None or kept[0] != known else kept[1]
 
 
 def kept_division(device: str, folder: Place) -> Division | None:
-    """What is kept for this machine and a device as it is asked for; `None` where nothing is, or nobody may look."""
+    """What is kept for this machine and a device as it is asked for; `None` where nothing is, or
+    nobody may look.
+    """
     if isinstance(folder, FolderUnknown):
         return None
     return read_division(folder, conditions(device, usable_cores(), torch_version(), os.environ))
 
 
 def known_divisions(folder: Path, cores: int) -> list[tuple[Path, Division]]:
-    """Those that hold for this machine, of whichever device, with their files; none where nobody may look."""
+    """Those that hold for this machine, of whichever device, with their files; none where nobody
+    may look.
+    """
     try:
         found = [(file, _read(file)) for file in sorted(folder.glob("*.json"))]
     except OSError:
@@ -238,7 +295,8 @@ def known_divisions(folder: Path, cores: int) -> list[tuple[Path, Division]]:
     return [
         (file, kept[1])
         for file, kept in found
-        if kept is not None and kept[0] == conditions(kept[0].device, cores, torch_version(), os.environ)
+        if kept is not None
+        and kept[0] == conditions(kept[0].device, cores, torch_version(), os.environ)
     ]
 
 
@@ -249,7 +307,9 @@ def _read(file: Path) -> tuple[Conditions, Division] | None:
         if document["sha256"] != _digest(content):
             return None
         known, kept = content["conditions"], content["division"]
-        table = tuple(Measured(Share(**row["share"]), row["images_per_second"]) for row in kept["table"])
+        table = tuple(
+            Measured(Share(**row["share"]), row["images_per_second"]) for row in kept["table"]
+        )
         return (
             Conditions(**known | {"gpus": tuple(known["gpus"])}),
             Division(**kept | {"together": Share(**kept["together"]), "table": table}),
@@ -269,16 +329,19 @@ def _digest(content: object) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
-# What is in doubt, or could not be kept, by the folder where it would be: this process measures it no second time,
-# whatever studies it works on.
+# What is in doubt, or could not be kept, by the folder where it would be: this process measures it
+# no second time, whatever studies it works on.
 _of_this_process: dict[tuple[Path, Conditions], Division] = {}
 
 
-def find_division(folder: Path, known: Conditions, measure: Callable[[bool], FreshDivision]) -> Division:
-    """That of this machine, measured by the first process that asks for it; what is in doubt is not kept.
+def find_division(
+    folder: Path, known: Conditions, measure: Callable[[bool], FreshDivision]
+) -> Division:
+    """That of this machine, measured by the first process that asks for it; what is in doubt is not
+    kept.
 
-    `measure` is told whether this process has waited for another one that measured, and kept nothing. A folder that
-    cannot be written to costs every process the measuring, and is warned of.
+    `measure` is told whether this process has waited for another one that measured, and kept
+    nothing. A folder that cannot be written to costs every process the measuring, and is warned of.
     """
     if (found := read_division(folder, known) or _of_this_process.get((folder, known))) is not None:
         return found
@@ -288,7 +351,9 @@ def find_division(folder: Path, known: Conditions, measure: Callable[[bool], Fre
     return found
 
 
-def _measured_or_awaited(folder: Path, known: Conditions, measure: Callable[[bool], FreshDivision]) -> Division:
+def _measured_or_awaited(
+    folder: Path, known: Conditions, measure: Callable[[bool], FreshDivision]
+) -> Division:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         lock = FileLock(division_file(folder, known).with_suffix(".lock"), timeout=LOCK_SECONDS)
@@ -321,8 +386,8 @@ def _acquired_late(lock: FileLock) -> bool:
 
 def _unkept(folder: Path, error: OSError, division: Division) -> Division:
     _log.warning(
-        "%s: what was measured cannot be kept there (%s), and is measured again by each process: make it writable, "
-        "or pin --threads",
+        "%s: what was measured cannot be kept there (%s), and is measured again by each process:"
+        " make it writable, or pin --threads",
         folder,
         error.strerror or error,
     )

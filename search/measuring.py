@@ -1,4 +1,6 @@
-"""Measures how fast shares of a machine's cores train: in turn, in short rounds, until they can be told apart."""
+"""Measures how fast shares of a machine's cores train: in turn, in short rounds, until they can be
+told apart.
+"""
 
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -19,24 +21,33 @@ from search.division import (
     thread_counts,
 )
 
-AT_ONCE = 2  # started first: PyTorch takes seconds to import; the others when it is known how much room one takes
+# started first: PyTorch takes seconds to import; the others when it is known how much room one
+# takes
+AT_ONCE = 2
 LOOKS_AT_ALL = 2  # rounds in which every share is measured
 HOPELESS = 0.7  # of the best: what has come to less in each of these rounds is not measured again
 ROUNDS = 3  # at least, of what may be the best
-SPREAD = 0.05  # half of a share's rounds lie within so much of their median, or it is measured again
-# A core of many trains no faster than a core alone. The tolerance is for the spread of both, and for caches, which hold
-# more of the work where it is shared out; what other programs take from one of two shares comes to more.
+SPREAD = (
+    0.05  # half of a share's rounds lie within so much of their median, or it is measured again
+)
+# A core of many trains no faster than a core alone. The tolerance is for the spread of both, and
+# for caches, which hold more of the work where it is shared out; what other programs take from one
+# of two shares comes to more.
 LINEAR = 1.2
-# No further round begins after so much measuring. On a GPU each step to more workers waits for processes that start.
+# No further round begins after so much measuring. On a GPU each step to more workers waits for
+# processes that start.
 ENOUGH_SECONDS, ENOUGH_GPU_SECONDS = 10.0, 15.0
-# How many images may go through the network at a time, in batches of as many as the largest, and for how long at most.
+# How many images may go through the network at a time, in batches of as many as the largest, and
+# for how long at most.
 PIECES, PIECE_BATCH, ENOUGH_PIECE_SECONDS = (PIECE, 128, 256), 256, 6.0
 ENOUGH_THREADS_SECONDS = 4.0  # where a worker looks again
 
 
 @dataclass(frozen=True)
 class Steps:
-    """How optimizer steps are taken: of how many images, so many of which go through the network at a time."""
+    """How optimizer steps are taken: of how many images, so many of which go through the network at
+    a time.
+    """
 
     batch: int
     piece: int
@@ -61,7 +72,9 @@ class NotMeasured(Exception):
 
 @dataclass(frozen=True)
 class Contradiction:
-    """Two shares of which the larger trains more than its cores can, by what the smaller one trains."""
+    """Two shares of which the larger trains more than its cores can, by what the smaller one
+    trains.
+    """
 
     smaller: Share
     larger: Share
@@ -73,10 +86,12 @@ class Contradiction:
 
 @dataclass(frozen=True)
 class Measurements:
-    """What shares have trained: the median of their rounds, or the best one where the medians contradict each other.
+    """What shares have trained: the median of their rounds, or the best one where the medians
+    contradict each other.
 
-    Whatever disturbs a round makes it slower: where two shares cannot both be right, each has trained what it did in
-    its best round, and the division that is best by these is as good as any that can be told.
+    Whatever disturbs a round makes it slower: where two shares cannot both be right, each has
+    trained what it did in its best round, and the division that is best by these is as good as any
+    that can be told.
     """
 
     table: tuple[Measured, ...]
@@ -84,16 +99,20 @@ class Measurements:
 
 
 def contradictions(table: Iterable[Measured]) -> list[Contradiction]:
-    """The shares that train more than linear scaling allows, each with the smaller one that trains best for its cores.
+    """The shares that train more than linear scaling allows, each with the smaller one that trains
+    best for its cores.
 
-    >>> contradictions([Measured(Share(1, 1), 273.0), Measured(Share(1, 2), 1116.0), Measured(Share(2, 1), 500.0)])
+    >>> measured = {Share(1, 1): 273.0, Share(1, 2): 1116.0, Share(2, 1): 500.0}
+    >>> contradictions(Measured(*each) for each in measured.items())
     [Contradiction(smaller=Share(workers=1, threads=1), larger=Share(workers=1, threads=2))]
     """
     table = list(table)
     found = []
     for larger in table:
         smaller = [each for each in table if each.share.cores < larger.share.cores]
-        if smaller and _of_a_core(larger) > LINEAR * _of_a_core(best := max(smaller, key=_of_a_core)):
+        if smaller and _of_a_core(larger) > LINEAR * _of_a_core(
+            best := max(smaller, key=_of_a_core)
+        ):
             found.append(Contradiction(best.share, larger.share))
     return found
 
@@ -120,7 +139,9 @@ def worth_repeating(table: Iterable[Measured]) -> list[Share]:
     """Those that may still turn out as the best: of one worker, or of all."""
     table = list(table)
     best = max(each.images_per_second for each in table)
-    best_alone = max((each.images_per_second for each in table if each.share.workers == 1), default=best)
+    best_alone = max(
+        (each.images_per_second for each in table if each.share.workers == 1), default=best
+    )
     return [
         each.share
         for each in table
@@ -128,11 +149,13 @@ def worth_repeating(table: Iterable[Measured]) -> list[Share]:
     ]
 
 
-def measure_shares(cores: int, measuring: Measuring, monotonic: Callable[[], float] = time.monotonic) -> Measurements:
+def measure_shares(
+    cores: int, measuring: Measuring, monotonic: Callable[[], float] = time.monotonic
+) -> Measurements:
     """The shares that may be best, all in turn, round by round: the bad ones twice.
 
-    It is done when those that may be the best have settled and none contradicts another, or when it has taken
-    ENOUGH_SECONDS. Raises NotMeasured.
+    It is done when those that may be the best have settled and none contradicts another, or when it
+    has taken ENOUGH_SECONDS. Raises NotMeasured.
     """
     measuring.start(AT_ONCE)
     rates = _Rates(measuring, monotonic)
@@ -144,8 +167,11 @@ def measure_shares(cores: int, measuring: Measuring, monotonic: Callable[[], flo
     return rates.measurements()
 
 
-def measure_piece(threads: int, measuring: Measuring, monotonic: Callable[[], float] = time.monotonic) -> int:
-    """How many images at a time one worker with so many threads trains best by, measured as shares are.
+def measure_piece(
+    threads: int, measuring: Measuring, monotonic: Callable[[], float] = time.monotonic
+) -> int:
+    """How many images at a time one worker with so many threads trains best by, measured as shares
+    are.
 
     That is the usual number where the process that trains dies.
     """
@@ -157,14 +183,17 @@ def measure_piece(threads: int, measuring: Measuring, monotonic: Callable[[], fl
             if rate is None:
                 return PIECE
             rates[piece].append(rate)
-        if monotonic() - started >= ENOUGH_PIECE_SECONDS or all(_has_settled(of) for of in rates.values()):
+        if monotonic() - started >= ENOUGH_PIECE_SECONDS or all(
+            _has_settled(of) for of in rates.values()
+        ):
             return best_piece({piece: median(of) for piece, of in rates.items()})
 
 
 def measure_threads(
     counts: Sequence[int], measuring: Measuring, monotonic: Callable[[], float] = time.monotonic
 ) -> int:
-    """With how many of these threads one worker trains best just now, measured as shares are, for a few seconds.
+    """With how many of these threads one worker trains best just now, measured as shares are, for a
+    few seconds.
 
     Raises NotMeasured.
     """
@@ -215,8 +244,12 @@ class _Rates:
         return [share for share in shares if share not in self._found and share not in self._lost]
 
     def due(self, hopeful: Iterable[Share]) -> list[Share]:
-        """What the next round measures, where the best is one of the hopeful: none where they are known well enough."""
-        doubtful = {share for pair in contradictions(self.table()) for share in (pair.smaller, pair.larger)}
+        """What the next round measures, where the best is one of the hopeful: none where they are
+        known well enough.
+        """
+        doubtful = {
+            share for pair in contradictions(self.table()) for share in (pair.smaller, pair.larger)
+        }
         self._doubted |= doubtful
         shares = sorted({*hopeful, *self._doubted} - self._lost)
         if doubtful <= self._lost and all(self._is_settled(share) for share in shares):
@@ -224,8 +257,12 @@ class _Rates:
         return shares
 
     def due_of_all(self) -> list[Share]:
-        """The same where any may be the best: all in the first rounds, then those that are near the best."""
-        few = {share for share, rates in self._found.items() if len(rates) < LOOKS_AT_ALL} - self._lost
+        """The same where any may be the best: all in the first rounds, then those that are near the
+        best.
+        """
+        few = {
+            share for share, rates in self._found.items() if len(rates) < LOOKS_AT_ALL
+        } - self._lost
         return sorted({*few, *self.due(worth_repeating(self.table(max)))})
 
     def _is_settled(self, share: Share) -> bool:
@@ -233,8 +270,8 @@ class _Rates:
 
 
 def _measure_on_processor(cores: int, measuring: Measuring, rates: _Rates) -> None:
-    # How many threads pay for one worker, and so which shares of several there are, may turn out otherwise in a later
-    # round.
+    # How many threads pay for one worker, and so which shares of several there are, may turn out
+    # otherwise in a later round.
     alone = [Share(1, threads) for threads in thread_counts(cores)]
     rates.measure(alone[1:])
     room = measuring.room()
@@ -249,8 +286,8 @@ def _measure_on_processor(cores: int, measuring: Measuring, rates: _Rates) -> No
 
 
 def _measure_on_gpu(cores: int, measuring: Measuring, rates: _Rates) -> None:
-    # More and more workers, each number in turn with the one before, until they gain next to nothing: processes take
-    # longer to start than to measure.
+    # More and more workers, each number in turn with the one before, until they gain next to
+    # nothing: processes take longer to start than to measure.
     before = Share(1, GPU_THREADS)
     for share in shares_together(cores, GPU_THREADS, measuring.room()):
         if rates.has_taken(ENOUGH_GPU_SECONDS):

@@ -1,4 +1,6 @@
-"""Samplers and pruners as a spec names them, with their options; no Optuna, so that a spec is checked without it."""
+"""Samplers and pruners as a spec names them, with their options; no Optuna, so that a spec is
+checked without it.
+"""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -8,7 +10,9 @@ STARTUPS = ("usual", "random")  # how a method that learns draws its first trial
 
 @dataclass(frozen=True)
 class TPE:
-    """Tree-structured Parzen estimator; the first `startup_trials` are drawn near what is usual, or at random."""
+    """Tree-structured Parzen estimator; the first `startup_trials` are drawn near what is usual, or
+    at random.
+    """
 
     name: ClassVar[str] = "tpe"
     startup_trials: int = 5
@@ -24,7 +28,9 @@ class Random:
 
 @dataclass(frozen=True)
 class GP:
-    """Gaussian process over all parameters; the first `startup_trials` are drawn near what is usual, or at random."""
+    """Gaussian process over all parameters; the first `startup_trials` are drawn near what is
+    usual, or at random.
+    """
 
     name: ClassVar[str] = "gp"
     startup_trials: int = 10
@@ -47,7 +53,9 @@ class CMAES:
 
 @dataclass(frozen=True)
 class Grid:
-    """Every configuration once; a range is `points` values, evenly spaced on its own scale, its ends among them."""
+    """Every configuration once; a range is `points` values, evenly spaced on its own scale, its
+    ends among them.
+    """
 
     name: ClassVar[str] = "grid"
     points: int | None = None
@@ -62,7 +70,9 @@ class BruteForce:
 
 
 Sampler = TPE | Random | GP | QMC | CMAES | Grid | BruteForce
-SAMPLERS: dict[str, type[Sampler]] = {kind.name: kind for kind in (TPE, Random, GP, QMC, CMAES, Grid, BruteForce)}
+SAMPLERS: dict[str, type[Sampler]] = {
+    kind.name: kind for kind in (TPE, Random, GP, QMC, CMAES, Grid, BruteForce)
+}
 
 
 @dataclass(frozen=True)
@@ -74,7 +84,9 @@ class NoRule:
 
 @dataclass(frozen=True)
 class Percentile:
-    """Stops a trial whose best value so far is not among the best `percentile` % of complete trials at that epoch."""
+    """Stops a trial whose best value so far is not among the best `percentile` % of complete trials
+    at that epoch.
+    """
 
     name: ClassVar[str] = "percentile"
     percentile: float = 25.0
@@ -84,7 +96,9 @@ class Percentile:
 
 @dataclass(frozen=True)
 class Median:
-    """Stops a trial whose best value so far is worse than the median of the complete trials at the same epoch."""
+    """Stops a trial whose best value so far is worse than the median of the complete trials at the
+    same epoch.
+    """
 
     name: ClassVar[str] = "median"
     percentile: ClassVar[float] = 50.0
@@ -94,7 +108,9 @@ class Median:
 
 @dataclass(frozen=True)
 class ASHA:
-    """At min_epochs, min_epochs * reduction_factor, ... goes on with the best 1 / reduction_factor seen there."""
+    """At min_epochs, min_epochs * reduction_factor, ... goes on with the best 1 / reduction_factor
+    seen there.
+    """
 
     name: ClassVar[str] = "asha"
     min_epochs: int = 1
@@ -112,7 +128,9 @@ class Hyperband:
 
 @dataclass(frozen=True)
 class Threshold:
-    """Stops a trial whose value is below `lower` (of a loss: above `upper`) after min_epochs or later."""
+    """Stops a trial whose value is below `lower` (of a loss: above `upper`) after min_epochs or
+    later.
+    """
 
     name: ClassVar[str] = "threshold"
     lower: float | None = None
@@ -142,12 +160,15 @@ RULES: dict[str, type[Rule]] = {
 class Pruner:
     """By which rule trials are stopped early, and how far it is trusted.
 
-    `audit` is the share of trials due to be stopped that run all epochs all the same, to see what stopping costs.
+    `audit` is the share of trials due to be stopped that run all epochs all the same, to see what
+    stopping costs.
     """
 
     rule: Rule
     audit: float = 0.1
-    like_with_like: bool = True  # only trials with as much annealing to come, and as regularized, are compared
+    like_with_like: bool = (
+        True  # only trials with as much annealing to come, and as regularized, are compared
+    )
 
     @property
     def name(self) -> str:

@@ -14,7 +14,8 @@ _NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9._-]+")
 
 
 def default_name(dataset: str) -> str:
-    """A valid name, the same each time. What a name cannot hold is left out, and a hash of the whole tells such apart.
+    """A valid name, the same each time. What a name cannot hold is left out, and a hash of the
+    whole tells such apart.
 
     >>> default_name("images:pictures/flowers"), default_name("images:Grüne Äpfel")
     ('flowers-default', 'Grune-Apfel-6fb3aeeb-default')
@@ -29,7 +30,9 @@ def default_name(dataset: str) -> str:
 
 
 def _folder_name(dataset: str) -> str:
-    """The last part of the path; where that says nothing, as '..', the name of the folder that it leads to."""
+    """The last part of the path; where that says nothing, as '..', the name of the folder that it
+    leads to.
+    """
     path = dataset.removeprefix(IMAGES_PREFIX).rstrip("/")
     name = path.rpartition("/")[2]
     is_home = path.startswith("~") and "/" not in path

@@ -22,7 +22,9 @@ from storage.backends import parse_url, shown
 from storage.engine import open_database
 from storage.hosts import this_host
 
-WAITS = "waiting: another run is under way in this process, and two at once would disturb each other"
+WAITS = (
+    "waiting: another run is under way in this process, and two at once would disturb each other"
+)
 _TURNS = Turns()
 
 
@@ -42,23 +44,27 @@ def run(
 ) -> Comparison:
     """Works on the study until it ends, as `hypersearch run` does, and returns its comparison.
 
-    `data_map` says where folders of images lie on this machine, by the names that they have in specs or in the storage;
-    `accept_data` lets the study go on with other images than those of its trials so far.
+    `data_map` says where folders of images lie on this machine, by the names that they have in
+    specs or in the storage; `accept_data` lets the study go on with other images than those of its
+    trials so far.
 
-    Ctrl-C hands the running trial back and raises KeyboardInterrupt, as the caller's handler of SIGINT does; run again,
-    the study goes on. The process is left as it was: its threads, its current GPU, levels of logging, random numbers,
-    signals.
+    Ctrl-C hands the running trial back and raises KeyboardInterrupt, as the caller's handler of
+    SIGINT does; run again, the study goes on. The process is left as it was: its threads, its
+    current GPU, levels of logging, random numbers, signals.
 
-    Runs in several threads of a process take turns: a second one waits until the first returns, and says so.
+    Runs in several threads of a process take turns: a second one waits until the first returns, and
+    says so.
 
-    Once PyTorch has computed here, start processes with multiprocessing's "spawn": a fork would hang in OpenMP.
+    Once PyTorch has computed here, start processes with multiprocessing's "spawn": a fork would
+    hang in OpenMP.
 
-    Where a GPU answers this process no more, after an error in a kernel, the study goes on in a process of its own;
-    restart this one to use the GPU here again.
+    Where a GPU answers this process no more, after an error in a kernel, the study goes on in a
+    process of its own; restart this one to use the GPU here again.
 
     Raises RunInsideRun where the thread is inside another run, and what `run_study` raises.
 
-    >>> run(load_spec("examples/demo.toml"), storage="sqlite:///hypersearch.db").incumbent   # doctest: +SKIP
+    >>> spec = load_spec("examples/demo.toml")
+    >>> run(spec, storage="sqlite:///hypersearch.db").incumbent   # doctest: +SKIP
     """
     settings = Settings.from_environment(os.environ)
     url = storage or settings.storage
@@ -92,7 +98,10 @@ def run(
 
 def _how_to_go_on(storage: str | None) -> str:
     at = "" if storage is None else f", storage={shown(parse_url(storage))!r}"
-    return f"interrupted; a trial that was running was handed back; go on with: hypersearch.run(spec{at})"
+    return (
+        "interrupted; a trial that was running was handed back; go on with:"
+        f" hypersearch.run(spec{at})"
+    )
 
 
 def compare(name: str, *, storage: str | None = None) -> Comparison:

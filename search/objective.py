@@ -49,20 +49,30 @@ class Machine:
     files: Files
     device: str = "auto"
     threads: int | None = None  # None: as many as one worker trains best with
-    # Of so many workers of this machine, this one among them, nobody has said how many threads they are to have.
+    # Of so many workers of this machine, this one among them, nobody has said how many threads they
+    # are to have.
     crew: int = 0
-    piece: int | None = None  # images that go through the network at a time; None: as many as train best
+    piece: int | None = (
+        None  # images that go through the network at a time; None: as many as train best
+    )
     process: int = 0  # of several on this machine: they take its GPUs in turn
     captures: bool = True  # optimizer steps, where the device records them
-    own_process: bool = False  # this process does nothing else: its memory may be managed for training until it ends
+    # this process does nothing else: its memory may be managed for training until it ends
+    own_process: bool = False
     synthetic_seconds: float = 0.0  # that an epoch of the made-up objective takes
-    checkpoint_seconds: float = CHECKPOINT_SECONDS  # of training, at least, between two that are written
-    data_map: Mapping[str, Path] = field(default_factory=dict)  # where folders of images lie here, by their stored name
+    checkpoint_seconds: float = (
+        CHECKPOINT_SECONDS  # of training, at least, between two that are written
+    )
+    data_map: Mapping[str, Path] = field(
+        default_factory=dict
+    )  # where folders of images lie here, by their stored name
     accept_data: bool = False  # studies go on with the data that is here, whatever they had before
 
     def shared(self, share: Share) -> "Machine":
         """How each of so many workers is to work."""
-        return replace(self, threads=share.threads, crew=share.workers if self.threads is None else 0)
+        return replace(
+            self, threads=share.threads, crew=share.workers if self.threads is None else 0
+        )
 
     def after(self, spent: ProcessSpent) -> "Machine":
         """How the next process is to work where one was spent on this machine."""
@@ -78,8 +88,12 @@ class Objective:
     computing: Computing  # of new trials; one that was begun elsewhere is trained as it was there
     files_of: "FilesOf | None" = None  # of a new incumbent
     data: "DataFacts | None" = None  # that it trains on; None where there is none
-    check: Callable[[], None] = lambda: None  # after an error: raises ProcessSpent where this process trains no more
-    fitting: FittingThreads | None = None  # of new trials, where nobody has said how many they are to have
+    check: Callable[[], None] = lambda: (
+        None
+    )  # after an error: raises ProcessSpent where this process trains no more
+    fitting: FittingThreads | None = (
+        None  # of new trials, where nobody has said how many they are to have
+    )
 
 
 def build_objective(
@@ -89,10 +103,12 @@ def build_objective(
     say: Callable[[str], None] = lambda line: None,
     stored: "StoredStudy | None" = None,
 ) -> Objective:
-    """Loads the data and readies the device; `on_progress(done, total)` counts images where they must be decoded.
+    """Loads the data and readies the device; `on_progress(done, total)` counts images where they
+    must be decoded.
 
-    Where the machine says no number of threads and none is known to be the best, it is measured, which `say` is told.
-    `stored` is the study's row, which knows more of its data than the spec does.
+    Where the machine says no number of threads and none is known to be the best, it is measured,
+    which `say` is told. `stored` is the study's row, which knows more of its data than the spec
+    does.
 
     Raises:
         DataError, DataUnavailable: the data cannot be used, or is not to be had.
@@ -114,7 +130,10 @@ def build_objective(
 
     def open_data(config: DataConfig) -> data.ImageDataset:
         return data.open_dataset(
-            config, data_root=needed(machine.data_root), cache_root=needed(machine.cache_root), on_progress=on_progress
+            config,
+            data_root=needed(machine.data_root),
+            cache_root=needed(machine.cache_root),
+            on_progress=on_progress,
         )
 
     _, dataset = find_data(spec, stored, machine, open_data)
@@ -127,7 +146,11 @@ def build_objective(
     load_optimizers(chosen)
 
     def train(
-        hyperparameters: Hyperparameters, seed: int, computing: Computing, resume: bytes | None, pulse: Pulse
+        hyperparameters: Hyperparameters,
+        seed: int,
+        computing: Computing,
+        resume: bytes | None,
+        pulse: Pulse,
     ) -> ResumableTraining:
         device.set_threads(computing.threads)
         return training.train(
@@ -153,19 +176,33 @@ def build_objective(
         return incumbent_files(model, epochs, trained.examine(), resident.class_names)
 
     check = partial(device.check_answers, chosen)
-    fitting = None if is_gpu(str(chosen)) else _fitting(machine, computing.threads, kept, before is not None, say)
+    fitting = (
+        None
+        if is_gpu(str(chosen))
+        else _fitting(machine, computing.threads, kept, before is not None, say)
+    )
     return Objective(train, str(chosen), computing, files_of, dataset.facts, check, fitting)
 
 
 def _fitting(
-    machine: Machine, threads: int, kept: Division | None, looks_first: bool, say: Callable[[str], None]
+    machine: Machine,
+    threads: int,
+    kept: Division | None,
+    looks_first: bool,
+    say: Callable[[str], None],
 ) -> FittingThreads | None:
     # Where nobody has said how many.
     cores = usable_cores()
     if machine.crew > 1:  # the processes of one parent
         others = partial(OtherPrograms, partial(seconds_of_children, os.getppid()))
         return FittingThreads(
-            threads, most=threads, cores=cores, workers=machine.crew, looks_first=looks_first, say=say, others=others
+            threads,
+            most=threads,
+            cores=cores,
+            workers=machine.crew,
+            looks_first=looks_first,
+            say=say,
+            others=others,
         )
     if machine.threads is None or machine.crew == 1:
         most = cores if kept is None else kept.alone
@@ -184,7 +221,11 @@ def _synthetic(spec: StudySpec, machine: Machine) -> Objective:
     from objectives.synthetic import synthetic_curve
 
     def train(
-        hyperparameters: Hyperparameters, seed: int, computing: Computing, resume: bytes | None, pulse: Pulse
+        hyperparameters: Hyperparameters,
+        seed: int,
+        computing: Computing,
+        resume: bytes | None,
+        pulse: Pulse,
     ) -> ResumableTraining:
         return synthetic_curve(
             hyperparameters,

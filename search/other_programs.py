@@ -1,4 +1,6 @@
-"""How much of the processor other programs than ours use, of the cores that this process may use."""
+"""How much of the processor other programs than ours use, of the cores that this process may
+use.
+"""
 
 import os
 from collections.abc import Callable, Iterator
@@ -13,13 +15,18 @@ class ProcessorSeconds:
     """Of all usable cores together, since some moment of the past."""
 
     passed: float
-    busy: float  # with whatever it was: other containers and, on a virtual machine, what others took from it
+    # with whatever it was: other containers and, on a virtual machine, what others took from it
+    busy: float
 
 
 def processor_seconds() -> ProcessorSeconds:
     """As the system counts them so far."""
     cores = psutil.cpu_times(percpu=True)
-    usable = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else list(range(len(cores)))
+    usable = (
+        sorted(os.sched_getaffinity(0))
+        if hasattr(os, "sched_getaffinity")
+        else list(range(len(cores)))
+    )
     if usable[-1] < len(cores):  # else a core is switched off, and nobody says which
         cores = [cores[each] for each in usable]
     passed = idle = 0.0
@@ -32,7 +39,9 @@ def processor_seconds() -> ProcessorSeconds:
 
 
 def seconds_of(pid: int) -> float:
-    """The processor time of one process so far, without that of its children; 0 of one that is gone."""
+    """The processor time of one process so far, without that of its children; 0 of one that is
+    gone.
+    """
     try:
         times = psutil.Process(pid).cpu_times()
     except psutil.Error:
@@ -46,7 +55,9 @@ def own_seconds() -> float:
 
 
 def seconds_of_children(pid: int) -> float:
-    """The processor time so far of the processes that one process has started and that are alive, each by itself."""
+    """The processor time so far of the processes that one process has started and that are alive,
+    each by itself.
+    """
     try:
         children = psutil.Process(pid).children()
     except psutil.Error:
@@ -55,7 +66,8 @@ def seconds_of_children(pid: int) -> float:
 
 
 class OtherPrograms:
-    """What they use of the processor while it is counted; `ours` is the processor time of our processes so far.
+    """What they use of the processor while it is counted; `ours` is the processor time of our
+    processes so far.
 
     >>> others = OtherPrograms()
     >>> with others.counted():         # doctest: +SKIP
@@ -65,7 +77,9 @@ class OtherPrograms:
     """
 
     def __init__(
-        self, ours: Callable[[], float] = own_seconds, read: Callable[[], ProcessorSeconds] = processor_seconds
+        self,
+        ours: Callable[[], float] = own_seconds,
+        read: Callable[[], ProcessorSeconds] = processor_seconds,
     ) -> None:
         self._ours = ours
         self._read = read

@@ -118,10 +118,14 @@ def compare_document(comparison: Comparison, *, timings: bool) -> dict[str, Json
         "data_fingerprint": comparison.record.stored.data_fingerprint,
         "minimize": list(comparison.spec.minimize),
         "front": [trial.number for trial in comparison.front],
-        "trials": [trial_document(trial, timings, comparison.spec.minimize) for trial in comparison.trials],
+        "trials": [
+            trial_document(trial, timings, comparison.spec.minimize) for trial in comparison.trials
+        ],
         "techniques": techniques,
         "importances": _importances_document(comparison.importances),
-        "pruning": None if comparison.pruning is None else _pruning_document(comparison.pruning, timings),
+        "pruning": (
+            None if comparison.pruning is None else _pruning_document(comparison.pruning, timings)
+        ),
     }
 
 
@@ -146,7 +150,9 @@ def _pruning_document(pruning: PruningRecord, timings: bool) -> Json:
     return document
 
 
-def trial_document(trial: TrialRecord, timings: bool, minimize: Sequence[str] = ()) -> dict[str, Json]:
+def trial_document(
+    trial: TrialRecord, timings: bool, minimize: Sequence[str] = ()
+) -> dict[str, Json]:
     """One trial of `compare --json`; `minimize` names its costs."""
     document: dict[str, Json] = {
         "number": trial.number,
@@ -159,7 +165,9 @@ def trial_document(trial: TrialRecord, timings: bool, minimize: Sequence[str] = 
         "data_fingerprint": trial.data_fingerprint,
     }
     if minimize:
-        document["costs"] = dict(zip(minimize, trial.costs, strict=False))  # of one that has not ended: none
+        document["costs"] = dict(
+            zip(minimize, trial.costs, strict=False)
+        )  # of one that has not ended: none
     last = trial.epochs[-1] if trial.epochs else None
     if last is not None and last.train_eval_loss is not None:
         document["generalization_gap"] = last.validation_loss - last.train_eval_loss
@@ -201,7 +209,9 @@ def techniques_text(techniques: Sequence[Technique]) -> str:
     paragraphs = []
     for technique in techniques:
         lines = [f"{technique.name}: {technique.meaning}"]
-        lines += [f"  {option.name}: {option.formula} [{option.source}]" for option in technique.options]
+        lines += [
+            f"  {option.name}: {option.formula} [{option.source}]" for option in technique.options
+        ]
         rows = [
             (
                 f"    {parameter.name}",
@@ -211,12 +221,16 @@ def techniques_text(techniques: Sequence[Technique]) -> str:
             )
             for parameter in technique.parameters
         ]
-        paragraphs.append("\n".join([*lines, table(("    hyperparameter", "searched by default", "", ""), rows)]))
+        paragraphs.append(
+            "\n".join([*lines, table(("    hyperparameter", "searched by default", "", ""), rows)])
+        )
     return "\n\n".join([*paragraphs, THE_TUTORIAL])
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Columns as wide as their widest cell; the first is left-aligned, numbers of the others right-aligned."""
+    """Columns as wide as their widest cell; the first is left-aligned, numbers of the others
+    right-aligned.
+    """
     cells = [list(header), *(list(row) for row in rows)]
     widths = [max(len(row[column]) for row in cells) for column in range(len(header))]
     return "\n".join(
@@ -229,13 +243,23 @@ def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def _is_number(cell: str) -> bool:
-    return cell.replace(".", "", 1).replace("-", "", 1).replace("/", "", 1).replace(",", "").isdecimal()
+    return (
+        cell.replace(".", "", 1)
+        .replace("-", "", 1)
+        .replace("/", "", 1)
+        .replace(",", "")
+        .isdecimal()
+    )
 
 
 def list_text(records: Sequence[StudyRecord]) -> str:
     """`list`."""
     rows = [
-        (record.stored.name, record.stored.state, f"{record.finished}/{record.stored.budget.trials}")
+        (
+            record.stored.name,
+            record.stored.state,
+            f"{record.finished}/{record.stored.budget.trials}",
+        )
         for record in records
     ]
     return table(("study", "state", "finished"), rows)
@@ -259,7 +283,11 @@ def status_text(status: Status) -> str:
         togo = "" if not status.seconds_to_go else f", about {duration(status.seconds_to_go)} to go"
         lines.append(f"{status.trials_per_hour:.0f} trials an hour{togo}")
     for trial in status.running:
-        who = "waits to be taken up again" if trial.worker is None else f"worker {trial.worker[:8]} on {trial.host}"
+        who = (
+            "waits to be taken up again"
+            if trial.worker is None
+            else f"worker {trial.worker[:8]} on {trial.host}"
+        )
         lines.append(
             f"trial {trial.number} running: {who}, {trial.device}, epoch {trial.epoch}, "
             f"last sign of life {duration(trial.seconds_since_sign_of_life)} ago"
@@ -267,15 +295,17 @@ def status_text(status: Status) -> str:
     for worker in status.workers:
         what = "waits" if worker.study is None else f"trial {worker.number} of {worker.study}"
         lines.append(
-            f"worker {worker.worker[:8]} on {worker.host}, {worker.device}, {worker.threads} threads, "
-            f"for {duration(worker.alive_seconds)}: {what}"
+            f"worker {worker.worker[:8]} on {worker.host}, {worker.device}, {worker.threads}"
+            f" threads, for {duration(worker.alive_seconds)}: {what}"
         )
     lines.append(incumbent_text(status.incumbent, status.spec.metric))
     return "\n".join(lines)
 
 
 def status_pages(looks: Iterable[Status | Away]) -> Iterator[Page]:
-    """`status --watch`: in a log a line where the counts, the epoch of a running trial or the incumbent are new."""
+    """`status --watch`: in a log a line where the counts, the epoch of a running trial or the
+    incumbent are new.
+    """
     return _pages(looks, lambda status: Page(status_text(status), (_status_line(status),)))
 
 
@@ -296,9 +326,15 @@ def _pages(looks: Iterable[Found | Away], page_of: Callable[[Found], Page]) -> I
 
 
 def _status_line(status: Status) -> str:
-    running = "".join(f"; trial {trial.number} running, epoch {trial.epoch}" for trial in status.running)
+    running = "".join(
+        f"; trial {trial.number} running, epoch {trial.epoch}" for trial in status.running
+    )
     best = status.incumbent
-    incumbent = "" if best is None or best.value is None else f"; incumbent {best.value:.4f}, trial {best.number}"
+    incumbent = (
+        ""
+        if best is None or best.value is None
+        else f"; incumbent {best.value:.4f}, trial {best.number}"
+    )
     return f"{state_text(status.record)}{running}{incumbent}"
 
 
@@ -324,7 +360,9 @@ def compare_text(comparison: Comparison) -> str:
         )
         for place, trial in enumerate(comparison.trials, start=1)
     ]
-    ranking = table(("rank", "trial", "state", comparison.spec.metric, "epochs", "parameters"), rows)
+    ranking = table(
+        ("rank", "trial", "state", comparison.spec.metric, "epochs", "parameters"), rows
+    )
     parts = [state_text(comparison.record), ranking, *data_sets_text(comparison)]
     if comparison.spec.minimize:
         parts.append(front_text(comparison))
@@ -335,7 +373,9 @@ def compare_text(comparison: Comparison) -> str:
 
 
 def data_sets_text(comparison: Comparison) -> list[str]:
-    """Which trials were trained on which images; nothing where all were, as far as is known, on the same."""
+    """Which trials were trained on which images; nothing where all were, as far as is known, on the
+    same.
+    """
     found = comparison.data_sets
     if sum(fingerprint is not None for fingerprint, _ in found) < 2:
         return []
@@ -353,13 +393,21 @@ def front_text(comparison: Comparison) -> str:
     """The trials that no other beats in everything."""
     spec = comparison.spec
     rows = [
-        (str(trial.number), f"{trial.value:.4f}", *map(shown_cost, trial.costs), _settings(parameters(trial)))
+        (
+            str(trial.number),
+            f"{trial.value:.4f}",
+            *map(shown_cost, trial.costs),
+            _settings(parameters(trial)),
+        )
         for trial in comparison.front
     ]
     if not rows:
         return "Pareto front: no trial has run all epochs"
     header = ("trial", spec.metric, *spec.minimize, "parameters")
-    return f"Pareto front: the complete trials that no other beats in everything\n{table(header, rows)}"
+    return (
+        "Pareto front: the complete trials that no other beats in"
+        f" everything\n{table(header, rows)}"
+    )
 
 
 def importances_text(comparison: Comparison) -> str:
@@ -368,28 +416,43 @@ def importances_text(comparison: Comparison) -> str:
     if found is None:
         return f"importances: no hyperparameter has been in {FEWEST} complete trials yet"
     rows = [(name, f"{share:.2f}") for name, share in found.shares if share >= SMALLEST_SHARE]
-    left_out = f"; in fewer than {FEWEST} and left out: {', '.join(found.left_out)}" if found.left_out else ""
+    left_out = (
+        f"; in fewer than {FEWEST} and left out: {', '.join(found.left_out)}"
+        if found.left_out
+        else ""
+    )
     return (
-        f"importances (PED-ANOVA: what tells the best {found.best} of the {found.complete} complete trials from the "
-        f"others, in shares of 1{left_out})\n{table(('hyperparameter', 'share'), rows)}"
+        f"importances (PED-ANOVA: what tells the best {found.best} of the {found.complete} complete"
+        " trials from the others, in shares of"
+        f" 1{left_out})\n{table(('hyperparameter', 'share'), rows)}"
     )
 
 
 def pruning_text(pruning: PruningRecord) -> str:
     """What stopping trials early saved, and what it may have cost."""
     saved = (
-        f"pruning ({pruning.pruner}): {pruning.stopped} trials were stopped, which saved {pruning.epochs_saved} of "
-        f"{pruning.epochs + pruning.epochs_saved} epochs ({100 * pruning.share_saved:.0f} %)"
+        f"pruning ({pruning.pruner}): {pruning.stopped} trials were stopped, which saved"
+        f" {pruning.epochs_saved} of {pruning.epochs + pruning.epochs_saved} epochs"
+        f" ({100 * pruning.share_saved:.0f} %)"
     )
     if not pruning.audited:
-        return f"{saved}\naudits: no trial that was due to be stopped has run to its end yet; what it cost is unknown"
+        return (
+            f"{saved}\naudits: no trial that was due to be stopped has run to its end yet; what it"
+            " cost is unknown"
+        )
     audits = (
-        f"audits: of {pruning.audited} that were due to be stopped and ran to their end, {pruning.better} ended better "
-        "than the best of all others"
+        f"audits: of {pruning.audited} that were due to be stopped and ran to their end,"
+        f" {pruning.better} ended better than the best of all others"
     )
     if pruning.has_few_audits:
-        return f"{saved}\n{audits}; with fewer than {FEW_AUDITS} audits that says little of the stopped ones"
-    return f"{saved}\n{audits}: at most {100 * pruning.bound:.0f} % of the stopped ones would have (95 % confidence)"
+        return (
+            f"{saved}\n{audits}; with fewer than {FEW_AUDITS} audits that says little of the"
+            " stopped ones"
+        )
+    return (
+        f"{saved}\n{audits}: at most {100 * pruning.bound:.0f} % of the stopped ones would have (95"
+        " % confidence)"
+    )
 
 
 def _settings(values: dict[str, Value]) -> str:
@@ -397,7 +460,9 @@ def _settings(values: dict[str, Value]) -> str:
 
 
 def effects_text(comparison: Comparison) -> str:
-    """Per technique and value: how many trials, and the best and the median of those that ran all epochs."""
+    """Per technique and value: how many trials, and the best and the median of those that ran all
+    epochs.
+    """
     rows = [
         (
             effect.technique,
@@ -413,8 +478,8 @@ def effects_text(comparison: Comparison) -> str:
         return "no technique has had two values yet"
     header = ("technique", "value", "trials", "complete", "best", "median")
     return (
-        "what each technique did (observed, not causal: the search favours what looked good; best and median are of "
-        f"the complete trials)\n{table(header, rows)}"
+        "what each technique did (observed, not causal: the search favours what looked good; best"
+        f" and median are of the complete trials)\n{table(header, rows)}"
     )
 
 
@@ -438,7 +503,8 @@ def summary_text(comparison: Comparison) -> str:
             "expect somewhat less on new images"
         )
     lines += [
-        f"  {key} = {shown(value)} is at the end of its range ({end:g}): a wider range may do better"
+        f"  {key} = {shown(value)} is at the end of its range ({end:g}): a wider range may do"
+        " better"
         for key, value, end in comparison.edges
     ]
     lines += [

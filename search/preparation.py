@@ -1,4 +1,6 @@
-"""Data made ready before anything depends on it: found, decoded, and enough for both splits; no torch."""
+"""Data made ready before anything depends on it: found, decoded, and enough for both splits; no
+torch.
+"""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -25,9 +27,11 @@ LINES = 4  # in all, where no bar can be drawn
 def prepare_data(
     spec: StudySpec, machine: Machine, console: Console, stored: StoredStudy | None = None
 ) -> "DataFacts | None":
-    """Decodes the study's images unless this machine has them decoded already; `console` shows how far it is.
+    """Decodes the study's images unless this machine has them decoded already; `console` shows how
+    far it is.
 
-    `stored` is the study's row, where there is one. Returns what the images are known by; made-up curves have none.
+    `stored` is the study's row, where there is one. Returns what the images are known by; made-up
+    curves have none.
 
     Raises:
         DataError, DataUnavailable: the data cannot be used, or is not to be had.
@@ -40,7 +44,9 @@ def prepare_data(
     with decoding_shown(console) as show:
 
         def open_data(config: DataConfig) -> "Searchable":
-            return open_searchable(config, needed(machine.data_root), needed(machine.cache_root), show)
+            return open_searchable(
+                config, needed(machine.data_root), needed(machine.cache_root), show
+            )
 
         config, opened = find_data(spec, stored, machine, open_data)
     if config != spec.data:
@@ -50,7 +56,8 @@ def prepare_data(
 
 @contextmanager
 def decoding_shown(console: Console) -> Iterator[Callable[[int, int], None]]:
-    """`show(done, total)`: a bar on a terminal, a few lines elsewhere; nothing where it is not called.
+    """`show(done, total)`: a bar on a terminal, a few lines elsewhere; nothing where it is not
+    called.
 
     >>> with decoding_shown(Console()) as show:
     ...     show(500, 500)

@@ -1,7 +1,8 @@
 """Pruners by name: whether a trial is due to be stopped, as a pure function of what is recorded.
 
-Optuna's own write to the trial and count failed ones (SuccessiveHalvingPruner), and none can be given a part of the
-trials. So a trial that is taken over is judged as it would have been, and a restart changes nothing.
+Optuna's own write to the trial and count failed ones (SuccessiveHalvingPruner), and none can be
+given a part of the trials. So a trial that is taken over is judged as it would have been, and a
+restart changes nothing.
 """
 
 import hashlib
@@ -41,7 +42,9 @@ class Run:
     is_complete: bool = False
 
 
-Others = Callable[[], Sequence[Run]]  # read when a rule asks for them: at most epochs there is nothing to judge
+Others = Callable[
+    [], Sequence[Run]
+]  # read when a rule asks for them: at most epochs there is nothing to judge
 
 
 @dataclass(frozen=True)
@@ -68,7 +71,8 @@ def _percentile(rule: Percentile | Median, own: Run, others: Others, setting: Se
 
 
 def _asha(rule: ASHA, own: Run, others: Others, setting: Setting) -> bool:
-    # The stopping variant of Li et al. 2020, "A System for Massively Parallel Hyperparameter Tuning".
+    # The stopping variant of Li et al. 2020, "A System for Massively Parallel Hyperparameter
+    # Tuning".
     epoch, rung = max(own.curve), rule.min_epochs
     while rung < epoch:
         rung *= rule.reduction_factor
@@ -83,14 +87,17 @@ def _hyperband(rule: Hyperband, own: Run, others: Others, setting: Setting) -> b
     bracket = hyperband_bracket(rule, own.number, setting)
 
     def rivals() -> list[Run]:
-        return [other for other in others() if hyperband_bracket(rule, other.number, setting) == bracket]
+        return [
+            other for other in others() if hyperband_bracket(rule, other.number, setting) == bracket
+        ]
 
     rungs = ASHA(rule.min_epochs * rule.reduction_factor**bracket, rule.reduction_factor)
     return _asha(rungs, own, rivals, setting)
 
 
 def hyperband_bracket(rule: Hyperband, number: int, setting: Setting) -> int:
-    """Which bracket a trial belongs to: 0 has the first rung at min_epochs, each further one later by the factor.
+    """Which bracket a trial belongs to: 0 has the first rung at min_epochs, each further one later
+    by the factor.
 
     By a hash, in the shares of Li et al. 2018, "Hyperband", algorithm 1.
     """
@@ -116,7 +123,11 @@ def _threshold(rule: Threshold, own: Run, others: Others, setting: Setting) -> b
 def _patient(rule: Patient, own: Run, others: Others, setting: Setting) -> bool:
     values = [own.curve[epoch] for epoch in sorted(own.curve)]
     before, lately = values[: -rule.patience], values[-rule.patience :]
-    return bool(before) and max(lately) < max(before) and RULES[rule.of.name](rule.of, own, others, setting)
+    return (
+        bool(before)
+        and max(lately) < max(before)
+        and RULES[rule.of.name](rule.of, own, others, setting)
+    )
 
 
 RULES: dict[str, Callable[..., bool]] = {
@@ -130,8 +141,12 @@ RULES: dict[str, Callable[..., bool]] = {
 }
 
 
-def is_due(spec: StudySpec, own: FrozenTrial, read_trials: Callable[[], Sequence[FrozenTrial]]) -> bool:
-    """Whether the pruner would stop `own` after the last epoch that it holds, by all trials of the study."""
+def is_due(
+    spec: StudySpec, own: FrozenTrial, read_trials: Callable[[], Sequence[FrozenTrial]]
+) -> bool:
+    """Whether the pruner would stop `own` after the last epoch that it holds, by all trials of the
+    study.
+    """
     epoch, epochs, upward = own.last_step, spec.training.epochs, spec.direction == "maximize"
     assert epoch is not None
     rule, alike = spec.pruner.rule, spec.pruner.like_with_like
@@ -172,7 +187,8 @@ def _compared_later(rule: Comparing) -> Comparing:
 
 
 def _run(trial: FrozenTrial, upward: bool) -> Run:
-    # A trial that an audit let go on counts for others as if it had been stopped: an audit changes no judgement.
+    # A trial that an audit let go on counts for others as if it had been stopped: an audit changes
+    # no judgement.
     due = due_epoch(trial)
     curve = {
         epoch: value if upward else -value

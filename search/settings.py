@@ -14,8 +14,10 @@ from storage.errors import ArtifactRootError
 from storage.text import is_one_line
 
 PROCESS = "HYPERSEARCH_PROCESS"  # set by search.crew for the processes that it starts
-CREW = "HYPERSEARCH_CREW"  # how many those are, where nobody asked for their threads; set by search.crew too
-CAPTURES = "HYPERSEARCH_CAPTURES"  # 0: steps are not captured; set by search.crew where the process before could not
+# how many those are, where nobody asked for their threads; set by search.crew too
+CREW = "HYPERSEARCH_CREW"
+# 0: steps are not captured; set by search.crew where the process before could not
+CAPTURES = "HYPERSEARCH_CAPTURES"
 PIECE = "HYPERSEARCH_PIECE"  # images that go through the network at a time
 SYNTHETIC_SECONDS = "HYPERSEARCH_SYNTHETIC_SECONDS"
 BETWEEN_CHECKPOINTS = "HYPERSEARCH_CHECKPOINT_SECONDS"
@@ -24,11 +26,15 @@ DEFAULT_STORAGE = "sqlite:///hypersearch.db"
 _WHOLE = re.compile(r"[0-9]{1,9}")
 _COUNT = re.compile(r"[1-9][0-9]{0,8}")
 _SECONDS = re.compile(r"[0-9]{1,9}(\.[0-9]*)?|\.[0-9]+")
-_OPENMP = re.compile(r"[0-9]{1,9}(,[0-9]{1,9})*")  # OMP_NUM_THREADS: a number, or one a level of nesting
+_OPENMP = re.compile(
+    r"[0-9]{1,9}(,[0-9]{1,9})*"
+)  # OMP_NUM_THREADS: a number, or one a level of nesting
 
 
 class SettingsError(Exception):
-    """A variable of the environment, or an option that stands for one, says what cannot be used. Exit code 2."""
+    """A variable of the environment, or an option that stands for one, says what cannot be used.
+    Exit code 2.
+    """
 
     @classmethod
     def empty(cls, name: str) -> "SettingsError":
@@ -36,7 +42,9 @@ class SettingsError(Exception):
 
     @classmethod
     def unprintable(cls, name: str, text: str) -> "SettingsError":
-        return cls(f"{name} {text!r} holds a control character, or bytes that are no UTF-8: leave them out")
+        return cls(
+            f"{name} {text!r} holds a control character, or bytes that are no UTF-8: leave them out"
+        )
 
     @classmethod
     def too_long(cls, name: str) -> "SettingsError":
@@ -66,7 +74,9 @@ def _read_count(name: str, text: str | None) -> int | None:
 
 
 def check_openmp(environment: Mapping[str, str]) -> None:
-    """Before PyTorch is loaded, whose OpenMP would complain in its own words, and go on. Raises SettingsError."""
+    """Before PyTorch is loaded, whose OpenMP would complain in its own words, and go on. Raises
+    SettingsError.
+    """
     text = environment.get("OMP_NUM_THREADS", "").strip()
     if text and _OPENMP.fullmatch(text.replace(" ", "")) is None:
         raise SettingsError.no_number("OMP_NUM_THREADS", text)
@@ -111,15 +121,20 @@ class Settings:
     artifact_root: str | None  # a folder or s3://bucket/prefix
     user_files: Place  # the user's data folder
     process: int  # of several that one command started
-    synthetic_seconds: float  # that an epoch of the made-up objective takes: for tests of many workers
+    synthetic_seconds: (
+        float  # that an epoch of the made-up objective takes: for tests of many workers
+    )
     checkpoint_seconds: float  # of training, at least, between two checkpoints that are written
     crew: int = 0  # how many those are, where nobody asked for their threads
     captures: bool = True  # optimizer steps, where the device records them
-    piece: int | None = None  # images that go through the network at a time; None: as many as train best
+    piece: int | None = (
+        None  # images that go through the network at a time; None: as many as train best
+    )
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> "Settings":
-        """HYPERSEARCH_STORAGE, _DATA and _ARTIFACTS, else the working folder, the user's cache and data folder.
+        """HYPERSEARCH_STORAGE, _DATA and _ARTIFACTS, else the working folder, the user's cache and
+        data folder.
 
         Raises SettingsError, ArtifactRootError, and FolderUnknown for the home of nobody.
         """
@@ -128,26 +143,37 @@ class Settings:
         cache = user_cache()
         return cls(
             storage=given.get("HYPERSEARCH_STORAGE", DEFAULT_STORAGE),
-            data_root=below(cache, "data") if data is None else read_folder("HYPERSEARCH_DATA", data),
+            data_root=(
+                below(cache, "data") if data is None else read_folder("HYPERSEARCH_DATA", data)
+            ),
             cache_root=below(cache, "decoded"),
             division_root=below(cache, "division"),
-            artifact_root=None if artifacts is None else read_artifact_root("HYPERSEARCH_ARTIFACTS", artifacts),
+            artifact_root=(
+                None
+                if artifacts is None
+                else read_artifact_root("HYPERSEARCH_ARTIFACTS", artifacts)
+            ),
             user_files=user_files(),
             process=int(_read_number(PROCESS, given.get(PROCESS, "0"), _WHOLE)),
-            synthetic_seconds=_read_number(SYNTHETIC_SECONDS, given.get(SYNTHETIC_SECONDS, "0"), _SECONDS),
+            synthetic_seconds=_read_number(
+                SYNTHETIC_SECONDS, given.get(SYNTHETIC_SECONDS, "0"), _SECONDS
+            ),
             captures=_read_number(CAPTURES, given.get(CAPTURES, "1"), _WHOLE) > 0,
             checkpoint_seconds=_read_number(
-                BETWEEN_CHECKPOINTS, given.get(BETWEEN_CHECKPOINTS, str(CHECKPOINT_SECONDS)), _SECONDS
+                BETWEEN_CHECKPOINTS,
+                given.get(BETWEEN_CHECKPOINTS, str(CHECKPOINT_SECONDS)),
+                _SECONDS,
             ),
             crew=_read_count(CREW, given.get(CREW)) or 0,
             piece=_read_count(PIECE, given.get(PIECE)),
         )
 
     def files(self, storage_url: str, artifact_root: str | None) -> Files:
-        """Where the files of a storage's studies lie: beside a SQLite file, else in the user's data folder.
+        """Where the files of a storage's studies lie: beside a SQLite file, else in the user's data
+        folder.
 
-        A local `artifact_root` that workers of several machines share holds their checkpoints too, so that a trial that
-        is taken over goes on from its last one.
+        A local `artifact_root` that workers of several machines share holds their checkpoints too,
+        so that a trial that is taken over goes on from its last one.
 
         Raises StorageURLError, and FolderUnknown where the user's data folder is needed.
         """

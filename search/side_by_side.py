@@ -16,7 +16,9 @@ WIDEST_CELL = 60  # of a key's value, for a person
 
 
 def side_by_side_document(found: SideBySide, *, timings: bool) -> Json:
-    """`compare --json` of several studies: that of each, and how it stood at the budget that all have used."""
+    """`compare --json` of several studies: that of each, and how it stood at the budget that all
+    have used.
+    """
     first = found.contenders[0].comparison.spec
     return {
         "metric": first.metric,
@@ -46,7 +48,11 @@ def side_by_side_document(found: SideBySide, *, timings: bool) -> Json:
 
 
 def _standing_document(standing: Standing) -> Json:
-    return {"trials": standing.trials, "epochs": standing.epochs, "incumbent": incumbent_document(standing.best)}
+    return {
+        "trials": standing.trials,
+        "epochs": standing.epochs,
+        "incumbent": incumbent_document(standing.best),
+    }
 
 
 def side_by_side_text(found: SideBySide) -> str:
@@ -75,11 +81,14 @@ def side_by_side_text(found: SideBySide) -> str:
     )
     metric = found.contenders[0].comparison.spec.metric
     parts = [
-        f"best validation {metric} of complete trials, by trial number, at the budget that every study has used\n"
-        f"{table(header, rows)}"
+        f"best validation {metric} of complete trials, by trial number, at the budget that every"
+        f" study has used\n{table(header, rows)}"
     ]
     if found.differs_in_data:
-        parts.append("the studies differ in [data]: their values are of other images or splits, and no ranking")
+        parts.append(
+            "the studies differ in [data]: their values are of other images or splits, and no"
+            " ranking"
+        )
     elif found.is_on_other_images:
         parts.append(_other_images_text(found))
     if found.differing:
@@ -94,13 +103,16 @@ def _other_images_text(found: SideBySide) -> str:
     rows = [
         (
             each.comparison.spec.name,
-            ", ".join(fingerprint[:SHOWN_DIGITS] for fingerprint in sorted(each.comparison.fingerprints)) or "unknown",
+            ", ".join(
+                fingerprint[:SHOWN_DIGITS] for fingerprint in sorted(each.comparison.fingerprints)
+            )
+            or "unknown",
         )
         for each in found.contenders
     ]
     return (
-        "the studies were trained on different images, though their [data] is the same: their values are no ranking\n"
-        f"{table(('study', 'fingerprint'), rows)}"
+        "the studies were trained on different images, though their [data] is the same: their"
+        f" values are no ranking\n{table(('study', 'fingerprint'), rows)}"
     )
 
 
@@ -115,7 +127,9 @@ def _cell(value: Toml | None) -> str:
 
 
 def trials_csv(comparisons: Sequence[Comparison], *, timings: bool) -> str:
-    """`compare --csv`: one row a trial, each study in order of rank; what is not there, or not finite, is empty."""
+    """`compare --csv`: one row a trial, each study in order of rank; what is not there, or not
+    finite, is empty.
+    """
     rows: list[dict[str, Json]] = []
     known: set[str] = set()
     for comparison in comparisons:
@@ -124,14 +138,30 @@ def trials_csv(comparisons: Sequence[Comparison], *, timings: bool) -> str:
             known |= values.keys()
             document = trial_document(trial, timings)
             del document["params"]
-            costs = zip(comparison.spec.minimize, trial.costs, strict=False)  # of one that has not ended: none
+            costs = zip(
+                comparison.spec.minimize, trial.costs, strict=False
+            )  # of one that has not ended: none
             document |= {f"costs.{name}": cost for name, cost in costs}
-            rows.append({"study": comparison.spec.name, **document, **{f"params.{key}": values[key] for key in values}})
+            rows.append(
+                {
+                    "study": comparison.spec.name,
+                    **document,
+                    **{f"params.{key}": values[key] for key in values},
+                }
+            )
     order = {name: place for place, name in enumerate(PARAMETERS)}
-    named = [f"params.{name}" for name in sorted(known, key=lambda name: (order.get(name, len(order)), name))]
-    columns = [*dict.fromkeys(key for row in rows for key in row if not key.startswith("params.")), *named]
+    named = [
+        f"params.{name}"
+        for name in sorted(known, key=lambda name: (order.get(name, len(order)), name))
+    ]
+    columns = [
+        *dict.fromkeys(key for row in rows for key in row if not key.startswith("params.")),
+        *named,
+    ]
     out = StringIO()
-    writer = csv.DictWriter(out, columns or ["study", "number", "state", "value", "epochs"], lineterminator="\n")
+    writer = csv.DictWriter(
+        out, columns or ["study", "number", "state", "value", "epochs"], lineterminator="\n"
+    )
     writer.writeheader()
     writer.writerows({name: finite(value) for name, value in row.items()} for row in rows)
     return out.getvalue()

@@ -1,4 +1,6 @@
-"""Signals as the command line takes them, whose process is its own: the first ends what runs in order."""
+"""Signals as the command line takes them, whose process is its own: the first ends what runs in
+order.
+"""
 
 import os
 import signal
@@ -9,7 +11,9 @@ from types import FrameType
 
 # What the closing of a terminal sends; Windows does not.
 _HANGUP = getattr(signal, "SIGHUP", None)
-_SAID = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated"} | ({_HANGUP: "hung up"} if _HANGUP else {})
+_SAID = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated"} | (
+    {_HANGUP: "hung up"} if _HANGUP else {}
+)
 
 
 class Stopped(BaseException):
@@ -27,21 +31,29 @@ class Stopped(BaseException):
 
 @contextmanager
 def signals_as_exceptions() -> Iterator[None]:
-    """The first SIGINT, SIGTERM or SIGHUP raises Stopped, so that a trial is handed back; the next one leaves at once.
+    """The first SIGINT, SIGTERM or SIGHUP raises Stopped, so that a trial is handed back; the next
+    one leaves at once.
 
-    One that is ignored stays so: whoever started this process wants it, as nohup does, or a script that goes on without
-    it. One whose handler is not Python's, which could not be put back, is left to that.
+    One that is ignored stays so: whoever started this process wants it, as nohup does, or a script
+    that goes on without it. One whose handler is not Python's, which could not be put back, is left
+    to that.
     """
     if threading.current_thread() is not threading.main_thread():
         yield  # only the main thread can have handlers
         return
     before = {number: signal.getsignal(number) for number in _SAID}
-    taken = {number: handler for number, handler in before.items() if handler not in (signal.SIG_IGN, None)}
+    taken = {
+        number: handler
+        for number, handler in before.items()
+        if handler not in (signal.SIG_IGN, None)
+    }
     for number in taken:
         signal.signal(number, stop_in_order)
     try:
         yield
-    except OSError as error:  # on a terminal that is gone nothing can be drawn, whatever there was still to draw
+    except (
+        OSError
+    ) as error:  # on a terminal that is gone nothing can be drawn, whatever there was still to draw
         if (stopped := _stopped_before(error)) is None:
             raise
         raise stopped from None
@@ -53,7 +65,8 @@ def signals_as_exceptions() -> Iterator[None]:
 def stop_in_order(number: int, frame: FrameType | None) -> None:
     """A handler: raises Stopped, and has the next signal leave at once.
 
-    The next SIGHUP alone means nothing new: a terminal that is closed sends it, and so does its shell.
+    The next SIGHUP alone means nothing new: a terminal that is closed sends it, and so does its
+    shell.
     """
     for each in _SAID:
         if signal.getsignal(each) is stop_in_order:

@@ -1,4 +1,6 @@
-"""The conditional search space as data: which parameters there are, what each may hold, and when it exists."""
+"""The conditional search space as data: which parameters there are, what each may hold, and when it
+exists.
+"""
 
 import math
 from collections.abc import Callable, Iterator, Mapping
@@ -8,7 +10,14 @@ from typing import Literal
 
 from models.names import INITIALIZERS, NORMALIZATIONS
 from objectives import hyperparameters as hp
-from objectives.names import AUGMENTATIONS, INPUT_NORMALIZATIONS, OPTIMIZERS, SCHEDULERS, SUBJECTS, Subject
+from objectives.names import (
+    AUGMENTATIONS,
+    INPUT_NORMALIZATIONS,
+    OPTIMIZERS,
+    SCHEDULERS,
+    SUBJECTS,
+    Subject,
+)
 
 Value = str | int | float | bool
 
@@ -41,7 +50,9 @@ Domain = Choice | Range | Off
 
 @dataclass(frozen=True)
 class Limits:
-    """The values that a number may take at all: an interval, its ends open where `<` would stand."""
+    """The values that a number may take at all: an interval, its ends open where `<` would
+    stand.
+    """
 
     low: float = -math.inf
     high: float = math.inf
@@ -54,25 +65,34 @@ class Limits:
         return above and (value < self.high if self.high_open else value <= self.high)
 
     def mend(self, value: float) -> str:
-        """What to say of a value that lies outside; a share that was meant in percent is written as one.
+        """What to say of a value that lies outside; a share that was meant in percent is written as
+        one.
 
         >>> Limits(0.0, 1.0).mend(25)
         'must be 0 <= value <= 1: write 0.25 for 25 %'
         """
         is_percent = self.high == 1 and 2 <= value <= 100 and self.hold(value / 100)
-        return f"must be {self}" + (f": write {value / 100:g} for {value:g} %" if is_percent else "")
+        return f"must be {self}" + (
+            f": write {value / 100:g} for {value:g} %" if is_percent else ""
+        )
 
     def __str__(self) -> str:
         text = f"{self.low:g} {'<' if self.low_open else '<='} value"
-        return text if math.isinf(self.high) else f"{text} {'<' if self.high_open else '<='} {self.high:g}"
+        return (
+            text
+            if math.isinf(self.high)
+            else f"{text} {'<' if self.high_open else '<='} {self.high:g}"
+        )
 
 
 @dataclass(frozen=True)
 class Parameter:
-    """One name of the space: the technique it belongs to, the values it may take, and the parent that it needs.
+    """One name of the space: the technique it belongs to, the values it may take, and the parent
+    that it needs.
 
-    `off` is the neutral value, what `false` in a spec stands for: the technique's neutral option, or the number that a
-    parameter that is then not there has: 0.0 for a strength; `None` where there is no such thing. See `is_on`.
+    `off` is the neutral value, what `false` in a spec stands for: the technique's neutral option,
+    or the number that a parameter that is then not there has: 0.0 for a strength; `None` where
+    there is no such thing. See `is_on`.
     """
 
     name: str
@@ -82,7 +102,9 @@ class Parameter:
     limits: Limits = Limits()
     options: tuple[str, ...] = ()
     off: str | float | None = None
-    parent: tuple[str, tuple[str, ...]] | None = None  # its name, and the values of it that bring this parameter
+    parent: tuple[str, tuple[str, ...]] | None = (
+        None  # its name, and the values of it that bring this parameter
+    )
 
     @property
     def switch(self) -> str:
@@ -99,11 +121,15 @@ _BELOW_ONE = Limits(low=0.0, high=1.0, high_open=True)
 # Every combination, its parts in the order in which they are applied.
 AUGMENTATION_NAMES = (
     "none",
-    *("+".join(parts) for count in range(1, len(AUGMENTATIONS) + 1) for parts in combinations(AUGMENTATIONS, count)),
+    *(
+        "+".join(parts)
+        for count in range(1, len(AUGMENTATIONS) + 1)
+        for parts in combinations(AUGMENTATIONS, count)
+    ),
 )
 
-# What is tried unless a spec says otherwise: nothing that makes another thing of what is to be recognized. A mirrored
-# digit is no digit, a dress upside down is none that a camera sees.
+# What is tried unless a spec says otherwise: nothing that makes another thing of what is to be
+# recognized. A mirrored digit is no digit, a dress upside down is none that a camera sees.
 DEFAULT_AUGMENTATIONS: dict[Subject, Choice] = {
     "characters": Choice(("none", "shift", "rotate", "shift+rotate")),
     "clothes": Choice(("none", "shift", "flip", "shift+flip", "shift+flip+erase")),
@@ -115,10 +141,16 @@ def _branch(parent: str, value: str, technique: str) -> Callable[..., Parameter]
     """Makes the parameters that exist under one option, named by it."""
 
     def of(
-        name: str, default: Domain, limits: Limits, off: float | None = None, technique: str = technique
+        name: str,
+        default: Domain,
+        limits: Limits,
+        off: float | None = None,
+        technique: str = technique,
     ) -> Parameter:
         kind: Literal["bool", "float"] = "bool" if isinstance(off, bool) else "float"
-        return Parameter(f"{value}.{name}", technique, kind, default, limits, off=off, parent=(parent, (value,)))
+        return Parameter(
+            f"{value}.{name}", technique, kind, default, limits, off=off, parent=(parent, (value,))
+        )
 
     return of
 
@@ -163,26 +195,47 @@ def _parameters() -> Iterator[Parameter]:
     """In the order in which they are sampled: a parent before its children."""
     usual = ("sgd", "adagrad", "rmsprop", "adam", "adamw")
     yield Parameter("optimizer", "optimizer", "choice", Choice(usual), options=OPTIMIZERS)
-    # Coupled decay is divided by the gradient's size in the adaptive optimizers, decoupled decay is not: other scales.
+    # Coupled decay is divided by the gradient's size in the adaptive optimizers, decoupled decay is
+    # not: other scales.
     coupled = Range(1e-6, 1e-3, log=True, optional=True)
-    # Learning rates and dropout span what reaches a good accuracy within few epochs: see docs/decisions/0010.
-    yield from _of_optimizer("sgd", Range(1e-2, 0.5, log=True), Range(1e-6, 1e-2, log=True, optional=True))
+    # Learning rates and dropout span what reaches a good accuracy within few epochs: see
+    # docs/decisions/0010.
+    yield from _of_optimizer(
+        "sgd", Range(1e-2, 0.5, log=True), Range(1e-6, 1e-2, log=True, optional=True)
+    )
     yield from _of_optimizer("adagrad", Range(3e-3, 1e-1, log=True), coupled)
     yield from _of_optimizer("rmsprop", Range(3e-4, 1e-2, log=True), coupled)
     yield from _of_optimizer("adam", Range(3e-4, 1e-2, log=True), coupled)
-    yield from _of_optimizer("adamw", Range(3e-4, 1e-2, log=True), Range(1e-3, 1.0, log=True, optional=True))
+    yield from _of_optimizer(
+        "adamw", Range(3e-4, 1e-2, log=True), Range(1e-3, 1.0, log=True, optional=True)
+    )
     yield from _of_optimizer("nadam", Range(3e-4, 1e-2, log=True), coupled)
     yield from _of_optimizer("radam", Range(3e-4, 1e-2, log=True), coupled)
     yield Parameter("batch_size", "batch_size", "int", Choice((32, 64, 128)), Limits(low=8))
     usual = ("constant", "step", "exponential", "cosine", "onecycle")
-    yield Parameter("scheduler", "scheduler", "choice", Choice(usual), options=SCHEDULERS, off="constant")
+    yield Parameter(
+        "scheduler", "scheduler", "choice", Choice(usual), options=SCHEDULERS, off="constant"
+    )
     yield from _of_schedulers()
     # Not under onecycle, which has a rise of its own.
     warm = tuple(name for name in SCHEDULERS if name != "onecycle")
-    yield Parameter("warmup", "warmup", "float", Off(), _BELOW_ONE, off=0.0, parent=("scheduler", warm))
-    yield Parameter("l1", "l1", "float", Range(1e-7, 1e-3, log=True, optional=True), _STRENGTH, off=0.0)
-    yield Parameter("dropout", "dropout", "float", Range(0.05, 0.3, optional=True), _BELOW_ONE, off=0.0)
-    yield Parameter("label_smoothing", "label_smoothing", "float", Range(0.02, 0.2, optional=True), _BELOW_ONE, off=0.0)
+    yield Parameter(
+        "warmup", "warmup", "float", Off(), _BELOW_ONE, off=0.0, parent=("scheduler", warm)
+    )
+    yield Parameter(
+        "l1", "l1", "float", Range(1e-7, 1e-3, log=True, optional=True), _STRENGTH, off=0.0
+    )
+    yield Parameter(
+        "dropout", "dropout", "float", Range(0.05, 0.3, optional=True), _BELOW_ONE, off=0.0
+    )
+    yield Parameter(
+        "label_smoothing",
+        "label_smoothing",
+        "float",
+        Range(0.02, 0.2, optional=True),
+        _BELOW_ONE,
+        off=0.0,
+    )
     yield Parameter("gradient_clipping", "gradient_clipping", "float", Off(), _STRENGTH, off=0.0)
     yield Parameter(
         "augmentation",
@@ -193,7 +246,9 @@ def _parameters() -> Iterator[Parameter]:
         off="none",
     )
     drawn = ("augmentation", AUGMENTATION_NAMES[1:])
-    yield Parameter("augmentation.strength", "augmentation", "float", Range(0.1, 1.0), _SHARE, parent=drawn)
+    yield Parameter(
+        "augmentation.strength", "augmentation", "float", Range(0.1, 1.0), _SHARE, parent=drawn
+    )
     yield Parameter(
         "initializer",
         "initializer",
@@ -222,14 +277,17 @@ def _parameters() -> Iterator[Parameter]:
 
 
 PARAMETERS: dict[str, Parameter] = {parameter.name: parameter for parameter in _parameters()}
-TECHNIQUES: tuple[str, ...] = tuple(dict.fromkeys(parameter.technique for parameter in PARAMETERS.values()))
+TECHNIQUES: tuple[str, ...] = tuple(
+    dict.fromkeys(parameter.technique for parameter in PARAMETERS.values())
+)
 SWITCHES: dict[str, Parameter] = {parameter.switch: parameter for parameter in PARAMETERS.values()}
 
 
 def is_on(name: str, value: Value | None) -> bool:
     """Whether the parameter takes part where it holds the value (`None`: where it is not there).
 
-    Its neutral value is off however it is spelt: a strength of 0.0 trains as one that is not there does.
+    Its neutral value is off however it is spelt: a strength of 0.0 trains as one that is not there
+    does.
 
     >>> [is_on("dropout", value) for value in (None, False, 0.0, 0.25)], is_on("width", 1.0)
     ([False, False, False, True], False)
@@ -240,7 +298,9 @@ def is_on(name: str, value: Value | None) -> bool:
 
 
 def neutral_value(technique: str) -> str | float | None:
-    """What "without it" means, for all strengths of a technique; `None` where there is no such thing."""
+    """What "without it" means, for all strengths of a technique; `None` where there is no such
+    thing.
+    """
     own = (each for each in PARAMETERS.values() if each.technique == technique)
     return PARAMETERS[technique].off if technique in PARAMETERS else next(own).off
 
@@ -253,7 +313,9 @@ class SearchSpace:
     """What each parameter of a study may hold, by name, complete.
 
     >>> space = SearchSpace.default()
-    >>> values = space.suggest(lambda name, domain: domain.options[0] if isinstance(domain, Choice) else domain.low)
+    >>> def first(name, domain):
+    ...     return domain.options[0] if isinstance(domain, Choice) else domain.low
+    >>> values = space.suggest(first)
     >>> values["optimizer"], "adam.learning_rate" in values
     ('sgd', False)
     """
@@ -261,7 +323,9 @@ class SearchSpace:
     domains: tuple[tuple[str, Domain], ...]
 
     @classmethod
-    def default(cls, changes: Mapping[str, Domain] | None = None, dataset: str = "mnist-5k") -> "SearchSpace":
+    def default(
+        cls, changes: Mapping[str, Domain] | None = None, dataset: str = "mnist-5k"
+    ) -> "SearchSpace":
         """The default space of a data set with some of its domains replaced."""
         subject = SUBJECTS.get(dataset, "photographs")  # a folder of images
         domains = {name: parameter.default for name, parameter in PARAMETERS.items()}
@@ -269,7 +333,9 @@ class SearchSpace:
         return cls(tuple((domains | dict(changes or {})).items()))
 
     def suggest(self, suggest: Suggest) -> dict[str, Value]:
-        """One configuration: asks `suggest` for each parameter that is active, switches included, and for no other."""
+        """One configuration: asks `suggest` for each parameter that is active, switches included,
+        and for no other.
+        """
         values: dict[str, Value] = {}
         for name, domain in self.domains:
             parameter = PARAMETERS[name]
@@ -303,7 +369,9 @@ def _is_searched(domain: Domain) -> bool:
 
 
 def is_active(parameter: Parameter, values: Mapping[str, Value]) -> bool:
-    """Whether the parameter exists beside these values: its parent holds the value that brings it."""
+    """Whether the parameter exists beside these values: its parent holds the value that brings
+    it.
+    """
     if parameter.parent is None:
         return True
     name, bringing = parameter.parent
@@ -311,9 +379,13 @@ def is_active(parameter: Parameter, values: Mapping[str, Value]) -> bool:
 
 
 def spelt_once(values: Mapping[str, Value | None]) -> dict[str, Value | None]:
-    """Values and switches, each strength that is switched on at its neutral value as one that is switched off."""
+    """Values and switches, each strength that is switched on at its neutral value as one that is
+    switched off.
+    """
     off = {
-        each.name for each in SWITCHES.values() if values.get(each.switch) and not is_on(each.name, values[each.name])
+        each.name
+        for each in SWITCHES.values()
+        if values.get(each.switch) and not is_on(each.name, values[each.name])
     }
     kept = {name: value for name, value in values.items() if name not in off}
     return kept | {PARAMETERS[name].switch: False for name in off}
@@ -339,9 +411,11 @@ def to_hyperparameters(values: Mapping[str, Value]) -> hp.Hyperparameters:
         scheduler=_scheduler(option("scheduler"), number),
         l1=number("l1"),
         dropout=number("dropout"),
-        augmentation=None
-        if augmentation == "none"
-        else hp.Augmentation(tuple(augmentation.split("+")), number("augmentation.strength")),
+        augmentation=(
+            None
+            if augmentation == "none"
+            else hp.Augmentation(tuple(augmentation.split("+")), number("augmentation.strength"))
+        ),
         initializer=option("initializer"),
         input_normalization=option("input_normalization"),
         normalization=option("normalization"),
@@ -365,7 +439,11 @@ def _optimizer(name: str, number: Callable[[str], float]) -> hp.Optimizer:
         case "adagrad":
             return hp.Adagrad(rate, decay)
         case "rmsprop":
-            further = number("rmsprop.alpha"), number("rmsprop.momentum"), bool(number("rmsprop.centered"))
+            further = (
+                number("rmsprop.alpha"),
+                number("rmsprop.momentum"),
+                bool(number("rmsprop.centered")),
+            )
             return hp.RMSprop(rate, decay, *further)
         case "adam":
             return hp.Adam(rate, decay, *betas(), bool(number("adam.amsgrad")))
@@ -382,7 +460,9 @@ def _scheduler(name: str, number: Callable[[str], float]) -> hp.Scheduler:
         case "step":
             return hp.Step(number("step.period"), number("step.factor"))
         case "multistep":
-            return hp.MultiStep(number("multistep.first"), number("multistep.second"), number("multistep.factor"))
+            return hp.MultiStep(
+                number("multistep.first"), number("multistep.second"), number("multistep.factor")
+            )
         case "exponential":
             return hp.Exponential(number("exponential.final_ratio"))
         case "plateau":

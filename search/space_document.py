@@ -5,11 +5,24 @@ from collections.abc import Mapping, Sequence
 
 from objectives.names import AUGMENTATIONS
 from search.document import Table, Toml, one_of, unknown
-from search.space import PARAMETERS, Choice, Domain, Off, Parameter, Range, SearchSpace, Value, is_active, is_on
+from search.space import (
+    PARAMETERS,
+    Choice,
+    Domain,
+    Off,
+    Parameter,
+    Range,
+    SearchSpace,
+    Value,
+    is_active,
+    is_on,
+)
 
 _RANGE_KEYS = {"low", "high", "log", "optional"}
 
-Trial = tuple[tuple[str, Value], ...]  # values of a configuration to run first, by parameter; False is off
+Trial = tuple[
+    tuple[str, Value], ...
+]  # values of a configuration to run first, by parameter; False is off
 
 
 def domain_to_toml(domain: Domain) -> Toml:
@@ -26,7 +39,9 @@ def domain_to_toml(domain: Domain) -> Toml:
 
 
 def flatten_space(table: Mapping[str, Toml], prefix: str = "") -> dict[str, Toml]:
-    """`sgd.momentum = 0.9` written without quotation marks is a table in a table: gives it its dotted name."""
+    """`sgd.momentum = 0.9` written without quotation marks is a table in a table: gives it its
+    dotted name.
+    """
     flat: dict[str, Toml] = {}
     for key, value in table.items():
         name = f"{prefix}{key}"
@@ -45,7 +60,9 @@ def read_space(table: "Table", dataset: str) -> SearchSpace:
         value = given.pop("weight_decay")
         if value is not False:
             table.fault(
-                "weight_decay", value, "only false goes here: ranges differ by optimizer, as 'sgd.weight_decay'"
+                "weight_decay",
+                value,
+                "only false goes here: ranges differ by optimizer, as 'sgd.weight_decay'",
             )
         changes |= {name: Off() for name in PARAMETERS if name.endswith(".weight_decay")}
     for name, value in given.items():
@@ -98,7 +115,11 @@ def _read_off(table: "Table", parameter: Parameter) -> Domain:
 
 def _read_option(table: "Table", parameter: Parameter, value: Toml) -> Value:
     if parameter.kind == "choice":
-        name = _canonical(value) if parameter.name == "augmentation" and isinstance(value, str) else value
+        name = (
+            _canonical(value)
+            if parameter.name == "augmentation" and isinstance(value, str)
+            else value
+        )
         if not isinstance(name, str) or name not in parameter.options:
             table.fault(parameter.name, value, _known(parameter, str(value)))
         return str(name)
@@ -120,7 +141,11 @@ def _known(parameter: Parameter, value: str) -> str:
 
 def _canonical(augmentation: str) -> str:
     parts = augmentation.split("+")
-    matching = [name for name in PARAMETERS["augmentation"].options if sorted(name.split("+")) == sorted(parts)]
+    matching = [
+        name
+        for name in PARAMETERS["augmentation"].options
+        if sorted(name.split("+")) == sorted(parts)
+    ]
     return matching[0] if matching else augmentation
 
 
@@ -139,7 +164,9 @@ def _read_number(table: "Table", parameter: Parameter, value: float) -> float:
 def _read_range(table: "Table", parameter: Parameter, value: dict[str, Toml]) -> Domain:
     if parameter.kind in ("choice", "bool"):
         given = (
-            "true, false, or [false, true]" if parameter.kind == "bool" else f"a list of {', '.join(parameter.options)}"
+            "true, false, or [false, true]"
+            if parameter.kind == "bool"
+            else f"a list of {', '.join(parameter.options)}"
         )
         table.fault(parameter.name, value, f"is no number: give {given}")
         return parameter.default
@@ -156,7 +183,9 @@ def _read_range(table: "Table", parameter: Parameter, value: dict[str, Toml]) ->
     elif log and low <= 0:
         table.fault(parameter.name, value, "log needs low above 0")
     else:
-        return Range(_read_number(table, parameter, low), _read_number(table, parameter, high), log, optional)
+        return Range(
+            _read_number(table, parameter, low), _read_number(table, parameter, high), log, optional
+        )
     return parameter.default
 
 
@@ -179,7 +208,9 @@ def read_trial(table: "Table", space: SearchSpace) -> Trial:
         if parent is not None and not is_active(PARAMETERS[name], _pinned(space) | fixed):
             others = [option for option in PARAMETERS[parent[0]].options if option not in parent[1]]
             needed = f"one that is not {others[0]}" if len(others) == 1 else repr(parent[1][0])
-            table.fault(name, value, f"exists only under {parent[0]} = {needed}: name that beside it")
+            table.fault(
+                name, value, f"exists only under {parent[0]} = {needed}: name that beside it"
+            )
     return tuple(sorted(fixed.items()))
 
 
@@ -192,7 +223,9 @@ def _pinned(space: SearchSpace) -> dict[str, Value]:
 
 
 def _as_held(parameter: Parameter, domain: Domain, value: Value) -> Value | None:
-    """The value as the domain holds it; off, however it is spelt, as the domain spells it. `None`: it holds no such."""
+    """The value as the domain holds it; off, however it is spelt, as the domain spells it. `None`:
+    it holds no such.
+    """
     if _holds(domain, value):
         return value
     if is_on(parameter.name, value):
@@ -208,6 +241,9 @@ def _holds(domain: Domain, value: Value) -> bool:
             return False
         case Choice(options):
             # False is 0.0 to Python.
-            return any(option == value and isinstance(option, bool) == isinstance(value, bool) for option in options)
+            return any(
+                option == value and isinstance(option, bool) == isinstance(value, bool)
+                for option in options
+            )
         case Range(low, high):
             return not isinstance(value, bool) and low <= float(value) <= high

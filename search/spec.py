@@ -8,7 +8,14 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Literal
 
 from objectives.data_config import SPLIT_VERSIONS, DataConfig, groups_fault
-from objectives.names import COSTS, DATASETS, DECAY_SCOPES, IMAGES_PREFIX, METRIC_DIRECTIONS, PRECISIONS
+from objectives.names import (
+    COSTS,
+    DATASETS,
+    DECAY_SCOPES,
+    IMAGES_PREFIX,
+    METRIC_DIRECTIONS,
+    PRECISIONS,
+)
 from search.document import Document, SpecError, Table, Toml, one_of
 from search.enumeration import Schedule, uncounted
 from search.flat import flat_domains
@@ -45,7 +52,9 @@ NAME_LENGTH = 64
 NAME_PATTERN = re.compile(rf"[A-Za-z0-9][A-Za-z0-9._-]{{0,{NAME_LENGTH - 1}}}")
 DEFINITION_VERSION = 4
 BUDGET_KEYS = ("trials", "timeout", "target")
-_WRAPPED = tuple(name for name in RULES if name not in ("none", "patient"))  # what patience may wrap
+_WRAPPED = tuple(
+    name for name in RULES if name not in ("none", "patient")
+)  # what patience may wrap
 _PERCENT = Limits(0.0, 100.0, low_open=True, high_open=True)
 NOT_DEFINING = (*BUDGET_KEYS, "priority")  # what two specs of one study may differ in
 
@@ -91,7 +100,8 @@ class StudySpec:
     priority: int = 0  # workers of many studies serve the highest first
     minimize: tuple[str, ...] = ()  # further objectives, of names.COSTS
     constraints: tuple[tuple[str, float], ...] = ()  # (of names.COSTS, at most)
-    # That of the definition it was read from, whose behaviour it keeps: what a study is does not depend on it.
+    # That of the definition it was read from, whose behaviour it keeps: what a study is does not
+    # depend on it.
     version: int = field(default=DEFINITION_VERSION, compare=False)
 
     @property
@@ -131,8 +141,15 @@ class StudySpec:
         return hashlib.sha256(self.definition().encode()).hexdigest()
 
     def to_document(self) -> Document:
-        """The spec as a TOML document with nothing left to a default; `parse_spec` reads it back."""
-        study: Document = {"name": self.name, "seed": self.seed, "metric": self.metric, "trials": self.budget.trials}
+        """The spec as a TOML document with nothing left to a default; `parse_spec` reads it
+        back.
+        """
+        study: Document = {
+            "name": self.name,
+            "seed": self.seed,
+            "metric": self.metric,
+            "trials": self.budget.trials,
+        }
         if self.budget.timeout_seconds is not None:
             study["timeout"] = self.budget.timeout_seconds
         if self.budget.target is not None:
@@ -165,7 +182,10 @@ class StudySpec:
             "study": study,
             "data": data,
             "training": training,
-            "model": {"channels": list(self.model.channels), "hidden_units": self.model.hidden_units},
+            "model": {
+                "channels": list(self.model.channels),
+                "hidden_units": self.model.hidden_units,
+            },
             "space": {name: domain_to_toml(domain) for name, domain in self.space.domains},
         }
         if self.constraints:
@@ -206,8 +226,13 @@ def parse_definition(definition: str, name: str, budget: Budget, priority: int =
     document = json.loads(definition)
     version = document.pop("version")
     if version > DEFINITION_VERSION:
-        raise SpecError(f"study {name!r}", ["its stored definition is of a later version: pip install -U hypersearch"])
-    if version == 1:  # it names every parameter that there was then, and those that came later are not searched
+        raise SpecError(
+            f"study {name!r}",
+            ["its stored definition is of a later version: pip install -U hypersearch"],
+        )
+    if (
+        version == 1
+    ):  # it names every parameter that there was then, and those that came later are not searched
         off = {each.name: False for each in PARAMETERS.values() if each.off is not None}
         document["space"] = off | document["space"]
         if document["study"]["pruner"]["name"] != "none":
@@ -225,10 +250,13 @@ def parse_definition(definition: str, name: str, budget: Budget, priority: int =
     return replace(parse_spec(document, source=f"study {name!r}", stored=True), version=version)
 
 
-def parse_spec(document: Mapping[str, Toml], source: str = "spec", *, stored: bool = False) -> StudySpec:
+def parse_spec(
+    document: Mapping[str, Toml], source: str = "spec", *, stored: bool = False
+) -> StudySpec:
     """Validates a document as a whole.
 
-    `stored`: a study of it is there, or may be, so what is in vain is let pass: a definition once stored goes on.
+    `stored`: a study of it is there, or may be, so what is in vain is let pass: a definition once
+    stored goes on.
 
     Raises:
         SpecError: with every fault that was found.
@@ -247,7 +275,11 @@ def parse_spec(document: Mapping[str, Toml], source: str = "spec", *, stored: bo
 def read_spec(root: Table) -> StudySpec:
     """Reads every key of a document; what is wrong is noted in the table."""
     study, data = root.table("study"), root.table("data")
-    training, model, constraints = root.table("training"), root.table("model"), root.table("constraints")
+    training, model, constraints = (
+        root.table("training"),
+        root.table("model"),
+        root.table("constraints"),
+    )
     epochs = training.integer("epochs", 8, low=1)
     metric = study.option("metric", "accuracy", tuple(METRIC_DIRECTIONS))
     config = _read_data(data)
@@ -279,7 +311,9 @@ def read_spec(root: Table) -> StudySpec:
         first_trials=tuple(read_trial(trial, space) for trial in root.tables("trial")),
         priority=study.integer("priority", 0, low=-1000, high=1000),
         minimize=minimize,
-        constraints=tuple((name, bound) for name in COSTS if (bound := _read_bound(constraints, name)) is not None),
+        constraints=tuple(
+            (name, bound) for name in COSTS if (bound := _read_bound(constraints, name)) is not None
+        ),
     )
     for table in (study, data, training, model, constraints):
         table.refuse_the_rest()
@@ -289,7 +323,11 @@ def read_spec(root: Table) -> StudySpec:
 def _read_name(study: "Table") -> str:
     name = study.string("name", DEFAULT_STUDY)
     if NAME_PATTERN.fullmatch(name) is None:
-        study.fault("name", name, "use 1 to 64 letters, digits, '.', '_' or '-', the first a letter or digit")
+        study.fault(
+            "name",
+            name,
+            "use 1 to 64 letters, digits, '.', '_' or '-', the first a letter or digit",
+        )
     return name
 
 
@@ -299,23 +337,42 @@ def _read_data(data: "Table") -> DataConfig:
         if dataset == IMAGES_PREFIX:
             data.fault("dataset", dataset, f"name the folder, {IMAGES_PREFIX}FOLDER")
         elif not _is_utf8(dataset):
-            data.fault("dataset", dataset, "the folder's name is not in UTF-8: rename it, or use a UTF-8 locale")
+            data.fault(
+                "dataset",
+                dataset,
+                "the folder's name is not in UTF-8: rename it, or use a UTF-8 locale",
+            )
     elif dataset not in DATASETS:
         data.fault("dataset", dataset, f"{one_of(dataset, DATASETS)}, or {IMAGES_PREFIX}FOLDER")
     is_folder = dataset.startswith(IMAGES_PREFIX)
     image_size = data.optional_integer("image_size", low=1, high=4096)
-    split_version = data.optional_integer("split_version", low=SPLIT_VERSIONS[0], high=SPLIT_VERSIONS[-1])
+    split_version = data.optional_integer(
+        "split_version", low=SPLIT_VERSIONS[0], high=SPLIT_VERSIONS[-1]
+    )
     groups = _read_groups(data)
-    for name, value in (("image_size", image_size), ("split_version", split_version), ("groups", groups)):
+    for name, value in (
+        ("image_size", image_size),
+        ("split_version", split_version),
+        ("groups", groups),
+    ):
         if value is not None and not is_folder:
             data.fault(name, value, f"goes with {IMAGES_PREFIX}FOLDER alone: leave it out")
     if is_folder and groups is not None and split_version == 1:
         data.fault("split_version", 1, "knows no groups: leave it out, or groups")
-    validation_fraction = data.number("validation_fraction", 0.2, Limits(0.0, 1.0, low_open=True, high_open=True))
+    validation_fraction = data.number(
+        "validation_fraction", 0.2, Limits(0.0, 1.0, low_open=True, high_open=True)
+    )
     split_seed = data.integer("split_seed", 0, low=0, high=2**32 - 1)
     if not is_folder or data.faults:
         return DataConfig(dataset, validation_fraction, split_seed)
-    return DataConfig(dataset, validation_fraction, split_seed, image_size, split_version or SPLIT_VERSIONS[-1], groups)
+    return DataConfig(
+        dataset,
+        validation_fraction,
+        split_seed,
+        image_size,
+        split_version or SPLIT_VERSIONS[-1],
+        groups,
+    )
 
 
 def _read_groups(data: "Table") -> str | None:
@@ -384,7 +441,9 @@ def _cannot_sample(sampler: Sampler, space: SearchSpace) -> str | None:
         return None
     flat = flat_domains(space)
     choices = [
-        SWITCHES[name].name if name in SWITCHES else name for name, domain in flat.items() if isinstance(domain, Choice)
+        SWITCHES[name].name if name in SWITCHES else name
+        for name, domain in flat.items()
+        if isinstance(domain, Choice)
     ]
     if choices:
         return f"searches ranges that every trial has: pin {_some(choices)}, or use tpe or gp"
@@ -400,7 +459,11 @@ def _read_pruner(study: "Table", epochs: int, direction: str) -> Pruner:
     rule = _read_rule(name, options, epochs, direction)
     pruner = Pruner(
         rule,
-        audit=0.0 if isinstance(rule, NoRule) else options.number("audit", Pruner.audit, Limits(0.0, 1.0)),
+        audit=(
+            0.0
+            if isinstance(rule, NoRule)
+            else options.number("audit", Pruner.audit, Limits(0.0, 1.0))
+        ),
         like_with_like=_compares(rule) and options.boolean("like_with_like", Pruner.like_with_like),
     )
     options.refuse_the_rest()
@@ -408,8 +471,8 @@ def _read_pruner(study: "Table", epochs: int, direction: str) -> Pruner:
 
 
 def _read_rule(name: str, options: "Table", epochs: int, direction: str) -> Rule:
-    # Part of the run before the first judgement: schedules and penalties have shown little before. asha is right with
-    # less, as it stops no more than the worse half then.
+    # Part of the run before the first judgement: schedules and penalties have shown little before.
+    # asha is right with less, as it stops no more than the worse half then.
     quarter, eighth = max(1, round(epochs / 4)), max(1, round(epochs / 8))
     match name:
         case "none":
@@ -428,7 +491,9 @@ def _read_rule(name: str, options: "Table", epochs: int, direction: str) -> Rule
         case "hyperband":
             return Hyperband(
                 min_epochs=options.integer("min_epochs", Hyperband.min_epochs, low=1),
-                reduction_factor=options.integer("reduction_factor", Hyperband.reduction_factor, low=2),
+                reduction_factor=options.integer(
+                    "reduction_factor", Hyperband.reduction_factor, low=2
+                ),
             )
         case "threshold":
             return _read_threshold(options, quarter, direction)
@@ -452,5 +517,7 @@ def _read_threshold(options: "Table", min_epochs: int, direction: str) -> Thresh
     if wrong is not None:
         options.fault(other, wrong, f"would stop the best trials: this metric needs {needed}")
     elif bound is None:
-        options.fault("name", "threshold", f"needs {needed}, the value beyond which a trial is stopped")
+        options.fault(
+            "name", "threshold", f"needs {needed}, the value beyond which a trial is stopped"
+        )
     return Threshold(lower, upper, options.integer("min_epochs", min_epochs, low=1))

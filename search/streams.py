@@ -10,18 +10,25 @@ from typing import TextIO, cast
 
 
 class OutputGone(Exception):
-    """Nobody reads standard output any more, as behind `| head`: what is left to print is for nobody."""
+    """Nobody reads standard output any more, as behind `| head`: what is left to print is for
+    nobody.
+    """
 
 
 class OutputFailed(Exception):
     """Standard output takes nothing."""
 
     def __init__(self, error: OSError) -> None:
-        super().__init__(f"standard output cannot be written ({error.strerror}): make room there, or write elsewhere")
+        super().__init__(
+            f"standard output cannot be written ({error.strerror}): make room there, or write"
+            " elsewhere"
+        )
 
 
 class _Stream(io.TextIOBase):
-    """Text for another stream: what that cannot encode is escaped, and its failures end in one place."""
+    """Text for another stream: what that cannot encode is escaped, and its failures end in one
+    place.
+    """
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
@@ -64,7 +71,9 @@ class _Stream(io.TextIOBase):
             self._fail(error)
 
     def end(self) -> None:
-        """Throws away what cannot be written: Python would try it again when it ends, and complain."""
+        """Throws away what cannot be written: Python would try it again when it ends, and
+        complain.
+        """
         try:
             self._stream.flush()
         except OSError:
@@ -90,13 +99,16 @@ class _Progress(_Stream):
 
 
 def progress_stream(stream: TextIO | None) -> TextIO:
-    """For progress, logs and errors on `stream`: what cannot be written is lost, and nothing else is."""
+    """For progress, logs and errors on `stream`: what cannot be written is lost, and nothing else
+    is.
+    """
     return cast("TextIO", _Progress(io.StringIO() if stream is None or stream.closed else stream))
 
 
 @contextmanager
 def standard_streams() -> Iterator[None]:
-    """Inside, printing on standard output raises OutputGone or OutputFailed, and on standard error nothing.
+    """Inside, printing on standard output raises OutputGone or OutputFailed, and on standard error
+    nothing.
 
     Those that were closed when the process began lead nowhere, as /dev/null does.
     """
@@ -113,7 +125,8 @@ def standard_streams() -> Iterator[None]:
 
 
 def _open_closed_ones() -> None:
-    # Else the next file to be opened, a database say, would get the number of a closed one, and what is printed.
+    # Else the next file to be opened, a database say, would get the number of a closed one, and
+    # what is printed.
     nowhere = os.open(os.devnull, os.O_RDWR)
     while nowhere <= 2:
         os.set_inheritable(nowhere, True)

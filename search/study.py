@@ -1,4 +1,6 @@
-"""Creates, joins and extends studies: what the command line asks for against what the storage holds."""
+"""Creates, joins and extends studies: what the command line asks for against what the storage
+holds.
+"""
 
 import json
 from collections.abc import Mapping
@@ -20,12 +22,18 @@ if TYPE_CHECKING:
     from optuna.storages import BaseStorage
 
 METHODS = ("sampler", "pruner")  # of [study]: a name, or a table of a name and options
-OF_FOLDERS = ("image_size", "split_version", "groups")  # of [data]: what goes with a folder of images alone
+OF_FOLDERS = (
+    "image_size",
+    "split_version",
+    "groups",
+)  # of [data]: what goes with a folder of images alone
 
 
 @dataclass(frozen=True)
 class Request:
-    """What a user asks to run: a document (a SPEC file's, or none), and what the options change in it."""
+    """What a user asks to run: a document (a SPEC file's, or none), and what the options change in
+    it.
+    """
 
     document: Document | None
     changes: Document
@@ -34,7 +42,9 @@ class Request:
     def spec(self, *, stored: bool = False) -> StudySpec:
         """What it asks for where nothing is stored yet, or (`stored`) may be. Raises SpecError."""
         named: Document = {"study": {"name": study_name(self)}}
-        return parse_spec(merge(self.document or {}, named, self.changes), self.source, stored=stored)
+        return parse_spec(
+            merge(self.document or {}, named, self.changes), self.source, stored=stored
+        )
 
 
 @dataclass(frozen=True)
@@ -48,10 +58,12 @@ class JoinedStudy:
 
 
 def join(database: Database, optunas: "BaseStorage", request: Request) -> JoinedStudy:
-    """Creates the study if it is not there; else checks that it is the one asked for, and raises its budget if asked.
+    """Creates the study if it is not there; else checks that it is the one asked for, and raises
+    its budget if asked.
 
     Raises:
-        SpecError: the request is not valid, or differs from the stored definition, or would lower the budget.
+        SpecError: the request is not valid, or differs from the stored definition, or would lower
+            the budget.
         ForeignStudy: plain Optuna has a study of that name.
     """
     name = study_name(request)
@@ -61,12 +73,18 @@ def join(database: Database, optunas: "BaseStorage", request: Request) -> Joined
         spec = request.spec()
     _insert(database, optunas, spec)
     # Where another process was first, this one joins its study.
-    return join_stored(database, find_study(database, name), replace(request, document=spec.to_document()))
+    return join_stored(
+        database, find_study(database, name), replace(request, document=spec.to_document())
+    )
 
 
 def create_or_join(storage_url: str, request: Request) -> JoinedStudy:
-    """As `join`, in the database at a URL, made where it is not there. Raises StorageUnavailable too."""
-    request.spec(stored=find_stored(storage_url, study_name(request)) is not None)  # before anything is created
+    """As `join`, in the database at a URL, made where it is not there. Raises StorageUnavailable
+    too.
+    """
+    request.spec(
+        stored=find_stored(storage_url, study_name(request)) is not None
+    )  # before anything is created
     from optuna import logging as optuna_logging
 
     from storage.engine import open_for_work
@@ -92,7 +110,9 @@ def stored_spec(stored: StoredStudy) -> StudySpec:
 
 
 def merge(*documents: Mapping[str, Toml]) -> Document:
-    """Documents laid over one another, tables key by key; names of the space in their dotted form."""
+    """Documents laid over one another, tables key by key; names of the space in their dotted
+    form.
+    """
     merged: Document = {}
     for document in documents:
         for key, value in document.items():
@@ -100,14 +120,18 @@ def merge(*documents: Mapping[str, Toml]) -> Document:
             if isinstance(value, dict) and key == "space":
                 value = flatten_space(value)
             if isinstance(value, dict) and isinstance(under, dict):
-                methods = {name: _method(under.get(name), value[name]) for name in METHODS if name in value}
+                methods = {
+                    name: _method(under.get(name), value[name]) for name in METHODS if name in value
+                }
                 value = {**under, **value, **(methods if key == "study" else {})}
             merged[key] = value
     return merged
 
 
 def _method(under: Toml | None, over: Toml) -> Toml:
-    """A method in place of another; options without a name go to the one that is there, before or after them."""
+    """A method in place of another; options without a name go to the one that is there, before or
+    after them.
+    """
     if isinstance(over, dict) and "name" not in over and isinstance(under, str | dict):
         return {"name": under, **over} if isinstance(under, str) else {**under, **over}
     if isinstance(over, str) and isinstance(under, dict) and "name" not in under:
@@ -116,16 +140,26 @@ def _method(under: Toml | None, over: Toml) -> Toml:
 
 
 def _laid_over(stored: Document, named: Document) -> Document:
-    """What a request names, and for all else what a stored definition has: its defaults may be of an older version."""
-    under = {key: dict(value) if isinstance(value, dict) else value for key, value in stored.items()}
+    """What a request names, and for all else what a stored definition has: its defaults may be of
+    an older version.
+    """
+    under = {
+        key: dict(value) if isinstance(value, dict) else value for key, value in stored.items()
+    }
     study, data, space = (_table(named, table) for table in ("study", "data", "space"))
     if "weight_decay" in space:  # it names those of all optimizers
         under["space"] = {
-            key: value for key, value in _table(under, "space").items() if not key.endswith(".weight_decay")
+            key: value
+            for key, value in _table(under, "space").items()
+            if not key.endswith(".weight_decay")
         }
     if data.get("dataset", stored_dataset := _table(under, "data")["dataset"]) != stored_dataset:
-        under["data"] = {key: value for key, value in _table(under, "data").items() if key not in OF_FOLDERS}
-    for method in METHODS:  # options that are not named are those of the same method, and of no other
+        under["data"] = {
+            key: value for key, value in _table(under, "data").items() if key not in OF_FOLDERS
+        }
+    for (
+        method
+    ) in METHODS:  # options that are not named are those of the same method, and of no other
         asked, has = study.get(method), _table(under, "study").get(method)
         name = asked.get("name") if isinstance(asked, dict) else asked
         if isinstance(has, dict) and name == has["name"]:
@@ -146,7 +180,9 @@ def study_name(request: Request) -> str:
         return name
     data = request.changes.get("data", {})
     dataset = data.get("dataset") if isinstance(data, dict) else None
-    if request.document is None and isinstance(dataset, str):  # the built-in study of another data set
+    if request.document is None and isinstance(
+        dataset, str
+    ):  # the built-in study of another data set
         return default_name(dataset)
     return DEFAULT_STUDY
 
@@ -169,7 +205,9 @@ def _insert(database: Database, optunas: "BaseStorage", spec: StudySpec) -> None
 
 
 def join_stored(database: Database, stored: StoredStudy, request: Request) -> JoinedStudy:
-    """The stored study, if it is the one asked for, with its budget raised if asked. Raises SpecError."""
+    """The stored study, if it is the one asked for, with its budget raised if asked. Raises
+    SpecError.
+    """
     here, budget = _agreed(stored, request)
     notices = []
     if request.document is not None and _differing_budget(request.document, here):
@@ -183,7 +221,9 @@ def join_stored(database: Database, stored: StoredStudy, request: Request) -> Jo
         stored = find_study(database, stored.name)
     spec = stored_spec(stored)
     if stored.state != "ended":
-        notices += [f"study {stored.name!r}: {line}" for line in (*said_in_vain(spec), *notices_of(spec))]
+        notices += [
+            f"study {stored.name!r}: {line}" for line in (*said_in_vain(spec), *notices_of(spec))
+        ]
     return JoinedStudy(stored, spec, tuple(notices), is_raised)
 
 
@@ -193,11 +233,15 @@ def has_work(stored: StoredStudy, request: Request) -> bool:
 
 
 def _agreed(stored: StoredStudy, request: Request) -> tuple[StudySpec, Budget]:
-    """The stored study's spec, if it is the one asked for, and the budget that it should have. Raises SpecError."""
+    """The stored study's spec, if it is the one asked for, and the budget that it should have.
+    Raises SpecError.
+    """
     here = stored_spec(stored)
     named = merge(request.document or {}, {"study": {"name": stored.name}}, request.changes)
     asked = parse_spec(_laid_over(here.to_document(), named), request.source, stored=True)
-    if asked.definition_hash() != here.definition_hash():  # the stored one may be of an older version
+    if (
+        asked.definition_hash() != here.definition_hash()
+    ):  # the stored one may be of an older version
         raise _differs(stored.name, here, asked, request.source)
     budget = _raised(stored.budget, asked, request)
     mend = target_mend(here.metric, budget.target)
@@ -233,11 +277,16 @@ def _raised(stored: Budget, asked: StudySpec, request: Request) -> Budget:
     )
     for key, old, new, way in pairs:
         if key in given and old is not None and new is not None and way * new < way * old:
-            fault = f"study.{key} = {json.dumps(given[key])}: the study has {old:g}, and a budget may only be raised"
+            fault = (
+                f"study.{key} = {json.dumps(given[key])}: the study has {old:g}, and a budget may"
+                " only be raised"
+            )
             raise SpecError(f"study {asked.name!r}", [fault])
     return Budget(
         trials=asked.budget.trials if "trials" in given else stored.trials,
-        timeout_seconds=asked.budget.timeout_seconds if "timeout" in given else stored.timeout_seconds,
+        timeout_seconds=(
+            asked.budget.timeout_seconds if "timeout" in given else stored.timeout_seconds
+        ),
         target=asked.budget.target if "target" in given else stored.target,
     )
 
@@ -246,8 +295,8 @@ def _differs(name: str, here: StudySpec, asked: StudySpec, source: str) -> SpecE
     return SpecError(
         source,
         [
-            f"{key} = {json.dumps(new)}: study {name!r} has {json.dumps(old)} there, fixed when it was created; "
-            "take that value, or another name with --study"
+            f"{key} = {json.dumps(new)}: study {name!r} has {json.dumps(old)} there, fixed when it"
+            " was created; take that value, or another name with --study"
             for key, old, new in differing_keys(here, asked)
         ],
     )

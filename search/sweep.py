@@ -10,7 +10,8 @@ from storage.records import read_unfinished
 
 
 def own_checkpoints(database: Database, root: Path) -> Path:
-    """The folder of this database below one that several may share: a copy has the same studies under the same uids.
+    """The folder of this database below one that several may share: a copy has the same studies
+    under the same uids.
 
     What the release before left in `root` itself of studies that are in this database comes along.
     """
@@ -19,14 +20,17 @@ def own_checkpoints(database: Database, root: Path) -> Path:
         known = read_unfinished(database)
         for study in there:
             if study.name in known:
-                with suppress(OSError):  # another worker has just moved it, or the folder cannot be written to
+                with suppress(
+                    OSError
+                ):  # another worker has just moved it, or the folder cannot be written to
                     ours.mkdir(exist_ok=True)
                     study.rename(ours / study.name)
     return ours
 
 
 def sweep_checkpoints(database: Database, ours: Path) -> None:
-    """Removes what is in the database's own folder of trials that are no longer running and of studies that are gone.
+    """Removes what is in the database's own folder of trials that are no longer running and of
+    studies that are gone.
 
     What cannot be removed stays.
     """

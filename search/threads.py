@@ -1,4 +1,6 @@
-"""How many threads a worker's next trial has: fewer while other programs take its cores, more when they stop."""
+"""How many threads a worker's next trial has: fewer while other programs take its cores, more when
+they stop.
+"""
 
 import time
 from collections.abc import Callable
@@ -9,19 +11,25 @@ from search.measuring import Measuring, NotMeasured, measure_threads
 from search.other_programs import OtherPrograms
 from search.trainers import Trainers
 
-TAKEN = 0.25  # of the cores that threads would compute on, by other programs: above it they may wait for each other
+# of the cores that threads would compute on, by other programs: above it they may wait for each
+# other
+TAKEN = 0.25
 START_SECONDS = 0.3  # that a worker looks before its first trial
-LEAST_SECONDS = 5.0  # of training that tell what other programs use; shorter trials are taken together
+LEAST_SECONDS = (
+    5.0  # of training that tell what other programs use; shorter trials are taken together
+)
 APART_SECONDS = 300.0  # between two looks, each of which costs a few seconds
 
 
 class FittingThreads:
-    """The threads of one worker's trials, where nobody has said how many; `workers` share the cores with it alike.
+    """The threads of one worker's trials, where nobody has said how many; `workers` share the cores
+    with it alike.
 
-    What other programs use is counted while trials train, which costs two readings of the system's clocks each. When
-    that gives reason to, between two trials, one process measures again what trains best beside them. Nothing of it is
-    kept: `most` is what the machine trains best with when it is quiet, or all its cores where that is not known. A
-    worker whose threads were not measured just now `looks_first`, for a moment before its first trial.
+    What other programs use is counted while trials train, which costs two readings of the system's
+    clocks each. When that gives reason to, between two trials, one process measures again what
+    trains best beside them. Nothing of it is kept: `most` is what the machine trains best with when
+    it is quiet, or all its cores where that is not known. A worker whose threads were not measured
+    just now `looks_first`, for a moment before its first trial.
 
     >>> threads = FittingThreads(2, most=2, cores=2, say=print)
     >>> with threads.trial():                                                # doctest: +SKIP
@@ -63,7 +71,9 @@ class FittingThreads:
         return self._others.counted()
 
     def for_next_trial(self) -> int:
-        """How many threads it trains with; measured again where there is reason to, and not too often."""
+        """How many threads it trains with; measured again where there is reason to, and not too
+        often.
+        """
         if self._counts == [self._threads]:
             return self._threads
         least_seconds = LEAST_SECONDS
@@ -76,7 +86,9 @@ class FittingThreads:
         percent = self._others.percent
         self._others = self._new_others()
         now = self._monotonic()
-        if self._may_be_better(percent) and (self._looked is None or now - self._looked >= APART_SECONDS):
+        if self._may_be_better(percent) and (
+            self._looked is None or now - self._looked >= APART_SECONDS
+        ):
             self._look(percent)
             self._looked = self._monotonic()
         return self._threads
@@ -101,6 +113,6 @@ class FittingThreads:
         if self._threads != before:
             noun = "thread" if self._threads == 1 else "threads"
             self._say(
-                f"other programs use {percent:.0f} % of the processor: this worker goes on with {self._threads} {noun} "
-                f"(was: {before})"
+                f"other programs use {percent:.0f} % of the processor: this worker goes on with"
+                f" {self._threads} {noun} (was: {before})"
             )

@@ -1,4 +1,6 @@
-"""Processes that train at the same time, to find out how fast; they import PyTorch, this one does not."""
+"""Processes that train at the same time, to find out how fast; they import PyTorch, this one does
+not.
+"""
 
 import subprocess
 import sys
@@ -12,7 +14,9 @@ from search.division import Room, Share, room_for
 from search.measuring import USUAL_STEPS, Steps
 from search.other_programs import OtherPrograms, own_seconds, seconds_of
 
-SECONDS = 0.25  # of training that is counted, each time: many short rounds tell more than few long ones
+SECONDS = (
+    0.25  # of training that is counted, each time: many short rounds tell more than few long ones
+)
 LONGEST_SECONDS = 180.0  # then they are ended, whatever they do
 
 
@@ -42,7 +46,10 @@ class Trainers:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         self._watch.cancel()
         self._watch.join()
@@ -115,7 +122,16 @@ class Trainers:
 class _Child:
     def __init__(self, device: str, number: int) -> None:
         # -P: the working folder is not searched for modules, whatever it holds
-        command = [sys.executable, "-P", "-m", "objectives.throughput", "--device", device, "--process", str(number)]
+        command = [
+            sys.executable,
+            "-P",
+            "-m",
+            "objectives.throughput",
+            "--device",
+            device,
+            "--process",
+            str(number),
+        ]
         self.process = subprocess.Popen(
             command,
             stdin=subprocess.PIPE,

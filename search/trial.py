@@ -45,7 +45,9 @@ class Workplace:
     keeper: Keeper
     checkpoint_root: Path  # of this database alone
     artifacts: IncumbentArtifacts
-    checkpoint_seconds: float = CHECKPOINT_SECONDS  # of training, at least, between two that are written
+    checkpoint_seconds: float = (
+        CHECKPOINT_SECONDS  # of training, at least, between two that are written
+    )
     monotonic: Callable[[], float] = time.monotonic
 
 
@@ -56,10 +58,13 @@ class _OverTime(Exception):
 class Trial:
     """A trial that is held: trains it, records it, and ends it or hands it back.
 
-    >>> for event in Trial(place, optunas, held, spec).run(objective): print(event)   # doctest: +SKIP
+    >>> for event in Trial(place, optunas, held, spec).run(objective):   # doctest: +SKIP
+    ...     print(event)
     """
 
-    def __init__(self, place: Workplace, optunas: BaseStorage, held: Lease, spec: StudySpec) -> None:
+    def __init__(
+        self, place: Workplace, optunas: BaseStorage, held: Lease, spec: StudySpec
+    ) -> None:
         self._place = place
         self._leases = place.leases
         self._held = held
@@ -67,7 +72,9 @@ class Trial:
         self._storage = LeasedStorage(optunas, place.leases, held)
         # What the sampler sees.
         self._sampled = EndsAlone(optunas, place.leases, held) if spec.minimize else self._storage
-        self._checkpoints = TrialCheckpoints(place.checkpoint_root, held, place.checkpoint_seconds, place.monotonic)
+        self._checkpoints = TrialCheckpoints(
+            place.checkpoint_root, held, place.checkpoint_seconds, place.monotonic
+        )
         self._training: ResumableTraining | None = None
         self._parameters: dict[str, Value] = {}
         self._values: dict[int, float] = {}  # of the study's metric, by epoch
@@ -77,7 +84,8 @@ class Trial:
         self._spent_seconds = 0.0  # in epochs of earlier attempts that are kept
 
     def run(self, objective: Objective) -> Generator[Event]:
-        """Trains the trial to its end. Closing the generator hands it back, as any error of the storage does.
+        """Trains the trial to its end. Closing the generator hands it back, as any error of the
+        storage does.
 
         Raises ProcessSpent, the trial handed back, where this process can train no more.
         """
@@ -88,7 +96,8 @@ class Trial:
             yield self._finished("lost", None, str(lost))
         except StorageUnavailable:  # after all patience: nor could the trial be handed back
             raise
-        except Exception as error:  # somebody goes on with the trial; if it fails everywhere, it is given up in time
+        # somebody goes on with the trial; if it fails everywhere, it is given up in time
+        except Exception as error:
             self._hand_back(f"its worker failed: {_reason(error)}")
             if not isinstance(error, ProcessSpent):
                 objective.check()
@@ -108,7 +117,9 @@ class Trial:
         self._parameters = without_switches(configuration.values)
         if self._due is not None and not self._audited:  # its worker died before it could end it
             self._values = {
-                epoch: value for epoch, value in self._frozen.intermediate_values.items() if epoch <= self._due
+                epoch: value
+                for epoch, value in self._frozen.intermediate_values.items()
+                if epoch <= self._due
             }
             yield self._end("pruned", self._values[self._due], self._by_pruner())
             return
@@ -117,7 +128,10 @@ class Trial:
         def pulse() -> None:
             self._place.keeper.moved()
             limit = self._spec.training.timeout_seconds
-            if limit is not None and self._spent_seconds + self._place.monotonic() - started > limit:
+            if (
+                limit is not None
+                and self._spent_seconds + self._place.monotonic() - started > limit
+            ):
                 raise _OverTime
 
         training = None
@@ -138,17 +152,23 @@ class Trial:
                 yield self._end("pruned", last, f"over its time limit of {duration(limit)}")
                 return
             except Diverged as diverged:
-                # What `optuna.Trial.set_constraint("diverged", 1.0)` writes: samplers rank an infeasible trial last.
-                yield self._end("pruned", None, f"diverged: {diverged}", {"constraints:diverged": "1.0"})
+                # What `optuna.Trial.set_constraint("diverged", 1.0)` writes: samplers rank an
+                # infeasible trial last.
+                yield self._end(
+                    "pruned", None, f"diverged: {diverged}", {"constraints:diverged": "1.0"}
+                )
                 return
-            except Exception as error:  # whatever a training may raise is the trial's failure, and the worker goes on
+            # whatever a training may raise is the trial's failure, and the worker goes on
+            except Exception as error:
                 objective.check()
                 log.debug("trial %d failed", self._held.number, exc_info=True)
                 yield self._end("failed", None, _reason(error))
                 return
             if measurement is None:
                 value = self._values[max(self._values)]
-                kept = self._place.artifacts.keep(self._held, self._spec.direction, value, training, objective.files_of)
+                kept = self._place.artifacts.keep(
+                    self._held, self._spec.direction, value, training, objective.files_of
+                )
                 finished = self._end("complete", value, None, kept)
                 self._place.artifacts.see_to_them(self._held.stored)
                 yield finished
@@ -175,7 +195,11 @@ class Trial:
             storage=self._sampled,
             sampler=build_sampler(self._spec, self._held.number),
         )
-        self._frozen = new_trial(self._held) if self._held.is_new else self._storage.get_trial(self._held.trial_id)
+        self._frozen = (
+            new_trial(self._held)
+            if self._held.is_new
+            else self._storage.get_trial(self._held.trial_id)
+        )
         self._due = due_epoch(self._frozen)
 
     def _configuration(self) -> Configuration:
@@ -198,12 +222,18 @@ class Trial:
         """From the last checkpoint that can be read, else from the seed: the same values, later."""
         hyperparameters = to_hyperparameters(configuration.values)
         seed = derived_seed(self._spec.seed, self._held.number, "trial")
-        recorded = read_checkpoints(self._place.database, self._held.trial_id) if self._held.attempt > 1 else []
+        recorded = (
+            read_checkpoints(self._place.database, self._held.trial_id)
+            if self._held.attempt > 1
+            else []
+        )
         for last in reversed(recorded):
             if (content := self._checkpoints.load(last)) is None:
                 continue
             try:
-                training = objective.train(hyperparameters, seed, self._held.computing, content, pulse)
+                training = objective.train(
+                    hyperparameters, seed, self._held.computing, content, pulse
+                )
             except CheckpointError:
                 continue
             self._go_on_after(last.epoch)
@@ -217,7 +247,9 @@ class Trial:
         return training
 
     def _over_a_bound(self, training: ResumableTraining) -> str | None:
-        """Measures what the network costs, if the study asks for it, and says which bound that is over."""
+        """Measures what the network costs, if the study asks for it, and says which bound that is
+        over.
+        """
         if not (self._spec.minimize or self._spec.constraints):
             return None
         self._costs = training.costs()
@@ -233,11 +265,14 @@ class Trial:
 
     def _started(self, training: ResumableTraining) -> TrialStarted:
         held = self._held
-        return TrialStarted(held.stored.name, held.number, held.attempt, self._parameters, training.epoch)
+        return TrialStarted(
+            held.stored.name, held.number, held.attempt, self._parameters, training.epoch
+        )
 
     def _record(self, training: ResumableTraining, measurement: Measurement) -> StudyState:
         value = measurement.metric(self._spec.metric)
-        # Judged before it is recorded: the verdict goes with the report, and whoever takes the trial over keeps to it.
+        # Judged before it is recorded: the verdict goes with the report, and whoever takes the
+        # trial over keeps to it.
         verdict = self._judge(measurement.epoch, value)
         saved = self._checkpoints.save_if_due(training)
         try:
@@ -253,7 +288,9 @@ class Trial:
         return state
 
     def _judge(self, epoch: int, value: float) -> dict[str, str]:
-        """What to record where the trial is due to be stopped, for the first time and before its last epoch."""
+        """What to record where the trial is due to be stopped, for the first time and before its
+        last epoch.
+        """
         self._frozen.intermediate_values = self._values | {epoch: value}
         if self._due is not None or epoch == self._spec.training.epochs:
             return {}
@@ -281,7 +318,8 @@ class Trial:
             {}
             if costs is None
             else {  # what `optuna.Trial.set_constraint` writes: above 0 is infeasible
-                f"constraints:{name}": json.dumps(costs.of(name) - bound) for name, bound in self._spec.constraints
+                f"constraints:{name}": json.dumps(costs.of(name) - bound)
+                for name, bound in self._spec.constraints
             }
         )
         self._leases.finish(
@@ -296,7 +334,9 @@ class Trial:
         return self._finished(outcome, value, reason)
 
     def _hand_back(self, failure: str | None = None) -> None:
-        outcome = "handed_back" if failure is None else "lost"  # lost ones are counted: see LOST_CAP
+        outcome = (
+            "handed_back" if failure is None else "lost"
+        )  # lost ones are counted: see LOST_CAP
         try:
             saved = self._save_for_the_next() if failure is None else None
             is_given = self._leases.hand_back(self._held, outcome, failure, saved)
@@ -308,18 +348,23 @@ class Trial:
 
     def _save_for_the_next(self) -> SavedCheckpoint | None:
         """The state after the last epoch that is recorded, also from the middle of the next one."""
-        # What the database holds decides: an interruption may have come while an epoch was recorded.
+        # What the database holds decides: an interruption may have come while an epoch was
+        # recorded.
         if self._training is None or (epoch := self._leases.unsaved_epoch(self._held)) is None:
             return None
         try:
             return self._checkpoints.save(self._training, epoch)
         except Exception as error:  # whatever a broken training may raise, its trial is handed back
             log.warning(
-                "trial %d is handed back without a checkpoint of its last epoch: %s", self._held.number, _reason(error)
+                "trial %d is handed back without a checkpoint of its last epoch: %s",
+                self._held.number,
+                _reason(error),
             )
             return None
 
-    def _finished(self, outcome: TrialOutcome, value: float | None, reason: str | None) -> TrialFinished:
+    def _finished(
+        self, outcome: TrialOutcome, value: float | None, reason: str | None
+    ) -> TrialFinished:
         held = self._held
         return TrialFinished(
             held.stored.name,
@@ -351,7 +396,15 @@ def new_trial(held: Lease) -> FrozenTrial:
 
 
 def _reason(error: Exception) -> str:
-    # No database holds a zero character, or the surrogates that stand for bytes of a path that are not UTF-8.
-    text = str(error).strip().partition("\n")[0].replace("\0", "\\x00").encode(errors="backslashreplace").decode()
+    # No database holds a zero character, or the surrogates that stand for bytes of a path that are
+    # not UTF-8.
+    text = (
+        str(error)
+        .strip()
+        .partition("\n")[0]
+        .replace("\0", "\\x00")
+        .encode(errors="backslashreplace")
+        .decode()
+    )
     said = f"{type(error).__name__}: {text}" if text else type(error).__name__
     return f"out of memory: {said}" if is_out_of_memory(error) else said

@@ -1,4 +1,6 @@
-"""One run at a time in a process: what it changes there, and what it draws from, is no thread's own."""
+"""One run at a time in a process: what it changes there, and what it draws from, is no thread's
+own.
+"""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -9,7 +11,10 @@ class RunInsideRun(RuntimeError):
     """A run was begun inside another one."""
 
     def __init__(self) -> None:
-        super().__init__("hypersearch.run was called inside another one in the same thread: call it when that returns")
+        super().__init__(
+            "hypersearch.run was called inside another one in the same thread: call it when that"
+            " returns"
+        )
 
 
 class Turns:

@@ -6,10 +6,11 @@ from search.flat import share_of, value_at
 from search.space import PARAMETERS, Choice, Range, Value
 
 _ADAPTIVE, _OFF = Range(1e-3, 4e-3), Choice((False,))
-# Weights for ReLU: He et al. 2015. Batch normalization: Ioffe and Szegedy 2015; beside it no dropout: Li et al. 2019,
-# "Understanding the Disharmony between Dropout and Batch Normalization". Schedules that anneal to nothing: Loshchilov
-# and Hutter 2017; Smith 2018. Small batches: Masters and Luschi 2018. Images moved a little, and mirrored where that
-# means the same: LeCun et al. 1998; He et al. 2016. Learning rates: about those of the optimizers' authors.
+# Weights for ReLU: He et al. 2015. Batch normalization: Ioffe and Szegedy 2015; beside it no
+# dropout: Li et al. 2019, "Understanding the Disharmony between Dropout and Batch Normalization".
+# Schedules that anneal to nothing: Loshchilov and Hutter 2017; Smith 2018. Small batches: Masters
+# and Luschi 2018. Images moved a little, and mirrored where that means the same: LeCun et al. 1998;
+# He et al. 2016. Learning rates: about those of the optimizers' authors.
 USUAL: dict[str, Choice | Range] = {
     "optimizer": Choice(("sgd", "adam", "adamw")),
     "batch_size": Choice((32, 64)),
@@ -30,7 +31,8 @@ USUAL: dict[str, Choice | Range] = {
 
 
 def adherence(number: int, trials: int) -> float:
-    """How likely each parameter of drawn trial `number` is what is usual: the first keeps to all, the others to less.
+    """How likely each parameter of drawn trial `number` is what is usual: the first keeps to all,
+    the others to less.
 
     >>> [adherence(number, 5) for number in range(5)]
     [1.0, 0.9, 0.8, 0.7, 0.6]
@@ -39,11 +41,17 @@ def adherence(number: int, trials: int) -> float:
 
 
 def usual_value(
-    name: str, domain: Choice | Range, adherence: float, generator: random.Random, *, by_switch: bool = False
+    name: str,
+    domain: Choice | Range,
+    adherence: float,
+    generator: random.Random,
+    *,
+    by_switch: bool = False,
 ) -> Value:
     """What is usual, so likely and as far as the domain allows it; else any of its values.
 
-    What is usually off is drawn at its neutral value where it has no switch, unless it is off `by_switch` alone.
+    What is usually off is drawn at its neutral value where it has no switch, unless it is off
+    `by_switch` alone.
 
     >>> usual_value("normalization", Choice(("none", "batch")), 1.0, random.Random(1))
     'batch'
@@ -55,18 +63,30 @@ def usual_value(
         return off
     usual = USUAL.get(name) if is_heeded else None
     if isinstance(domain, Choice):
-        allowed = [option for option in domain.options if isinstance(usual, Choice) and option in usual.options]
+        allowed = [
+            option
+            for option in domain.options
+            if isinstance(usual, Choice) and option in usual.options
+        ]
         return generator.choice(allowed or domain.options)
     low, high = 0.0, 1.0
     if isinstance(usual, Range) and usual.high > domain.low and usual.low < domain.high:
-        low, high = (share_of(name, domain, min(max(end, domain.low), domain.high)) for end in (usual.low, usual.high))
+        low, high = (
+            share_of(name, domain, min(max(end, domain.low), domain.high))
+            for end in (usual.low, usual.high)
+        )
     return value_at(name, domain, generator.uniform(low, high))
 
 
 def _usual_off(name: str, domain: Choice | Range) -> Value | None:
     """The neutral value of what is usually off, where the domain holds it and has no switch."""
     parameter = PARAMETERS.get(name)
-    if parameter is None or parameter.off is None or domain.optional or USUAL.get(parameter.switch) != _OFF:
+    if (
+        parameter is None
+        or parameter.off is None
+        or domain.optional
+        or USUAL.get(parameter.switch) != _OFF
+    ):
         return None
     if isinstance(domain, Choice):
         return parameter.off if parameter.off in domain.options else None

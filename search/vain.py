@@ -1,4 +1,6 @@
-"""What a spec says in vain: refused of a new one, while a study that is stored goes on with it as before."""
+"""What a spec says in vain: refused of a new one, while a study that is stored goes on with it as
+before.
+"""
 
 from typing import TYPE_CHECKING
 
@@ -31,7 +33,10 @@ def said_in_vain(spec: "StudySpec") -> list[str]:
     """What can never hold, or names one thing twice: each a line with key, value and mend."""
     faults: list[str] = []
     study = Table({}, "study.", faults)
-    if spec.budget.target is not None and (mend := target_mend(spec.metric, spec.budget.target)) is not None:
+    if (
+        spec.budget.target is not None
+        and (mend := target_mend(spec.metric, spec.budget.target)) is not None
+    ):
         study.fault("target", spec.budget.target, mend)
     _rule(spec, spec.pruner.rule, Table({}, "study.pruner.", faults))
     _bounds(spec, Table({}, "constraints.", faults))
@@ -50,7 +55,11 @@ def target_mend(metric: str, target: float | None) -> str | None:
 
 def _share(metric: str, value: float) -> str:
     is_percent = 2 <= value <= 100
-    return f"{metric} is a share: write {value / 100:g}" if is_percent else f"{metric} is a share: give one from 0 to 1"
+    return (
+        f"{metric} is a share: write {value / 100:g}"
+        if is_percent
+        else f"{metric} is a share: give one from 0 to 1"
+    )
 
 
 def _rule(spec: "StudySpec", rule: Rule, table: Table) -> None:
@@ -63,11 +72,21 @@ def _rule(spec: "StudySpec", rule: Rule, table: Table) -> None:
                 table.fault("patience", patience, _too_late(epochs))
             _rule(spec, of, Table({}, table.key("of."), table.faults))
         case Threshold(lower=float() | int() as lower) if lower > 1:
-            table.fault("lower", lower, f"every trial would be stopped: {_share(spec.metric, lower)}")
+            table.fault(
+                "lower", lower, f"every trial would be stopped: {_share(spec.metric, lower)}"
+            )
         case Threshold(lower=float() | int() as lower) if lower <= 0:
-            table.fault("lower", lower, f"no trial would be stopped: no {spec.metric} is below 0; give more than 0")
+            table.fault(
+                "lower",
+                lower,
+                f"no trial would be stopped: no {spec.metric} is below 0; give more than 0",
+            )
         case Threshold(upper=float() | int() as upper) if upper < 0:
-            table.fault("upper", upper, f"every trial would be stopped: no {spec.metric} is below 0; give more than 0")
+            table.fault(
+                "upper",
+                upper,
+                f"every trial would be stopped: no {spec.metric} is below 0; give more than 0",
+            )
 
 
 def _too_late(epochs: int) -> str:
@@ -79,11 +98,15 @@ def _bounds(spec: "StudySpec", constraints: Table) -> None:
     for name, bound in spec.constraints:
         if bound < smallest.get(name, 0):
             least = shown_cost(float(smallest[name]))
-            constraints.fault(name, bound, f"every network of this space is over it: the smallest has {least}")
+            constraints.fault(
+                name, bound, f"every network of this space is over it: the smallest has {least}"
+            )
 
 
 def _smallest_costs(spec: "StudySpec") -> dict[str, int]:
-    """What no network of the space costs less than; of images that are not known yet, as few as there can be."""
+    """What no network of the space costs less than; of images that are not known yet, as few as
+    there can be.
+    """
     if spec.data.dataset == "synthetic":  # whose costs are made up
         return {}
     side = spec.data.image_size or 1
@@ -114,7 +137,11 @@ def _off_twice(spec: "StudySpec", space: Table) -> None:
         if _names_off_twice(name, domain, points):
             off = PARAMETERS[name].off
             leave = "one" if isinstance(domain, Choice) else "optional"
-            space.fault(name, domain_to_toml(domain), f"a value stands there twice, as {off} is off: leave {leave} out")
+            space.fault(
+                name,
+                domain_to_toml(domain),
+                f"a value stands there twice, as {off} is off: leave {leave} out",
+            )
 
 
 def _names_off_twice(name: str, domain: Domain, points: int | None) -> bool:
@@ -126,28 +153,31 @@ def _names_off_twice(name: str, domain: Domain, points: int | None) -> bool:
 
 
 def notices(spec: "StudySpec") -> list[str]:
-    """What is allowed, and may not be what was meant: each a line. What every default has is not worth one."""
+    """What is allowed, and may not be what was meant: each a line. What every default has is not
+    worth one.
+    """
     found, trials, epochs = [], spec.budget.trials, spec.training.epochs
     if len(spec.first_trials) > trials:
         found.append(
-            f"{len(spec.first_trials)} [[trial]] and a budget of {trials}: the last {len(spec.first_trials) - trials} "
-            "will not run, unless --trials raises it"
+            f"{len(spec.first_trials)} [[trial]] and a budget of {trials}: the last"
+            f" {len(spec.first_trials) - trials} will not run, unless --trials raises it"
         )
     sampler, rule = spec.sampler, spec.pruner.rule
     if isinstance(sampler, TPE | GP) and sampler != TPE() and sampler.startup_trials >= trials:
         found.append(
-            f"sampler {sampler.name} learns from trial {sampler.startup_trials} on, counted from 0, and the budget is "
-            f"{trials} trials: it learns nothing"
+            f"sampler {sampler.name} learns from trial {sampler.startup_trials} on, counted from 0,"
+            f" and the budget is {trials} trials: it learns nothing"
         )
     judging = rule.of if isinstance(rule, Patient) else rule
     if isinstance(judging, Median | Percentile) and judging.startup_trials >= trials:
         found.append(
-            f"pruner {judging.name} waits for {judging.startup_trials} complete trials, and the budget is {trials}: "
-            "it stops none"
+            f"pruner {judging.name} waits for {judging.startup_trials} complete trials, and the"
+            f" budget is {trials}: it stops none"
         )
     if not isinstance(rule, NoRule) and 1 < epochs <= _first_judged(rule):
         found.append(
-            f"pruner {rule.name}, as it is set, judges no trial before the last of {epochs} epochs: it stops none"
+            f"pruner {rule.name}, as it is set, judges no trial before the last of {epochs} epochs:"
+            " it stops none"
         )
     return found
 

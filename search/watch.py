@@ -1,4 +1,6 @@
-"""What others do with studies: read from the database, the only meeting place, as events or look after look."""
+"""What others do with studies: read from the database, the only meeting place, as events or look
+after look.
+"""
 
 import time
 from collections.abc import Callable, Generator
@@ -28,7 +30,9 @@ def watch_study(
     sleep: Callable[[float], None] = time.sleep,
 ) -> Generator[Event]:
     """Events of trials that end from now on, and of those that run, while `go_on()`."""
-    seen = {trial.number for trial in read_trials(database, stored.study_id) if trial.state != "running"}
+    seen = {
+        trial.number for trial in read_trials(database, stored.study_id) if trial.state != "running"
+    }
     last = False
     while not last:
         last = not go_on()
@@ -65,9 +69,11 @@ def look_again(
     sleep: Callable[[float], None] = time.sleep,
     monotonic: Callable[[], float] = time.monotonic,
 ) -> Generator[Found | Away]:
-    """`look()` over and over, for most of the time not looking; Away where the database does not answer.
+    """`look()` over and over, for most of the time not looking; Away where the database does not
+    answer.
 
-    Only the first look raises StorageUnavailable: later ones wait for the database as long as somebody watches.
+    Only the first look raises StorageUnavailable: later ones wait for the database as long as
+    somebody watches.
     """
     seen = False
     while True:
@@ -100,11 +106,18 @@ def watch_status(database: Database, name: str) -> Generator[Status | Away]:
     try:
         for found in look_again(lambda: study_status(database, name)):
             if isinstance(found, Status):
-                if uid not in (None, found.record.stored.uid):  # another one was made under its name
+                if uid not in (
+                    None,
+                    found.record.stored.uid,
+                ):  # another one was made under its name
                     raise StudyDeleted(name)
                 uid = found.record.stored.uid
             yield found
-            if isinstance(found, Status) and found.record.stored.state == "ended" and not found.running:
+            if (
+                isinstance(found, Status)
+                and found.record.stored.state == "ended"
+                and not found.running
+            ):
                 return
     except StudyNotFound:
         if uid is None:

@@ -35,7 +35,10 @@ from storage.records import read_epoch_seconds
 from storage.study_data import TrainingData
 
 log = logging.getLogger(__name__)
-FIRST_WAIT_SECONDS, LONGEST_WAIT_SECONDS = 0.25, 3.0  # between looks at studies whose last trials others hold
+FIRST_WAIT_SECONDS, LONGEST_WAIT_SECONDS = (
+    0.25,
+    3.0,
+)  # between looks at studies whose last trials others hold
 
 Choose = Callable[[], Sequence[JoinedStudy]]  # studies to work on, the one to serve first first
 BuildObjective = Callable[[JoinedStudy], Objective]
@@ -67,7 +70,9 @@ def workplace(
     checkpoint_seconds: float = CHECKPOINT_SECONDS,
     monotonic: Callable[[], float] = time.monotonic,
 ) -> Iterator[Workplace]:
-    """What a worker works with; inside, its signs of life are given. Raises ArtifactRootError, ArtifactsUnavailable."""
+    """What a worker works with; inside, its signs of life are given. Raises ArtifactRootError,
+    ArtifactsUnavailable.
+    """
     checkpoints = own_checkpoints(database, files.checkpoint_root)
     sweep_checkpoints(database, checkpoints)
     store = open_artifact_store(files.artifact_root)
@@ -76,7 +81,9 @@ def workplace(
     with Illustrator(database, files.artifact_root) as illustrator, Keeper(leases) as keeper:
         artifacts = IncumbentArtifacts(database, store, illustrator.draw)
         artifacts.claim()
-        yield Workplace(database, leases, keeper, checkpoints, artifacts, checkpoint_seconds, monotonic)
+        yield Workplace(
+            database, leases, keeper, checkpoints, artifacts, checkpoint_seconds, monotonic
+        )
 
 
 def work(
@@ -89,11 +96,13 @@ def work(
     accept_data: bool = False,
     sleep: Callable[[float], None] = time.sleep,
 ) -> Generator[Event]:
-    """Takes trials of the studies until there are none left. Closing the generator hands the trial back.
+    """Takes trials of the studies until there are none left. Closing the generator hands the trial
+    back.
 
-    Surplus workers wait until all trials have ended: the last ones may be left by those that hold them. A worker that
-    finds the database upgraded by a newer program takes no more trials. With `accept_data` studies go on with the data
-    that `build` finds, whatever they had before. Raises StorageUnavailable.
+    Surplus workers wait until all trials have ended: the last ones may be left by those that hold
+    them. A worker that finds the database upgraded by a newer program takes no more trials. With
+    `accept_data` studies go on with the data that `build` finds, whatever they had before. Raises
+    StorageUnavailable.
 
     >>> with closing(work(place, rdb, lambda: [joined], build)) as events:   # doctest: +SKIP
     ...     for event in events: print(event)
@@ -109,7 +118,14 @@ def work(
                 break
             except NothingToTake as nothing:
                 waits = loop.why_wait(joined, nothing) or waits
-            except (StudyDeleted, DataError, DataUnavailable, OtherData, DeviceError, SpecError) as error:
+            except (
+                StudyDeleted,
+                DataError,
+                DataUnavailable,
+                OtherData,
+                DeviceError,
+                SpecError,
+            ) as error:
                 yield loop.leave(joined, error)  # another machine may have what it takes
         if held is not None:
             wait = FIRST_WAIT_SECONDS
@@ -125,7 +141,9 @@ def work(
 class _Loop:
     """What a worker knows of the studies that it has met."""
 
-    def __init__(self, place: Workplace, rdb: RDBStorage, build: BuildObjective, accept_data: bool) -> None:
+    def __init__(
+        self, place: Workplace, rdb: RDBStorage, build: BuildObjective, accept_data: bool
+    ) -> None:
         self._place = place
         self._rdb = rdb
         self._build = build
@@ -133,7 +151,9 @@ class _Loop:
         self._uid: str | None = None  # of the study served last
         self._optunas: BaseStorage = rdb
         self._objective: Objective | None = None
-        self._fitting: FittingThreads | None = None  # the same for all studies: it looks at the machine
+        self._fitting: FittingThreads | None = (
+            None  # the same for all studies: it looks at the machine
+        )
         self._data: TrainingData | None = None
         self._left: set[str] = set()
 
@@ -147,7 +167,9 @@ class _Loop:
         return StudyLeft(joined.stored.name, error)
 
     def why_wait(self, joined: JoinedStudy, nothing: NothingToTake) -> str | None:
-        """Why a worker should wait for a study of which nothing can be taken; `None` where it should not."""
+        """Why a worker should wait for a study of which nothing can be taken; `None` where it
+        should not.
+        """
         if nothing.state == "paused":
             return f"study {joined.stored.name} is paused"
         if nothing.state == "open":  # a place may be free by now, where somebody's trial has failed
@@ -163,7 +185,8 @@ class _Loop:
 
         Raises:
             NothingToTake, StudyDeleted: as TrialLeases.acquire.
-            DataError, DataUnavailable, OtherData, DeviceError: the study cannot be served on this machine.
+            DataError, DataUnavailable, OtherData, DeviceError: the study cannot be served on this
+                machine.
         """
         most = joined.spec.most_trials
         if joined.stored.uid != self._uid:
@@ -181,7 +204,8 @@ class _Loop:
         self._fitting = self._fitting or self._objective.fitting
         self._data = self._training_data(joined, self._objective)
         self._place.leases.computes_on(self._objective.device, self._objective.computing)
-        # Optuna's cache is never asked about another study: SQLite gives a deleted one's id to the next.
+        # Optuna's cache is never asked about another study: SQLite gives a deleted one's id to the
+        # next.
         self._optunas = get_storage(self._rdb)
         for seconds in read_epoch_seconds(self._place.database, joined.stored.study_id):
             self._place.keeper.epoch_took(seconds)
@@ -214,16 +238,25 @@ class _Loop:
 
 
 def data_notice(held: Lease, data: TrainingData) -> str:
-    """What the user should know where this trial is the first on other data than those before, or may be."""
+    """What the user should know where this trial is the first on other data than those before, or
+    may be.
+    """
     assert held.data_change is not None
-    name, before, since = held.stored.name, held.data_change.before, f"from its trial {held.number} on"
+    name, before, since = (
+        held.stored.name,
+        held.data_change.before,
+        f"from its trial {held.number} on",
+    )
     what = f"{data.name} (fingerprint {data.fingerprint[:SHOWN_DIGITS]})"
     if before is not None:
         return (
-            f"study {name!r} goes on with other data, {what}, not {before[:SHOWN_DIGITS]}, {since}: "
-            f"'hypersearch compare {name}' says which trials had which"
+            f"study {name!r} goes on with other data, {what}, not {before[:SHOWN_DIGITS]}, {since}:"
+            f" 'hypersearch compare {name}' says which trials had which"
         )
     notice = f"study {name!r} is on {what} {since}; what its earlier trials had is not recorded"
     if data.has_pixel_scales:
-        notice += ", and they were trained on pictures that were read in another way: their values do not compare"
+        notice += (
+            ", and they were trained on pictures that were read in another way: their values do not"
+            " compare"
+        )
     return notice

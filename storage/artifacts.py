@@ -1,4 +1,6 @@
-"""Files of trials, kept by their content in a folder or an S3-compatible bucket, as Optuna's artifacts."""
+"""Files of trials, kept by their content in a folder or an S3-compatible bucket, as Optuna's
+artifacts.
+"""
 
 import hashlib
 import io
@@ -20,16 +22,19 @@ from optuna.artifacts.exceptions import ArtifactNotFound
 
 from storage.errors import ArtifactDamaged, ArtifactRootError, ArtifactsUnavailable
 
-# The dashboard serves an artifact with its MIME type, and has no passwords: HTML must never stand here.
+# The dashboard serves an artifact with its MIME type, and has no passwords: HTML must never stand
+# here.
 MIME_TYPES = {".png": "image/png", ".csv": "text/csv"}
 DEFAULT_MIME_TYPE = "application/octet-stream"
 
 ARTIFACT_ID = re.compile(r"[0-9a-f]{64}")  # no other name in a root is an artifact of ours
 _OWNERS = ".owners"  # what is added to an artifact's name for the folder of its marks
-_MARK_ATTEMPTS = 20  # to make a mark's folder and the mark, where others remove the folder in between
+_MARK_ATTEMPTS = (
+    20  # to make a mark's folder and the mark, where others remove the folder in between
+)
 _BUCKET = re.compile(r"[a-zA-Z0-9.\-_]{1,255}")  # as botocore checks it
-# Transient failures are tried again, each after a random wait of at most 1, 2, ... s (botocore's "standard" mode).
-# Writing again is safe: the same content goes to the same key.
+# Transient failures are tried again, each after a random wait of at most 1, 2, ... s (botocore's
+# "standard" mode). Writing again is safe: the same content goes to the same key.
 _S3_ATTEMPTS = 3
 _S3_PAGES = 10  # of at most 1,000 names, to count what a bucket holds
 _S3_CONNECT_TIMEOUT_SECONDS = 5
@@ -72,7 +77,9 @@ class ArtifactStore(Protocol):
         """Forgets it; raises ArtifactsUnavailable, or Optuna's ArtifactNotFound."""
 
     def mark(self, artifact_id: str, owner: str) -> None:
-        """Notes beside it, whether or not it is there, that this owner wants it; raises ArtifactsUnavailable."""
+        """Notes beside it, whether or not it is there, that this owner wants it; raises
+        ArtifactsUnavailable.
+        """
 
     def unmark(self, artifact_id: str, owner: str) -> None:
         """Takes that back; raises ArtifactsUnavailable."""
@@ -81,14 +88,18 @@ class ArtifactStore(Protocol):
         """Who has marked it; raises ArtifactsUnavailable."""
 
     def holdings(self) -> Holdings:
-        """How much is there, of a bucket as far as a few requests tell; raises ArtifactsUnavailable."""
+        """How much is there, of a bucket as far as a few requests tell; raises
+        ArtifactsUnavailable.
+        """
 
 
 def open_artifact_store(root: str) -> ArtifactStore:
-    """The store at `root`: a folder, made by the first write, or s3://bucket/prefix?endpoint_url=http://host:9000.
+    """The store at `root`: a folder, made by the first write, or
+    s3://bucket/prefix?endpoint_url=http://host:9000.
 
-    A bucket's credentials come from where boto3 finds them (environment, ~/.aws, the machine's role), with the rights
-    to get, put and delete objects and to list the bucket. Nothing is asked of a bucket before the first use.
+    A bucket's credentials come from where boto3 finds them (environment, ~/.aws, the machine's
+    role), with the rights to get, put and delete objects and to list the bucket. Nothing is asked
+    of a bucket before the first use.
 
     >>> store = open_artifact_store("hypersearch-artifacts")
     >>> stored = put(store, {"curve.csv": b"epoch,loss"})
@@ -114,7 +125,11 @@ def put(store: ArtifactStore, files: Mapping[str, bytes]) -> tuple[StoredArtifac
         artifact_id = id_of(content)
         if not store.holds(artifact_id):
             store.write(artifact_id, io.BytesIO(content))
-        stored.append(StoredArtifact(artifact_id, name, MIME_TYPES.get(PurePath(name).suffix, DEFAULT_MIME_TYPE)))
+        stored.append(
+            StoredArtifact(
+                artifact_id, name, MIME_TYPES.get(PurePath(name).suffix, DEFAULT_MIME_TYPE)
+            )
+        )
     return tuple(stored)
 
 
@@ -124,10 +139,16 @@ def id_of(content: bytes) -> str:
 
 
 def attributes(artifacts: Sequence[StoredArtifact]) -> dict[str, str]:
-    """System attributes of a trial that make these its artifacts, as `optuna.artifacts.upload_artifact` writes them."""
+    """System attributes of a trial that make these its artifacts, as
+    `optuna.artifacts.upload_artifact` writes them.
+    """
     return {
         f"artifacts:{artifact.artifact_id}": json.dumps(
-            asdict(ArtifactMeta(artifact.artifact_id, artifact.file_name, artifact.mime_type, encoding=None))
+            asdict(
+                ArtifactMeta(
+                    artifact.artifact_id, artifact.file_name, artifact.mime_type, encoding=None
+                )
+            )
         )
         for artifact in artifacts
     }
@@ -186,7 +207,9 @@ class _Folder(FileSystemArtifactStore):
         with self._reaching():
             for _ in range(_MARK_ATTEMPTS):
                 marks.mkdir(parents=True, exist_ok=True)
-                with suppress(FileNotFoundError):  # another owner has just left, and removed the folder that was empty
+                with suppress(
+                    FileNotFoundError
+                ):  # another owner has just left, and removed the folder that was empty
                     (marks / owner).touch()
                     return
         raise ArtifactsUnavailable(self.root, f"{marks.name} is removed again and again")
@@ -209,7 +232,11 @@ class _Folder(FileSystemArtifactStore):
         with self._reaching():
             folder = Path(self.root)
             entries = folder.iterdir() if folder.exists() else ()
-            sizes = [each.stat().st_size for each in entries if ARTIFACT_ID.fullmatch(each.name) and each.is_file()]
+            sizes = [
+                each.stat().st_size
+                for each in entries
+                if ARTIFACT_ID.fullmatch(each.name) and each.is_file()
+            ]
             return Holdings(len(sizes), sum(sizes))
 
     def _marks(self, artifact_id: str) -> Path:
@@ -267,7 +294,9 @@ class _Bucket(Boto3ArtifactStore):
 
     def open_reader(self, artifact_id: str) -> BinaryIO:
         with self._reaching(), closing(super().open_reader(self._prefix + artifact_id)) as body:
-            return io.BytesIO(body.read())  # read here, where a connection that breaks off is told as what it is
+            return io.BytesIO(
+                body.read()
+            )  # read here, where a connection that breaks off is told as what it is
 
     def write(self, artifact_id: str, content_body: BinaryIO) -> None:
         with self._reaching():
@@ -288,8 +317,14 @@ class _Bucket(Boto3ArtifactStore):
     def owners(self, artifact_id: str) -> frozenset[str]:
         marks = self._marks(artifact_id)
         with self._reaching():
-            pages = self._s3.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=marks)
-            return frozenset(found["Key"].removeprefix(marks) for page in pages for found in page.get("Contents", ()))
+            pages = self._s3.get_paginator("list_objects_v2").paginate(
+                Bucket=self.bucket, Prefix=marks
+            )
+            return frozenset(
+                found["Key"].removeprefix(marks)
+                for page in pages
+                for found in page.get("Contents", ())
+            )
 
     def holdings(self) -> Holdings:
         with self._reaching():
@@ -318,7 +353,9 @@ class _Bucket(Boto3ArtifactStore):
             yield
         except (BotoCoreError, ClientError) as error:
             raise ArtifactsUnavailable(self.root, str(error)) from error
-        except Boto3Error as error:  # of an upload: it names a buffer in memory; what it was raised from says why
+        except (
+            Boto3Error
+        ) as error:  # of an upload: it names a buffer in memory; what it was raised from says why
             raise ArtifactsUnavailable(self.root, str(error.__context__ or error)) from error
 
 
@@ -332,14 +369,16 @@ def _open_bucket(root: str) -> _Bucket:
         raise ArtifactRootError.no_boto3() from None
     shown = f"s3://{bucket}/{prefix}".rstrip("/")
     try:
-        client: _S3Client = boto3.Session().client(  # its own session: boto3's common one is not for several threads
+        # its own session: boto3's common one is not for several threads
+        client: _S3Client = boto3.Session().client(
             "s3",
             endpoint_url=endpoint_url,
             config=Config(
                 connect_timeout=_S3_CONNECT_TIMEOUT_SECONDS,
                 read_timeout=_S3_READ_TIMEOUT_SECONDS,
                 retries={"mode": "standard", "total_max_attempts": _S3_ATTEMPTS},
-                # Not every S3-compatible store knows the checksums that boto3 adds; the artifact's id is one.
+                # Not every S3-compatible store knows the checksums that boto3 adds; the artifact's
+                # id is one.
                 request_checksum_calculation="when_required",
                 response_checksum_validation="when_required",
             ),
@@ -357,7 +396,11 @@ def _parse(root: str) -> tuple[str, str, str | None]:
         parsed = urlsplit(root)
         options = parse_qs(parsed.query, keep_blank_values=True)
         (endpoint_url,) = options.pop("endpoint_url", [None])
-        readable = parsed.scheme == "s3" and _BUCKET.fullmatch(parsed.netloc) and not (options or parsed.fragment)
+        readable = (
+            parsed.scheme == "s3"
+            and _BUCKET.fullmatch(parsed.netloc)
+            and not (options or parsed.fragment)
+        )
         if not readable or (endpoint_url is not None and not _is_endpoint(endpoint_url)):
             raise ArtifactRootError.unreadable()
     except ValueError:  # of urllib, for what is no URL
@@ -367,6 +410,13 @@ def _parse(root: str) -> tuple[str, str, str | None]:
 
 
 def _is_endpoint(url: str) -> bool:
-    """Whether it is the URL of a host, without credentials; raises ValueError for a port that is no number."""
+    """Whether it is the URL of a host, without credentials; raises ValueError for a port that is no
+    number.
+    """
     parsed = urlsplit(url)
-    return parsed.scheme in ("http", "https") and bool(parsed.hostname) and parsed.username is None and parsed.port != 0
+    return (
+        parsed.scheme in ("http", "https")
+        and bool(parsed.hostname)
+        and parsed.username is None
+        and parsed.port != 0
+    )

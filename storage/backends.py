@@ -1,4 +1,6 @@
-"""What each kind of database needs to be safe for many processes: settings of connections, and a lock to set it up."""
+"""What each kind of database needs to be safe for many processes: settings of connections, and a
+lock to set it up.
+"""
 
 import errno
 import os
@@ -22,13 +24,17 @@ from storage.text import is_one_line
 CONNECTIONS = 2  # a worker's: one trains and records, one keeps the lease
 CONNECT_TIMEOUT_SECONDS = 5
 SET_UP_TIMEOUT_SECONDS = 60.0  # to wait for another process that makes the tables
-# A writer waits this long for another one's transaction; ours last milliseconds, a frozen process may hold one longer.
+# A writer waits this long for another one's transaction; ours last milliseconds, a frozen process
+# may hold one longer.
 SQLITE_BUSY_TIMEOUT_SECONDS = 60.0
-# A client that froze inside a transaction holds its locks so long; then the server ends it and the others go on.
+# A client that froze inside a transaction holds its locks so long; then the server ends it and the
+# others go on.
 IDLE_IN_TRANSACTION_SECONDS = 10
 LOCK_TIMEOUT_SECONDS = 12
 STATEMENT_TIMEOUT_SECONDS = 60
-ANSWER_TIMEOUT_SECONDS = 30  # where only the client can tell that a connection is dead: half a lease
+ANSWER_TIMEOUT_SECONDS = (
+    30  # where only the client can tell that a connection is dead: half a lease
+)
 
 
 class EngineOptions(TypedDict, total=False):
@@ -49,7 +55,8 @@ class Backend(Protocol):
         """The safe settings; at most `connections` at a time; `create` allows a file to be made."""
 
     def check(self, url: URL, *, create: bool, write: bool) -> None:
-        """Raises StorageUnavailable where it can be told without connecting that this user cannot do so.
+        """Raises StorageUnavailable where it can be told without connecting that this user cannot
+        do so.
 
         And StorageURLError where the URL names what can never be a database.
         """
@@ -58,7 +65,8 @@ class Backend(Protocol):
         """A context in which no other process sets this database up."""
 
     def place(self, url: URL, connection: Connection) -> str:
-        """Where this database is: a copy is elsewhere, the same database under another URL or from another host is not.
+        """Where this database is: a copy is elsewhere, the same database under another URL or from
+        another host is not.
 
         Any user may ask for it. It is ASCII, and names no user and no password.
         """
@@ -68,7 +76,9 @@ class SQLite:
     """A file. Transactions that write begin with BEGIN IMMEDIATE (see storage.transactions)."""
 
     def engine_options(self, url: URL, connections: int, *, create: bool = False) -> EngineOptions:
-        """Its connections wait for the writer, lose nothing at power loss, and delete our rows with Optuna's."""
+        """Its connections wait for the writer, lose nothing at power loss, and delete our rows with
+        Optuna's.
+        """
         path = sqlite_path(url)
 
         def connect() -> sqlite3.Connection:
@@ -76,18 +86,28 @@ class SQLite:
                 f"{path.as_uri()}?{'mode=rwc' if create else _mode(path)}",
                 uri=True,
                 timeout=SQLITE_BUSY_TIMEOUT_SECONDS,
-                isolation_level=None,  # the driver begins no transactions of its own: the "begin" event does
-                check_same_thread=False,  # SQLAlchemy's pool hands a connection to one thread at a time
+                # the driver begins no transactions of its own: the "begin" event does
+                isolation_level=None,
+                # SQLAlchemy's pool hands a connection to one thread at a time
+                check_same_thread=False,
             )
-            connection.execute("PRAGMA synchronous=FULL")  # WAL with NORMAL may lose acknowledged commits at power loss
+            connection.execute(
+                "PRAGMA synchronous=FULL"
+            )  # WAL with NORMAL may lose acknowledged commits at power loss
             connection.execute("PRAGMA foreign_keys=ON")  # our rows go when Optuna's do
             return connection
 
         # How a file is to be read that cannot be written is seen for each transaction anew.
-        return {"creator": connect} if create or _may_write(path) else {"creator": connect, "poolclass": NullPool}
+        return (
+            {"creator": connect}
+            if create or _may_write(path)
+            else {"creator": connect, "poolclass": NullPool}
+        )
 
     def check(self, url: URL, *, create: bool, write: bool) -> None:
-        """The folder must be there, and the file unless it may be made; whoever writes needs the right to, in both."""
+        """The folder must be there, and the file unless it may be made; whoever writes needs the
+        right to, in both.
+        """
         path = sqlite_path(url)
         try:
             if path.exists() and not path.is_file():
@@ -102,8 +122,12 @@ class SQLite:
                 raise StorageUnavailable.closed_folder(str(path.parent))
         except OSError as error:
             if error.errno == errno.ENAMETOOLONG:
-                raise StorageURLError.no_file(shown(url), "its name is longer than the system allows") from None
-            raise StorageUnavailable.broken(shown(url), error.strerror or str(error), WRITABLE) from None
+                raise StorageURLError.no_file(
+                    shown(url), "its name is longer than the system allows"
+                ) from None
+            raise StorageUnavailable.broken(
+                shown(url), error.strerror or str(error), WRITABLE
+            ) from None
 
     @contextmanager
     def alone(self, url: URL, engine: Engine) -> Iterator[None]:
@@ -118,7 +142,9 @@ class SQLite:
             raise StorageUnavailable.being_set_up(shown(url)) from None
 
     def place(self, url: URL, connection: Connection) -> str:
-        """The file by its number in its file system, which a file that is moved keeps and none of its copies has."""
+        """The file by its number in its file system, which a file that is moved keeps and none of
+        its copies has.
+        """
         file = sqlite_path(url).resolve()
         status = file.stat()
         # st_dev may be another one after a restart
@@ -130,18 +156,22 @@ class SQLite:
 def _mode(path: Path) -> str:
     """How to open a file that is there: https://www.sqlite.org/uri.html.
 
-    Who may not write keeps to the files that a writer has made beside it. Where there are none, SQLite would make them,
-    in a folder where that cannot be, or where the writer then could not write them; so the file is read alone, which is
-    right as long as it holds all that was committed.
+    Who may not write keeps to the files that a writer has made beside it. Where there are none,
+    SQLite would make them, in a folder where that cannot be, or where the writer then could not
+    write them; so the file is read alone, which is right as long as it holds all that was
+    committed.
     """
-    wal, shm, journal = (path.with_name(f"{path.name}-{ending}") for ending in ("wal", "shm", "journal"))
+    wal, shm, journal = (
+        path.with_name(f"{path.name}-{ending}") for ending in ("wal", "shm", "journal")
+    )
     is_shared = wal.exists() and shm.exists()
     is_whole = not any(_size(each) for each in (wal, journal))
     return "mode=rw" if _may_write(path) or is_shared or not is_whole else "mode=ro&immutable=1"
 
 
 def _size(path: Path) -> int:
-    # A writer that closes the database takes away what it has made beside it, whoever looks at that.
+    # A writer that closes the database takes away what it has made beside it, whoever looks at
+    # that.
     try:
         return path.stat().st_size
     except FileNotFoundError:
@@ -150,7 +180,9 @@ def _size(path: Path) -> int:
 
 def _may_write(path: Path) -> bool:
     # Beside the file SQLite keeps others while it is open.
-    return os.access(path.parent, os.W_OK | os.X_OK) and (not path.exists() or os.access(path, os.W_OK))
+    return os.access(path.parent, os.W_OK | os.X_OK) and (
+        not path.exists() or os.access(path, os.W_OK)
+    )
 
 
 class PostgreSQL:
@@ -174,7 +206,9 @@ class PostgreSQL:
             "application_name": "hypersearch",
         }
         # What the user's URL says wins.
-        connect_args = {name: value for name, value in connect_args.items() if name not in url.query}
+        connect_args = {
+            name: value for name, value in connect_args.items() if name not in url.query
+        }
         return {
             "connect_args": connect_args,
             "isolation_level": "READ COMMITTED",
@@ -196,30 +230,38 @@ class PostgreSQL:
     def place(self, url: URL, connection: Connection) -> str:
         """The cluster by the identifier that it was made with, and the database's number in it.
 
-        A copy of all files of a cluster has both; recovered from a backup or promoted, it is on another timeline.
+        A copy of all files of a cluster has both; recovered from a backup or promoted, it is on
+        another timeline.
         """
-        (database,) = connection.exec_driver_sql("SELECT oid FROM pg_database WHERE datname = current_database()").one()
+        (database,) = connection.exec_driver_sql(
+            "SELECT oid FROM pg_database WHERE datname = current_database()"
+        ).one()
         asked = "has_function_privilege('pg_control_system()', 'execute')"
         asked += " AND has_function_privilege('pg_control_checkpoint()', 'execute')"
         if not connection.exec_driver_sql(f"SELECT {asked}").scalar():
             return f"database {database} of {url.host!a}:{url.port or ''}"
         identifier, timeline = connection.exec_driver_sql(
-            "SELECT system_identifier, timeline_id FROM pg_control_system(), pg_control_checkpoint()"
+            "SELECT system_identifier, timeline_id FROM pg_control_system(),"
+            " pg_control_checkpoint()"
         ).one()
         return f"database {database} of cluster {identifier}, timeline {timeline}"
 
 
 class MySQL:
-    """MySQL and MariaDB over PyMySQL. Always as mysql+pymysql: under mariadb:// Optuna loses its upsert."""
+    """MySQL and MariaDB over PyMySQL. Always as mysql+pymysql: under mariadb:// Optuna loses its
+    upsert.
+    """
 
     def engine_options(self, url: URL, connections: int, *, create: bool = False) -> EngineOptions:
-        """As for PostgreSQL; MySQL has no timeout for an idle transaction, so there an idle session ends instead."""
+        """As for PostgreSQL; MySQL has no timeout for an idle transaction, so there an idle session
+        ends instead.
+        """
         idle = IDLE_IN_TRANSACTION_SECONDS
         init_command = (
             f"SET SESSION time_zone = '+00:00', innodb_lock_wait_timeout = {LOCK_TIMEOUT_SECONDS} "
             # MariaDB runs comments marked M!, and skips those for MySQL 8
-            f"/*M!100300 , idle_transaction_timeout = {idle}, max_statement_time = {ANSWER_TIMEOUT_SECONDS} */ "
-            f"/*!80000 , wait_timeout = {idle} */"
+            f"/*M!100300 , idle_transaction_timeout = {idle}, max_statement_time ="
+            f" {ANSWER_TIMEOUT_SECONDS} */ /*!80000 , wait_timeout = {idle} */"
         )
         connect_args: dict[str, str | int] = {
             "connect_timeout": CONNECT_TIMEOUT_SECONDS,
@@ -228,7 +270,9 @@ class MySQL:
             "charset": "utf8mb4",
             "init_command": init_command,
         }
-        connect_args = {name: value for name, value in connect_args.items() if name not in url.query}
+        connect_args = {
+            name: value for name, value in connect_args.items() if name not in url.query
+        }
         return {
             "connect_args": connect_args,
             "isolation_level": "READ COMMITTED",
@@ -243,24 +287,34 @@ class MySQL:
     def alone(self, url: URL, engine: Engine) -> Iterator[None]:
         """A named lock of a session of its own, for this database of the server."""
         with _session_of_its_own(url) as connection:
-            taken = f"SELECT GET_LOCK(CONCAT('hypersearch:', MD5(DATABASE())), {SET_UP_TIMEOUT_SECONDS:.0f})"
+            taken = (
+                "SELECT GET_LOCK(CONCAT('hypersearch:', MD5(DATABASE())),"
+                f" {SET_UP_TIMEOUT_SECONDS:.0f})"
+            )
             if connection.exec_driver_sql(taken).scalar() != 1:
                 raise StorageUnavailable.being_set_up(shown(url))
             yield
 
     def place(self, url: URL, connection: Connection) -> str:
-        """The server by its uuid (MariaDB's, which has none, by host, port and folder), and the database's name."""
+        """The server by its uuid (MariaDB's, which has none, by host, port and folder), and the
+        database's name.
+        """
         names = "'server_uuid', 'hostname', 'port', 'datadir'"
         rows = connection.exec_driver_sql(f"SHOW GLOBAL VARIABLES WHERE Variable_name IN ({names})")
         found: dict[str, str] = {name.lower(): value for name, value in rows}
-        server = found.get("server_uuid") or f"{found['hostname']}:{found['port']}{found['datadir']}"
+        server = (
+            found.get("server_uuid") or f"{found['hostname']}:{found['port']}{found['datadir']}"
+        )
         name = connection.exec_driver_sql("SELECT DATABASE()").scalar()
         return f"database {name!a} of server {server!a}"
 
 
 BACKENDS: dict[str, Backend] = {"sqlite": SQLite(), "postgresql": PostgreSQL(), "mysql": MySQL()}
 DRIVERS = {"sqlite": "pysqlite", "postgresql": "psycopg", "mysql": "pymysql"}
-OTHER_NAMES = {"postgres": "postgresql", "mariadb": "mysql"}  # of backends, in URLs that people copy
+OTHER_NAMES = {
+    "postgres": "postgresql",
+    "mariadb": "mysql",
+}  # of backends, in URLs that people copy
 ADVISORY_LOCK = 0x68797065  # "hype": any constant that others are unlikely to take
 # In the name of a file: what a URL, or a shell that is given it, would not take as it stands.
 _READ_OTHERWISE = re.compile(r"""[%?\s'"\\`$&;|<>()*!#\[\]{}]""")
@@ -268,9 +322,12 @@ _READ_OTHERWISE = re.compile(r"""[%?\s'"\\`$&;|<>()*!#\[\]{}]""")
 
 @contextmanager
 def _session_of_its_own(url: URL) -> Iterator[Connection]:
-    # A session's lock must neither go back to the pool nor sit in a transaction, which the server would end.
+    # A session's lock must neither go back to the pool nor sit in a transaction, which the server
+    # would end.
     options = backend(url).engine_options(url, connections=1)
-    engine = create_engine(url, poolclass=NullPool, connect_args=options["connect_args"], isolation_level="AUTOCOMMIT")
+    engine = create_engine(
+        url, poolclass=NullPool, connect_args=options["connect_args"], isolation_level="AUTOCOMMIT"
+    )
     with engine.connect() as connection:
         yield connection
 
@@ -281,7 +338,8 @@ def backend(url: URL) -> Backend:
 
 
 def parse_url(text: str) -> URL:
-    """Reads a storage URL; blanks around it, as of an environment file with other ends of lines, are no part of it.
+    """Reads a storage URL; blanks around it, as of an environment file with other ends of lines,
+    are no part of it.
 
     Raises:
         StorageURLError: it is no URL, or of a database or driver that is not supported.
@@ -298,7 +356,9 @@ def parse_url(text: str) -> URL:
     if name not in BACKENDS:
         raise StorageURLError.unsupported(name)
     if driver not in ("", DRIVERS[name]):
-        raise StorageURLError.other_driver(url.drivername, f"{name}+{DRIVERS[name]}" if name != "sqlite" else name)
+        raise StorageURLError.other_driver(
+            url.drivername, f"{name}+{DRIVERS[name]}" if name != "sqlite" else name
+        )
     if name == "sqlite":
         _check_file(url, text)
         return url.set(drivername=name)
@@ -307,7 +367,9 @@ def parse_url(text: str) -> URL:
 
 
 def _check_file(url: URL, text: str) -> None:
-    """Raises StorageURLError where another file, or none, would be opened than whoever wrote the URL means."""
+    """Raises StorageURLError where another file, or none, would be opened than whoever wrote the
+    URL means.
+    """
     if "?" in text:
         raise StorageURLError.options_of_a_file(text)
     if (url.username, url.host, url.port) != (None, None, None):
@@ -322,7 +384,9 @@ def _check_file(url: URL, text: str) -> None:
 
 
 def _check_server(url: URL, text: str) -> None:
-    """Raises StorageURLError where a database is missing, or a password may stand where it would be shown."""
+    """Raises StorageURLError where a database is missing, or a password may stand where it would be
+    shown.
+    """
     place = text.partition("@")[2] if url.username is not None else text
     if "@" in place.partition("?")[0]:
         raise StorageURLError.at_sign(text)
@@ -338,7 +402,10 @@ def sqlite_path(url: URL) -> Path:
 
 
 def shown(url: URL) -> str:
-    """The URL as a user may see it, and may give it again: without a password, also not one among its options."""
+    """The URL as a user may see it, and may give it again: without a password, also not one among
+    its options.
+    """
     if url.get_backend_name() == "sqlite":
-        return f"sqlite:///{_READ_OTHERWISE.sub(lambda found: quote(found[0], safe=''), url.database or '')}"
+        path = _READ_OTHERWISE.sub(lambda found: quote(found[0], safe=""), url.database or "")
+        return f"sqlite:///{path}"
     return url.set(query={}).render_as_string(hide_password=True)

@@ -21,9 +21,12 @@ def _sqlite(element: now_ms, compiler: SQLCompiler, **_: object) -> str:
 
 @compiles(now_ms, "postgresql")
 def _postgresql(element: now_ms, compiler: SQLCompiler, **_: object) -> str:
-    return "CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT)"  # now() stands still in a transaction
+    # now() stands still in a transaction
+    return "CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT)"
 
 
 @compiles(now_ms, "mysql", "mariadb")
 def _mysql(element: now_ms, compiler: SQLCompiler, **_: object) -> str:
-    return "CAST(ROUND(UNIX_TIMESTAMP(SYSDATE(3)) * 1000) AS SIGNED)"  # the sessions' time zone is UTC
+    return (  # the sessions' time zone is UTC
+        "CAST(ROUND(UNIX_TIMESTAMP(SYSDATE(3)) * 1000) AS SIGNED)"
+    )

@@ -7,11 +7,13 @@ PIECE_BEFORE = 64  # on a CPU, of attempts from before it was recorded
 
 @dataclass(frozen=True)
 class Computing:
-    """What a trial begins and ends with, whoever works on it: on a CPU it gives the same values then, bit for bit."""
+    """What a trial begins and ends with, whoever works on it: on a CPU it gives the same values
+    then, bit for bit.
+    """
 
     threads: int
-    # Images that go through the network at a time; None: as many as go by default on that kind of device, or no network
-    # is trained.
+    # Images that go through the network at a time; None: as many as go by default on that kind of
+    # device, or no network is trained.
     piece: int | None = None
 
 
@@ -24,10 +26,11 @@ class Computed:
     piece: int | None  # as recorded
 
     def goes_on_with(self, own: Computing, device: str, most_threads: int) -> Computing:
-        """How the next attempt computes on that device, by a worker whose new trials compute as its `own`.
+        """How the next attempt computes on that device, by a worker whose new trials compute as its
+        `own`.
 
-        As this one did, with more threads than cores, too; but not on another kind of device, nor with more threads
-        than `most_threads`.
+        As this one did, with more threads than cores, too; but not on another kind of device, nor
+        with more threads than `most_threads`.
 
         >>> Computed("cuda:1", 1, None).goes_on_with(Computing(2, 64), "cpu", most_threads=64)
         Computing(threads=2, piece=64)

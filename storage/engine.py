@@ -25,7 +25,9 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 Given = ParamSpec("Given")
 _ALEMBIC = threading.Lock()  # its context is one for the whole process, whatever the database
-LOOKING_SECONDS = 5.0  # that whoever looks on waits for a database that is away; workers wait longer
+LOOKING_SECONDS = (
+    5.0  # that whoever looks on waits for a database that is away; workers wait longer
+)
 
 
 class Database:
@@ -47,8 +49,12 @@ class Database:
         self.engine.dispose()
 
 
-def persistent(query: Callable[Concatenate[Database, Given], Result]) -> Callable[Concatenate[Database, Given], Result]:
-    """A reading query that is repeated while the database is away; then it raises StorageUnavailable too."""
+def persistent(
+    query: Callable[Concatenate[Database, Given], Result],
+) -> Callable[Concatenate[Database, Given], Result]:
+    """A reading query that is repeated while the database is away; then it raises
+    StorageUnavailable too.
+    """
 
     @wraps(query)
     def read(database: Database, /, *given: Given.args, **named: Given.kwargs) -> Result:
@@ -58,7 +64,8 @@ def persistent(query: Callable[Concatenate[Database, Given], Result]) -> Callabl
 
 
 def open_database(url: str, *, patience_seconds: float = LOOKING_SECONDS) -> Database:
-    """Opens the database at `url` to read it (and to change the tables that are ours); no Optuna is loaded.
+    """Opens the database at `url` to read it (and to change the tables that are ours); no Optuna is
+    loaded.
 
     One that is away later is waited for `patience_seconds`.
 
@@ -73,13 +80,17 @@ def open_database(url: str, *, patience_seconds: float = LOOKING_SECONDS) -> Dat
 
 @persistent
 def check_still_ours(database: Database) -> None:
-    """Raises StorageUnavailable where the database was brought to a newer program's version since it was opened."""
+    """Raises StorageUnavailable where the database was brought to a newer program's version since
+    it was opened.
+    """
     with database.transactions.read() as connection:
         _refuse_newer(_read_revision(connection))
 
 
 def check_place(url: str) -> None:
-    """Raises StorageURLError, StorageUnavailable where it can be told without connecting that no study can be made."""
+    """Raises StorageURLError, StorageUnavailable where it can be told without connecting that no
+    study can be made.
+    """
     parsed = parse_url(url)
     backend(parsed).check(parsed, create=True, write=True)
 
@@ -92,7 +103,8 @@ def open_for_work(
     connections: int = CONNECTIONS,
     patience: Patience | None = None,
 ) -> "tuple[Database, RDBStorage]":
-    """Opens the database at `url` with Optuna's storage on it, to write there, and made where it is not there.
+    """Opens the database at `url` with Optuna's storage on it, to write there, and made where it is
+    not there.
 
     A server that starts, or has no connection left, is waited for.
 
@@ -124,7 +136,9 @@ NOBODY_ENTERS = (
 
 
 def _let_in(enter: "Callable[[], RDBStorage]", patience: Patience) -> "RDBStorage":
-    """Enters where a server that is there lets nobody in for now, within the patience; jitter keeps a crowd apart."""
+    """Enters where a server that is there lets nobody in for now, within the patience; jitter keeps
+    a crowd apart.
+    """
     deadline, said = time.monotonic() + patience.seconds, False
     while True:
         try:
@@ -140,7 +154,8 @@ def _let_in(enter: "Callable[[], RDBStorage]", patience: Patience) -> "RDBStorag
 
 
 def upgrade_database(url: str) -> tuple[str, str]:
-    """Brings the tables of an older version, Optuna's and ours, up to date; returns our revision before and after.
+    """Brings the tables of an older version, Optuna's and ours, up to date; returns our revision
+    before and after.
 
     Raises:
         StorageURLError: the URL cannot be used.
@@ -165,7 +180,9 @@ def upgrade_database(url: str) -> tuple[str, str]:
 def _engine(url: URL, connections: int, *, create: bool = False) -> Engine:
     try:
         with _understood(url):
-            return create_engine(url, **backend(url).engine_options(url, connections, create=create))
+            return create_engine(
+                url, **backend(url).engine_options(url, connections, create=create)
+            )
     except ModuleNotFoundError as error:
         name = url.get_backend_name()
         raise StorageUnavailable.no_driver(name, name) from error
@@ -173,7 +190,8 @@ def _engine(url: URL, connections: int, *, create: bool = False) -> Engine:
 
 @contextmanager
 def _understood(url: URL) -> Iterator[None]:
-    # Inside, a driver meets what the URL says for the first time; each stumbles over options and hosts in its own way.
+    # Inside, a driver meets what the URL says for the first time; each stumbles over options and
+    # hosts in its own way.
     try:
         yield
     except (ArgumentError, AttributeError, TypeError, ValueError) as error:
@@ -186,7 +204,9 @@ def _connect(url: URL, engine: Engine) -> Connection:
         return engine.connect()
 
 
-def _optunas(url: URL, connections: int = CONNECTIONS, *, make_tables: bool = False) -> "RDBStorage":
+def _optunas(
+    url: URL, connections: int = CONNECTIONS, *, make_tables: bool = False
+) -> "RDBStorage":
     from optuna.exceptions import OptunaError
     from optuna.storages import RDBStorage
 
@@ -261,10 +281,13 @@ def _revision(url: URL, engine: Engine) -> str | None:
             # Optuna's may be there in part: another process is making them, or died over it.
             optunas = [table for table in schema.metadata.sorted_tables if table.name in tables]
             is_foreign = any(
-                set(table.columns.keys()) - {column["name"] for column in inspector.get_columns(table.name)}
+                set(table.columns.keys())
+                - {column["name"] for column in inspector.get_columns(table.name)}
                 for table in optunas
             )
-            if url.get_backend_name() == "sqlite" and tables and not optunas:  # a server's may hold other tables too
+            if (
+                url.get_backend_name() == "sqlite" and tables and not optunas
+            ):  # a server's may hold other tables too
                 is_foreign = "version_info" not in tables
             if is_foreign:
                 raise StorageUnavailable.foreign(shown(url))
@@ -286,7 +309,9 @@ def _make_tables(url: URL, engine: Engine) -> None:
     finally:
         rdb.engine.dispose()
     config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent / "migrations").replace("%", "%%"))
+    config.set_main_option(
+        "script_location", str(Path(__file__).parent / "migrations").replace("%", "%%")
+    )
     with Transactions(engine).write() as connection:
         config.attributes["connection"] = connection
         command.upgrade(config, "head")

@@ -3,12 +3,15 @@
 SHOWN_DIGITS = 12  # of a fingerprint
 URL_FORMS = "sqlite:///FILE.db, postgresql://USER@HOST/NAME or mysql://USER@HOST/NAME"
 WRITABLE = (
-    "let this user read and write the file and its folder, or copy it, with a -wal beside it, to where that is so"
+    "let this user read and write the file and its folder, or copy it, with a -wal beside it, to"
+    " where that is so"
 )
 
 
 def _masked(url: str) -> str:
-    """A URL as it was given, without what may hold a password: all before the last '@', and the options."""
+    """A URL as it was given, without what may hold a password: all before the last '@', and the
+    options.
+    """
     before, at, after = url.rpartition("@")
     start = before.partition("//")[0] + "//" if "//" in before else ""
     return (f"{start}***@{after}" if at else url).partition("?")[0]
@@ -24,17 +27,23 @@ class StorageURLError(Exception):
     @classmethod
     def unprintable(cls, url: str) -> "StorageURLError":
         return cls(
-            f"storage URL {_masked(url)!r} holds a control character, or bytes that are no UTF-8, as such or as %XX: "
-            "leave them out"
+            f"storage URL {_masked(url)!r} holds a control character, or bytes that are no UTF-8,"
+            " as such or as %XX: leave them out"
         )
 
     @classmethod
     def not_understood(cls, url: str, reason: str) -> "StorageURLError":
-        return cls(f"storage {url} is not understood by its driver ({reason}): see its host, port and options")
+        return cls(
+            f"storage {url} is not understood by its driver ({reason}): see its host, port and"
+            " options"
+        )
 
     @classmethod
     def at_sign(cls, url: str) -> "StorageURLError":
-        return cls(f"storage URL {_masked(url)!r} has more than one '@': write those of a name or password as %40")
+        return cls(
+            f"storage URL {_masked(url)!r} has more than one '@': write those of a name or password"
+            " as %40"
+        )
 
     @classmethod
     def unsupported(cls, backend: str) -> "StorageURLError":
@@ -42,17 +51,22 @@ class StorageURLError(Exception):
 
     @classmethod
     def other_driver(cls, given: str, ours: str) -> "StorageURLError":
-        return cls(f"storage {given!r} with its driver or options is not supported: write {ours}://...")
+        return cls(
+            f"storage {given!r} with its driver or options is not supported: write {ours}://..."
+        )
 
     @classmethod
     def options_of_a_file(cls, url: str) -> "StorageURLError":
-        return cls(f"storage {url!r} has a '?': a file takes no options, and a '?' in its name is written %3F")
+        return cls(
+            f"storage {url!r} has a '?': a file takes no options, and a '?' in its name is"
+            " written %3F"
+        )
 
     @classmethod
     def host_of_a_file(cls, url: str) -> "StorageURLError":
         return cls(
-            f"storage {_masked(url)!r} names a host, not a file: write sqlite:///FILE.db, with three slashes, "
-            "or four before a path from the root"
+            f"storage {_masked(url)!r} names a host, not a file: write sqlite:///FILE.db, with"
+            " three slashes, or four before a path from the root"
         )
 
     @classmethod
@@ -62,8 +76,8 @@ class StorageURLError(Exception):
     @classmethod
     def home(cls, url: str) -> "StorageURLError":
         return cls(
-            f"storage {url} begins with '~', which is nobody's home in a URL: write the whole path, as "
-            "sqlite:////home/me/hypersearch.db, or ./~ for a folder of that name"
+            f"storage {url} begins with '~', which is nobody's home in a URL: write the whole path,"
+            " as sqlite:////home/me/hypersearch.db, or ./~ for a folder of that name"
         )
 
     @classmethod
@@ -73,7 +87,8 @@ class StorageURLError(Exception):
     @classmethod
     def in_memory(cls) -> "StorageURLError":
         return cls(
-            "storage 'sqlite://' lives in memory and ends with the command: name a file, sqlite:///hypersearch.db"
+            "storage 'sqlite://' lives in memory and ends with the command: name a file,"
+            " sqlite:///hypersearch.db"
         )
 
 
@@ -83,8 +98,14 @@ class StorageUnavailable(Exception):
     @classmethod
     def no_folder(cls, folder: str, *, is_there: bool = False) -> "StorageUnavailable":
         if is_there:
-            return cls(f"{folder}, where the database should lie, is no folder: name another with --storage")
-        return cls(f"the folder {folder} of the database does not exist: create it, or name another with --storage")
+            return cls(
+                f"{folder}, where the database should lie, is no folder: name another with"
+                " --storage"
+            )
+        return cls(
+            f"the folder {folder} of the database does not exist: create it, or name another with"
+            " --storage"
+        )
 
     @classmethod
     def closed_folder(cls, folder: str) -> "StorageUnavailable":
@@ -104,17 +125,22 @@ class StorageUnavailable(Exception):
     @classmethod
     def unreachable(cls, url: str, reason: str) -> "StorageUnavailable":
         return cls(
-            f"storage {url} cannot be reached: {reason}; see that the server runs, that the URL is right, "
-            "and that the database is there and lets this user in"
+            f"storage {url} cannot be reached: {reason}; see that the server runs, that the URL is"
+            " right, and that the database is there and lets this user in"
         )
 
     @classmethod
     def foreign(cls, path: str) -> "StorageUnavailable":
-        return cls(f"{path} is not a database of hypersearch or Optuna: name another with --storage")
+        return cls(
+            f"{path} is not a database of hypersearch or Optuna: name another with --storage"
+        )
 
     @classmethod
     def being_set_up(cls, url: str) -> "StorageUnavailable":
-        return cls(f"storage {url} is being set up by another process for too long: see what holds it, and try again")
+        return cls(
+            f"storage {url} is being set up by another process for too long: see what holds it, and"
+            " try again"
+        )
 
     @classmethod
     def no_driver(cls, backend: str, extra: str) -> "StorageUnavailable":
@@ -122,13 +148,15 @@ class StorageUnavailable(Exception):
 
     @classmethod
     def newer(cls, found: str) -> "StorageUnavailable":
-        return cls(f"the database has schema {found}, newer than this program: pip install -U hypersearch")
+        return cls(
+            f"the database has schema {found}, newer than this program: pip install -U hypersearch"
+        )
 
     @classmethod
     def older(cls, whose: str, found: str, url: str) -> "StorageUnavailable":
         return cls(
-            f"the database has {whose} schema {found}, older than this program: stop its workers, back it up, "
-            f"and run 'hypersearch upgrade --storage {url}'"
+            f"the database has {whose} schema {found}, older than this program: stop its workers,"
+            f" back it up, and run 'hypersearch upgrade --storage {url}'"
         )
 
     @classmethod
@@ -144,11 +172,16 @@ class NotThereYet(StorageUnavailable):
 
     @classmethod
     def no_file(cls, path: str) -> "NotThereYet":
-        return cls(f"no database at {path}: 'hypersearch run' creates one, or name another with --storage")
+        return cls(
+            f"no database at {path}: 'hypersearch run' creates one, or name another with --storage"
+        )
 
     @classmethod
     def empty(cls, url: str) -> "NotThereYet":
-        return cls(f"no study in {url}: 'hypersearch run' or 'create' makes the first, or name another with --storage")
+        return cls(
+            f"no study in {url}: 'hypersearch run' or 'create' makes the first, or name another"
+            " with --storage"
+        )
 
 
 class StudyNotFound(Exception):
@@ -158,7 +191,9 @@ class StudyNotFound(Exception):
         from difflib import get_close_matches
 
         nearest = get_close_matches(name, known, n=1)
-        mend = f"did you mean {nearest[0]!r}?" if nearest else "'hypersearch list' shows what there is"
+        mend = (
+            f"did you mean {nearest[0]!r}?" if nearest else "'hypersearch list' shows what there is"
+        )
         super().__init__(f"study {name!r} is not in this storage: {mend}")
 
 
@@ -166,7 +201,10 @@ class ForeignStudy(Exception):
     """A study of that name was made by plain Optuna and has no spec."""
 
     def __init__(self, name: str) -> None:
-        super().__init__(f"study {name!r} was made by plain Optuna and has no spec: choose another name with --study")
+        super().__init__(
+            f"study {name!r} was made by plain Optuna and has no spec: choose another name with"
+            " --study"
+        )
 
 
 class StudyEnded(Exception):
@@ -174,7 +212,8 @@ class StudyEnded(Exception):
 
     def __init__(self, name: str, what: str) -> None:
         super().__init__(
-            f"study {name!r} has ended and cannot be {what}: 'hypersearch extend {name} --trials N' gives it more to do"
+            f"study {name!r} has ended and cannot be {what}: 'hypersearch extend {name} --trials N'"
+            " gives it more to do"
         )
 
 
@@ -190,9 +229,9 @@ class OtherData(Exception):
 
     def __init__(self, name: str, has: str, found: str, fingerprint: str) -> None:
         super().__init__(
-            f"study {name!r} is on other data than {found} (fingerprint {has[:SHOWN_DIGITS]}, not "
-            f"{fingerprint[:SHOWN_DIGITS]}): restore it, say where it lies with --data-map STORED=HERE or --data-root "
-            "DIR, or go on with this by --accept-data"
+            f"study {name!r} is on other data than {found} (fingerprint {has[:SHOWN_DIGITS]}, not"
+            f" {fingerprint[:SHOWN_DIGITS]}): restore it, say where it lies with --data-map"
+            " STORED=HERE or --data-root DIR, or go on with this by --accept-data"
         )
 
 
@@ -200,7 +239,9 @@ class LeaseLost(Exception):
     """A write of a trial was refused: this worker does not hold the trial (any more)."""
 
     def __init__(self, trial_id: int) -> None:
-        super().__init__(f"trial with id {trial_id} is not held by this worker: its write is refused")
+        super().__init__(
+            f"trial with id {trial_id} is not held by this worker: its write is refused"
+        )
 
 
 class ArtifactRootError(Exception):
@@ -209,9 +250,9 @@ class ArtifactRootError(Exception):
     @classmethod
     def unreadable(cls) -> "ArtifactRootError":
         return cls(
-            "the artifact root cannot be read: write a folder, s3://bucket/prefix or "
-            "s3://bucket/prefix?endpoint_url=https://host:9000, without credentials, which boto3 finds in "
-            "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY or ~/.aws"
+            "the artifact root cannot be read: write a folder, s3://bucket/prefix or"
+            " s3://bucket/prefix?endpoint_url=https://host:9000, without credentials, which boto3"
+            " finds in AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY or ~/.aws"
         )
 
     @classmethod
@@ -223,7 +264,9 @@ class ArtifactsUnavailable(Exception):
     """Artifacts cannot be stored or read now."""
 
     def __init__(self, root: str, reason: str) -> None:
-        super().__init__(f"artifacts in {root} cannot be stored or read: {' '.join(reason.split())}")
+        super().__init__(
+            f"artifacts in {root} cannot be stored or read: {' '.join(reason.split())}"
+        )
 
 
 class ArtifactDamaged(Exception):

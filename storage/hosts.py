@@ -11,14 +11,18 @@ import psutil
 
 @dataclass(frozen=True)
 class Host:
-    """Where a process runs: a name for people, and an identity within which process ids mean something."""
+    """Where a process runs: a name for people, and an identity within which process ids mean
+    something.
+    """
 
     name: str
     machine: str
 
 
 def this_host() -> Host:
-    """This machine in this boot and process namespace: containers may share a host's name but not its processes."""
+    """This machine in this boot and process namespace: containers may share a host's name but not
+    its processes.
+    """
     name = socket.gethostname()
     parts = [name]
     if (boot := Path("/proc/sys/kernel/random/boot_id")).exists():
@@ -31,7 +35,8 @@ def this_host() -> Host:
 def process_start(pid: int) -> float:
     """When the process with this id started, in seconds.
 
-    On Linux since the boot: seconds since 1970 would jump with the system's clock, and a living process seem another.
+    On Linux since the boot: seconds since 1970 would jump with the system's clock, and a living
+    process seem another.
 
     Raises:
         psutil.NoSuchProcess: there is none.
@@ -44,8 +49,13 @@ def process_start(pid: int) -> float:
 
 
 def has_died(pid: int, started: float) -> bool:
-    """Whether the process of this machine that had this id and start is gone, or not yet waited for by its parent."""
+    """Whether the process of this machine that had this id and start is gone, or not yet waited for
+    by its parent.
+    """
     try:
-        return abs(process_start(pid) - started) > 1 or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+        return (
+            abs(process_start(pid) - started) > 1
+            or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+        )
     except (psutil.NoSuchProcess, FileNotFoundError, ProcessLookupError):
         return not psutil.pid_exists(pid)  # a system may hide the processes of other users

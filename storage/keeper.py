@@ -17,16 +17,19 @@ log = logging.getLogger(__name__)
 class Keeper:
     """A thread that gives a worker's signs of life, and looks out for the leases of the dead.
 
-    Training calls `moved` at every step. A lease whose training has not moved for max(times.hung, times.hung_epochs
-    median epochs) is given up, unless it may wait for a database that is away; `moved` raises as soon as the lease is
-    lost.
+    Training calls `moved` at every step. A lease whose training has not moved for max(times.hung,
+    times.hung_epochs median epochs) is given up, unless it may wait for a database that is away;
+    `moved` raises as soon as the lease is lost.
 
     >>> with Keeper(leases) as keeper:             # doctest: +SKIP
     ...     keeper.hold(lease)
-    ...     for measurement in train(..., pulse=keeper.moved): keeper.epoch_took(measurement.seconds)
+    ...     for measurement in train(..., pulse=keeper.moved):
+    ...         keeper.epoch_took(measurement.seconds)
     """
 
-    def __init__(self, leases: TrialLeases, monotonic: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, leases: TrialLeases, monotonic: Callable[[], float] = time.monotonic
+    ) -> None:
         self._leases = leases
         self._monotonic = monotonic
         self._held: Lease | None = None
@@ -85,13 +88,17 @@ class Keeper:
                     self._beat()
                     next_beat = self._monotonic() + times.renewal
                 self._leases.look_out()
-            except Exception as error:  # whatever it was, a worker whose thread is gone would lose its trials
+            except (
+                Exception
+            ) as error:  # whatever it was, a worker whose thread is gone would lose its trials
                 if is_passing(error):
                     self._moved_at = (
                         self._monotonic()
                     )  # training may wait for the database as this does: it is not hung
                 else:
-                    log.warning("a sign of life failed: %s: %s", type(error).__name__, reason(error))
+                    log.warning(
+                        "a sign of life failed: %s: %s", type(error).__name__, reason(error)
+                    )
                 wait = min(wait, 1.0)
             if self._leave.wait(wait):
                 break

@@ -1,4 +1,6 @@
-"""The Optuna storage that samplers and pruners of a worker see: every write of a trial carries the worker's lease."""
+"""The Optuna storage that samplers and pruners of a worker see: every write of a trial carries the
+worker's lease.
+"""
 
 import gc
 import json
@@ -17,11 +19,12 @@ from storage.transactions import Result
 
 
 class LeasedStorage(BaseStorage):
-    """Reads pass through; a write of the trial that is held is fenced; every other write is refused.
+    """Reads pass through; a write of the trial that is held is fenced; every other write is
+    refused.
 
-    It wraps Optuna's cached storage rather than overriding RDBStorage, whose private methods that cache calls. A new
-    abstract method of Optuna's then fails here at once instead of passing unfenced. Reading what is gone raises
-    LeaseLost.
+    It wraps Optuna's cached storage rather than overriding RDBStorage, whose private methods that
+    cache calls. A new abstract method of Optuna's then fails here at once instead of passing
+    unfenced. Reading what is gone raises LeaseLost.
     """
 
     def __init__(self, optunas: BaseStorage, leases: TrialLeases, held: Lease) -> None:
@@ -33,10 +36,11 @@ class LeasedStorage(BaseStorage):
 
     @contextmanager
     def one_view(self) -> Iterator[dict[str, str]]:
-        """Inside, all trials are read once, and system attributes of the trial are gathered as JSON texts, not written.
+        """Inside, all trials are read once, and system attributes of the trial are gathered as JSON
+        texts, not written.
 
-        A sampler reads all trials several times for one configuration, and notes for others what it is about to draw;
-        the notes go with the parameters.
+        A sampler reads all trials several times for one configuration, and notes for others what it
+        is about to draw; the notes go with the parameters.
         """
         self._gathered, self._seen = {}, None
         try:
@@ -55,16 +59,24 @@ class LeasedStorage(BaseStorage):
             raise LeaseLost(self._held.trial_id) from None
 
     def set_trial_param(
-        self, trial_id: int, param_name: str, param_value_internal: float, distribution: BaseDistribution
+        self,
+        trial_id: int,
+        param_name: str,
+        param_value_internal: float,
+        distribution: BaseDistribution,
     ) -> None:
         self._check(trial_id)
         with self._leases.fenced(self._held):
             self._optunas.set_trial_param(trial_id, param_name, param_value_internal, distribution)
 
-    def set_trial_state_values(self, trial_id: int, state: TrialState, values: Sequence[float] | None = None) -> bool:
+    def set_trial_state_values(
+        self, trial_id: int, state: TrialState, values: Sequence[float] | None = None
+    ) -> bool:
         raise LeaseLost(trial_id)  # TrialLeases.finish ends a trial, with its lease
 
-    def set_trial_intermediate_value(self, trial_id: int, step: int, intermediate_value: float) -> None:
+    def set_trial_intermediate_value(
+        self, trial_id: int, step: int, intermediate_value: float
+    ) -> None:
         self._check(trial_id)
         with self._leases.fenced(self._held):
             self._optunas.set_trial_intermediate_value(trial_id, step, intermediate_value)
@@ -85,7 +97,9 @@ class LeasedStorage(BaseStorage):
     def create_new_trial(self, study_id: int, template_trial: FrozenTrial | None = None) -> int:
         raise LeaseLost(-1)  # TrialLeases.acquire creates trials, within the budget
 
-    def create_new_study(self, directions: Sequence[StudyDirection], study_name: str | None = None) -> int:
+    def create_new_study(
+        self, directions: Sequence[StudyDirection], study_name: str | None = None
+    ) -> int:
         raise LeaseLost(-1)
 
     def delete_study(self, study_id: int) -> None:
@@ -128,20 +142,25 @@ class LeasedStorage(BaseStorage):
                 return self._read(lambda: self._optunas.get_all_trials(study_id, deepcopy, states))
         if self._seen is None:
             with _no_garbage_collection():
-                self._seen = self._read(lambda: self._optunas.get_all_trials(study_id, deepcopy=False))
+                self._seen = self._read(
+                    lambda: self._optunas.get_all_trials(study_id, deepcopy=False)
+                )
         return [trial for trial in self._seen if states is None or trial.state in states]
 
 
 class EndsAlone(LeasedStorage):
     """As a sampler of several objectives sees it: nothing of what pruned trials reported.
 
-    Optuna's TPE ranks pruned trials by their last report, for which it asks the study for its one direction.
+    Optuna's TPE ranks pruned trials by their last report, for which it asks the study for its one
+    direction.
     """
 
     def get_all_trials(
         self, study_id: int, deepcopy: bool = True, states: Container[TrialState] | None = None
     ) -> list[FrozenTrial]:
-        return [_without_reports(trial) for trial in super().get_all_trials(study_id, deepcopy, states)]
+        return [
+            _without_reports(trial) for trial in super().get_all_trials(study_id, deepcopy, states)
+        ]
 
 
 def _without_reports(trial: FrozenTrial) -> FrozenTrial:
@@ -154,8 +173,8 @@ def _without_reports(trial: FrozenTrial) -> FrozenTrial:
 
 @contextmanager
 def _no_garbage_collection() -> Iterator[None]:
-    # A worker's first look at 10,000 trials makes millions of objects that stay; searching them for garbage again and
-    # again takes longer than all else.
+    # A worker's first look at 10,000 trials makes millions of objects that stay; searching them for
+    # garbage again and again takes longer than all else.
     enabled = gc.isenabled()
     gc.disable()
     try:

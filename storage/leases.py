@@ -51,13 +51,15 @@ from storage.study_data import DataChange, TrainingData, settle_data
 from storage.transactions import Result, Step
 
 Outcome = Literal["complete", "pruned", "failed"]
-# Which outcome may end an attempt that is open (None): the others end it and leave the trial to the next.
+# Which outcome may end an attempt that is open (None): the others end it and leave the trial to the
+# next.
 ENDS_TRIAL: dict[Outcome, TrialState] = {
     "complete": TrialState.COMPLETE,
     "pruned": TrialState.PRUNED,
     "failed": TrialState.FAIL,
 }
-# A trial that takes its workers with it is given up: after so many that died in it without an epoch, or in all.
+# A trial that takes its workers with it is given up: after so many that died in it without an
+# epoch, or in all.
 BARREN_CAP = 3
 LOST_CAP = 10
 ENDED_ELSEWHERE = "ended by another program"  # by plain Optuna: nothing is left to do
@@ -66,7 +68,9 @@ FORGOTTEN_MS = 24 * 3600 * 1000  # rows of workers that died so long ago are swe
 
 
 class EpochMetrics(Protocol):
-    """What is recorded of an epoch: a dataclass with the columns of the epoch table (objectives.Measurement)."""
+    """What is recorded of an epoch: a dataclass with the columns of the epoch table
+    (objectives.Measurement).
+    """
 
     __dataclass_fields__: ClassVar[dict[str, Field[object]]]
 
@@ -91,10 +95,12 @@ class LeaseTimes:
 
     lease: float = 60.0  # without a renewal it expires
     renewal: float = 15.0
-    # An expiry alone would take trials from the living after an outage or a jump of the clock: who takes one over has
-    # itself seen it without a sign of life for so long. Longer than a renewal and the longest delay of a repetition.
+    # An expiry alone would take trials from the living after an outage or a jump of the clock: who
+    # takes one over has itself seen it without a sign of life for so long. Longer than a renewal
+    # and the longest delay of a repetition.
     watch: float = 20.0
-    hung: float = 120.0  # training that has not moved for so long, or for so many median epochs, loses its lease
+    # training that has not moved for so long, or for so many median epochs, loses its lease
+    hung: float = 120.0
     hung_epochs: float = 10.0
 
 
@@ -127,7 +133,9 @@ class Lease:
 
 
 class NothingToTake(Exception):
-    """No trial can be taken now; `leased` ones are held by others, or wait for a study that is paused or has ended."""
+    """No trial can be taken now; `leased` ones are held by others, or wait for a study that is
+    paused or has ended.
+    """
 
     def __init__(self, state: StudyState, leased: int) -> None:
         super().__init__(f"no trial can be taken of a study that is {state}; {leased} are leased")
@@ -136,10 +144,11 @@ class NothingToTake(Exception):
 
 
 class Watch:
-    """Which leases have given no sign of life while this process looked on, by its own monotonic clock.
+    """Which leases have given no sign of life while this process looked on, by its own monotonic
+    clock.
 
-    >>> watch.see(rows)                            # doctest: +SKIP
-    >>> watch.is_silent(row)                       # seen unchanged for times.watch seconds of unbroken contact
+    >>> watch.see(rows)          # doctest: +SKIP
+    >>> watch.is_silent(row)     # seen unchanged for times.watch seconds of unbroken contact
     """
 
     def __init__(self, times: LeaseTimes, monotonic: Callable[[], float] = time.monotonic) -> None:
@@ -150,10 +159,14 @@ class Watch:
         self._lock = threading.Lock()
 
     def see(self, expired: Iterable[Row[tuple[object, ...]]]) -> None:
-        """All leases that have expired, as read just now. After half a watch without a look all is seen anew."""
+        """All leases that have expired, as read just now. After half a watch without a look all is
+        seen anew.
+        """
         with self._lock:
             now = self._monotonic()
-            unbroken = self._last_look is not None and now - self._last_look <= self._watch_seconds / 2
+            unbroken = (
+                self._last_look is not None and now - self._last_look <= self._watch_seconds / 2
+            )
             before = self._since if unbroken else {}
             self._since = {key: before.get(key, now) for key in map(_sign_of_life, expired)}
             self._last_look = now
@@ -180,9 +193,11 @@ class _NoRoom(Exception):
 
 
 class TrialLeases:
-    """Takes trials of a study for one worker and records what becomes of them; a refused write raises LeaseLost.
+    """Takes trials of a study for one worker and records what becomes of them; a refused write
+    raises LeaseLost.
 
-    Every transaction is repeated whole, with its fence, while the database is away (storage.transactions).
+    Every transaction is repeated whole, with its fence, while the database is away
+    (storage.transactions).
 
     >>> lease = leases.acquire(stored)                          # doctest: +SKIP
     >>> leases.record_parameters(lease, values, distributions)
@@ -209,12 +224,15 @@ class TrialLeases:
         """From now on the worker computes there, and its new trials so."""
         self.worker = replace(self.worker, device=device, computing=computing)
 
-    def acquire(self, stored: StoredStudy, most: int | None = None, data: TrainingData | None = None) -> Lease:
-        """Takes up a trial that its worker handed back or died over, else a new one if the budget has room.
+    def acquire(
+        self, stored: StoredStudy, most: int | None = None, data: TrainingData | None = None
+    ) -> Lease:
+        """Takes up a trial that its worker handed back or died over, else a new one if the budget
+        has room.
 
-        `most`: so many trials can be made at all, failed ones included; after these the study ends as exhausted.
-        `data` is what the worker trains on, which the study's first trial records; a trial that was begun on other data
-        begins anew. Made-up curves have none.
+        `most`: so many trials can be made at all, failed ones included; after these the study ends
+        as exhausted. `data` is what the worker trains on, which the study's first trial records; a
+        trial that was begun on other data begins anew. Made-up curves have none.
 
         Raises:
             NothingToTake: the study is not open, or all that is left is held by others.
@@ -226,12 +244,16 @@ class TrialLeases:
         taken: Lease | None = None
         while taken is None:
             try:
-                taken = self._transactions.persist(lambda repeated: self._create(stored, most, data))
+                taken = self._transactions.persist(
+                    lambda repeated: self._create(stored, most, data)
+                )
             except _NoRoom:
                 self._waits = True
                 raise self._nothing(stored, most) from None
             except _Takeable:
-                taken = self._transactions.persist(lambda repeated: self._take_over(stored, "open", data))
+                taken = self._transactions.persist(
+                    lambda repeated: self._take_over(stored, "open", data)
+                )
         self._waits = False
         return taken
 
@@ -246,19 +268,24 @@ class TrialLeases:
             raise self._nothing(stored, most)
 
     def settle(self, stored: StoredStudy) -> int:
-        """Ends the trials of an ended study that nobody works on any more; returns how many are still held.
+        """Ends the trials of an ended study that nobody works on any more; returns how many are
+        still held.
 
         Raises:
             StudyDeleted: the study is gone.
         """
-        while (taken := self._transactions.persist(lambda repeated: self._take_over(stored, "ended"))) is not None:
+        while (
+            taken := self._transactions.persist(lambda repeated: self._take_over(stored, "ended"))
+        ) is not None:
             try:
                 trial = self.persist_read(partial(self._optunas.get_trial, taken.trial_id))
             except KeyError:
                 raise StudyDeleted(stored.name) from None
             reported = trial.intermediate_values
             if reported:
-                self.finish(taken, "pruned", value=reported[max(reported)], reason="the study ended")
+                self.finish(
+                    taken, "pruned", value=reported[max(reported)], reason="the study ended"
+                )
             else:
                 self.finish(taken, "failed", reason="the study ended before its first epoch")
         return self._transactions.persist(lambda repeated: self._count(stored))
@@ -268,16 +295,19 @@ class TrialLeases:
             return len(connection.execute(_leases_of(stored)).all())
 
     def look_out(self) -> None:
-        """Notes which leases give no sign of life, of all studies: those of the dead on other machines.
+        """Notes which leases give no sign of life, of all studies: those of the dead on other
+        machines.
 
-        For the keeper, after a sign of life of its own: where nobody can write, a full disk or a frozen writer of
-        SQLite, leases can still be read, and all would look dead.
+        For the keeper, after a sign of life of its own: where nobody can write, a full disk or a
+        frozen writer of SQLite, leases can still be read, and all would look dead.
         """
         limit_ms = round(2000 * self.times.lease)
         # An expiry far ahead is one from before the database's clock was set back.
         gone_by = or_(lease.c.expires_ms <= now_ms(), lease.c.expires_ms > now_ms() + limit_ms)
         with self._transactions.read() as connection:
-            expired = connection.execute(select(lease).where(lease.c.owner.is_not(None), gone_by)).all()
+            expired = connection.execute(
+                select(lease).where(lease.c.owner.is_not(None), gone_by)
+            ).all()
         self.watch.see(expired)
 
     def _has_something(self, stored: StoredStudy, most: int | None) -> bool:
@@ -288,9 +318,14 @@ class TrialLeases:
                 return False
             if self._takeable(leases):
                 return True
-            budget = connection.scalar(select(study.c.trials).where(study.c.study_id == stored.study_id)) or 0
+            budget = (
+                connection.scalar(select(study.c.trials).where(study.c.study_id == stored.study_id))
+                or 0
+            )
             counts = count_trials(connection, stored.study_id)
-            return counts.finished + len(leases) < budget and not _exhausted(counts, len(leases), most)
+            return counts.finished + len(leases) < budget and not _exhausted(
+                counts, len(leases), most
+            )
 
     def _nothing(self, stored: StoredStudy, most: int | None) -> NothingToTake:
         def end(repeated: bool) -> NothingToTake:
@@ -304,7 +339,9 @@ class TrialLeases:
                     counts = count_trials(connection, stored.study_id)
                     leased = len(connection.execute(_leases_of(stored)).all())
                     if state == "open" and not leased and _exhausted(counts, leased, most):
-                        move(connection, row, "ended", "exhausted" if counts.finished else "failures")
+                        move(
+                            connection, row, "ended", "exhausted" if counts.finished else "failures"
+                        )
                         state = "ended"
             return NothingToTake(state, leased)
 
@@ -336,9 +373,20 @@ class TrialLeases:
             ).one()
             me, change = self.worker, changes[-1]
             taken.append(
-                Lease(stored, row.trial_id, row.number, me.id, 1, me.computing, is_new=True, data_change=change)
+                Lease(
+                    stored,
+                    row.trial_id,
+                    row.number,
+                    me.id,
+                    1,
+                    me.computing,
+                    is_new=True,
+                    data_change=change,
+                )
             )
-            connection.execute(lease.insert().values(trial_id=row.trial_id, attempt=1, **self._holder()))
+            connection.execute(
+                lease.insert().values(trial_id=row.trial_id, attempt=1, **self._holder())
+            )
             self._open_attempt(connection, taken[-1], None if data is None else data.fingerprint)
             if stored.started_ms is None:
                 connection.execute(
@@ -351,14 +399,20 @@ class TrialLeases:
             self._optunas.create_new_trial(stored.study_id)
         return taken[-1]
 
-    def _takeable(self, leases: Iterable[Row[tuple[object, ...]]]) -> list[tuple[Row[tuple[object, ...]], str]]:
+    def _takeable(
+        self, leases: Iterable[Row[tuple[object, ...]]]
+    ) -> list[tuple[Row[tuple[object, ...]], str]]:
         """The leases whose trials this worker may take up, each with the reason."""
         died = cache(has_died)  # a process may hold many: it is looked for once
         reasons = ((row, self._reason_to_take(row, died)) for row in leases)
         return [(row, reason) for row, reason in reasons if reason is not None]
 
-    def _reason_to_take(self, row: Row[tuple[object, ...]], died: Callable[[int, float], bool]) -> str | None:
-        """Why this worker may take the trial of a lease up; `None` where its owner is, or may be, alive."""
+    def _reason_to_take(
+        self, row: Row[tuple[object, ...]], died: Callable[[int, float], bool]
+    ) -> str | None:
+        """Why this worker may take the trial of a lease up; `None` where its owner is, or may be,
+        alive.
+        """
         if row.state != "RUNNING":
             return ENDED_ELSEWHERE
         if row.owner is None:
@@ -369,7 +423,9 @@ class TrialLeases:
             return "its process is gone"
         return "no sign of life" if self.watch.is_silent(row) else None
 
-    def _take_over(self, stored: StoredStudy, state: StudyState, data: TrainingData | None = None) -> Lease | None:
+    def _take_over(
+        self, stored: StoredStudy, state: StudyState, data: TrainingData | None = None
+    ) -> Lease | None:
         with self._transactions.write() as connection:
             row = lock_study(connection, stored)
             if row.state != state:
@@ -382,9 +438,18 @@ class TrialLeases:
                 if reason == "ours":
                     own = _attempt_of(connection, found)
                     computing = Computing(own.threads, own.piece)
-                    return Lease(stored, found.trial_id, found.number, self.worker.id, found.attempt, computing)
+                    return Lease(
+                        stored,
+                        found.trial_id,
+                        found.number,
+                        self.worker.id,
+                        found.attempt,
+                        computing,
+                    )
                 change = settle_data(connection, stored, row, data)
-                return self._adopt(connection, stored, found, None if found.owner is None else reason, data, change)
+                return self._adopt(
+                    connection, stored, found, None if found.owner is None else reason, data, change
+                )
         return None
 
     def _adopt(
@@ -398,25 +463,43 @@ class TrialLeases:
     ) -> Lease:
         if lost is not None:
             _close_attempt(connection, found, "lost", lost)
-            connection.execute(worker.delete().where(worker.c.worker_id == found.owner))  # it beats again if it lives
+            connection.execute(
+                worker.delete().where(worker.c.worker_id == found.owner)
+            )  # it beats again if it lives
         before = _attempt_of(connection, found)
         me, computed = self.worker, Computed(before.device, before.threads, before.piece)
         computing = computed.goes_on_with(me.computing, me.device, me.most_threads)
-        taken = Lease(stored, found.trial_id, found.number, me.id, found.attempt + 1, computing, data_change=change)
+        taken = Lease(
+            stored,
+            found.trial_id,
+            found.number,
+            me.id,
+            found.attempt + 1,
+            computing,
+            data_change=change,
+        )
         connection.execute(
-            update(lease).where(lease.c.trial_id == found.trial_id).values(**self._holder(), attempt=taken.attempt)
+            update(lease)
+            .where(lease.c.trial_id == found.trial_id)
+            .values(**self._holder(), attempt=taken.attempt)
         )
         # What is recorded of a trial on other data is no beginning of it.
         if data is not None and data.fingerprint != before.data_fingerprint:
             _forget_after(connection, taken, 0)
             _delete_attributes(connection, taken, [DUE_KEY])
         # Whoever takes a trial without data trains nothing, and leaves what is recorded as it is.
-        self._open_attempt(connection, taken, before.data_fingerprint if data is None else data.fingerprint)
+        self._open_attempt(
+            connection, taken, before.data_fingerprint if data is None else data.fingerprint
+        )
         return taken
 
     def times_lost(self, held: Lease) -> int | None:
-        """How many workers have died in this trial, on these data, if that is too many for another one to try."""
-        last_recorded = select(func.coalesce(func.max(epoch.c.attempt), 0)).where(epoch.c.trial_id == held.trial_id)
+        """How many workers have died in this trial, on these data, if that is too many for another
+        one to try.
+        """
+        last_recorded = select(func.coalesce(func.max(epoch.c.attempt), 0)).where(
+            epoch.c.trial_id == held.trial_id
+        )
         lost = select(attempt.c.attempt, attempt.c.data_fingerprint).where(
             attempt.c.trial_id == held.trial_id, attempt.c.outcome == "lost"
         )
@@ -425,7 +508,11 @@ class TrialLeases:
             with self._transactions.read() as connection:
                 recorded = connection.scalar(last_recorded) or 0
                 fingerprint = _fingerprint_of(connection, held)
-                attempts = [row.attempt for row in connection.execute(lost) if row.data_fingerprint == fingerprint]
+                attempts = [
+                    row.attempt
+                    for row in connection.execute(lost)
+                    if row.data_fingerprint == fingerprint
+                ]
             return len(attempts), sum(number > recorded for number in attempts)
 
         in_all, barren = self._transactions.persist(count)
@@ -452,7 +539,8 @@ class TrialLeases:
         distributions: Mapping[str, BaseDistribution],
         system_attributes: Mapping[str, str] | None = None,
     ) -> None:
-        """Records the trial's parameters once, in Optuna's internal representation, in one transaction.
+        """Records the trial's parameters once, in Optuna's internal representation, in one
+        transaction.
 
         `system_attributes` are what the sampler left beside them, as JSON texts.
 
@@ -463,7 +551,11 @@ class TrialLeases:
         def insert(repeated: bool) -> None:
             with self._transactions.write() as connection:
                 self._renew(connection, held)
-                there = select(optuna_params.c.param_id).where(optuna_params.c.trial_id == held.trial_id).limit(1)
+                there = (
+                    select(optuna_params.c.param_id)
+                    .where(optuna_params.c.trial_id == held.trial_id)
+                    .limit(1)
+                )
                 if repeated and connection.execute(there).first() is not None:
                     return
                 rows = [
@@ -489,7 +581,8 @@ class TrialLeases:
         checkpoint: CheckpointName | None = None,
         system_attributes: Mapping[str, str] | None = None,
     ) -> StudyState:
-        """Records an epoch and `value`, the study's metric (Optuna's intermediate value); returns the study's state.
+        """Records an epoch and `value`, the study's metric (Optuna's intermediate value); returns
+        the study's state.
 
         `system_attributes` are what is known of the trial since this epoch, as JSON texts.
 
@@ -517,9 +610,13 @@ class TrialLeases:
                 self._renew(connection, held)
                 if repeated:
                     of_trial = epoch.c.trial_id == held.trial_id
-                    connection.execute(epoch.delete().where(of_trial, epoch.c.epoch == metrics.epoch))
+                    connection.execute(
+                        epoch.delete().where(of_trial, epoch.c.epoch == metrics.epoch)
+                    )
                     of_trial = reports.c.trial_id == held.trial_id
-                    connection.execute(reports.delete().where(of_trial, reports.c.step == metrics.epoch))
+                    connection.execute(
+                        reports.delete().where(of_trial, reports.c.step == metrics.epoch)
+                    )
                     if system_attributes:
                         _delete_attributes(connection, held, system_attributes)
                 connection.execute(epoch.insert(), row)
@@ -550,7 +647,8 @@ class TrialLeases:
         reason: str | None = None,
         system_attributes: Mapping[str, str] | None = None,
     ) -> StudyState:
-        """Ends the trial and gives the lease up, with `system_attributes` as JSON texts; returns the study's state.
+        """Ends the trial and gives the lease up, with `system_attributes` as JSON texts; returns
+        the study's state.
 
         `costs` are the values of the study's further objectives.
 
@@ -589,13 +687,16 @@ class TrialLeases:
             return _outcome_of(connection, held) == outcome
 
     def unsaved_epoch(self, held: Lease, seconds: float = HAND_BACK_SECONDS) -> int | None:
-        """The last recorded epoch of the trial, if no checkpoint of it is named and the lease is not lost.
+        """The last recorded epoch of the trial, if no checkpoint of it is named and the lease is
+        not lost.
 
         Raises:
             StorageUnavailable: the database has not answered for `seconds`.
         """
         still_held = exists().where(
-            lease.c.trial_id == held.trial_id, lease.c.owner == held.owner, lease.c.attempt == held.attempt
+            lease.c.trial_id == held.trial_id,
+            lease.c.owner == held.owner,
+            lease.c.attempt == held.attempt,
         )
         last = (
             select(epoch.c.epoch, epoch.c.checkpoint)
@@ -619,7 +720,8 @@ class TrialLeases:
         checkpoint: CheckpointName | None = None,
         seconds: float = HAND_BACK_SECONDS,
     ) -> bool:
-        """Gives the trial up for the next worker, and names the checkpoint of a recorded epoch for it to go on from.
+        """Gives the trial up for the next worker, and names the checkpoint of a recorded epoch for
+        it to go on from.
 
         `False` where the lease is lost already: nothing changes.
 
@@ -630,7 +732,9 @@ class TrialLeases:
         def give(repeated: bool) -> bool:
             with self._transactions.write() as connection:
                 given = connection.execute(
-                    _where_held(update(lease), held).values(owner=None, beat_ms=now_ms(), expires_ms=now_ms())
+                    _where_held(update(lease), held).values(
+                        owner=None, beat_ms=now_ms(), expires_ms=now_ms()
+                    )
                 )
                 if given.rowcount == 0:  # after a COMMIT without an answer it may be our own doing
                     return repeated and _outcome_of(connection, held) == outcome
@@ -646,17 +750,29 @@ class TrialLeases:
         return self._transactions.persist(give, seconds)
 
     def beat(self, held: Lease | None) -> bool:
-        """A sign of life of the worker, and of the trial that it holds; `False` where that one is lost.
+        """A sign of life of the worker, and of the trial that it holds; `False` where that one is
+        lost.
 
-        Not repeated where the database is away: the next one will do. Urgent, as others take the trial of whoever is
-        silent for the watch.
+        Not repeated where the database is away: the next one will do. Urgent, as others take the
+        trial of whoever is silent for the watch.
         """
         me = self.worker
         with self._transactions.write(urgent=True) as connection:
             renewed = held is None or self._renewed(connection, held)
-            row = {"device": me.device, "threads": me.computing.threads, "expires_ms": self._expiry()}
-            if connection.execute(update(worker).where(worker.c.worker_id == me.id).values(row)).rowcount == 0:
-                connection.execute(worker.delete().where(worker.c.expires_ms < now_ms() - FORGOTTEN_MS))
+            row = {
+                "device": me.device,
+                "threads": me.computing.threads,
+                "expires_ms": self._expiry(),
+            }
+            if (
+                connection.execute(
+                    update(worker).where(worker.c.worker_id == me.id).values(row)
+                ).rowcount
+                == 0
+            ):
+                connection.execute(
+                    worker.delete().where(worker.c.expires_ms < now_ms() - FORGOTTEN_MS)
+                )
                 connection.execute(
                     worker.insert().values(
                         worker_id=me.id,
@@ -673,18 +789,23 @@ class TrialLeases:
     def leave(self) -> None:
         """The worker ends: it is no longer shown as alive. Not repeated: it will expire.
 
-        A trial that it still has, as its hand-back was interrupted, is handed back: its process may live on.
+        A trial that it still has, as its hand-back was interrupted, is handed back: its process may
+        live on.
         """
         mine = lease.c.owner == self.worker.id
         held: Select[tuple[object, ...]] = select(lease.c.trial_id, lease.c.attempt).where(mine)
         with self._transactions.write() as connection:
             for each in connection.execute(held).all():
                 _close_attempt(connection, each, "handed_back", None)
-            connection.execute(update(lease).where(mine).values(owner=None, beat_ms=now_ms(), expires_ms=now_ms()))
+            connection.execute(
+                update(lease).where(mine).values(owner=None, beat_ms=now_ms(), expires_ms=now_ms())
+            )
             connection.execute(worker.delete().where(worker.c.worker_id == self.worker.id))
 
     def persist_read(self, query: Callable[[], Result]) -> Result:
-        """Repeats a query of Optuna's while the database is away. Raises StorageUnavailable when that lasts."""
+        """Repeats a query of Optuna's while the database is away. Raises StorageUnavailable when
+        that lasts.
+        """
         return self._transactions.persist(lambda repeated: query())
 
     @contextmanager
@@ -692,7 +813,8 @@ class TrialLeases:
         """Optuna's writing transaction inside this block needs the lease, and carries `extra`.
 
         Raises:
-            LeaseLost: the trial has another owner or attempt, or none, or has ended; or Optuna did not commit.
+            LeaseLost: the trial has another owner or attempt, or none, or has ended; or Optuna did
+                not commit.
         """
         with self._optunas_write(held, lambda connection: self._renew(connection, held), extra):
             yield
@@ -712,7 +834,9 @@ class TrialLeases:
             raise LeaseLost(held.trial_id)
 
     def _renewed(self, connection: Connection, held: Lease) -> bool:
-        statement = _where_held(update(lease), held).values(beat_ms=now_ms(), expires_ms=self._expiry())
+        statement = _where_held(update(lease), held).values(
+            beat_ms=now_ms(), expires_ms=self._expiry()
+        )
         return connection.execute(statement).rowcount == 1
 
     def _expiry(self) -> ColumnElement[int]:
@@ -730,7 +854,9 @@ class TrialLeases:
             "expires_ms": self._expiry(),
         }
 
-    def _open_attempt(self, connection: Connection, taken: Lease, data_fingerprint: str | None) -> None:
+    def _open_attempt(
+        self, connection: Connection, taken: Lease, data_fingerprint: str | None
+    ) -> None:
         connection.execute(
             attempt.insert().values(
                 trial_id=taken.trial_id,
@@ -772,7 +898,9 @@ def _close_attempt(
 def _outcome_of(connection: Connection, held: Lease) -> str | None:
     """How the attempt of this lease ended; `None` while it has not."""
     own = select(attempt.c.outcome).where(
-        attempt.c.trial_id == held.trial_id, attempt.c.attempt == held.attempt, attempt.c.owner == held.owner
+        attempt.c.trial_id == held.trial_id,
+        attempt.c.attempt == held.attempt,
+        attempt.c.owner == held.owner,
     )
     found: str | None = connection.scalar(own)
     return found
@@ -780,7 +908,9 @@ def _outcome_of(connection: Connection, held: Lease) -> str | None:
 
 def _fingerprint_of(connection: Connection, of: Lease) -> str | None:
     """Of the data that an attempt trained on, where that is known."""
-    query = select(attempt.c.data_fingerprint).where(attempt.c.trial_id == of.trial_id, attempt.c.attempt == of.attempt)
+    query = select(attempt.c.data_fingerprint).where(
+        attempt.c.trial_id == of.trial_id, attempt.c.attempt == of.attempt
+    )
     found: str | None = connection.scalar(query)
     return found
 
@@ -792,9 +922,13 @@ def _attempt_of(connection: Connection, found: Row[tuple[object, ...]]) -> Row[t
 
 
 def _forget_after(connection: Connection, held: Lease, epochs: int) -> None:
-    connection.execute(epoch.delete().where(epoch.c.trial_id == held.trial_id, epoch.c.epoch > epochs))
+    connection.execute(
+        epoch.delete().where(epoch.c.trial_id == held.trial_id, epoch.c.epoch > epochs)
+    )
     reports = optuna_intermediate_values
-    connection.execute(reports.delete().where(reports.c.trial_id == held.trial_id, reports.c.step > epochs))
+    connection.execute(
+        reports.delete().where(reports.c.trial_id == held.trial_id, reports.c.step > epochs)
+    )
 
 
 def _insert_attributes(connection: Connection, held: Lease, texts: Mapping[str, str]) -> None:
@@ -802,17 +936,24 @@ def _insert_attributes(connection: Connection, held: Lease, texts: Mapping[str, 
     if texts:
         connection.execute(
             table.insert(),
-            [{"trial_id": held.trial_id, "key": key, "value_json": text} for key, text in texts.items()],
+            [
+                {"trial_id": held.trial_id, "key": key, "value_json": text}
+                for key, text in texts.items()
+            ],
         )
 
 
 def _delete_attributes(connection: Connection, held: Lease, keys: Iterable[str]) -> None:
     table = optuna_system_attributes
-    connection.execute(table.delete().where(table.c.trial_id == held.trial_id, table.c.key.in_(list(keys))))
+    connection.execute(
+        table.delete().where(table.c.trial_id == held.trial_id, table.c.key.in_(list(keys)))
+    )
 
 
 def _where_held(statement: Update, held: Lease) -> Update:
-    still_running = exists().where(optuna_trials.c.trial_id == held.trial_id, optuna_trials.c.state == "RUNNING")
+    still_running = exists().where(
+        optuna_trials.c.trial_id == held.trial_id, optuna_trials.c.state == "RUNNING"
+    )
     return statement.where(
         lease.c.trial_id == held.trial_id,
         lease.c.owner == held.owner,

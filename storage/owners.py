@@ -1,7 +1,9 @@
-"""Who owns the artifacts of a root that several databases share: each marks what its trials name, by a uid of its own.
+"""Who owns the artifacts of a root that several databases share: each marks what its trials name,
+by a uid of its own.
 
-Contents that are equal are one file, whichever database they are of, and no database can be asked about another's
-trials. So a mark stands beside each file for every database that wants it, and only the last one removes the file.
+Contents that are equal are one file, whichever database they are of, and no database can be asked
+about another's trials. So a mark stands beside each file for every database that wants it, and only
+the last one removes the file.
 """
 
 import io
@@ -20,15 +22,17 @@ from storage.errors import StudyDeleted
 from storage.records import is_artifact_named, read_artifact_ids
 from storage.studies import StoredStudy, lock_study
 
-# Stands for all that a database's trials name: with its mark here, a database has marked them one by one in this root.
+# Stands for all that a database's trials name: with its mark here, a database has marked them one
+# by one in this root.
 ALL = "all"
 
 
 class Owner:
     """A database as an owner of the artifacts in a store.
 
-    Each step comes before what makes it necessary: a mark before its file, the file before the trial that names it; and
-    whoever has taken something away looks once more whether somebody came to want it meanwhile.
+    Each step comes before what makes it necessary: a mark before its file, the file before the
+    trial that names it; and whoever has taken something away looks once more whether somebody came
+    to want it meanwhile.
 
     >>> owner = Owner(database, store)                    # doctest: +SKIP
     >>> stored = owner.put(files)                         # then a trial names them, then once more:
@@ -36,7 +40,9 @@ class Owner:
     """
 
     def __init__(self, database: Database, store: ArtifactStore) -> None:
-        """Marks what the trials name, unless this was done in this root. Raises ArtifactsUnavailable."""
+        """Marks what the trials name, unless this was done in this root. Raises
+        ArtifactsUnavailable.
+        """
         self._database = database
         self._store = store
         self.uid = read_uid(database)
@@ -48,10 +54,12 @@ class Owner:
             store.mark(ALL, self.uid)
 
     def put(self, files: Mapping[str, bytes]) -> tuple[StoredArtifact, ...]:
-        """Keeps files (name -> content), marked; a content that is there already is not written again.
+        """Keeps files (name -> content), marked; a content that is there already is not written
+        again.
 
-        Called again once a trial names them it brings back what was removed in between: by a deletion that had looked
-        before the mark was there or, within this database, before the trial named it.
+        Called again once a trial names them it brings back what was removed in between: by a
+        deletion that had looked before the mark was there or, within this database, before the
+        trial named it.
 
         Raises:
             ArtifactsUnavailable: the store cannot be written to; repeating it is safe.
@@ -61,7 +69,8 @@ class Owner:
         return put(self._store, files)
 
     def add(self, stored: StoredStudy, trial_id: int, files: Mapping[str, bytes]) -> None:
-        """Gives a trial of that study, which has ended, further artifacts; those that it names already stay.
+        """Gives a trial of that study, which has ended, further artifacts; those that it names
+        already stay.
 
         Raises:
             ArtifactsUnavailable: the store cannot be written to; repeating it is safe.
@@ -74,7 +83,9 @@ class Owner:
         def name(repeated: bool) -> None:
             with self._database.transactions.write() as connection:
                 lock_study(connection, stored)
-                there = set(connection.scalars(select(table.c.key).where(table.c.trial_id == trial_id)))
+                there = set(
+                    connection.scalars(select(table.c.key).where(table.c.trial_id == trial_id))
+                )
                 rows = [
                     {"trial_id": trial_id, "key": key, "value_json": text}
                     for key, text in named.items()
@@ -91,7 +102,8 @@ class Owner:
         self.put(files)
 
     def release(self, artifact_ids: Iterable[str]) -> None:
-        """Gives up those that no trial names any more; what nobody else owns is removed, what nobody marked stays.
+        """Gives up those that no trial names any more; what nobody else owns is removed, what
+        nobody marked stays.
 
         Raises:
             ArtifactsUnavailable: the store cannot be written to; the rest stays.
@@ -130,7 +142,9 @@ _VERSION = table(schema.VERSION_TABLE, column("version_num"))
 
 
 def read_uid(database: Database) -> str:
-    """The uid of this database. One that is not where it took its uid is a copy, and takes a new one."""
+    """The uid of this database. One that is not where it took its uid is a copy, and takes a new
+    one.
+    """
     here = backend(database.url)
 
     def read(repeated: bool) -> str:
@@ -140,9 +154,12 @@ def read_uid(database: Database) -> str:
         if found is not None:
             return found
         with database.transactions.write() as connection:
-            # Of several workers that find a copy at once, one takes the uid and the others wait for it, each on the
-            # connection that it has: on a full server, where each holds one, none would ever get a second.
-            connection.execute(select(column("version_num")).select_from(_VERSION).with_for_update())
+            # Of several workers that find a copy at once, one takes the uid and the others wait for
+            # it, each on the connection that it has: on a full server, where each holds one, none
+            # would ever get a second.
+            connection.execute(
+                select(column("version_num")).select_from(_VERSION).with_for_update()
+            )
             found = _uid_at(place, connection)
             if found is None:
                 found = uuid.uuid4().hex

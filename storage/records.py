@@ -74,12 +74,16 @@ class EpochRecord:
 
 @dataclass(frozen=True)
 class TrialRecord:
-    """A trial with its parameters as Optuna recorded them (switches included) and its epochs, the last one last."""
+    """A trial with its parameters as Optuna recorded them (switches included) and its epochs, the
+    last one last.
+    """
 
     number: int
     state: TrialState
     value: float | None
-    costs: tuple[float, ...]  # the values of the study's further objectives, where the trial is complete
+    costs: tuple[
+        float, ...
+    ]  # the values of the study's further objectives, where the trial is complete
     parameters: dict[str, ParameterValue]
     epochs: tuple[EpochRecord, ...]
     attempts: int
@@ -88,9 +92,13 @@ class TrialRecord:
     reason: str | None
     started_ms: int | None
     ended_ms: int | None
-    due_epoch: int | None = None  # after which the pruner would stop it; an audited trial goes on all the same
+    due_epoch: int | None = (
+        None  # after which the pruner would stop it; an audited trial goes on all the same
+    )
     data_fingerprint: str | None = None  # of the data set that it trained on, where that is known
-    piece: int | None = None  # images that went through the network at a time, where that is recorded
+    piece: int | None = (
+        None  # images that went through the network at a time, where that is recorded
+    )
 
     @property
     def validation_loss(self) -> float | None:
@@ -167,13 +175,18 @@ def read_running(database: Database, study_id: int) -> list[RunningTrial]:
             (now_ms() - lease.c.beat_ms).label("silence_ms"),
         )
         .join(optuna_trials, optuna_trials.c.trial_id == lease.c.trial_id)
-        .join(attempt, (attempt.c.trial_id == lease.c.trial_id) & (attempt.c.attempt == lease.c.attempt))
+        .join(
+            attempt,
+            (attempt.c.trial_id == lease.c.trial_id) & (attempt.c.attempt == lease.c.attempt),
+        )
         .where(optuna_trials.c.study_id == study_id)
         .order_by(optuna_trials.c.number)
     )
     with database.transactions.read() as connection:
         return [
-            RunningTrial(row.number, row.owner, row.host, row.device, row.epoch, row.silence_ms / 1000)
+            RunningTrial(
+                row.number, row.owner, row.host, row.device, row.epoch, row.silence_ms / 1000
+            )
             for row in connection.execute(query)
         ]
 
@@ -215,7 +228,8 @@ def read_unfinished(database: Database) -> dict[str, set[int]]:
     unfinished = (
         select(study.c.uid, optuna_trials.c.number)
         .outerjoin(
-            optuna_trials, (optuna_trials.c.study_id == study.c.study_id) & optuna_trials.c.state.in_(UNFINISHED)
+            optuna_trials,
+            (optuna_trials.c.study_id == study.c.study_id) & optuna_trials.c.state.in_(UNFINISHED),
         )
         .order_by(study.c.uid)
     )
@@ -243,7 +257,9 @@ def read_best(
         select(value, loss.label("loss"))
         .join(optuna_trials, optuna_trials.c.trial_id == optuna_values.c.trial_id)
         .where(
-            optuna_trials.c.study_id == study_id, optuna_trials.c.state == "COMPLETE", optuna_values.c.objective == 0
+            optuna_trials.c.study_id == study_id,
+            optuna_trials.c.state == "COMPLETE",
+            optuna_values.c.objective == 0,
         )
         .order_by(value.desc() if direction == "maximize" else value, loss)
         .limit(1)
@@ -277,7 +293,10 @@ def read_artifacts(database: Database, study_id: int) -> dict[int, dict[str, str
     key, value = optuna_system_attributes.c.key, optuna_system_attributes.c.value_json
     query = (
         select(optuna_trials.c.trial_id, key, value)
-        .join(optuna_system_attributes, optuna_trials.c.trial_id == optuna_system_attributes.c.trial_id)
+        .join(
+            optuna_system_attributes,
+            optuna_trials.c.trial_id == optuna_system_attributes.c.trial_id,
+        )
         .where(optuna_trials.c.study_id == study_id, key.startswith(ARTIFACT_PREFIX))
         .order_by(optuna_trials.c.trial_id)
     )
@@ -285,19 +304,24 @@ def read_artifacts(database: Database, study_id: int) -> dict[int, dict[str, str
     with database.transactions.read() as connection:
         for row in connection.execute(query):
             with suppress(ValueError, TypeError, LookupError):
-                found[row.trial_id][json.loads(json.loads(row.value_json))["filename"]] = row.key.removeprefix(
-                    ARTIFACT_PREFIX
+                found[row.trial_id][json.loads(json.loads(row.value_json))["filename"]] = (
+                    row.key.removeprefix(ARTIFACT_PREFIX)
                 )
     return dict(found)
 
 
 @persistent
 def read_artifact_attributes(database: Database, study_id: int) -> dict[int, dict[str, str]]:
-    """The system attributes that name the artifacts of the study's trials, by the trial's number."""
+    """The system attributes that name the artifacts of the study's trials, by the trial's
+    number.
+    """
     key, value = optuna_system_attributes.c.key, optuna_system_attributes.c.value_json
     query = (
         select(optuna_trials.c.number, key, value)
-        .join(optuna_system_attributes, optuna_trials.c.trial_id == optuna_system_attributes.c.trial_id)
+        .join(
+            optuna_system_attributes,
+            optuna_trials.c.trial_id == optuna_system_attributes.c.trial_id,
+        )
         .where(optuna_trials.c.study_id == study_id, key.startswith(ARTIFACT_PREFIX))
     )
     found: dict[int, dict[str, str]] = defaultdict(dict)
@@ -313,7 +337,10 @@ def is_artifact_named(database: Database, artifact_id: str) -> bool:
     key = optuna_system_attributes.c.key
     query = (
         select(optuna_trials.c.trial_id)
-        .join(optuna_system_attributes, optuna_trials.c.trial_id == optuna_system_attributes.c.trial_id)
+        .join(
+            optuna_system_attributes,
+            optuna_trials.c.trial_id == optuna_system_attributes.c.trial_id,
+        )
         .where(key == f"{ARTIFACT_PREFIX}{artifact_id}")
     )
     with database.transactions.read() as connection:
@@ -336,7 +363,9 @@ def read_epoch_seconds(database: Database, study_id: int, limit: int = 100) -> l
 
 @dataclass(frozen=True)
 class WorkerRecord:
-    """A worker that is alive, and what it works on: `study` and `number` are `None` where it waits."""
+    """A worker that is alive, and what it works on: `study` and `number` are `None` where it
+    waits.
+    """
 
     worker: str
     host: str
@@ -350,7 +379,9 @@ class WorkerRecord:
 
 @persistent
 def read_workers(database: Database) -> list[WorkerRecord]:
-    """Every worker whose last sign of life has not expired, oldest first; of this machine no dead process."""
+    """Every worker whose last sign of life has not expired, oldest first; of this machine no dead
+    process.
+    """
     here = this_host().machine
     query = (
         select(
@@ -384,17 +415,27 @@ def read_workers(database: Database) -> list[WorkerRecord]:
 
 @persistent
 def read_work_spans(database: Database, study_id: int) -> list[tuple[int, int | None]]:
-    """When workers had trials of the study in their hands, (from, to) in milliseconds; `None`: one still has.
+    """When workers had trials of the study in their hands, (from, to) in milliseconds; `None`: one
+    still has.
 
-    A worker that was lost counts for as long as its recorded epochs took: when it died nobody knows.
+    A worker that was lost counts for as long as its recorded epochs took: when it died nobody
+    knows.
     """
     worked = func.coalesce(func.sum(epoch.c.seconds), 0.0).label("worked_seconds")
     query = (
         select(attempt.c.started_ms, attempt.c.ended_ms, attempt.c.outcome, worked)
         .join(optuna_trials, optuna_trials.c.trial_id == attempt.c.trial_id)
-        .outerjoin(epoch, (epoch.c.trial_id == attempt.c.trial_id) & (epoch.c.attempt == attempt.c.attempt))
+        .outerjoin(
+            epoch, (epoch.c.trial_id == attempt.c.trial_id) & (epoch.c.attempt == attempt.c.attempt)
+        )
         .where(optuna_trials.c.study_id == study_id)
-        .group_by(attempt.c.trial_id, attempt.c.attempt, attempt.c.started_ms, attempt.c.ended_ms, attempt.c.outcome)
+        .group_by(
+            attempt.c.trial_id,
+            attempt.c.attempt,
+            attempt.c.started_ms,
+            attempt.c.ended_ms,
+            attempt.c.outcome,
+        )
     )
     with database.transactions.read() as connection:
         rows = connection.execute(query).all()
@@ -407,7 +448,9 @@ def read_work_spans(database: Database, study_id: int) -> list[tuple[int, int | 
 
 @persistent
 def read_trials(database: Database, study_id: int) -> list[TrialRecord]:
-    """Every trial of the study by number, with parameters, epochs and the last attempt: five queries in one view."""
+    """Every trial of the study by number, with parameters, epochs and the last attempt: five
+    queries in one view.
+    """
     of_study = optuna_trials.c.study_id == study_id
     with database.transactions.snapshot() as connection:
         values: dict[int, list[float]] = defaultdict(list)
@@ -423,7 +466,9 @@ def read_trials(database: Database, study_id: int) -> list[TrialRecord]:
             .join(optuna_trials, (optuna_trials.c.trial_id == optuna_params.c.trial_id) & of_study)
             .order_by(optuna_params.c.param_id)
         ):
-            parameters[row.trial_id][row.param_name] = external_value(row.param_value, row.distribution_json)
+            parameters[row.trial_id][row.param_name] = external_value(
+                row.param_value, row.distribution_json
+            )
         epochs: dict[int, list[EpochRecord]] = defaultdict(list)
         columns = [epoch.c[name] for name in EpochRecord.__dataclass_fields__]
         for row in connection.execute(
@@ -471,7 +516,9 @@ def read_trials(database: Database, study_id: int) -> list[TrialRecord]:
 
 
 def external_value(internal: float, distribution_json: str) -> ParameterValue:
-    """A parameter's value from Optuna's internal representation: `BaseDistribution.to_external_repr` without Optuna."""
+    """A parameter's value from Optuna's internal representation:
+    `BaseDistribution.to_external_repr` without Optuna.
+    """
     distribution = json.loads(distribution_json)
     if distribution["name"] == "CategoricalDistribution":
         choice: ParameterValue = distribution["attributes"]["choices"][int(internal)]

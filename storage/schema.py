@@ -1,4 +1,6 @@
-"""The tables that are ours, beside Optuna's; never a change to Optuna's. Times are UTC milliseconds of the database."""
+"""The tables that are ours, beside Optuna's; never a change to Optuna's. Times are UTC milliseconds
+of the database.
+"""
 
 import math
 
@@ -20,14 +22,18 @@ from sqlalchemy.dialects import mysql
 HEAD = "0004"  # the newest revision in migrations/versions
 VERSION_TABLE = "hypersearch_version"  # Optuna owns alembic_version
 LONG_TEXT = Text().with_variant(mysql.LONGTEXT(), "mysql", "mariadb")  # MySQL's TEXT ends at 64 KB
-# The key, among a trial's system attributes, of the epoch after which it was found due to be stopped early.
+# The key, among a trial's system attributes, of the epoch after which it was found due to be
+# stopped early.
 DUE_KEY = "hypersearch:due"
 
 metadata = MetaData()
 
 # Optuna's tables, as far as our queries and foreign keys name them; Optuna creates them, never we.
 optuna_studies = Table(
-    "studies", metadata, Column("study_id", Integer, primary_key=True), Column("study_name", String(512))
+    "studies",
+    metadata,
+    Column("study_id", Integer, primary_key=True),
+    Column("study_name", String(512)),
 )
 optuna_study_directions = Table(
     "study_directions",
@@ -77,7 +83,10 @@ optuna_intermediate_values = Table(
     Column("trial_id", Integer),
     Column("step", Integer),
     Column("intermediate_value", Float(53)),
-    Column("intermediate_value_type", Enum("FINITE", "INF_POS", "INF_NEG", "NAN", name="trialintermediatevaluetype")),
+    Column(
+        "intermediate_value_type",
+        Enum("FINITE", "INF_POS", "INF_NEG", "NAN", name="trialintermediatevaluetype"),
+    ),
 )
 optuna_values = Table(
     "trial_values",
@@ -90,7 +99,9 @@ optuna_values = Table(
 
 
 def intermediate_value_to_stored(value: float) -> tuple[float | None, str]:
-    """(intermediate_value, intermediate_value_type) as Optuna holds them: not every database can hold inf and NaN."""
+    """(intermediate_value, intermediate_value_type) as Optuna holds them: not every database can
+    hold inf and NaN.
+    """
     if math.isfinite(value):
         return value, "FINITE"
     if math.isnan(value):
@@ -99,11 +110,15 @@ def intermediate_value_to_stored(value: float) -> tuple[float | None, str]:
 
 
 def _of_study() -> Column[int]:
-    return Column("study_id", Integer, ForeignKey("studies.study_id", ondelete="CASCADE"), primary_key=True)
+    return Column(
+        "study_id", Integer, ForeignKey("studies.study_id", ondelete="CASCADE"), primary_key=True
+    )
 
 
 def _of_trial() -> Column[int]:
-    return Column("trial_id", Integer, ForeignKey("trials.trial_id", ondelete="CASCADE"), primary_key=True)
+    return Column(
+        "trial_id", Integer, ForeignKey("trials.trial_id", ondelete="CASCADE"), primary_key=True
+    )
 
 
 # One row a study: its definition, fixed at creation, and its budget and state, which may change.
@@ -111,10 +126,14 @@ study = Table(
     "hypersearch_study",
     metadata,
     _of_study(),
-    Column("uid", String(32), nullable=False, unique=True),  # ids of deleted studies are used again, uids are not
+    Column(
+        "uid", String(32), nullable=False, unique=True
+    ),  # ids of deleted studies are used again, uids are not
     Column("definition", LONG_TEXT, nullable=False),  # canonical JSON
     Column("definition_hash", String(64), nullable=False),  # SHA-256 of the definition
-    Column("trials", Integer, nullable=False),  # the budget: finished trials that the study ends with
+    Column(
+        "trials", Integer, nullable=False
+    ),  # the budget: finished trials that the study ends with
     Column("timeout_seconds", Float(53)),
     Column("target", Float(53)),
     Column("state", String(16), nullable=False),
@@ -122,16 +141,22 @@ study = Table(
     Column("created_ms", BigInteger, nullable=False),
     Column("started_ms", BigInteger),  # the first trial's start
     Column("ended_ms", BigInteger),
-    Column("priority", Integer, nullable=False, server_default="0"),  # of open studies the highest are served first
+    Column(
+        "priority", Integer, nullable=False, server_default="0"
+    ),  # of open studies the highest are served first
     Column("paused_since_ms", BigInteger),
-    # Milliseconds in all that do not count: pauses but for the one that lasts, and while the study had ended.
+    # Milliseconds in all that do not count: pauses but for the one that lasts, and while the study
+    # had ended.
     Column("paused_ms", BigInteger, nullable=False, server_default="0"),
-    # The absolute folder of images:FOLDER where the study was created, in ASCII (Python's unicode_escape): not every
-    # database holds every name. The definition names the data set as the user wrote it.
+    # The absolute folder of images:FOLDER where the study was created, in ASCII (Python's
+    # unicode_escape): not every database holds every name. The definition names the data set as the
+    # user wrote it.
     Column("data_folder", LONG_TEXT),
     # What the study is about, known from the first trial on; see storage.study_data.
     Column("data_fingerprint", String(64)),  # objectives.source: SHA-256 of what is in the data set
-    Column("pixel_scales", LONG_TEXT),  # objectives.pixels: how numbers became 8 bits, by kind of pixel, as JSON
+    Column(
+        "pixel_scales", LONG_TEXT
+    ),  # objectives.pixels: how numbers became 8 bits, by kind of pixel, as JSON
     CheckConstraint("trials >= 1", name="hypersearch_study_trials"),
 )
 
@@ -144,10 +169,14 @@ lease = Table(
     Column("owner", String(32)),
     Column("host", String(255), nullable=False),  # its name, for people
     Column("pid", Integer, nullable=False),
-    Column("process_started", Float(53), nullable=False),  # hosts.process_start: another process may get its pid
+    Column(
+        "process_started", Float(53), nullable=False
+    ),  # hosts.process_start: another process may get its pid
     Column("beat_ms", BigInteger, nullable=False),  # the owner's last sign of life
     Column("expires_ms", BigInteger, nullable=False, server_default="0"),
-    Column("machine", String(128), nullable=False, server_default=""),  # where `pid` means something; see hosts.Host
+    Column(
+        "machine", String(128), nullable=False, server_default=""
+    ),  # where `pid` means something; see hosts.Host
 )
 
 # One row a worker that is alive, whether it holds a trial or waits.
@@ -179,9 +208,11 @@ attempt = Table(
     Column("ended_ms", BigInteger),
     Column("outcome", String(16)),  # complete, pruned, failed, handed_back, lost
     Column("reason", LONG_TEXT),  # why it was pruned or failed
-    Column("data_fingerprint", String(64)),  # of the data set that it trained on, where that is known
-    # Images that went through the network at a time; NULL: 64 on a CPU, before it was recorded, else the device's own
-    # number, or none, as no network was trained.
+    Column(
+        "data_fingerprint", String(64)
+    ),  # of the data set that it trained on, where that is known
+    # Images that went through the network at a time; NULL: 64 on a CPU, before it was recorded,
+    # else the device's own number, or none, as no network was trained.
     Column("piece", Integer),
 )
 
@@ -206,7 +237,8 @@ epoch = Table(
     Column("checkpoint", String(64)),  # the file's name in the trial's folder
     Column("checkpoint_sha256", String(64)),
 )
-# One row: which database this is. Whoever finds it at another place has a copy, and gives that one another uid.
+# One row: which database this is. Whoever finds it at another place has a copy, and gives that one
+# another uid.
 database = Table(
     "hypersearch_database",
     metadata,

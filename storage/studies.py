@@ -36,7 +36,9 @@ TRANSITIONS: dict[StudyState, tuple[StudyState, ...]] = {
 }
 
 # Failed trials use up no budget, so a cap ends a study that cannot work.
-ALL_FAILED_CAP = 3  # so many with nothing finished: the fault is in the spec, the data or the machine
+ALL_FAILED_CAP = (
+    3  # so many with nothing finished: the fault is in the spec, the data or the machine
+)
 FAILED_CAP = 10  # or as many as the budget of trials, if that is more
 
 
@@ -64,8 +66,12 @@ class StoredStudy:
     started_ms: int | None
     ended_ms: int | None
     priority: int = 0
-    data_folder: str | None = None  # the absolute folder of images:FOLDER, where the study was created
-    data_fingerprint: str | None = None  # of the data that its trials are trained on; None before the first
+    data_folder: str | None = (
+        None  # the absolute folder of images:FOLDER, where the study was created
+    )
+    data_fingerprint: str | None = (
+        None  # of the data that its trials are trained on; None before the first
+    )
 
     @classmethod
     def from_row(cls, row: Row[tuple[object, ...]]) -> "StoredStudy":
@@ -89,7 +95,9 @@ class StoredStudy:
 
 
 def _to_ascii(text: str) -> str:
-    """What every database holds, whatever a folder is called: MySQL's may know Latin letters alone."""
+    """What every database holds, whatever a folder is called: MySQL's may know Latin letters
+    alone.
+    """
     return text.encode("unicode_escape").decode("ascii")
 
 
@@ -114,7 +122,8 @@ def find_study(database: Database, name: str) -> StoredStudy:
 
     # The escape of what no database can hold is the name of no study.
     wanted = name.encode(errors="backslashreplace").decode()
-    # One statement: between two, another process may create it, and it would be found in the second one alone.
+    # One statement: between two, another process may create it, and it would be found in the second
+    # one alone.
     query = (
         select(study, optuna_studies.c.study_name)
         .select_from(optuna_studies.outerjoin(study, optuna_studies.c.study_id == study.c.study_id))
@@ -125,7 +134,9 @@ def find_study(database: Database, name: str) -> StoredStudy:
         with database.transactions.read() as connection:
             row = connection.execute(query).one_or_none()
             if row is None:
-                raise StudyNotFound(name, tuple(connection.scalars(select(optuna_studies.c.study_name))))
+                raise StudyNotFound(
+                    name, tuple(connection.scalars(select(optuna_studies.c.study_name)))
+                )
             if row.uid is None:
                 raise ForeignStudy(name)
             return StoredStudy.from_row(row)
@@ -134,7 +145,8 @@ def find_study(database: Database, name: str) -> StoredStudy:
 
 
 def read_workable(database: Database) -> list[tuple[StoredStudy, int]]:
-    """The studies that a worker may have something to do for, each with how many workers hold trials of it.
+    """The studies that a worker may have something to do for, each with how many workers hold
+    trials of it.
 
     Those that have not ended, and those that have and whose last trials are still leased.
     """
@@ -176,15 +188,19 @@ def create_study(
     costs: Sequence[str] = (),
     data_folder: str | None = None,
 ) -> bool:
-    """Records a study in Optuna's tables and ours, in one transaction; `False` where one of that name is there.
+    """Records a study in Optuna's tables and ours, in one transaction; `False` where one of that
+    name is there.
 
-    `costs` are further objectives, each to be minimized; `data_folder` is where its images lie on this machine.
+    `costs` are further objectives, each to be minimized; `data_folder` is where its images lie on
+    this machine.
     """
     from optuna.exceptions import DuplicatedStudyError
     from optuna.study import StudyDirection
 
     def insert(connection: Connection) -> None:
-        study_id = connection.scalar(select(optuna_studies.c.study_id).where(optuna_studies.c.study_name == name))
+        study_id = connection.scalar(
+            select(optuna_studies.c.study_id).where(optuna_studies.c.study_name == name)
+        )
         connection.execute(
             study.insert().values(
                 study_id=study_id,
@@ -210,7 +226,10 @@ def create_study(
     def create(repeated: bool) -> bool:
         try:
             with database.transactions.writing(extra=insert):
-                directions = [StudyDirection[direction.upper()], *(StudyDirection.MINIMIZE for _ in costs)]
+                directions = [
+                    StudyDirection[direction.upper()],
+                    *(StudyDirection.MINIMIZE for _ in costs),
+                ]
                 optunas.create_new_study(directions, name)
         except DuplicatedStudyError:
             return False
@@ -219,10 +238,13 @@ def create_study(
     return database.transactions.persist(create)
 
 
-def raise_budget(database: Database, stored: StoredStudy, budget: Budget, most: int | None = None) -> None:
+def raise_budget(
+    database: Database, stored: StoredStudy, budget: Budget, most: int | None = None
+) -> None:
     """Sets a new budget; a study that had ended goes on if the new one leaves it something to do.
 
-    One that stays ended keeps when it ended; why is what keeps it so now. `most`: so many trials can be made at all.
+    One that stays ended keeps when it ended; why is what keeps it so now. `most`: so many trials
+    can be made at all.
 
     Raises:
         StudyDeleted: the study is gone.
@@ -234,7 +256,11 @@ def raise_budget(database: Database, stored: StoredStudy, budget: Budget, most: 
             connection.execute(
                 update(study)
                 .where(study.c.study_id == stored.study_id)
-                .values(trials=budget.trials, timeout_seconds=budget.timeout_seconds, target=budget.target)
+                .values(
+                    trials=budget.trials,
+                    timeout_seconds=budget.timeout_seconds,
+                    target=budget.target,
+                )
             )
             row = lock_study(connection, stored)
             counts = count_trials(connection, row.study_id)
@@ -248,7 +274,9 @@ def raise_budget(database: Database, stored: StoredStudy, budget: Budget, most: 
             if reason is None:
                 move(connection, row, "open")
             else:
-                connection.execute(update(study).where(study.c.study_id == row.study_id).values(end_reason=reason))
+                connection.execute(
+                    update(study).where(study.c.study_id == row.study_id).values(end_reason=reason)
+                )
 
     database.transactions.persist(change)
 
@@ -283,7 +311,11 @@ def stop_study(database: Database, stored: StoredStudy) -> None:
 
 
 def _control(
-    database: Database, stored: StoredStudy, to: StudyState, what: str, reason: EndReason | None = None
+    database: Database,
+    stored: StoredStudy,
+    to: StudyState,
+    what: str,
+    reason: EndReason | None = None,
 ) -> None:
     def change(repeated: bool) -> None:
         with database.transactions.write() as connection:
@@ -317,7 +349,12 @@ def delete_study(database: Database, optunas: "BaseStorage", stored: StoredStudy
     database.transactions.persist(delete)
 
 
-def move(connection: Connection, row: Row[tuple[object, ...]], to: StudyState, reason: EndReason | None = None) -> None:
+def move(
+    connection: Connection,
+    row: Row[tuple[object, ...]],
+    to: StudyState,
+    reason: EndReason | None = None,
+) -> None:
     """Takes the study whose locked row this is to a state that may follow its own."""
     if to not in TRANSITIONS[row.state]:
         raise ValueError(f"a study that is {row.state} cannot become {to}")
@@ -337,7 +374,8 @@ def move(connection: Connection, row: Row[tuple[object, ...]], to: StudyState, r
 def lock_study(connection: Connection, stored: StoredStudy) -> Row[tuple[object, ...]]:
     """The study's row, locked until the transaction ends, with the database's clock as `now`.
 
-    The first statement of every transaction that needs this lock, so that no two wait for each other.
+    The first statement of every transaction that needs this lock, so that no two wait for each
+    other.
 
     Raises:
         StudyDeleted: the study is gone, or another one has its id.
@@ -362,7 +400,9 @@ def read_state(connection: Connection, stored: StoredStudy) -> tuple[StudyState,
 
 def _row_of(stored: StoredStudy) -> "Select[tuple[object, ...]]":
     # SQLite uses the ids of deleted studies again, so the id alone does not tell.
-    return select(study, now_ms().label("now")).where(study.c.study_id == stored.study_id, study.c.uid == stored.uid)
+    return select(study, now_ms().label("now")).where(
+        study.c.study_id == stored.study_id, study.c.uid == stored.uid
+    )
 
 
 @dataclass(frozen=True)
@@ -391,7 +431,9 @@ def count_trials(connection: Connection, study_id: int) -> Counts:
 
 
 def end_if_due(connection: Connection, stored: StoredStudy) -> StudyState:
-    """Ends the study if its budget is used up; returns its state after that. Raises StudyDeleted."""
+    """Ends the study if its budget is used up; returns its state after that. Raises
+    StudyDeleted.
+    """
     return end_locked_if_due(connection, lock_study(connection, stored))
 
 
@@ -407,15 +449,21 @@ def end_locked_if_due(connection: Connection, row: Row[tuple[object, ...]]) -> S
     return "ended"
 
 
-def due(row: Row[tuple[object, ...]], counts: Counts, target_reached: bool = False) -> EndReason | None:
-    """Why the study whose locked row this is should end now, or stay ended; `None` where it should go on."""
+def due(
+    row: Row[tuple[object, ...]], counts: Counts, target_reached: bool = False
+) -> EndReason | None:
+    """Why the study whose locked row this is should end now, or stay ended; `None` where it should
+    go on.
+    """
     if counts.finished >= row.trials:
         return "trials"
     if target_reached:
         return "target"
     if _timed_out(row):
         return "timeout"
-    if (counts.finished == 0 and counts.failed >= ALL_FAILED_CAP) or counts.failed >= max(FAILED_CAP, row.trials):
+    if (counts.finished == 0 and counts.failed >= ALL_FAILED_CAP) or counts.failed >= max(
+        FAILED_CAP, row.trials
+    ):
         return "failures"
     return None
 
@@ -431,7 +479,9 @@ def has_reached_target(connection: Connection, row: Row[tuple[object, ...]]) -> 
         select(optuna_values.c.trial_id)
         .join(optuna_trials, optuna_trials.c.trial_id == optuna_values.c.trial_id)
         .where(optuna_trials.c.study_id == row.study_id, optuna_trials.c.state == "COMPLETE")
-        .where(optuna_values.c.objective == 0, value >= row.target if upward else value <= row.target)
+        .where(
+            optuna_values.c.objective == 0, value >= row.target if upward else value <= row.target
+        )
     )
     return connection.execute(reaching.limit(1)).first() is not None
 
@@ -444,7 +494,9 @@ def _timed_out(row: Row[tuple[object, ...]]) -> bool:
 
 
 def _stood_still_ms(row: Row[tuple[object, ...]]) -> int:
-    """For how long the study has been paused, or ended, by now; before its first trial no time of it is counted."""
+    """For how long the study has been paused, or ended, by now; before its first trial no time of
+    it is counted.
+    """
     since_ms = row.ended_ms if row.state == "ended" else row.paused_since_ms
     return 0 if since_ms is None or row.started_ms is None else max(0, row.now - since_ms)
 

@@ -1,7 +1,8 @@
-"""Which data the trials of a study are trained on: recorded with the first of them, and the same for all others.
+"""Which data the trials of a study are trained on: recorded with the first of them, and the same
+for all others.
 
-A table that ranks trials of different images means nothing. So the transaction that takes a trial, in which the study's
-row is locked, compares what the worker would train on with what the study has.
+A table that ranks trials of different images means nothing. So the transaction that takes a trial,
+in which the study's row is locked, compares what the worker would train on with what the study has.
 """
 
 from dataclasses import dataclass
@@ -36,12 +37,17 @@ class DataChange:
 
 
 def settle_data(
-    connection: Connection, stored: StoredStudy, row: Row[tuple[object, ...]], data: TrainingData | None
+    connection: Connection,
+    stored: StoredStudy,
+    row: Row[tuple[object, ...]],
+    data: TrainingData | None,
 ) -> DataChange | None:
-    """Records the data with the study whose locked row this is, if it has none yet, or if the user lets it change.
+    """Records the data with the study whose locked row this is, if it has none yet, or if the user
+    lets it change.
 
-    What the user has given up is one fingerprint: of two workers that bring different data in its place, the second is
-    refused, and none takes the study back from the other. Without data (`None`) nothing is compared.
+    What the user has given up is one fingerprint: of two workers that bring different data in its
+    place, the second is refused, and none takes the study back from the other. Without data
+    (`None`) nothing is compared.
 
     Raises:
         OtherData: the study is on another fingerprint.

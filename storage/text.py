@@ -2,7 +2,8 @@
 
 import unicodedata
 
-# Control characters; bytes that are no UTF-8, which Python reads as halves of characters; ends of lines and paragraphs.
+# Control characters; bytes that are no UTF-8, which Python reads as halves of characters; ends of
+# lines and paragraphs.
 _NEVER = ("Cc", "Cs", "Zl", "Zp")
 
 
@@ -22,5 +23,6 @@ def on_one_line(text: str) -> str:
     a\nb
     """
     return "".join(
-        character if is_one_line(character) else character.encode("unicode_escape").decode() for character in text
+        character if is_one_line(character) else character.encode("unicode_escape").decode()
+        for character in text
     )

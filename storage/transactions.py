@@ -24,9 +24,19 @@ log = logging.getLogger(__name__)
 Result = TypeVar("Result")
 Step = Callable[[Connection], None]
 
-# Errors that pass: a deadlock, a lock or statement that took too long, a server that restarts, has no room now, or is
-# read-only until a failover is done.
-POSTGRESQL_PASSING = ("08", "25006", "25P03", "25P04", "40001", "40P01", "53", "55P03", "57")  # SQLSTATEs, or classes
+# Errors that pass: a deadlock, a lock or statement that took too long, a server that restarts, has
+# no room now, or is read-only until a failover is done.
+POSTGRESQL_PASSING = (
+    "08",
+    "25006",
+    "25P03",
+    "25P04",
+    "40001",
+    "40P01",
+    "53",
+    "55P03",
+    "57",
+)  # SQLSTATEs, or classes
 MYSQL_PASSING = {
     0,
     1021,
@@ -90,7 +100,11 @@ def mend(error: BaseException) -> str | None:
     """What helps against an error of SQLite; `None` where nothing is known."""
     found = _database_error(error)
     code: int | None = getattr(found and found.orig, "sqlite_errorcode", None)
-    return None if code is None else next((mend for codes, mend in _SQLITE_MENDS.items() if code & 0xFF in codes), None)
+    return (
+        None
+        if code is None
+        else next((mend for codes, mend in _SQLITE_MENDS.items() if code & 0xFF in codes), None)
+    )
 
 
 def _database_error(error: BaseException) -> DBAPIError | None:
@@ -100,10 +114,11 @@ def _database_error(error: BaseException) -> DBAPIError | None:
 
 @dataclass(frozen=True)
 class Patience:
-    """How long and how often a transaction is repeated: the bound, and full jitter below a growing delay.
+    """How long and how often a transaction is repeated: the bound, and full jitter below a growing
+    delay.
 
-    The longest delay is far below the time that a taker watches a lease (storage.leases), so that after an outage every
-    owner is back before anybody may take its trial.
+    The longest delay is far below the time that a taker watches a lease (storage.leases), so that
+    after an outage every owner is back before anybody may take its trial.
     """
 
     seconds: float = 600.0
@@ -114,7 +129,9 @@ class Patience:
 
 @dataclass
 class Writing:
-    """What the writing transactions of one block carry, whether they go first, and whether one was committed."""
+    """What the writing transactions of one block carry, whether they go first, and whether one was
+    committed.
+    """
 
     guard: Step | None = None
     extra: Step | None = None
@@ -128,8 +145,8 @@ ASK_AGAIN_SECONDS = 0.002
 def _begin_before_others(connection: Connection) -> None:
     """BEGIN IMMEDIATE, asked for far more often than SQLite's own waiting does.
 
-    SQLite has no queue: whoever waits asks every 100 ms, and whoever asks while the lock is free has it. Beside many
-    writers that may take seconds.
+    SQLite has no queue: whoever waits asks every 100 ms, and whoever asks while the lock is free
+    has it. Beside many writers that may take seconds.
     """
     raw = connection.connection.driver_connection
     assert isinstance(raw, sqlite3.Connection)
@@ -152,10 +169,12 @@ def _begin_before_others(connection: Connection) -> None:
 
 
 class Transactions:
-    """What the transactions of one engine, ours and Optuna's, are for: reading, or writing with a guard.
+    """What the transactions of one engine, ours and Optuna's, are for: reading, or writing with a
+    guard.
 
-    Optuna's own transactions run through `scoped_session`; inside `writing(guard, extra)` the guard is the first thing
-    they do and `extra` the last, so that our rows and Optuna's change together or not at all.
+    Optuna's own transactions run through `scoped_session`; inside `writing(guard, extra)` the guard
+    is the first thing they do and `extra` the last, so that our rows and Optuna's change together
+    or not at all.
 
     >>> with transactions.writing(guard=lease_is_held, extra=insert_metrics):   # doctest: +SKIP
     ...     optuna_storage.set_trial_intermediate_value(trial_id, epoch, value)
@@ -178,7 +197,8 @@ class Transactions:
             event.listen(engine, "begin", self._begin_sqlite)
 
     def _begin_sqlite(self, connection: Connection) -> None:
-        # A deferred transaction that turns into a writing one fails at once where another one writes: it cannot wait.
+        # A deferred transaction that turns into a writing one fails at once where another one
+        # writes: it cannot wait.
         current = self._current.get()
         if current is not None and current.urgent:
             _begin_before_others(connection)
@@ -186,18 +206,28 @@ class Transactions:
             connection.exec_driver_sql("BEGIN" if current is None else "BEGIN IMMEDIATE")
 
     def attach(self, rdb: "RDBStorage") -> None:
-        """Lets guards and extras run inside the transactions of Optuna's storage, which uses the same engine."""
+        """Lets guards and extras run inside the transactions of Optuna's storage, which uses the
+        same engine.
+        """
         event.listen(rdb.scoped_session, "after_begin", self._after_begin)
         event.listen(rdb.scoped_session, "before_commit", self._before_commit)
         event.listen(rdb.scoped_session, "after_commit", self._after_commit)
 
     def _after_begin(self, session: "Session", transaction: object, connection: Connection) -> None:
-        if (writing := self._current.get()) is not None and writing.guard is not None and not writing.committed:
+        if (
+            (writing := self._current.get()) is not None
+            and writing.guard is not None
+            and not writing.committed
+        ):
             writing.guard(connection)
 
     def _before_commit(self, session: "Session") -> None:
         # Optuna reads in further transactions after the one that writes; those carry nothing.
-        if (writing := self._current.get()) is not None and writing.extra is not None and not writing.committed:
+        if (
+            (writing := self._current.get()) is not None
+            and writing.extra is not None
+            and not writing.committed
+        ):
             session.flush()
             writing.extra(session.connection())
 
@@ -228,7 +258,9 @@ class Transactions:
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
-        """One reading transaction of ours; on a server each statement sees what is committed when it starts."""
+        """One reading transaction of ours; on a server each statement sees what is committed when
+        it starts.
+        """
         with self._engine.begin() as connection:
             yield connection
 
@@ -242,10 +274,11 @@ class Transactions:
             yield connection
 
     def persist(self, operation: Callable[[bool], Result], seconds: float | None = None) -> Result:
-        """Runs `operation(repeated)`, a whole transaction, until it goes through or passing errors last too long.
+        """Runs `operation(repeated)`, a whole transaction, until it goes through or passing errors
+        last too long.
 
-        A COMMIT without an answer is neither success nor failure: with `repeated` true the operation must first see
-        whether it has been done already.
+        A COMMIT without an answer is neither success nor failure: with `repeated` true the
+        operation must first see whether it has been done already.
 
         Raises:
             StorageUnavailable: errors that pass have gone on for `seconds` (default: the patience).
@@ -264,12 +297,18 @@ class Transactions:
                     raise StorageUnavailable.gone(waited, reason(error), mend(error)) from error
                 if waited >= self._patience.say_after_seconds and not said:
                     said = True
-                    log.warning("the database does not answer (%s): trying again for %.0f s", reason(error), bound)
+                    log.warning(
+                        "the database does not answer (%s): trying again for %.0f s",
+                        reason(error),
+                        bound,
+                    )
                 log.debug("repeated after: %s", reason(error))
                 repeated = True
                 self._sleep(self._jitter.uniform(0, delay))
                 delay = min(delay * 2, self._patience.longest_delay_seconds)
             else:
                 if said:
-                    log.warning("the database answers again after %.0f s", self._monotonic() - started)
+                    log.warning(
+                        "the database answers again after %.0f s", self._monotonic() - started
+                    )
                 return result

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 LONG_TESTS = {"acceptance", "docs", "benchmarks"}  # folders of tests that run commands
 BACKENDS = ("sqlite", "postgresql", "mariadb")
 
-# A shell's background job ignores Ctrl-C, and nohup's the end of its terminal: so would every process that the tests
-# start and then interrupt.
+# A shell's background job ignores Ctrl-C, and nohup's the end of its terminal: so would every
+# process that the tests start and then interrupt.
 for number, usual in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
     if signal.getsignal(number) is signal.SIG_IGN:
         signal.signal(number, usual)
@@ -31,21 +31,27 @@ for number, usual in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHU
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Gives each of xdist's processes its share of the long tests, those of commands, and has it begin with them.
+    """Gives each of xdist's processes its share of the long tests, those of commands, and has it
+    begin with them.
 
-    As they are collected the first process would have them all, and the others would wait for it at the end.
+    As they are collected the first process would have them all, and the others would wait for it at
+    the end.
     """
     processes: int = getattr(config, "workerinput", {}).get("workercount", 1)
     is_long = {item: item.path.parent.name in LONG_TESTS for item in items}
     long, short = ([item for item in items if is_long[item] == wanted] for wanted in (True, False))
     cuts = [len(short) * number // processes for number in range(processes + 1)]
-    shares = [long[number::processes] + short[slice(*ends)] for number, ends in enumerate(pairwise(cuts))]
+    shares = [
+        long[number::processes] + short[slice(*ends)] for number, ends in enumerate(pairwise(cuts))
+    ]
     items[:] = [item for share in shares for item in share]
 
 
 @pytest.fixture(scope="session")
 def mnist_5k_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A cache root that holds mnist-5k, which takes seconds to decode, and digits, once a session."""
+    """A cache root that holds mnist-5k, which takes seconds to decode, and digits, once a
+    session.
+    """
     cache_root = tmp_path_factory.mktemp("mnist-5k-cache")
     for dataset in ("mnist-5k", "digits"):
         open_dataset(DataConfig(dataset), data_root=cache_root / "unused", cache_root=cache_root)
@@ -53,7 +59,9 @@ def mnist_5k_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def missing(part: str, there: bool) -> None:
-    """Skips a test whose part a user may lack; where CI says that it installs all parts, that is a failure."""
+    """Skips a test whose part a user may lack; where CI says that it installs all parts, that is a
+    failure.
+    """
     if not there and os.environ.get("HYPERSEARCH_ALL_PARTS"):
         pytest.fail(f"{part} is not installed")
     if not there:
@@ -71,7 +79,10 @@ def runs(command: Sequence[str]) -> bool:
 @pytest.fixture(scope="session")
 def s3_parts() -> None:
     """What a test of S3 needs."""
-    missing("boto3 and moto[server], for S3,", find_spec("boto3") is not None and find_spec("moto") is not None)
+    missing(
+        "boto3 and moto[server], for S3,",
+        find_spec("boto3") is not None and find_spec("moto") is not None,
+    )
 
 
 @pytest.fixture(scope="session")
@@ -96,7 +107,9 @@ def client(endpoint: str) -> "BaseClient":
 
 
 @pytest.fixture
-def bucket(endpoint: str, client: "BaseClient", tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+def bucket(
+    endpoint: str, client: "BaseClient", tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[str]:
     """The root of an artifact store in a bucket of its own."""
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "dummy")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "s3cret")
@@ -121,13 +134,17 @@ def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 @pytest.fixture(scope="session")
 def mariadb(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A MariaDB server of the session's own."""
-    missing("MariaDB (apt-get install mariadb-server)", shutil.which("mariadb-install-db") is not None)
+    missing(
+        "MariaDB (apt-get install mariadb-server)", shutil.which("mariadb-install-db") is not None
+    )
     with MariaDBServer(tmp_path_factory.mktemp("mariadb") / "data") as server:
         yield server
 
 
 @pytest.fixture(scope="session")
-def new_database(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], str]:
+def new_database(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[str], str]:
     """`new_database(backend)`: the URL of a database that is empty, or not there yet."""
     counts = iter(range(10**6))
 

@@ -1,4 +1,6 @@
-"""Loads what commands load, for the processes that are forked of the one that imports this. It trains nothing."""
+"""Loads what commands load, for the processes that are forked of the one that imports this. It
+trains nothing.
+"""
 
 from importlib import import_module
 

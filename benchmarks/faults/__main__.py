@@ -1,4 +1,6 @@
-"""What happens under faults of the database, the network, the disk and clocks: real servers, real processes."""
+"""What happens under faults of the database, the network, the disk and clocks: real servers, real
+processes.
+"""
 
 import argparse
 import platform
@@ -52,14 +54,23 @@ def main() -> int:
     parser.add_argument("cases", nargs="*", metavar="CASE", help=f"of {', '.join(CASES)} [all]")
     parser.add_argument("--backend", action="append", choices=BACKENDS, help="repeatable [all]")
     parser.add_argument("--times", type=int, metavar="N", help="instead of each case's own number")
-    parser.add_argument("--scale", type=float, metavar="S", help=f"of the lease times of {', '.join(TIMED)} [its own]")
+    parser.add_argument(
+        "--scale",
+        type=float,
+        metavar="S",
+        help=f"of the lease times of {', '.join(TIMED)} [its own]",
+    )
     arguments = parser.parse_args()
     optuna_logging.set_verbosity(optuna_logging.WARNING)
     if unknown := [name for name in arguments.cases if name not in CASES]:
         parser.error(f"no case {unknown[0]!r}: choose of {', '.join(CASES)}")
     packages = ("hypersearch", "optuna", "sqlalchemy", "psycopg", "pymysql")
     versions = ", ".join(f"{name} {version(name)}" for name in packages)
-    print(f"{device()}; Python {platform.python_version()}, SQLite {sqlite3.sqlite_version}, {versions}", flush=True)
+    print(
+        f"{device()}; Python {platform.python_version()}, SQLite {sqlite3.sqlite_version},"
+        f" {versions}",
+        flush=True,
+    )
     failed = False
     for backend in arguments.backend or BACKENDS:
         for name in arguments.cases or CASES:

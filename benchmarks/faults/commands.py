@@ -35,7 +35,9 @@ epochs = 3
 class Command:
     """`hypersearch` with these arguments, in a folder of its own."""
 
-    def __init__(self, folder: Path, *arguments: str, impatient: bool = False, **environment: str) -> None:
+    def __init__(
+        self, folder: Path, *arguments: str, impatient: bool = False, **environment: str
+    ) -> None:
         self.errors = folder / f"{arguments[0]}-{time.monotonic_ns()}.stderr"
         program = ["-c", HYPERSEARCH] if impatient else ["-m", "hypersearch"]
         variables = checkout.environment(HYPERSEARCH_SYNTHETIC_SECONDS="0.1") | environment
@@ -50,14 +52,18 @@ class Command:
 
     def lines(self) -> list[str]:
         """On standard error, without those of finished trials."""
-        return [line for line in self.errors.read_text().splitlines() if not line.startswith("trial ")]
+        return [
+            line for line in self.errors.read_text().splitlines() if not line.startswith("trial ")
+        ]
 
     def trials(self) -> int:
         """How many it has said are finished."""
         return sum(line.startswith("trial ") for line in self.errors.read_text().splitlines())
 
     def wrong(self, code: int, *starts: str, seconds: float = 120.0) -> list[str]:
-        """What is wrong with its end: another exit code, or other lines than ones that hold these words in turn."""
+        """What is wrong with its end: another exit code, or other lines than ones that hold these
+        words in turn.
+        """
         try:
             found = self.popen.wait(seconds)
         except subprocess.TimeoutExpired:
@@ -65,7 +71,9 @@ class Command:
             self.popen.wait()
             return [f"it has not ended after {seconds:.0f} s: {self.lines()}"]
         lines = self.lines()
-        fits = len(lines) == len(starts) and all(words in line for words, line in zip(starts, lines, strict=True))
+        fits = len(lines) == len(starts) and all(
+            words in line for words, line in zip(starts, lines, strict=True)
+        )
         return [] if fits and found == code else [f"exit code {found}, and it said {lines}"]
 
 
@@ -80,7 +88,9 @@ def write_spec(folder: Path, trials: int) -> Path:
 def small_disk(folder: Path) -> Iterator[Path]:
     """A file system of 12 MB (needs root)."""
     folder.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={DISK_BYTES}", "tmpfs", str(folder)], check=True)
+    subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", f"size={DISK_BYTES}", "tmpfs", str(folder)], check=True
+    )
     try:
         yield folder
     finally:
@@ -99,7 +109,9 @@ def fill(disk: Path) -> Path:
 
 
 def disk_full(lab: Lab, times: int) -> Result:
-    """The disk of the database, and then that of checkpoints alone, fills under way and has room again."""
+    """The disk of the database, and then that of checkpoints alone, fills under way and has room
+    again.
+    """
     wrong: list[str] = []
     for turn in range(times):
         for what in ("database", "checkpoints"):
@@ -127,9 +139,17 @@ def disk_full(lab: Lab, times: int) -> Result:
                 with open_database(url) as database:
                     finished = [study.finished for study in read_studies(database)]
                 wrong += [f"{what}: {each}" for each in found]
-                wrong += [f"{what}: {finished} trials are finished, {run.trials()} were said to be"] * (finished != [8])
+                wrong += [
+                    f"{what}: {finished} trials are finished, {run.trials()} were said to be"
+                ] * (finished != [8])
                 wrong += [f"{what}: {run.trials()} lines of trials"] * (run.trials() != 8)
-    return Result("disk", lab.backend, "the disk of the database, of checkpoints, full for 6 s", 2 * times, wrong)
+    return Result(
+        "disk",
+        lab.backend,
+        "the disk of the database, of checkpoints, full for 6 s",
+        2 * times,
+        wrong,
+    )
 
 
 def server_full(lab: Lab, times: int) -> Result:
@@ -140,7 +160,9 @@ def server_full(lab: Lab, times: int) -> Result:
         with PostgreSQLServer(lab.folder / f"narrow-{turn}", 5, settings) as server:
             url = server.database("a")
             spec = write_spec(lab.folder, 20)
-            wrong += Command(lab.folder, "create", str(spec), "--storage", url).wrong(0, "study 'small' is open")
+            wrong += Command(lab.folder, "create", str(spec), "--storage", url).wrong(
+                0, "study 'small' is open"
+            )
             crew = [Command(lab.folder, "worker", HYPERSEARCH_STORAGE=url) for _ in range(5)]
             for one in crew:
                 code = one.popen.wait(200)
@@ -148,7 +170,9 @@ def server_full(lab: Lab, times: int) -> Result:
                 others = [line for line in one.lines() if line not in full and not _is_usual(line)]
                 if code != 0 or len(full) > 3 or others:
                     wrong.append(f"turn {turn}: a worker ended with {code} and said {one.lines()}")
-    return Result("connections", lab.backend, "5 workers on a server with 5 connections", times, wrong)
+    return Result(
+        "connections", lab.backend, "5 workers on a server with 5 connections", times, wrong
+    )
 
 
 def _is_usual(line: str) -> bool:
@@ -157,7 +181,9 @@ def _is_usual(line: str) -> bool:
 
 
 def server_gone(lab: Lab, times: int) -> Result:
-    """The server is killed for good: work gives up after its patience, and looking does so at once."""
+    """The server is killed for good: work gives up after its patience, and looking does so at
+    once.
+    """
     wrong: list[str] = []
     longest = 0.0
     for _ in range(times):
@@ -166,7 +192,9 @@ def server_gone(lab: Lab, times: int) -> Result:
         run = Command(lab.folder, "run", str(spec), "--storage", url, impatient=True)
         until(lambda started=run: started.trials() >= 2)
         lab.server.stop(lab.server.at_once)
-        wrong += run.wrong(3, f"trying again for {PATIENCE_SECONDS:.0f} s", "the database has not answered for")
+        wrong += run.wrong(
+            3, f"trying again for {PATIENCE_SECONDS:.0f} s", "the database has not answered for"
+        )
         for command in looking(url):
             started = time.monotonic()
             wrong += Command(lab.folder, *command).wrong(3, "cannot be reached: ")
@@ -180,4 +208,7 @@ def server_gone(lab: Lab, times: int) -> Result:
 
 def looking(url: str) -> Sequence[Sequence[str]]:
     """Commands that look."""
-    return [[*command, "--storage", url] for command in (["list"], ["status", "small"], ["compare", "small"])]
+    return [
+        [*command, "--storage", url]
+        for command in (["list"], ["status", "small"], ["compare", "small"])
+    ]

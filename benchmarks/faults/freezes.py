@@ -15,8 +15,9 @@ SHORTEST_WAIT_SECONDS = 3.0  # of the others: else the freeze held nothing that 
 def frozen(lab: Lab, times: int, scale: float = 1.0, seconds: float | None = None) -> Result:
     """On a server, one of nine workers stops itself when it ends a trial, holding the study's row.
 
-    On SQLite, where nobody ends its transaction, it stops when it reports an epoch, for longer than a lease and a
-    watch: all wait, nobody loses a trial, though six workers have none and look for one to take over all the time.
+    On SQLite, where nobody ends its transaction, it stops when it reports an epoch, for longer than
+    a lease and a watch: all wait, nobody loses a trial, though six workers have none and look for
+    one to take over all the time.
     """
     on_server = lab.backend != "sqlite"
     if seconds is None:
@@ -37,16 +38,21 @@ def frozen(lab: Lab, times: int, scale: float = 1.0, seconds: float | None = Non
         since = time.monotonic()
         time.sleep(seconds)
         first.popen.send_signal(signal.SIGCONT)
-        wrong += [f"freeze {turn}: {each}" for each in lab.wait_for_end(processes) + violations(processes)]
+        wrong += [
+            f"freeze {turn}: {each}" for each in lab.wait_for_end(processes) + violations(processes)
+        ]
         waits.append(max(process.longest_wait(since) for process in others))
     if min(waits) < SHORTEST_WAIT_SECONDS:
         wrong.append(f"the freeze held nothing: the others waited {min(waits):.1f} s")
     if on_server and max(waits) > LONGEST_WAIT_SECONDS:
-        wrong.append(f"another worker waited {max(waits):.1f} s, more than {LONGEST_WAIT_SECONDS:.0f} s")
+        wrong.append(
+            f"another worker waited {max(waits):.1f} s, more than {LONGEST_WAIT_SECONDS:.0f} s"
+        )
     return Result(
         "freeze",
         lab.backend,
-        f"one of {WORKERS} workers stops for {seconds:.0f} s in a transaction, lease {60 * scale:.0f} s",
+        f"one of {WORKERS} workers stops for {seconds:.0f} s in a transaction, lease"
+        f" {60 * scale:.0f} s",
         times,
         wrong,
         f"the others waited {min(waits):.1f} to {max(waits):.1f} s",

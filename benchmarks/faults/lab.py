@@ -42,7 +42,10 @@ class Result:
 
     def __str__(self) -> str:
         head = "PASS" if not self.violations else "VIOLATION"
-        lines = [f"{head:9} {self.case:12} {self.backend:10} n = {self.n}: {self.did}{self.saw and '; ' + self.saw}"]
+        lines = [
+            f"{head:9} {self.case:12} {self.backend:10} n = {self.n}:"
+            f" {self.did}{self.saw and '; ' + self.saw}"
+        ]
         return "\n".join([*lines, *(f"          - {each}" for each in self.violations)])
 
 
@@ -71,8 +74,14 @@ class Process:
         return str(self.facts("start")[0]["worker"])
 
     def longest_wait(self, since: float = 0.0) -> float:
-        """Of the operations that have ended after that moment of the monotonic clock, in seconds."""
-        waits = [float(fact["seconds"] or 0) for fact in self.facts("waited") if float(fact["at"] or 0) > since]
+        """Of the operations that have ended after that moment of the monotonic clock, in
+        seconds.
+        """
+        waits = [
+            float(fact["seconds"] or 0)
+            for fact in self.facts("waited")
+            if float(fact["at"] or 0) > since
+        ]
         return max(waits, default=0.0)
 
     def is_stopped(self) -> bool:
@@ -109,7 +118,11 @@ class Lab:
     def new_url(self) -> str:
         """Of an empty database, or one that is not there yet."""
         name = f"lab_{uuid.uuid4().hex[:12]}"
-        return f"sqlite:///{self.folder}/{name}.db" if self._server is None else self.server.database(name)
+        return (
+            f"sqlite:///{self.folder}/{name}.db"
+            if self._server is None
+            else self.server.database(name)
+        )
 
     def study(self, trials: int, epochs: int = 5, url: str | None = None) -> Order:
         """A new study of synthetic curves, as an order for workers on it."""
@@ -134,7 +147,9 @@ class Lab:
         return Process(order, popen, errors)
 
     def start_together(self, orders: Sequence[Order], training: int) -> list[Process]:
-        """Starts workers on one study, which is paused until all are up: so many of them then train, in any order."""
+        """Starts workers on one study, which is paused until all are up: so many of them then
+        train, in any order.
+        """
         with open_database(orders[0].url) as database:
             stored = find_study(database, orders[0].study)
             pause_study(database, stored)
@@ -151,7 +166,10 @@ class Lab:
             try:
                 code = process.popen.wait(max(0.1, deadline - time.monotonic()))
             except subprocess.TimeoutExpired:
-                wrong.append(f"{process.order.name} has not ended after {seconds:.0f} s: {process.said()[-1:]}")
+                wrong.append(
+                    f"{process.order.name} has not ended after {seconds:.0f} s:"
+                    f" {process.said()[-1:]}"
+                )
                 process.popen.kill()
                 continue
             if code != 0:
@@ -176,7 +194,10 @@ def laboratory(backend: str) -> Iterator[Lab]:
             with closing_lab(Lab(backend, folder, None)) as lab:
                 yield lab
             return
-        with SERVERS[backend](folder / "server") as server, closing_lab(Lab(backend, folder, server)) as lab:
+        with (
+            SERVERS[backend](folder / "server") as server,
+            closing_lab(Lab(backend, folder, server)) as lab,
+        ):
             yield lab
     finally:
         shutil.rmtree(folder, ignore_errors=True)
@@ -207,4 +228,6 @@ def all_train(processes: Sequence[Process]) -> bool:
 
 def device() -> str:
     """The machine, in words."""
-    return f"{os.uname().machine}, {os.cpu_count()} cores, {os.uname().sysname} {os.uname().release}"
+    return (
+        f"{os.uname().machine}, {os.cpu_count()} cores, {os.uname().sysname} {os.uname().release}"
+    )

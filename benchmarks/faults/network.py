@@ -13,7 +13,9 @@ TRIALS, EPOCHS = 6, 20
 
 
 def cut(lab: Lab, times: int, scale: float = 1.0) -> Result:
-    """In each way: half a lease, after which the worker goes on; three leases, after which it goes on with another."""
+    """In each way: half a lease, after which the worker goes on; three leases, after which it goes
+    on with another.
+    """
     wrong: list[str] = []
     back = 0.0
     for _ in range(times):
@@ -33,9 +35,12 @@ def cut(lab: Lab, times: int, scale: float = 1.0) -> Result:
 
 
 def cut_once(lab: Lab, how: str, leases: float, scale: float) -> tuple[list[str], float]:
-    """What is wrong after one cut, and how long after it the worker had recorded two more epochs."""
+    """What is wrong after one cut, and how long after it the worker had recorded two more
+    epochs.
+    """
     seconds = leases * 60 * scale
-    # Trials of two leases each, so that the cut comes in the middle of one and some are left when the worker is back.
+    # Trials of two leases each, so that the cut comes in the middle of one and some are left when
+    # the worker is back.
     order = replace(lab.study(TRIALS, EPOCHS), scale=scale, epoch_seconds=0.1 * 60 * scale)
     with Proxy(lab.server.port) as proxy:
         url = make_url(order.url).set(port=proxy.port).render_as_string(hide_password=False)
@@ -63,7 +68,9 @@ def _judged(away: Process, near: Process, *, taken_over: bool) -> list[str]:
         return wrong + [f"the cut worker has left trial {number}" for number in lost]
     if len(lost) != 1:
         return [*wrong, f"the cut worker has left {len(lost)} trials, not 1"]
-    if not [fact for fact in near.facts("trial") if fact["number"] == lost[0] and fact["attempt"] == 2]:
+    if not [
+        fact for fact in near.facts("trial") if fact["number"] == lost[0] and fact["attempt"] == 2
+    ]:
         wrong.append(f"trial {lost[0]} was not taken over by the other worker")
     if not [fact for fact in away.facts("trial") if fact["number"] != lost[0]]:
         wrong.append("the cut worker has taken no other trial afterwards")

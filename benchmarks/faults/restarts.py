@@ -12,7 +12,9 @@ WORKERS = 4
 
 
 def restarted(lab: Lab, times: int, scale: float = SCALE) -> Result:
-    """Half at once, half gently; outages from none to twice the lease, evenly spread (one: the longest)."""
+    """Half at once, half gently; outages from none to twice the lease, evenly spread (one: the
+    longest).
+    """
     drawn = random.Random(0)
     longest = 2 * 60.0 * scale
     wrong: list[str] = []
@@ -21,7 +23,9 @@ def restarted(lab: Lab, times: int, scale: float = SCALE) -> Result:
         outage = longest * turn / (times - 1) if times > 1 else longest
         signal = lab.server.gently if turn % 2 else lab.server.at_once
         order = replace(lab.study(trials=2 * WORKERS), scale=scale)
-        processes = [lab.start(replace(order, name=f"worker-{number}")) for number in range(WORKERS)]
+        processes = [
+            lab.start(replace(order, name=f"worker-{number}")) for number in range(WORKERS)
+        ]
         until(lambda started=processes: all_train(started))
         time.sleep(drawn.uniform(0, 1))
         lab.server.stop(signal)
@@ -34,7 +38,8 @@ def restarted(lab: Lab, times: int, scale: float = SCALE) -> Result:
     return Result(
         "restart",
         lab.backend,
-        f"{WORKERS} workers, lease {60 * scale:.0f} s, outages 0 to {longest:.0f} s, at once and gently in turns",
+        f"{WORKERS} workers, lease {60 * scale:.0f} s, outages 0 to {longest:.0f} s, at once and"
+        " gently in turns",
         times,
         wrong,
         f"back at work at most {max(waits):.1f} s after the server",

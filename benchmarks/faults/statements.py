@@ -1,4 +1,6 @@
-"""An error of the driver at every statement of every operation, and at its COMMIT: each is repeated whole."""
+"""An error of the driver at every statement of every operation, and at its COMMIT: each is repeated
+whole.
+"""
 
 import contextlib
 import itertools
@@ -43,7 +45,10 @@ def driver_errors(backend: str) -> list[Exception]:
     if backend == "mariadb":
         from pymysql.err import OperationalError
 
-        errors = [OperationalError(1213, "Deadlock found"), OperationalError(1205, "Lock wait timeout exceeded")]
+        errors = [
+            OperationalError(1213, "Deadlock found"),
+            OperationalError(1205, "Lock wait timeout exceeded"),
+        ]
         for error, sqlstate in zip(errors, ("40001", "HY000"), strict=True):
             error.sqlstate = sqlstate  # as PyMySQL from 1.2 on gives it
         return [*errors]
@@ -74,7 +79,9 @@ class Bench:
 
     def record_parameters(self) -> None:
         """Of one dimension, with a note of the sampler."""
-        self.leases.record_parameters(self.lease, {"x": 0.25}, {"x": FloatDistribution(0, 1)}, {"note": "1"})
+        self.leases.record_parameters(
+            self.lease, {"x": 0.25}, {"x": FloatDistribution(0, 1)}, {"note": "1"}
+        )
 
     def report(self) -> None:
         """All epochs that are not there yet, one after the other."""
@@ -88,7 +95,9 @@ class Bench:
 
     def hand_back(self) -> None:
         """For the next attempt, with a checkpoint to go on from."""
-        assert self.leases.hand_back(self.lease, checkpoint=SavedCheckpoint(1, "1-1.ckpt", "0" * 64))
+        assert self.leases.hand_back(
+            self.lease, checkpoint=SavedCheckpoint(1, "1-1.ckpt", "0" * 64)
+        )
 
     def resume(self) -> None:
         """After the first epoch."""
@@ -97,7 +106,10 @@ class Bench:
     def finish(self) -> None:
         """Complete, which ends the study."""
         self.leases.finish(
-            self.lease, "complete", value=MEASUREMENTS[-1].validation_accuracy, system_attributes={"end": "1"}
+            self.lease,
+            "complete",
+            value=MEASUREMENTS[-1].validation_accuracy,
+            system_attributes={"end": "1"},
         )
 
     @property
@@ -118,22 +130,34 @@ class Bench:
         """Everything recorded of the study but ids and times."""
         of_study = optuna_trials.c.study_id == self.stored.study_id
 
-        def of_trials(connection: Connection, table: Table, *columns: str) -> list[tuple[object, ...]]:
+        def of_trials(
+            connection: Connection, table: Table, *columns: str
+        ) -> list[tuple[object, ...]]:
             chosen = [table.c[name] for name in columns]
-            query = select(optuna_trials.c.number, *chosen).join(table, table.c.trial_id == optuna_trials.c.trial_id)
-            rows: list[Row[tuple[object, ...]]] = list(connection.execute(query.where(of_study)).all())
+            query = select(optuna_trials.c.number, *chosen).join(
+                table, table.c.trial_id == optuna_trials.c.trial_id
+            )
+            rows: list[Row[tuple[object, ...]]] = list(
+                connection.execute(query.where(of_study)).all()
+            )
             return sorted(tuple(row) for row in rows)
 
         with self.database.transactions.read() as connection:
-            trials = connection.execute(select(optuna_trials.c.number, optuna_trials.c.state).where(of_study)).all()
+            trials = connection.execute(
+                select(optuna_trials.c.number, optuna_trials.c.state).where(of_study)
+            ).all()
             states = connection.execute(
-                select(study.c.state, study.c.end_reason).where(study.c.study_id == self.stored.study_id)
+                select(study.c.state, study.c.end_reason).where(
+                    study.c.study_id == self.stored.study_id
+                )
             ).all()
             return [
                 [tuple(row) for row in (*trials, *states)],
                 of_trials(connection, lease, "attempt", "owner"),
                 of_trials(connection, attempt, "attempt", "outcome"),
-                of_trials(connection, epoch, "epoch", "attempt", "validation_accuracy", "checkpoint"),
+                of_trials(
+                    connection, epoch, "epoch", "attempt", "validation_accuracy", "checkpoint"
+                ),
                 of_trials(connection, optuna_params, "param_name", "param_value"),
                 of_trials(connection, optuna_values, "value"),
             ]
@@ -172,8 +196,12 @@ def undisturbed(made: Bench) -> list[list[tuple[object, ...]]]:
     return made.rows()
 
 
-def disturbed(made: Bench, position: int, failing: Callable[[Engine], AbstractContextManager[list[str]]]) -> int:
-    """Lives a trial with a failure in one of its operations; returns how many places to fail that has."""
+def disturbed(
+    made: Bench, position: int, failing: Callable[[Engine], AbstractContextManager[list[str]]]
+) -> int:
+    """Lives a trial with a failure in one of its operations; returns how many places to fail that
+    has.
+    """
     places = 0
     for index, (_, operation) in enumerate(made.operations):
         if index != position:
@@ -187,7 +215,9 @@ def disturbed(made: Bench, position: int, failing: Callable[[Engine], AbstractCo
 
 @contextmanager
 def failing_at(engine: Engine, number: int, error: Exception) -> Iterator[list[str]]:
-    """The statement of that number (0 is the first) raises, where the driver would; yields the statements seen."""
+    """The statement of that number (0 is the first) raises, where the driver would; yields the
+    statements seen.
+    """
     seen: list[str] = []
 
     def execute(cursor: object, statement: str, *_: object) -> None:
@@ -205,8 +235,12 @@ def failing_at(engine: Engine, number: int, error: Exception) -> Iterator[list[s
 
 
 @contextmanager
-def commit_failing_at(engine: Engine, number: int, error: Exception, *, after: bool) -> Iterator[list[str]]:
-    """The COMMIT of that number fails, after it went through where `after`; yields the commits seen."""
+def commit_failing_at(
+    engine: Engine, number: int, error: Exception, *, after: bool
+) -> Iterator[list[str]]:
+    """The COMMIT of that number fails, after it went through where `after`; yields the commits
+    seen.
+    """
     seen: list[str] = []
     commit = engine.dialect.do_commit
 
@@ -234,12 +268,18 @@ WHERE = {
 
 
 def forced(lab: Lab, times: int, only: Collection[str] = ()) -> Result:
-    """Fails each statement and each COMMIT of each operation (or some) once, and compares all that is recorded."""
+    """Fails each statement and each COMMIT of each operation (or some) once, and compares all that
+    is recorded.
+    """
     wrong: list[str] = []
     tried = 0
     with benches(lab.new_url()) as make:
         expected = undisturbed(make())
-        operations = [(place, name) for place, (name, _) in enumerate(make().operations) if not only or name in only]
+        operations = [
+            (place, name)
+            for place, (name, _) in enumerate(make().operations)
+            if not only or name in only
+        ]
         cases = itertools.product(range(times), driver_errors(lab.backend), WHERE, operations)
         for _, error, where, (position, operation) in cases:
             for number in itertools.count():
@@ -249,13 +289,20 @@ def forced(lab: Lab, times: int, only: Collection[str] = ()) -> Result:
                     break  # it has no more
                 tried += 1
                 if made.rows() != expected:
-                    wrong.append(f"{error!r} at {where} {number} of {operation}: {made.rows()} is not {expected}")
-    did = f"errors of the driver at each statement, COMMIT and answer of {len(operations)} operations"
+                    wrong.append(
+                        f"{error!r} at {where} {number} of {operation}: {made.rows()} is not"
+                        f" {expected}"
+                    )
+    did = (
+        f"errors of the driver at each statement, COMMIT and answer of {len(operations)} operations"
+    )
     return Result("statements", lab.backend, did, tried, wrong)
 
 
 def real_conflicts(lab: Lab, times: int) -> Result:
-    """A second connection holds what is needed, longer than a lock is waited for; on servers, a deadlock too."""
+    """A second connection holds what is needed, longer than a lock is waited for; on servers, a
+    deadlock too.
+    """
     url = lab.new_url()
     kinds = ["lock timeout"] + ["deadlock"] * (lab.backend != "sqlite")
     wrong: list[str] = []
@@ -271,17 +318,23 @@ def real_conflicts(lab: Lab, times: int) -> Result:
             note = partial(_note, errors)
             event.listen(engine, "handle_error", note)
             holds = threading.Event()
-            rival = threading.Thread(target=hold if kind == "lock timeout" else cross, args=(url, made, holds))
+            rival = threading.Thread(
+                target=hold if kind == "lock timeout" else cross, args=(url, made, holds)
+            )
             rival.start()
             holds.wait()
             made.finish()
             rival.join()
             event.remove(engine, "handle_error", note)
-            if not any(("deadlock" if kind == "deadlock" else "lock") in said.lower() for said in errors):
+            if not any(
+                ("deadlock" if kind == "deadlock" else "lock") in said.lower() for said in errors
+            ):
                 wrong.append(f"{kind}: none came about: {errors}")
             if made.rows() != expected:
                 wrong.append(f"{kind}: {made.rows()} is not {expected}")
-    return Result("conflicts", lab.backend, f"a real {' and a real '.join(kinds)}", times * len(kinds), wrong)
+    return Result(
+        "conflicts", lab.backend, f"a real {' and a real '.join(kinds)}", times * len(kinds), wrong
+    )
 
 
 def _note(errors: list[str], context: ExceptionContext) -> None:
@@ -310,19 +363,27 @@ def hold(url: str, made: Bench, holds: threading.Event) -> None:
     """Holds the study's row, or SQLite's file, for so long that a lock is not waited for."""
     other, _ = open_for_work(url)
     with other, other.transactions.write() as connection:
-        connection.execute(select(study).where(study.c.study_id == made.stored.study_id).with_for_update())
+        connection.execute(
+            select(study).where(study.c.study_id == made.stored.study_id).with_for_update()
+        )
         holds.set()
         time.sleep(2.5 * BRIEF_SECONDS)
 
 
 def cross(url: str, made: Bench, holds: threading.Event) -> None:
-    """Takes the lease's row, then wants the study's, which `finish` takes first; it has more to undo."""
+    """Takes the lease's row, then wants the study's, which `finish` takes first; it has more to
+    undo.
+    """
     other, _ = open_for_work(url)
     with contextlib.suppress(Exception), other, other.transactions.write() as connection:
         of_trial = lease.c.trial_id == made.lease.trial_id
         connection.execute(lease.update().where(of_trial).values(host="elsewhere"))
-        connection.execute(epoch.update().where(epoch.c.trial_id == made.lease.trial_id).values(seconds=1.0))
+        connection.execute(
+            epoch.update().where(epoch.c.trial_id == made.lease.trial_id).values(seconds=1.0)
+        )
         holds.set()
         time.sleep(0.7)  # `finish` waits now
-        connection.execute(select(study).where(study.c.study_id == made.stored.study_id).with_for_update())
+        connection.execute(
+            select(study).where(study.c.study_id == made.stored.study_id).with_for_update()
+        )
         connection.rollback()

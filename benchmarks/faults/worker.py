@@ -1,4 +1,6 @@
-"""A worker process for fault cases: the product's loop, which also logs what it was told and how long it waited."""
+"""A worker process for fault cases: the product's loop, which also logs what it was told and how
+long it waited.
+"""
 
 import json
 import os
@@ -38,7 +40,9 @@ class Order:
     scale: float = 1.0  # of the product's lease times: 0.2 makes a lease of 12 s
     epoch_seconds: float = 0.5
     machine: str = ""  # it says to be on; this one if empty
-    freezes_in: str = ""  # once told to, it stops itself in a transaction of that operation, before its COMMIT
+    freezes_in: str = (
+        ""  # once told to, it stops itself in a transaction of that operation, before its COMMIT
+    )
     clock_shift: float = 0.0  # seconds that its time.time() is off
     patience_seconds: float = 600.0
 
@@ -56,7 +60,9 @@ class Order:
 def scaled(scale: float) -> LeaseTimes:
     """The product's lease times, all shorter by one factor."""
     times = LeaseTimes()
-    return LeaseTimes(times.lease * scale, times.renewal * scale, times.watch * scale, times.hung * scale)
+    return LeaseTimes(
+        times.lease * scale, times.renewal * scale, times.watch * scale, times.hung * scale
+    )
 
 
 class _Log:
@@ -84,7 +90,9 @@ def _time_operations(log: _Log) -> None:
 
 
 def _freeze_in(operation: str, engine: Engine, told: Path) -> None:
-    inside: ContextVar[bool] = ContextVar("inside", default=False)  # not in the lease keeper's thread
+    inside: ContextVar[bool] = ContextVar(
+        "inside", default=False
+    )  # not in the lease keeper's thread
     method = getattr(TrialLeases, operation)
 
     def call(*given: object, **named: object) -> object:
@@ -111,7 +119,9 @@ def run(order: Order) -> None:
         now = time.time
         time.time = lambda: now() + order.clock_shift
     _time_operations(log)
-    patience = Patience(order.patience_seconds, longest_delay_seconds=Patience().longest_delay_seconds * order.scale)
+    patience = Patience(
+        order.patience_seconds, longest_delay_seconds=Patience().longest_delay_seconds * order.scale
+    )
     database, rdb = open_for_work(order.url, patience=patience)
     if order.freezes_in:
         _freeze_in(order.freezes_in, database.engine, order.freeze)
@@ -123,7 +133,11 @@ def run(order: Order) -> None:
     folder = Path(order.folder)
     files = Files(str(folder / "artifacts"), folder / "checkpoints")
     machine = Machine(
-        folder / "data", folder / "cache", folder / "division", files, synthetic_seconds=order.epoch_seconds
+        folder / "data",
+        folder / "cache",
+        folder / "division",
+        files,
+        synthetic_seconds=order.epoch_seconds,
     )
 
     def choose() -> list[JoinedStudy]:
@@ -133,7 +147,9 @@ def run(order: Order) -> None:
     with (
         database,
         workplace(database, rdb, me, machine.files, scaled(order.scale)) as place,
-        closing(work(place, rdb, choose, lambda joined: build_objective(joined.spec, machine))) as events,
+        closing(
+            work(place, rdb, choose, lambda joined: build_objective(joined.spec, machine))
+        ) as events,
     ):
         for each in events:
             match each:

@@ -1,9 +1,11 @@
-"""Everything that is to be known of one GPU, in one command: eleven phases within seven minutes, without network.
+"""Everything that is to be known of one GPU, in one command: eleven phases within seven minutes,
+without network.
 
     $ python -m benchmarks.gpu all --out DIR --seconds 420
 
-It needs the checkout and the packages on PYTHONPATH, not an installation. DIR gets all.log, results.json, tests.xml and
-trace.json.gz; the results are printed last. `--device cpu --quick` does the same in seconds, to see that it works.
+It needs the checkout and the packages on PYTHONPATH, not an installation. DIR gets all.log,
+results.json, tests.xml and trace.json.gz; the results are printed last. `--device cpu --quick` does
+the same in seconds, to see that it works.
 """
 
 import argparse
@@ -29,21 +31,38 @@ def chosen(text: str) -> tuple[Phase, ...]:
     """The phases of these numbers, in their order."""
     numbers = {int(part) for part in text.split(",")}
     if unknown := numbers - {phase.number for phase in PHASES}:
-        raise argparse.ArgumentTypeError(f"there is no phase {min(unknown)}: they are 0 to {PHASES[-1].number}")
+        raise argparse.ArgumentTypeError(
+            f"there is no phase {min(unknown)}: they are 0 to {PHASES[-1].number}"
+        )
     return tuple(phase for phase in PHASES if phase.number in numbers)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Prints the results last; 1 where a phase failed or had to be stopped."""
     parser = argparse.ArgumentParser(
-        prog="benchmarks.gpu", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        prog="benchmarks.gpu",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("what", choices=["all"])
-    parser.add_argument("--out", type=Path, required=True, help="a folder; all.log in it is added to")
-    parser.add_argument("--seconds", type=float, default=420.0, help="of all phases; one that would overrun is not run")
-    parser.add_argument("--only", type=chosen, default=PHASES, metavar="1,2,3", help="phases by number")
-    parser.add_argument("--device", default="cuda", help="as the command line of hypersearch takes it")
-    parser.add_argument("--quick", action="store_true", help="so small that it takes seconds on a CPU")
+    parser.add_argument(
+        "--out", type=Path, required=True, help="a folder; all.log in it is added to"
+    )
+    parser.add_argument(
+        "--seconds",
+        type=float,
+        default=420.0,
+        help="of all phases; one that would overrun is not run",
+    )
+    parser.add_argument(
+        "--only", type=chosen, default=PHASES, metavar="1,2,3", help="phases by number"
+    )
+    parser.add_argument(
+        "--device", default="cuda", help="as the command line of hypersearch takes it"
+    )
+    parser.add_argument(
+        "--quick", action="store_true", help="so small that it takes seconds on a CPU"
+    )
     given = parser.parse_args(arguments)
     given.out.mkdir(parents=True, exist_ok=True)
     lab = Lab(given.device, given.quick, given.out.resolve(), time.monotonic() + given.seconds)
@@ -58,7 +77,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def measure_all(phases: Sequence[Phase], lab: Lab) -> list[Outcome]:
-    """Runs them one after another; prints and keeps what they gave, also when it is stopped in the middle."""
+    """Runs them one after another; prints and keeps what they gave, also when it is stopped in the
+    middle.
+    """
     log, file = lab.folder / "all.log", lab.folder / "results.json"
     outcomes: list[Outcome] = []
     try:

@@ -18,7 +18,9 @@ OPTIONS = Hyperparameters(Adam(1e-3), batch_size=64)
 
 
 def measure(lab: Lab) -> Iterator[Result]:
-    """The accuracy on mnist-5k's validation split after the last epoch, by precision, over the same seeds."""
+    """The accuracy on mnist-5k's validation split after the last epoch, by precision, over the same
+    seeds.
+    """
     device = take_device(lab)
     data = made_up(64, device) if lab.is_quick else searched(device)
     epochs, seeds = (1, 2) if lab.is_quick else (EPOCHS, SEEDS)
@@ -32,7 +34,10 @@ def measure(lab: Lab) -> Iterator[Result]:
 def _accuracy(data: ResidentData, precision: str, epochs: int, seeds: int) -> Result:
     found = []
     for seed in range(seeds):
-        last = [each.validation_accuracy for each in train(Run(OPTIONS, data, epochs, seed, precision=precision))][-1]
+        last = [
+            each.validation_accuracy
+            for each in train(Run(OPTIONS, data, epochs, seed, precision=precision))
+        ][-1]
         found.append(last)
     said = f"{spread(found, 4)} after {epochs} epochs, {seeds} seeds"
     return Result(precision, said, {"accuracy": statistics.median(found)})

@@ -1,8 +1,9 @@
 """A training loop as one would write it by hand for one GPU: what train() is measured against.
 
-It trains train()'s network with SGD on images that lie on the device: a whole step, from the numbers of a batch's
-images to the optimizer, is one CUDA graph, and an epoch replays it. There is no evaluation, no metric but a sum of
-losses, and no technique. On a CPU the same step is taken operator by operator.
+It trains train()'s network with SGD on images that lie on the device: a whole step, from the
+numbers of a batch's images to the optimizer, is one CUDA graph, and an epoch replays it. There is
+no evaluation, no metric but a sum of losses, and no technique. On a CPU the same step is taken
+operator by operator.
 """
 
 import torch
@@ -18,9 +19,10 @@ LEARNING_RATE = 1e-3
 
 
 class HandWritten:
-    """One network under training in batches of one size; images that fill no batch are left out of an epoch.
+    """One network under training in batches of one size; images that fill no batch are left out of
+    an epoch.
 
-    >>> loop = HandWritten(made_up(256, torch.device("cpu")).train, 64, "float32")   # doctest: +SKIP
+    >>> loop = HandWritten(made_up(256, device).train, 64, "float32")  # doctest: +SKIP
     >>> loop.epoch()
     2.31
     """
@@ -34,7 +36,9 @@ class HandWritten:
         self._data = data
         self._precision = precision
         self._layout = layout
-        self.model = CNN(CNNConfig(channels, (height, width), CLASSES)).to(device).to(memory_format=layout)
+        self.model = (
+            CNN(CNNConfig(channels, (height, width), CLASSES)).to(device).to(memory_format=layout)
+        )
         self._optimizer = torch.optim.SGD(self.model.parameters(), lr=LEARNING_RATE, fused=True)
         self._chosen = torch.arange(batch_size, device=device)
         self._losses = torch.zeros((), device=device)
@@ -53,7 +57,9 @@ class HandWritten:
             self._graph.replay()
 
     def epoch(self) -> float:
-        """Every image once, in a new order: the mean loss; the device is waited for at the end alone."""
+        """Every image once, in a new order: the mean loss; the device is waited for at the end
+        alone.
+        """
         device, count = self._data.labels.device, len(self._data.labels)
         self._losses.zero_()
         steps = count // self.batch_size
@@ -65,7 +71,9 @@ class HandWritten:
 
     def _step(self) -> None:
         self._optimizer.zero_grad()
-        images = (self._data.images[self._chosen].float() / 255).contiguous(memory_format=self._layout)
+        images = (self._data.images[self._chosen].float() / 255).contiguous(
+            memory_format=self._layout
+        )
         labels = self._data.labels[self._chosen]
         with torch.autocast(labels.device.type, torch.bfloat16, enabled=self._precision == "bf16"):
             logits = self.model(images)

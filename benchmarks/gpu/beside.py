@@ -1,4 +1,6 @@
-"""Phase 4: the reference tutorial's loop, a loop written by hand for one GPU, and train(), in turns."""
+"""Phase 4: the reference tutorial's loop, a loop written by hand for one GPU, and train(), in
+turns.
+"""
 
 import statistics
 import time
@@ -62,21 +64,30 @@ def _said(rates: dict[str, list[float]], size: int, on_cuda: bool) -> Iterator[R
     if loader:
         figures = {"images_per_second": statistics.median(loader)}
         row = predictions.IMAGES_PER_SECOND[DATA_LOADER] if on_cuda else {}
-        yield Result(f"{DATA_LOADER} {size}", f"{spread(loader, 0)} images/s", figures, row.get(size))
+        yield Result(
+            f"{DATA_LOADER} {size}", f"{spread(loader, 0)} images/s", figures, row.get(size)
+        )
     for precision in PRECISIONS:
         own, hand = rates.get(f"{OURS} {precision}", []), rates.get(f"{BY_HAND} {precision}", [])
-        over_loader = predictions.OVER_DATALOADER[precision] if on_cuda and size == max(BATCH_SIZES) else None
+        over_loader = (
+            predictions.OVER_DATALOADER[precision] if on_cuda and size == max(BATCH_SIZES) else None
+        )
         yield from _ratio(f"{OURS} {precision} {size}", own, DATA_LOADER, loader, over_loader)
         over_hand = predictions.OVER_HAND_WRITTEN if on_cuda else None
         yield from _ratio(f"{OURS} {precision} {size}", own, BY_HAND, hand, over_hand)
 
 
-def _ratio(name: str, own: list[float], other: str, theirs: list[float], expected: Expected | None) -> Iterator[Result]:
+def _ratio(
+    name: str, own: list[float], other: str, theirs: list[float], expected: Expected | None
+) -> Iterator[Result]:
     if not own or not theirs:
         return
     # Of rounds: what slows a machine down for a while slows both sides.
     ratios = [mine / there for mine, there in zip(own, theirs, strict=False)]
-    rates = {"images_per_second": statistics.median(own), "others_images_per_second": statistics.median(theirs)}
+    rates = {
+        "images_per_second": statistics.median(own),
+        "others_images_per_second": statistics.median(theirs),
+    }
     yield Result(
         f"{name} and {other}",
         f"{rates['images_per_second']:,.0f} and {rates['others_images_per_second']:,.0f} images/s, "

@@ -18,15 +18,29 @@ from benchmarks.gpu.lab import Lab, Result
 from benchmarks.gpu.measuring import take_device
 from objectives.device import float32_products
 
-PACKAGES = ("torch", "torchvision", "triton", "numpy", "optuna", "sqlalchemy", "typer", "pytest", "hypersearch")
+PACKAGES = (
+    "torch",
+    "torchvision",
+    "triton",
+    "numpy",
+    "optuna",
+    "sqlalchemy",
+    "typer",
+    "pytest",
+    "hypersearch",
+)
 REPEATS = 10
 
 
 def measure(lab: Lab) -> Iterator[Result]:
-    """The GPU, the versions, the host; a copy on the device; products of two square matrices in each precision."""
+    """The GPU, the versions, the host; a copy on the device; products of two square matrices in
+    each precision.
+    """
     device = take_device(lab)
     yield Result("device", _named(device))
-    yield Result("versions", f"Python {platform.python_version()}, " + ", ".join(map(_version, PACKAGES)))
+    yield Result(
+        "versions", f"Python {platform.python_version()}, " + ", ".join(map(_version, PACKAGES))
+    )
     memory = psutil.virtual_memory()
     yield Result(
         "host",
@@ -46,11 +60,14 @@ def _named(device: torch.device) -> str:
     driver = "driver unknown"
     if shutil.which("nvidia-smi"):
         command = ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"]
-        driver = "driver " + subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
+        driver = (
+            "driver "
+            + subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
+        )
     cudnn = torch.backends.cudnn.version()  # type: ignore[no-untyped-call]
     return (
-        f"{found.name}, {found.total_memory / 1e9:.0f} GB, {found.multi_processor_count} multiprocessors, "
-        f"CUDA {torch.version.cuda}, cuDNN {cudnn}, {driver}"
+        f"{found.name}, {found.total_memory / 1e9:.0f} GB, {found.multi_processor_count}"
+        f" multiprocessors, CUDA {torch.version.cuda}, cuDNN {cudnn}, {driver}"
     )
 
 
@@ -62,7 +79,9 @@ def _version(package: str) -> str:
 
 
 def _copy(lab: Lab, device: torch.device) -> Result:
-    source = torch.randint(256, (10**6 if lab.is_quick else 4 * 10**9,), dtype=torch.uint8, device=device)
+    source = torch.randint(
+        256, (10**6 if lab.is_quick else 4 * 10**9,), dtype=torch.uint8, device=device
+    )
     target = torch.empty_like(source)
     seconds = _seconds(lambda: target.copy_(source), device)
     speed = 2 * source.numel() / seconds / 1e12

@@ -1,4 +1,6 @@
-"""What a checkout that is not installed lacks: its own version and requirements, as importlib.metadata reads them."""
+"""What a checkout that is not installed lacks: its own version and requirements, as
+importlib.metadata reads them.
+"""
 
 import tomllib
 from pathlib import Path
@@ -13,7 +15,9 @@ def write_metadata(folder: Path) -> None:
     lines += [f"Requires-Dist: {requirement}" for requirement in project["dependencies"]]
     for extra, requirements in project["optional-dependencies"].items():
         lines.append(f"Provides-Extra: {extra}")
-        lines += [f'Requires-Dist: {requirement}; extra == "{extra}"' for requirement in requirements]
+        lines += [
+            f'Requires-Dist: {requirement}; extra == "{extra}"' for requirement in requirements
+        ]
     made = folder / f"{project['name']}-{project['version']}.dist-info"
     made.mkdir(parents=True)
     (made / "METADATA").write_text("\n".join(lines) + "\n")

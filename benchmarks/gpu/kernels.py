@@ -16,7 +16,9 @@ from objectives.training import Run, train
 
 STEPS = 20
 TOP = 15
-TRANSFORM = re.compile(r"nchw|nhwc|transpose|permute|convertTensor", re.IGNORECASE)  # as cuDNN names changes of layout
+TRANSFORM = re.compile(
+    r"nchw|nhwc|transpose|permute|convertTensor", re.IGNORECASE
+)  # as cuDNN names changes of layout
 NAME_CHARACTERS = 60
 
 
@@ -30,7 +32,9 @@ class Kernel:
 
 
 def measure(lab: Lab) -> Iterator[Result]:
-    """For each batch size kernels a step, the busy share, changes of layout, what takes most; a trace of the first."""
+    """For each batch size kernels a step, the busy share, changes of layout, what takes most; a
+    trace of the first.
+    """
     device = take_device(lab)
     sizes = (16,) if lab.is_quick else (64, 256)
     for size in sizes:
@@ -38,8 +42,12 @@ def measure(lab: Lab) -> Iterator[Result]:
         yield from of_epoch(profiled(device, size, 2 if lab.is_quick else STEPS, trace), size, lab)
 
 
-def profiled(device: torch.device, size: int, steps: int, trace: Path | None) -> tuple[list[Kernel], int]:
-    """An epoch of so many steps, and the evaluation of one image; on CUDA by then its steps are replayed."""
+def profiled(
+    device: torch.device, size: int, steps: int, trace: Path | None
+) -> tuple[list[Kernel], int]:
+    """An epoch of so many steps, and the evaluation of one image; on CUDA by then its steps are
+    replayed.
+    """
     options = Hyperparameters(SGD(1e-3), batch_size=size)
     training = train(Run(options, made_up(size * steps, device, validation=1), ENDLESS, seed=0))
     next(training)
@@ -52,7 +60,8 @@ def profiled(device: torch.device, size: int, steps: int, trace: Path | None) ->
     kernels = [
         Kernel(event.name, event.time_range.start, event.time_range.end)
         for event in profiler.events() or ()
-        if event.device_type.name == device.type.upper() and not getattr(event, "is_user_annotation", False)
+        if event.device_type.name == device.type.upper()
+        and not getattr(event, "is_user_annotation", False)
     ]
     return kernels, steps
 
@@ -73,12 +82,20 @@ def of_epoch(found: tuple[list[Kernel], int], size: int, lab: Lab) -> Iterator[R
     transforms = sum(taken for name, taken in times.items() if TRANSFORM.search(name)) / whole
     yield Result(
         f"batch {size}",
-        f"{len(kernels) / steps:.1f} kernels a step, {span / steps:.0f} us a step, busy {100 * busy:.0f} %, "
-        f"changes of layout {100 * transforms:.0f} % of the kernels' time",
-        {"kernels": len(kernels) / steps, "step_us": span / steps, "busy": busy, "transforms": transforms},
+        f"{len(kernels) / steps:.1f} kernels a step, {span / steps:.0f} us a step, busy"
+        f" {100 * busy:.0f} %, changes of layout {100 * transforms:.0f} % of the kernels' time",
+        {
+            "kernels": len(kernels) / steps,
+            "step_us": span / steps,
+            "busy": busy,
+            "transforms": transforms,
+        },
     )
     for name, taken in sorted(times.items(), key=lambda each: -each[1])[:TOP]:
-        said = f"{100 * taken / whole:4.1f} %, {runs[name] / steps:.1f} a step, {taken / runs[name]:.1f} us each"
+        said = (
+            f"{100 * taken / whole:4.1f} %, {runs[name] / steps:.1f} a step,"
+            f" {taken / runs[name]:.1f} us each"
+        )
         yield Result(name[:NAME_CHARACTERS], said, is_detail=True)
 
 

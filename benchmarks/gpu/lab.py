@@ -29,7 +29,9 @@ class Expected:
         else:
             said = f"{number(self.low)} to {number(self.high)}"
         # A single number is met within a tenth of it.
-        low, high = (0.9 * self.low, 1.1 * self.low) if self.high == self.low else (self.low, self.high)
+        low, high = (
+            (0.9 * self.low, 1.1 * self.low) if self.high == self.low else (self.low, self.high)
+        )
         if value < low:
             return f"predicted {said}, measured less"
         if high is not None and value > high:
@@ -52,13 +54,19 @@ class Result:
 
     name: str  # what was measured
     said: str  # what came of it
-    figures: Mapping[str, float] = field(default_factory=dict)  # the numbers in it, by name and unit
+    figures: Mapping[str, float] = field(
+        default_factory=dict
+    )  # the numbers in it, by name and unit
     expected: Expected | None = None  # of the first figure
     is_detail: bool = False  # left out first where lines are too many
 
     def line(self) -> str:
         """As it is printed."""
-        beside = "" if self.expected is None else f"; {self.expected.beside(next(iter(self.figures.values())))}"
+        beside = (
+            ""
+            if self.expected is None
+            else f"; {self.expected.beside(next(iter(self.figures.values())))}"
+        )
         return f"{self.name}: {self.said}{beside}"
 
 
@@ -90,13 +98,23 @@ class Lab:
 
 def failure(name: str, error: BaseException) -> Result:
     """An error in one line."""
-    return Result(name, f"failed: {type(error).__name__}: {str(error).strip().partition(chr(10))[0]}")
+    return Result(
+        name, f"failed: {type(error).__name__}: {str(error).strip().partition(chr(10))[0]}"
+    )
 
 
 def rate(
-    name: str, images_per_second: float, batch_size: int, more: str = "", expected: Expected | None = None
+    name: str,
+    images_per_second: float,
+    batch_size: int,
+    more: str = "",
+    expected: Expected | None = None,
 ) -> Result:
     """Of a training: images a second, and how long a step of so many takes."""
     step_us = 1e6 * batch_size / images_per_second
-    said = f"{images_per_second:,.0f} images/s, {step_us:,.0f} us a step" + (f", {more}" if more else "")
-    return Result(name, said, {"images_per_second": images_per_second, "step_us": step_us}, expected)
+    said = f"{images_per_second:,.0f} images/s, {step_us:,.0f} us a step" + (
+        f", {more}" if more else ""
+    )
+    return Result(
+        name, said, {"images_per_second": images_per_second, "step_us": step_us}, expected
+    )

@@ -1,4 +1,6 @@
-"""Trainings whose speed is measured: on made-up images, under every precision, layout and way of taking steps."""
+"""Trainings whose speed is measured: on made-up images, under every precision, layout and way of
+taking steps.
+"""
 
 import statistics
 import sys
@@ -11,7 +13,13 @@ from benchmarks.gpu.lab import Lab
 from objectives import names
 from objectives.convolutions import Convolutions
 from objectives.data import LabelledImages, ResidentData
-from objectives.device import check_precision, keep_freed_memory, make_current, pick_device, set_threads
+from objectives.device import (
+    check_precision,
+    keep_freed_memory,
+    make_current,
+    pick_device,
+    set_threads,
+)
 from objectives.errors import DeviceError
 from objectives.training import Run, train
 
@@ -33,7 +41,9 @@ def take_device(lab: Lab) -> torch.device:
 
 
 def made_up(count: int, device: torch.device, validation: int = 64) -> ResidentData:
-    """Images of ten blurred patterns under noise: a network learns them within some hundreds of steps."""
+    """Images of ten blurred patterns under noise: a network learns them within some hundreds of
+    steps.
+    """
     draw = torch.Generator().manual_seed(0)
     coarse = torch.randint(256, (CLASSES, 1, 7, 7), generator=draw)
     patterns = coarse.repeat_interleave(4, dim=2).repeat_interleave(4, dim=3)
@@ -68,9 +78,16 @@ class Speed:
 
 
 def speed_of(
-    run: Run, seconds: float, least_epochs: int = 2, *, captures: bool = True, convolutions: Convolutions = AS_THEY_COME
+    run: Run,
+    seconds: float,
+    least_epochs: int = 2,
+    *,
+    captures: bool = True,
+    convolutions: Convolutions = AS_THEY_COME,
 ) -> Speed:
-    """The median over the epochs that are trained within so many seconds, after one that warms up."""
+    """The median over the epochs that are trained within so many seconds, after one that warms
+    up.
+    """
     training = train(run, captures=captures, convolutions=convolutions)
     next(training)
     rates: list[float] = []

@@ -21,5 +21,10 @@ def measure(lab: Lab) -> Iterator[Result]:
         "Optuna's example",
         f"{found.epochs} epochs, {found.complete} trials complete and {found.stopped} stopped, "
         f"best validation accuracy {found.validation:.4f}",
-        {"epochs": found.epochs, "complete": found.complete, "stopped": found.stopped, "best": found.validation},
+        {
+            "epochs": found.epochs,
+            "complete": found.complete,
+            "stopped": found.stopped,
+            "best": found.validation,
+        },
     )

@@ -20,7 +20,10 @@ class Phase:
 
     def load(self) -> Callable[[Lab], Iterator[Result]]:
         """What measures; importing it loads PyTorch."""
-        return cast("Callable[[Lab], Iterator[Result]]", import_module(f"benchmarks.gpu.{self.module}").measure)
+        return cast(
+            "Callable[[Lab], Iterator[Result]]",
+            import_module(f"benchmarks.gpu.{self.module}").measure,
+        )
 
 
 PHASES = (

@@ -16,7 +16,9 @@ SECONDS = 2.0  # of each measurement
 
 
 def measure(lab: Lab) -> Iterator[Result]:
-    """Images per second of all together; those that are not asked hold their memory and do nothing."""
+    """Images per second of all together; those that are not asked hold their memory and do
+    nothing.
+    """
     counts, seconds = ((1, 2), 0.0) if lab.is_quick else (COUNTS, SECONDS)
     with ExitStack() as stack:
         crew = [stack.enter_context(Trainer(lab)) for _ in range(max(counts))]
@@ -28,7 +30,9 @@ def measure(lab: Lab) -> Iterator[Result]:
             alone = alone or found
             said = f"{found:,.0f} images/s, {found / alone:.2f} times one"
             yield Result(
-                f"{count} process" + "es" * (count > 1), said, {"images_per_second": found, "times": found / alone}
+                f"{count} process" + "es" * (count > 1),
+                said,
+                {"images_per_second": found, "times": found / alone},
             )
 
 
@@ -45,7 +49,9 @@ class Trainer:
     def __init__(self, lab: Lab) -> None:
         context = context_of(lab.device)
         self.orders, theirs = context.Pipe()
-        self._process: BaseProcess = context.Process(target=_answer, args=(lab, theirs), daemon=True)
+        self._process: BaseProcess = context.Process(
+            target=_answer, args=(lab, theirs), daemon=True
+        )
         self._process.start()
         theirs.close()
 

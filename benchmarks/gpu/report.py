@@ -8,18 +8,23 @@ from pathlib import Path
 from benchmarks.gpu.lab import Lab, Result
 from benchmarks.gpu.runner import Outcome
 
-CHARACTERS = 10_000  # fewer than these are printed: whoever runs a command elsewhere may see no more of its end
+# fewer than these are printed: whoever runs a command elsewhere may see no more of its end
+CHARACTERS = 10_000
 LINE_CHARACTERS = 220
 
 
 def text(outcomes: Sequence[Outcome], characters: int = CHARACTERS) -> str:
-    """A line for each phase and below it those of its results; details are left out first where that is too much."""
+    """A line for each phase and below it those of its results; details are left out first where
+    that is too much.
+    """
     left_out = 0
     chosen = [list(outcome.results) for outcome in outcomes]
     while len(said := _lines(outcomes, chosen, left_out)) >= characters:
         details = [results for results in chosen if any(result.is_detail for result in results)]
         longest = max(details or chosen, key=len)
-        last = next((at for at in reversed(range(len(longest))) if longest[at].is_detail), len(longest) - 1)
+        last = next(
+            (at for at in reversed(range(len(longest))) if longest[at].is_detail), len(longest) - 1
+        )
         del longest[last]
         left_out += 1
     return said

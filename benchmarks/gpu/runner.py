@@ -1,4 +1,6 @@
-"""Runs each phase in a process of its own, for as long as it may, and survives whatever becomes of it."""
+"""Runs each phase in a process of its own, for as long as it may, and survives whatever becomes of
+it.
+"""
 
 import os
 import signal
@@ -34,7 +36,9 @@ class Outcome:
 
 
 def run_all(phases: Sequence[Phase], lab: Lab, log: Path) -> Iterator[Outcome]:
-    """Each as it begins, with results that come in until the next is asked for; one that would overrun is skipped."""
+    """Each as it begins, with results that come in until the next is asked for; one that would
+    overrun is skipped.
+    """
     for phase in phases:
         outcome = Outcome(phase)
         yield outcome
@@ -42,7 +46,10 @@ def run_all(phases: Sequence[Phase], lab: Lab, log: Path) -> Iterator[Outcome]:
             outcome.results.append(Result(SKIPPED, "needs CUDA"))
         elif lab.seconds_left() < phase.limit_seconds:
             left = max(0.0, lab.seconds_left())
-            said = f"{left:.0f} s were left of its {phase.limit_seconds:.0f} s: run it with --only {phase.number}"
+            said = (
+                f"{left:.0f} s were left of its {phase.limit_seconds:.0f} s: run it with --only"
+                f" {phase.number}"
+            )
             outcome.results.append(Result(SKIPPED, said))
         else:
             run(outcome, replace(lab, ends_at=time.monotonic() + phase.limit_seconds), log)
@@ -63,7 +70,10 @@ def run(outcome: Outcome, lab: Lab, log: Path) -> None:
             is_over = process.sentinel in wait([ours, process.sentinel], lab.seconds_left())
             _receive(ours, outcome)
         if not is_over:
-            said = f"after {outcome.phase.limit_seconds:.0f} s, its limit; the lines above are what it gave"
+            said = (
+                f"after {outcome.phase.limit_seconds:.0f} s, its limit; the lines above are what it"
+                " gave"
+            )
             outcome.results.append(Result(STOPPED, said))
         else:
             process.join()
@@ -82,7 +92,9 @@ def _receive(results: Connection, outcome: Outcome) -> None:
 
 
 def _ending(exit_code: int) -> str:
-    return f"exit code {exit_code}" if exit_code > 0 else f"ended by {signal.Signals(-exit_code).name}"
+    return (
+        f"exit code {exit_code}" if exit_code > 0 else f"ended by {signal.Signals(-exit_code).name}"
+    )
 
 
 def _end(process: BaseProcess) -> None:

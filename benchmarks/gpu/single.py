@@ -1,4 +1,6 @@
-"""Phase 3: how fast one process trains, by batch size, precision, layout, and way of taking steps."""
+"""Phase 3: how fast one process trains, by batch size, precision, layout, and way of taking
+steps.
+"""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -62,7 +64,11 @@ def wanted(batch_sizes: tuple[int, ...]) -> list[Case | Comparison]:
     small = sized[0]
     return [
         *(Case("train()", options, precision) for precision in PRECISIONS for options in sized),
-        *(Comparison(options, precision) for options in reversed(sized) for precision in PRECISIONS),
+        *(
+            Comparison(options, precision)
+            for options in reversed(sized)
+            for precision in PRECISIONS
+        ),
         Case("radam", replace(small, optimizer=RAdam(1e-3))),
         Case("every augmentation", replace(small, augmentation=Augmentation(AUGMENTATIONS, 0.5))),
         Case("batch normalization", replace(small, normalization="batch")),
@@ -78,7 +84,10 @@ def measure(lab: Lab) -> Iterator[Result]:
     told: set[str] = set()  # what cannot be done here is said once
     for at, case in enumerate(todo):
         if lab.seconds_left() < CASE_SECONDS:
-            yield Result("not measured", f"no time was left for {len(todo) - at} cases: {case} and what follows")
+            yield Result(
+                "not measured",
+                f"no time was left for {len(todo) - at} cases: {case} and what follows",
+            )
             return
         lack = lacking(case.precision, device)
         if lack is None:
@@ -104,7 +113,13 @@ def _compared(case: Comparison, data: ResidentData, lab: Lab) -> Result:
     rates: dict[str, float] = {}
     for name, layout in LAYOUTS.items():
         for benchmark in (False, True) if lab.on_cuda else (False,):
-            found = _speed(case.options, case.precision, data, lab, convolutions=Convolutions(layout, benchmark))
+            found = _speed(
+                case.options,
+                case.precision,
+                data,
+                lab,
+                convolutions=Convolutions(layout, benchmark),
+            )
             rates[f"{name} with benchmark" if benchmark else name] = found.images_per_second
     best = max(rates, key=lambda name: rates[name])
     said = ", ".join(f"{name} {found:,.0f}" for name, found in rates.items())

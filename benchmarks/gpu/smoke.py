@@ -32,7 +32,11 @@ def measure(lab: Lab) -> Iterator[Result]:
         curves[name] = curve
         for key in CURVE:
             numbers = " ".join(f"{epoch[key]:.4f}" for epoch in curve)
-            yield Result(f"{where} {key}", numbers, {str(at): epoch[key] for at, epoch in enumerate(curve, start=1)})
+            yield Result(
+                f"{where} {key}",
+                numbers,
+                {str(at): epoch[key] for at, epoch in enumerate(curve, start=1)},
+            )
         yield Result(f"{where} path", f"{training.path}, {time.perf_counter() - started:.1f} s")
     if len(curves) == 2:
         apart = max(
@@ -40,7 +44,9 @@ def measure(lab: Lab) -> Iterator[Result]:
             for here, there in zip(curves["cpu"], curves["device"], strict=True)
             for key in CURVE[:2]
         )
-        yield Result("losses of both", f"at most {apart:.1e} apart, relatively", {"relative": apart})
+        yield Result(
+            "losses of both", f"at most {apart:.1e} apart, relatively", {"relative": apart}
+        )
 
 
 def causes(error: BaseException) -> Iterator[Result]:

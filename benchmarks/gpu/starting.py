@@ -5,8 +5,13 @@ from multiprocessing.context import ForkContext, SpawnContext
 
 
 def context_of(device: str) -> ForkContext | SpawnContext:
-    """Anew for a GPU, which a forked process cannot use once its parent has; forked for the CPU, which is quicker.
+    """Anew for a GPU, which a forked process cannot use once its parent has; forked for the CPU,
+    which is quicker.
 
     Whoever forks has computed nothing with several threads before.
     """
-    return multiprocessing.get_context("fork") if device == "cpu" else multiprocessing.get_context("spawn")
+    return (
+        multiprocessing.get_context("fork")
+        if device == "cpu"
+        else multiprocessing.get_context("spawn")
+    )

@@ -1,4 +1,6 @@
-"""Phase 6: several networks side by side in one process, each a captured step on a stream of its own."""
+"""Phase 6: several networks side by side in one process, each a captured step on a stream of its
+own.
+"""
 
 import time
 from collections.abc import Iterator, Sequence
@@ -29,11 +31,18 @@ def measure(lab: Lab) -> Iterator[Result]:
         if (lack := lacking(precision, device)) is not None:
             yield Result(precision, lack)
             continue
-        yield lab.attempt(precision, partial(_side_by_side, data, size, precision, counts, steps, lab.on_cuda))
+        yield lab.attempt(
+            precision, partial(_side_by_side, data, size, precision, counts, steps, lab.on_cuda)
+        )
 
 
 def _side_by_side(
-    data: LabelledImages, size: int, precision: str, counts: Sequence[int], steps: int, on_cuda: bool
+    data: LabelledImages,
+    size: int,
+    precision: str,
+    counts: Sequence[int],
+    steps: int,
+    on_cuda: bool,
 ) -> Result:
     loops = [HandWritten(data, size, precision) for _ in range(max(counts))]
     rates = {count: together(loops[:count], steps, data.labels.device) for count in counts}

@@ -55,15 +55,27 @@ def _of(workers: int) -> str:
     return f"{workers} worker" + "s" * (workers > 1)
 
 
-def said(name: str, spent: Spent, found: Comparison, samples: list[float], on_cuda: bool) -> Iterator[Result]:
+def said(
+    name: str, spent: Spent, found: Comparison, samples: list[float], on_cuda: bool
+) -> Iterator[Result]:
     """The lines of one study; `samples` are percentages of time in which the GPU did anything."""
     after_start = spent.wall - spent.start
     epochs = sum(len(trial.epochs) for trial in found.trials)
-    best = float("nan") if found.incumbent is None or found.incumbent.value is None else found.incumbent.value
+    best = (
+        float("nan")
+        if found.incumbent is None or found.incumbent.value is None
+        else found.incumbent.value
+    )
     yield Result(
         name,
-        f"{after_start:.1f} s after the start, {len(found.trials)} trials, {epochs} epochs, best {best:.4f}",
-        {"after_start_seconds": after_start, "trials": float(len(found.trials)), "epochs": epochs, "best": best},
+        f"{after_start:.1f} s after the start, {len(found.trials)} trials, {epochs} epochs, best"
+        f" {best:.4f}",
+        {
+            "after_start_seconds": after_start,
+            "trials": float(len(found.trials)),
+            "epochs": epochs,
+            "best": best,
+        },
         predictions.STUDY_SECONDS if on_cuda and name.startswith("1 ") else None,
     )
     figures = {"start_seconds": spent.start, "wall_seconds": spent.wall}
@@ -83,23 +95,41 @@ def said(name: str, spent: Spent, found: Comparison, samples: list[float], on_cu
     busy = f", GPU busy {statistics.mean(samples):.0f} % of the wall time" if samples else ""
     yield Result(
         f"{name}, where it goes",
-        ", ".join(f"{key.removesuffix('_seconds').replace('_', ' ')} {value:.1f} s" for key, value in parts.items())
+        ", ".join(
+            f"{key.removesuffix('_seconds').replace('_', ' ')} {value:.1f} s"
+            for key, value in parts.items()
+        )
         + f"; in epochs {share:.0f} % of the time after the start{busy}",
-        parts | {"epochs_percent": share} | ({"gpu_busy_percent": statistics.mean(samples)} if samples else {}),
+        parts
+        | {"epochs_percent": share}
+        | ({"gpu_busy_percent": statistics.mean(samples)} if samples else {}),
     )
 
 
 @contextmanager
 def _watched(file: Path) -> Iterator[list[float]]:
-    """The list is filled when the `with` ends: percentages, four a second; empty without nvidia-smi."""
+    """The list is filled when the `with` ends: percentages, four a second; empty without
+    nvidia-smi.
+    """
     samples: list[float] = []
     if shutil.which("nvidia-smi") is None:
         yield samples
         return
-    command = ["nvidia-smi", "--query-gpu=utilization.gpu", "--format=csv,noheader,nounits", "-lms", "250"]
-    with file.open("w") as output, subprocess.Popen(command, stdout=output, stderr=subprocess.DEVNULL) as watching:
+    command = [
+        "nvidia-smi",
+        "--query-gpu=utilization.gpu",
+        "--format=csv,noheader,nounits",
+        "-lms",
+        "250",
+    ]
+    with (
+        file.open("w") as output,
+        subprocess.Popen(command, stdout=output, stderr=subprocess.DEVNULL) as watching,
+    ):
         try:
             yield samples
         finally:
             watching.terminate()
-    samples += [float(line) for line in file.read_text().split() if line.replace(".", "", 1).isdigit()]
+    samples += [
+        float(line) for line in file.read_text().split() if line.replace(".", "", 1).isdigit()
+    ]

@@ -21,7 +21,9 @@ PLUGINS = ("-p", "xdist.plugin", "-p", "xdist.looponfail")
 
 
 def measure(lab: Lab) -> Iterator[Result]:
-    """Counts, how many cases of which test failed, the ends of the first tracebacks, and the failed cases."""
+    """Counts, how many cases of which test failed, the ends of the first tracebacks, and the failed
+    cases.
+    """
     yield from run_tests(gpu_test_files(ROOT / "tests"), lab, "-m", "gpu")
 
 
@@ -30,13 +32,32 @@ def gpu_test_files(folder: Path) -> list[Path]:
     return sorted(file for file in folder.rglob("test_*.py") if "mark.gpu" in file.read_text())
 
 
-def run_tests(files: list[Path], lab: Lab, *options: str, processes: int = PROCESSES) -> Iterator[Result]:
+def run_tests(
+    files: list[Path], lab: Lab, *options: str, processes: int = PROCESSES
+) -> Iterator[Result]:
     """By pytest, which writes tests.xml; what it says goes to this process's standard output."""
     report = lab.folder / "tests.xml"
     report.unlink(missing_ok=True)
     with TemporaryDirectory() as scratch:
-        command = [sys.executable, "-m", "pytest", "-v", "-n", str(processes), *PLUGINS, "-p", "no:cacheprovider"]
-        command += ["--basetemp", f"{scratch}/pytest", "--junitxml", str(report), *options, *map(str, files)]
+        command = [
+            sys.executable,
+            "-m",
+            "pytest",
+            "-v",
+            "-n",
+            str(processes),
+            *PLUGINS,
+            "-p",
+            "no:cacheprovider",
+        ]
+        command += [
+            "--basetemp",
+            f"{scratch}/pytest",
+            "--junitxml",
+            str(report),
+            *options,
+            *map(str, files),
+        ]
         output = Path(scratch) / "output"
         has_ended = _ends(command, output, max(lab.seconds_left() - ENDING_SECONDS, 1.0))
         said = output.read_text()
@@ -46,7 +67,9 @@ def run_tests(files: list[Path], lab: Lab, *options: str, processes: int = PROCE
     elif has_ended:
         yield Result("tests", "failed: pytest wrote no report; all.log says why")
     else:
-        yield Result("tests", f"stopped: they had not all ended in time; by then {_counted(told(said))}")
+        yield Result(
+            "tests", f"stopped: they had not all ended in time; by then {_counted(told(said))}"
+        )
 
 
 def _ends(command: list[str], output: Path, seconds: float) -> bool:
@@ -54,7 +77,13 @@ def _ends(command: list[str], output: Path, seconds: float) -> bool:
     with output.open("w") as file:
         try:
             subprocess.run(
-                command, cwd=ROOT, env=environment, stdout=file, stderr=subprocess.STDOUT, timeout=seconds, check=False
+                command,
+                cwd=ROOT,
+                env=environment,
+                stdout=file,
+                stderr=subprocess.STDOUT,
+                timeout=seconds,
+                check=False,
             )
         except subprocess.TimeoutExpired:
             return False
@@ -62,7 +91,9 @@ def _ends(command: list[str], output: Path, seconds: float) -> bool:
 
 
 def told(said: str) -> dict[str, int]:
-    """What pytest's lines say of the tests that have ended: it reports nothing where it is stopped."""
+    """What pytest's lines say of the tests that have ended: it reports nothing where it is
+    stopped.
+    """
     words = re.findall(r"^\[gw\d+\] +\[ *\d+%\] (PASSED|FAILED|ERROR|SKIPPED) ", said, re.MULTILINE)
     wrong = words.count("FAILED") + words.count("ERROR")
     return {"passed": words.count("PASSED"), "failed": wrong, "skipped": words.count("SKIPPED")}
@@ -75,17 +106,33 @@ def _counted(counts: dict[str, int]) -> str:
 def summary(report: Path) -> Iterator[Result]:
     """Of pytest's report in JUnit's XML."""
     counts = dict.fromkeys(("passed", "failed", "skipped"), 0)
-    wrong: dict[str, list[tuple[str, str]]] = {}  # by test, which may have many cases: their names and tracebacks
+    wrong: dict[
+        str, list[tuple[str, str]]
+    ] = {}  # by test, which may have many cases: their names and tracebacks
     for case in ElementTree.parse(report).getroot().iter("testcase"):
         bad = next((each for each in case if each.tag in ("failure", "error")), None)
         name = f"{case.get('classname')}::{case.get('name')}"
         if bad is not None:
-            wrong.setdefault(name.partition("[")[0], []).append((name, bad.text or bad.get("message") or ""))
-        counts["failed" if bad is not None else "skipped" if case.find("skipped") is not None else "passed"] += 1
-    yield Result("tests", _counted(counts), {outcome: float(count) for outcome, count in counts.items()})
+            wrong.setdefault(name.partition("[")[0], []).append(
+                (name, bad.text or bad.get("message") or "")
+            )
+        counts[
+            (
+                "failed"
+                if bad is not None
+                else "skipped"
+                if case.find("skipped") is not None
+                else "passed"
+            )
+        ] += 1
+    yield Result(
+        "tests", _counted(counts), {outcome: float(count) for outcome, count in counts.items()}
+    )
     for test, found in wrong.items():
         yield Result("wrong", f"{len(found)} of {test}", {"failed": float(len(found))})
     for name, traceback in [found[0] for found in wrong.values()][:TRACEBACKS]:
-        yield Result(name.rpartition("::")[2], traceback.strip()[-TRACEBACK_CHARACTERS:], is_detail=True)
+        yield Result(
+            name.rpartition("::")[2], traceback.strip()[-TRACEBACK_CHARACTERS:], is_detail=True
+        )
     for found in wrong.values():
         yield from (Result("wrong", name, is_detail=True) for name, _ in found)

@@ -1,9 +1,10 @@
-"""Searches by hypersearch and its peers: the same space, images, split, epochs and first configuration, judged alike.
+"""Searches by hypersearch and its peers: the same space, images, split, epochs and first
+configuration, judged alike.
 
-The first part of a round runs Optuna's example style (100 trials or 600 s, as that has it), and then hypersearch for
-shares of the wall time that this took; the second part gives every peer the same wall time. What each returns is
-trained three times again under fresh seeds and scored on MNIST's test images. Needs `ray[tune]` and `syne-tune` beside
-the package for theirs.
+The first part of a round runs Optuna's example style (100 trials or 600 s, as that has it), and
+then hypersearch for shares of the wall time that this took; the second part gives every peer the
+same wall time. What each returns is trained three times again under fresh seeds and scored on
+MNIST's test images. Needs `ray[tune]` and `syne-tune` beside the package for theirs.
 """
 
 import argparse
@@ -50,16 +51,29 @@ def search(who: str, seed: int, trials: int, seconds: float | None, device: str)
     else:
         from benchmarks.peers import ours
 
-        return ours.search(seed, trials, seconds, device, *who.removeprefix("hypersearch").strip().split("x"))
+        return ours.search(
+            seed, trials, seconds, device, *who.removeprefix("hypersearch").strip().split("x")
+        )
     return peer.search(seed, trials, seconds)
 
 
 def run(who: str, seed: int, trials: int, seconds: float | None, device: str) -> Entry:
     """In a process of its own."""
-    command = [sys.executable, "-m", "benchmarks.peers", "one", who, str(seed), str(trials), str(seconds or 0)]
+    command = [
+        sys.executable,
+        "-m",
+        "benchmarks.peers",
+        "one",
+        who,
+        str(seed),
+        str(trials),
+        str(seconds or 0),
+    ]
     command += ["--device", device]
     started = time.perf_counter()
-    ended = subprocess.run(command, cwd=ROOT, env=environment(), check=True, capture_output=True, text=True)
+    ended = subprocess.run(
+        command, cwd=ROOT, env=environment(), check=True, capture_output=True, text=True
+    )
     wall = time.perf_counter() - started
     return Entry(who, seed, wall, Answer(**json.loads(ended.stdout.splitlines()[-1])))
 
@@ -88,32 +102,71 @@ def main(arguments: Sequence[str] | None = None) -> None:
     one.add_argument("trials", type=int)
     one.add_argument("seconds", type=float)
     one.add_argument("--device", default="cpu")
-    parser.add_argument("--data-root", type=Path, help="with MNIST below it; without, no answer is judged")
+    parser.add_argument(
+        "--data-root", type=Path, help="with MNIST below it; without, no answer is judged"
+    )
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--first-seed", type=int, default=0)
-    parser.add_argument("--trials", type=int, default=100, help="of Optuna's example style at most, as it comes")
-    parser.add_argument("--timeout", type=float, default=600.0, help="seconds of it at most, as it comes")
     parser.add_argument(
-        "--share", type=float, nargs="*", default=[0.1], help="of its wall time, for hypersearch; a search for each"
+        "--trials", type=int, default=100, help="of Optuna's example style at most, as it comes"
     )
-    parser.add_argument("--hypersearch", default="hypersearch autoxauto", help="'hypersearch WORKERSxTHREADS'")
-    parser.add_argument("--seconds", type=float, help="of each search of the second part, start included")
-    parser.add_argument("--device", default="cpu", help="as the command line of hypersearch takes it")
+    parser.add_argument(
+        "--timeout", type=float, default=600.0, help="seconds of it at most, as it comes"
+    )
+    parser.add_argument(
+        "--share",
+        type=float,
+        nargs="*",
+        default=[0.1],
+        help="of its wall time, for hypersearch; a search for each",
+    )
+    parser.add_argument(
+        "--hypersearch", default="hypersearch autoxauto", help="'hypersearch WORKERSxTHREADS'"
+    )
+    parser.add_argument(
+        "--seconds", type=float, help="of each search of the second part, start included"
+    )
+    parser.add_argument(
+        "--device", default="cpu", help="as the command line of hypersearch takes it"
+    )
     given = parser.parse_args(arguments)
     if given.command == "one":
-        print(search(given.who, given.seed, given.trials, given.seconds or None, given.device).to_json())
+        print(
+            search(
+                given.who, given.seed, given.trials, given.seconds or None, given.device
+            ).to_json()
+        )
         return
     if given.seconds is not None and given.device != "cpu":
-        parser.error("the peers of the second part are measured on the CPU alone: leave out --device or --seconds")
+        parser.error(
+            "the peers of the second part are measured on the CPU alone: leave out --device or"
+            " --seconds"
+        )
     judge = None if given.data_root is None else Judge.open(given.data_root, cache_root())
     installed = {name: package for name, package in PEERS.items() if find_spec(package) is not None}
-    print(machine("hypersearch", "torch", "optuna", *(package.replace("_", "-") for package in installed.values())))
+    print(
+        machine(
+            "hypersearch",
+            "torch",
+            "optuna",
+            *(package.replace("_", "-") for package in installed.values()),
+        )
+    )
     for seed in range(given.first_seed, given.first_seed + given.seeds):
         theirs = run("optuna-example", seed, given.trials, given.timeout, given.device)
         print(judged(judge, theirs), flush=True)
         for share in given.share:
-            own = run(given.hypersearch, seed, MOST_TRIALS, share * theirs.wall - START_SECONDS, given.device)
-            print(f"{judged(judge, own)}  in {own.wall / theirs.wall:.3f} of its wall time", flush=True)
+            own = run(
+                given.hypersearch,
+                seed,
+                MOST_TRIALS,
+                share * theirs.wall - START_SECONDS,
+                given.device,
+            )
+            print(
+                f"{judged(judge, own)}  in {own.wall / theirs.wall:.3f} of its wall time",
+                flush=True,
+            )
         if given.seconds is not None:
             for who in (given.hypersearch, *installed):
                 entry = run(who, seed, MOST_TRIALS, given.seconds - START_SECONDS, given.device)

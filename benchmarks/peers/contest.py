@@ -1,4 +1,6 @@
-"""What every peer searches: the default space, mnist-5k and its split, one first configuration; and what it answers."""
+"""What every peer searches: the default space, mnist-5k and its split, one first configuration; and
+what it answers.
+"""
 
 import json
 import os
@@ -109,8 +111,12 @@ def searched(device: "torch.device") -> "ResidentData":
     return hold(open_dataset(DataConfig("mnist-5k"), data_root=root, cache_root=root), device)
 
 
-def accuracies(values: dict[str, Value], seed: int, threads: int, device: str = "cpu") -> Iterator[float]:
-    """Validation accuracy after each epoch of hypersearch's own trainer: the objective for other searches."""
+def accuracies(
+    values: dict[str, Value], seed: int, threads: int, device: str = "cpu"
+) -> Iterator[float]:
+    """Validation accuracy after each epoch of hypersearch's own trainer: the objective for other
+    searches.
+    """
     from objectives.device import keep_freed_memory, pick_device, set_threads
     from objectives.training import Run, train
 

@@ -1,6 +1,8 @@
-"""The style of Optuna's official PyTorch example: a DataLoader, TPE and the median pruner as they come, one process.
+"""The style of Optuna's official PyTorch example: a DataLoader, TPE and the median pruner as they
+come, one process.
 
-Its network is the tutorial's, in the tutorial's order of layers; as there, trials end after so many or so long.
+Its network is the tutorial's, in the tutorial's order of layers; as there, trials end after so many
+or so long.
 """
 
 from collections.abc import Callable, Iterator
@@ -27,7 +29,8 @@ from search.space import to_hyperparameters
 def epochs_of(options: Hyperparameters, seed: int, data: ResidentData) -> Iterator[float]:
     """Validation accuracy after each epoch, on the device of `data`.
 
-    The techniques are hypersearch's; how images get to the device, one by one from the host, is the example's.
+    The techniques are hypersearch's; how images get to the device, one by one from the host, is the
+    example's.
     """
     device = data.mean.device
     torch.manual_seed(seed)
@@ -44,7 +47,9 @@ def epochs_of(options: Hyperparameters, seed: int, data: ResidentData) -> Iterat
     optimizer = build_optimizer(options.optimizer, model, "weights")
     random = generator(seed, "augmentation", device)
     normalize = normalizer(options.input_normalization, data.mean, data.deviation)
-    train_loader = DataLoader(TutorialImages(data.train), batch_size=options.batch_size, shuffle=True)
+    train_loader = DataLoader(
+        TutorialImages(data.train), batch_size=options.batch_size, shuffle=True
+    )
     validation_loader = DataLoader(TutorialImages(data.validation), batch_size=options.batch_size)
     plan = Plan(EPOCHS, len(train_loader))
     step, losses = 0, []
@@ -52,7 +57,9 @@ def epochs_of(options: Hyperparameters, seed: int, data: ResidentData) -> Iterat
         model.train()
         for batch in train_loader:
             images, labels = (part.to(device) for part in batch)
-            rate = options.optimizer.learning_rate * learning_rate_factor(options.scheduler, step, plan, losses)
+            rate = options.optimizer.learning_rate * learning_rate_factor(
+                options.scheduler, step, plan, losses
+            )
             for group in optimizer.param_groups:
                 group["lr"] = rate * warmup_factor(options.warmup, step, plan)
             if options.augmentation is not None:
@@ -98,12 +105,18 @@ def _validated(
     return correct / count, loss / count
 
 
-def search(seed: int, trials: int, seconds: float | None, device: str, data: ResidentData | None = None) -> Answer:
-    """`study.optimize` for so many trials, or so long; on mnist-5k unless `data` is given, which lies on `device`."""
+def search(
+    seed: int, trials: int, seconds: float | None, device: str, data: ResidentData | None = None
+) -> Answer:
+    """`study.optimize` for so many trials, or so long; on mnist-5k unless `data` is given, which
+    lies on `device`.
+    """
     data = data or searched(pick_device(device))
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     study = optuna.create_study(
-        direction="maximize", sampler=optuna.samplers.TPESampler(seed=seed), pruner=optuna.pruners.MedianPruner()
+        direction="maximize",
+        sampler=optuna.samplers.TPESampler(seed=seed),
+        pruner=optuna.pruners.MedianPruner(),
     )
     study.enqueue_trial(first_values())
 

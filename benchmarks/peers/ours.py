@@ -15,18 +15,44 @@ from storage.engine import open_database
 
 
 def search(
-    seed: int, trials: int, seconds: float | None, device: str, workers: str = "1", threads: str = "auto"
+    seed: int,
+    trials: int,
+    seconds: float | None,
+    device: str,
+    workers: str = "1",
+    threads: str = "auto",
 ) -> Answer:
     """`hypersearch run`, as a user would; `seconds` count from the first trial's start."""
     with tempfile.TemporaryDirectory() as folder:
         spec = Path(folder) / "contest.toml"
         spec.write_text(tomli_w.dumps(DOCUMENT))
         url = f"sqlite:///{folder}/contest.db"
-        command = [sys.executable, "-P", "-m", "hypersearch", "run", str(spec), "-q", "--storage", url]
-        command += ["--seed", str(seed), "--trials", str(trials), "--workers", workers, "--threads", threads]
+        command = [
+            sys.executable,
+            "-P",
+            "-m",
+            "hypersearch",
+            "run",
+            str(spec),
+            "-q",
+            "--storage",
+            url,
+        ]
+        command += [
+            "--seed",
+            str(seed),
+            "--trials",
+            str(trials),
+            "--workers",
+            workers,
+            "--threads",
+            threads,
+        ]
         command += ["--device", device]
         command += [] if seconds is None else ["--timeout", f"{round(seconds)}s"]
-        subprocess.run(command, cwd=folder, env=environment(), check=True, stdout=subprocess.DEVNULL)
+        subprocess.run(
+            command, cwd=folder, env=environment(), check=True, stdout=subprocess.DEVNULL
+        )
         with open_database(url) as database:
             found = compare_study(database, "contest")
     if found.incumbent is None:

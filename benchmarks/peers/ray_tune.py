@@ -1,4 +1,6 @@
-"""Ray Tune with its ASHA: random configurations, hypersearch's trainer as the objective, a core for each trial."""
+"""Ray Tune with its ASHA: random configurations, hypersearch's trainer as the objective, a core for
+each trial.
+"""
 
 import os
 import tempfile
@@ -26,7 +28,9 @@ def search(seed: int, trials: int, seconds: float | None) -> Answer:
     configurations = [0, *(numbers.randrange(1, 2**31) for _ in range(trials - 1))]
     cores = os.cpu_count() or 1
     with tempfile.TemporaryDirectory() as folder:
-        ray.init(num_cpus=cores, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
+        ray.init(
+            num_cpus=cores, include_dashboard=False, log_to_driver=False, logging_level="ERROR"
+        )
         tuner = tune.Tuner(
             _trainable,
             param_space={"configuration": tune.grid_search(configurations)},

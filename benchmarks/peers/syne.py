@@ -1,4 +1,6 @@
-"""Syne Tune with its ASHA: random configurations, hypersearch's trainer as the objective, a process for each trial."""
+"""Syne Tune with its ASHA: random configurations, hypersearch's trainer as the objective, a process
+for each trial.
+"""
 
 import argparse
 import logging
@@ -35,7 +37,9 @@ def search(seed: int, trials: int, seconds: float | None) -> Answer:
                 random_seed=seed,
                 points_to_evaluate=[{"configuration": 1}],  # FIRST: see below
             ),
-            stop_criterion=StoppingCriterion(max_wallclock_time=seconds, max_num_trials_finished=trials),
+            stop_criterion=StoppingCriterion(
+                max_wallclock_time=seconds, max_num_trials_finished=trials
+            ),
             n_workers=cores,
             sleep_time=0.5,
             save_tuner=False,
@@ -69,7 +73,9 @@ def _main() -> None:
     parser.add_argument("--configuration", type=int, required=True)
     given, _ = parser.parse_known_args()
     report = Reporter()
-    for epoch, accuracy in enumerate(accuracies(_values(given.configuration), given.configuration, threads=1), start=1):
+    for epoch, accuracy in enumerate(
+        accuracies(_values(given.configuration), given.configuration, threads=1), start=1
+    ):
         report(epoch=epoch, accuracy=accuracy)
 
 

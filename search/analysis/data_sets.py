@@ -4,7 +4,9 @@ from collections.abc import Iterable, Sequence
 
 from storage.records import TrialRecord
 
-DataSets = Sequence[tuple[str | None, Sequence[int]]]  # a fingerprint, or None where none was recorded, and its trials
+DataSets = Sequence[
+    tuple[str | None, Sequence[int]]
+]  # a fingerprint, or None where none was recorded, and its trials
 
 
 def data_sets(trials: Iterable[TrialRecord]) -> DataSets:

@@ -1,4 +1,6 @@
-"""What each technique and value did, as observed in one study: not causal, the sampler favours what looked good."""
+"""What each technique and value did, as observed in one study: not causal, the sampler favours what
+looked good.
+"""
 
 import math
 from collections import defaultdict
@@ -14,7 +16,9 @@ EDGE_SHARE = 0.05  # of a range, on its own scale: nearer to an end than this is
 
 @dataclass(frozen=True)
 class Effect:
-    """One value of a technique: how many trials had it, and how good the complete ones of them were."""
+    """One value of a technique: how many trials had it, and how good the complete ones of them
+    were.
+    """
 
     technique: str
     value: str
@@ -25,7 +29,8 @@ class Effect:
 
 
 def observed_effects(trials: Sequence[TrialRecord], direction: str) -> list[Effect]:
-    """By technique and value, in the order of the space; techniques that the study does not vary are left out.
+    """By technique and value, in the order of the space; techniques that the study does not vary
+    are left out.
 
     Only trials that ran all epochs are compared: the value of a pruned one is of another epoch.
     """
@@ -34,14 +39,20 @@ def observed_effects(trials: Sequence[TrialRecord], direction: str) -> list[Effe
         if trial.state in ("complete", "pruned"):
             for technique in TECHNIQUES:
                 groups[technique, technique_value(technique, trial.parameters)].append(trial)
-    varied = {technique for technique in TECHNIQUES if len({value for name, value in groups if name == technique}) > 1}
+    varied = {
+        technique
+        for technique in TECHNIQUES
+        if len({value for name, value in groups if name == technique}) > 1
+    }
     best_of = max if direction == "maximize" else min
     effects = []
     for technique, value in sorted(groups, key=lambda key: (TECHNIQUES.index(key[0]), key[1])):
         if technique not in varied:
             continue
         group = groups[technique, value]
-        values = [trial.value for trial in group if trial.state == "complete" and trial.value is not None]
+        values = [
+            trial.value for trial in group if trial.state == "complete" and trial.value is not None
+        ]
         effects.append(
             Effect(
                 technique,
@@ -56,11 +67,15 @@ def observed_effects(trials: Sequence[TrialRecord], direction: str) -> list[Effe
 
 
 def technique_value(technique: str, values: Mapping[str, ParameterValue]) -> str:
-    """The option of a technique in a configuration; "on" or "off", as its neutral value is, for a strength alone."""
+    """The option of a technique in a configuration; "on" or "off", as its neutral value is, for a
+    strength alone.
+    """
     parameter = PARAMETERS.get(technique)
     if parameter is not None and parameter.kind != "float":
         return str(values.get(technique, parameter.off))
-    strengths = [name for name in values if name in PARAMETERS and PARAMETERS[name].technique == technique]
+    strengths = [
+        name for name in values if name in PARAMETERS and PARAMETERS[name].technique == technique
+    ]
     return "on" if any(is_on(name, values[name]) for name in strengths) else "off"
 
 

@@ -13,9 +13,10 @@ from search.analysis.ranking import rank
 from search.space import PARAMETERS, SWITCHES, Choice, Off, Range, SearchSpace, spelt_once
 from storage.records import ParameterValue, TrialRecord
 
-# Chosen on the made-up curves of objectives.synthetic, where sgd's learning rate decides under the optimizer sgd: of 30
-# trials drawn at random it came first for 12 of 12 seeds so, for 11 where parameters of fewer than 20 trials are judged
-# too, for 4 where moreover the best are a tenth, as is Optuna's default.
+# Chosen on the made-up curves of objectives.synthetic, where sgd's learning rate decides under the
+# optimizer sgd: of 30 trials drawn at random it came first for 12 of 12 seeds so, for 11 where
+# parameters of fewer than 20 trials are judged too, for 4 where moreover the best are a tenth, as
+# is Optuna's default.
 BEST_SHARE = 0.25
 FEWEST = 20
 
@@ -24,19 +25,26 @@ Direction = Literal["maximize", "minimize"]
 
 @dataclass(frozen=True)
 class Importances:
-    """Shares by parameter, the largest first, that add up to 1; a strength and its being on or off count as one."""
+    """Shares by parameter, the largest first, that add up to 1; a strength and its being on or off
+    count as one.
+    """
 
     shares: tuple[tuple[str, float], ...]
     best: int  # so many trials, of all `complete` ones, counted as the best
     complete: int
-    left_out: tuple[str, ...]  # searched parameters that some complete trials had, but fewer than FEWEST
+    left_out: tuple[
+        str, ...
+    ]  # searched parameters that some complete trials had, but fewer than FEWEST
 
 
-def importances(trials: Sequence[TrialRecord], space: SearchSpace, direction: Direction) -> Importances | None:
-    """How differently each searched parameter is distributed among the best complete trials and among all complete.
+def importances(
+    trials: Sequence[TrialRecord], space: SearchSpace, direction: Direction
+) -> Importances | None:
+    """How differently each searched parameter is distributed among the best complete trials and
+    among all complete.
 
-    What exists only in a branch weighs as much as the branch was taken. `None` where no parameter can be judged.
-    Source: PED-ANOVA (arXiv:2304.10255) in its conditional form (arXiv:2601.20800).
+    What exists only in a branch weighs as much as the branch was taken. `None` where no parameter
+    can be judged. Source: PED-ANOVA (arXiv:2304.10255) in its conditional form (arXiv:2601.20800).
     """
     complete = [
         replace(trial, parameters=spelt_once(trial.parameters))
@@ -45,16 +53,25 @@ def importances(trials: Sequence[TrialRecord], space: SearchSpace, direction: Di
     ]
     domains = _domains(space)
     counts = Counter(
-        name for trial in complete for name, domain in domains.items() if _holds(domain, trial.parameters.get(name))
+        name
+        for trial in complete
+        for name, domain in domains.items()
+        if _holds(domain, trial.parameters.get(name))
     )
     judged = [name for name in domains if counts[name] >= FEWEST]
     if not judged:
         return None
     ranked = rank(complete, direction)
     worst = ranked[math.ceil(BEST_SHARE * len(ranked)) - 1].value
-    best = [trial for place, trial in enumerate(ranked) if place < BEST_SHARE * len(ranked) or trial.value == worst]
+    best = [
+        trial
+        for place, trial in enumerate(ranked)
+        if place < BEST_SHARE * len(ranked) or trial.value == worst
+    ]
     shares: dict[str, float] = {}
-    for name, share in _by_ped_anova(complete, best, {name: domains[name] for name in judged}).items():
+    for name, share in _by_ped_anova(
+        complete, best, {name: domains[name] for name in judged}
+    ).items():
         parameter = SWITCHES[name].name if name in SWITCHES else name
         shares[parameter] = shares.get(parameter, 0.0) + share
     return Importances(
@@ -86,12 +103,15 @@ def _holds(domain: Choice | Range, value: ParameterValue) -> bool:
 
 
 def _by_ped_anova(
-    complete: Sequence[TrialRecord], best: Sequence[TrialRecord], domains: Mapping[str, Choice | Range]
+    complete: Sequence[TrialRecord],
+    best: Sequence[TrialRecord],
+    domains: Mapping[str, Choice | Range],
 ) -> dict[str, float]:
-    """Of each name, the Pearson divergence of its density among the best from that among all that have it.
+    """Of each name, the Pearson divergence of its density among the best from that among all that
+    have it.
 
-    It is weighed by (share of the best that have it)^2 / (share of all that have it), theorem 4.2 of arXiv:2601.20800,
-    and brought to a sum of 1.
+    It is weighed by (share of the best that have it)^2 / (share of all that have it), theorem 4.2
+    of arXiv:2601.20800, and brought to a sum of 1.
     """
     found = {}
     for name, domain in domains.items():
@@ -99,14 +119,18 @@ def _by_ped_anova(
         divergence = 0.0
         if among_best and not _is_single(domain):
             wide, narrow = (_density(name, domain, values) for values in (among_all, among_best))
-            divergence = sum(one * (other / one - 1) ** 2 for one, other in zip(wide, narrow, strict=True))
+            divergence = sum(
+                one * (other / one - 1) ** 2 for one, other in zip(wide, narrow, strict=True)
+            )
         weight = (len(among_best) / len(best)) ** 2 / (len(among_all) / len(complete))
         found[name] = weight * divergence
     total = sum(found.values())
     return {name: value / total if total > 0 else 1 / len(found) for name, value in found.items()}
 
 
-def _values(trials: Sequence[TrialRecord], name: str, domain: Choice | Range) -> list[ParameterValue]:
+def _values(
+    trials: Sequence[TrialRecord], name: str, domain: Choice | Range
+) -> list[ParameterValue]:
     values = (trial.parameters.get(name) for trial in trials)
     return [value for value in values if _holds(domain, value)]
 
@@ -115,8 +139,8 @@ def _is_single(domain: Choice | Range) -> bool:
     return len(domain.options) == 1 if isinstance(domain, Choice) else domain.low == domain.high
 
 
-# Densities as in Optuna's PedAnovaImportanceEvaluator, which a test compares with; to import that takes seconds where
-# scikit-learn is installed.
+# Densities as in Optuna's PedAnovaImportanceEvaluator, which a test compares with; to import that
+# takes seconds where scikit-learn is installed.
 GRID_CELLS = 50
 PRIOR_WEIGHT = 1.0  # of one more kernel, as wide as the grid
 NARROWEST = 0.5 / 1.64  # 90 % of such a kernel lie in its cell
@@ -126,7 +150,9 @@ NEVER_ZERO = 1e-12
 def _density(name: str, domain: Choice | Range, values: Sequence[ParameterValue]) -> list[float]:
     """The probability of each option, or of each cell of a grid over the range."""
     if isinstance(domain, Choice):
-        smooth = _smoothed(Counter(domain.options.index(value) for value in values), len(domain.options))
+        smooth = _smoothed(
+            Counter(domain.options.index(value) for value in values), len(domain.options)
+        )
     else:
         cells = _cells(name, domain)
         numbers = [value for value in values if isinstance(value, int | float)]
@@ -159,10 +185,14 @@ def _smoothed(counts: Counter[int], options: int) -> list[float]:
 
 
 def _kernel_density(counts: Counter[int], cells: int) -> list[float]:
-    """Normal kernels at the cells seen, cut off at the ends, their width by Scott's rule (Scott 1992)."""
+    """Normal kernels at the cells seen, cut off at the ends, their width by Scott's rule (Scott
+    1992).
+    """
     seen, number = sorted(counts), counts.total()
     mean = sum(cell * counts[cell] for cell in seen) / number
-    deviation = math.sqrt(sum(counts[cell] * (cell - mean) ** 2 for cell in seen) / max(1, number - 1))
+    deviation = math.sqrt(
+        sum(counts[cell] * (cell - mean) ** 2 for cell in seen) / max(1, number - 1)
+    )
     so_far = list(accumulate(counts[cell] for cell in seen))
     lower = seen[bisect_left(so_far, number // 4)]
     upper = seen[min(len(seen) - 1, bisect_right(so_far, number * 3 // 4))]

@@ -6,17 +6,22 @@ from storage.records import TrialRecord
 
 
 def pareto_front(trials: Iterable[TrialRecord], direction: str) -> list[TrialRecord]:
-    """Complete trials that no other complete one dominates, by value, the best first; costs are minimized.
+    """Complete trials that no other complete one dominates, by value, the best first; costs are
+    minimized.
 
-    One dominates another if it is as good or better in the metric and in every cost, and better in at least one. Equal
-    trials do not dominate each other.
+    One dominates another if it is as good or better in the metric and in every cost, and better in
+    at least one. Equal trials do not dominate each other.
     """
     points = [
         ((trial.value if direction == "minimize" else -trial.value, *trial.costs), trial)
         for trial in trials
         if trial.state == "complete" and trial.value is not None
     ]
-    front = [(point, trial) for point, trial in points if not any(_dominates(other, point) for other, _ in points)]
+    front = [
+        (point, trial)
+        for point, trial in points
+        if not any(_dominates(other, point) for other, _ in points)
+    ]
     return [trial for _, trial in sorted(front, key=lambda pair: (pair[0], pair[1].number))]
 
 

@@ -1,4 +1,6 @@
-"""What stopping trials early saved, and what it may have cost, from the trials that were audited."""
+"""What stopping trials early saved, and what it may have cost, from the trials that were
+audited.
+"""
 
 import math
 from collections.abc import Sequence
@@ -14,9 +16,10 @@ CONFIDENCE = 0.95
 class PruningRecord:
     """What the pruner of a study did.
 
-    `audited` trials were due to be stopped and ran all epochs all the same (or diverged); `better` of these ended above
-    the best trial that was never due. Which trials are audited is by chance, so what holds of them holds of the
-    stopped ones: the share that would have ended better is below `bound`, with 95 % confidence.
+    `audited` trials were due to be stopped and ran all epochs all the same (or diverged); `better`
+    of these ended above the best trial that was never due. Which trials are audited is by chance,
+    so what holds of them holds of the stopped ones: the share that would have ended better is below
+    `bound`, with 95 % confidence.
     """
 
     pruner: str
@@ -43,10 +46,14 @@ class PruningRecord:
         return self.audited < FEW_AUDITS
 
 
-def pruning_record(trials: Sequence[TrialRecord], pruner: str, epochs: int, direction: str) -> PruningRecord:
+def pruning_record(
+    trials: Sequence[TrialRecord], pruner: str, epochs: int, direction: str
+) -> PruningRecord:
     """Of the trials of a study whose pruner has that name, of so many planned epochs each."""
     finished = [trial for trial in trials if trial.state in ("complete", "pruned")]
-    stopped = [trial for trial in finished if trial.state == "pruned" and trial.reason == f"by {pruner}"]
+    stopped = [
+        trial for trial in finished if trial.state == "pruned" and trial.reason == f"by {pruner}"
+    ]
     sign = 1 if direction == "maximize" else -1
     never_due = [
         sign * trial.value
@@ -54,7 +61,8 @@ def pruning_record(trials: Sequence[TrialRecord], pruner: str, epochs: int, dire
         if trial.state == "complete" and trial.due_epoch is None and trial.value is not None
     ]
     best = max(never_due, default=-math.inf)
-    # One that the study's end or a time limit cut short says nothing; one that diverged says that it was no loss.
+    # One that the study's end or a time limit cut short says nothing; one that diverged says that
+    # it was no loss.
     audited = [
         trial
         for trial in finished
@@ -77,18 +85,25 @@ def _seconds_saved(trial: TrialRecord, epochs: int) -> float:
 
 
 def upper_bound(successes: int, trials: int, confidence: float = CONFIDENCE) -> float:
-    """The largest share under which so few successes are not too unlikely (Clopper & Pearson 1934, one-sided)."""
+    """The largest share under which so few successes are not too unlikely (Clopper & Pearson 1934,
+    one-sided).
+    """
     if successes >= trials:
         return 1.0
     low, high = successes / trials, 1.0
     for _ in range(60):  # each halves the interval: to the last bit
         middle = (low + high) / 2
-        low, high = (middle, high) if _at_most(successes, trials, middle) > 1 - confidence else (low, middle)
+        low, high = (
+            (middle, high)
+            if _at_most(successes, trials, middle) > 1 - confidence
+            else (low, middle)
+        )
     return high
 
 
 def _at_most(successes: int, trials: int, share: float) -> float:
-    # The binomial distribution function; by logarithms, as a factorial of some hundreds is no float.
+    # The binomial distribution function; by logarithms, as a factorial of some hundreds is no
+    # float.
     return math.fsum(
         math.exp(
             math.lgamma(trials + 1)

@@ -9,7 +9,8 @@ _ORDER = {"complete": 0, "pruned": 1, "running": 2, "failed": 3}
 
 
 def rank(trials: Iterable[TrialRecord], direction: str) -> list[TrialRecord]:
-    """Complete trials by value; then pruned ones by how far they came, and value; then running; then failed.
+    """Complete trials by value; then pruned ones by how far they came, and value; then running;
+    then failed.
 
     Ties: lower validation loss, then lower number.
     """

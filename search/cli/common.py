@@ -28,36 +28,60 @@ class CommandLineError(Exception):
     """An argument or option that cannot be used."""
 
 
-NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="A study.", autocompletion=study_names)]
+NameArgument = Annotated[
+    str, typer.Argument(metavar="NAME", help="A study.", autocompletion=study_names)
+]
 StorageOption = Annotated[
     str | None,
-    typer.Option("--storage", metavar="URL", help="Database [HYPERSEARCH_STORAGE, else sqlite:///hypersearch.db]."),
+    typer.Option(
+        "--storage",
+        metavar="URL",
+        help="Database [HYPERSEARCH_STORAGE, else sqlite:///hypersearch.db].",
+    ),
 ]
 QuietOption = Annotated[bool, typer.Option("-q", "--quiet", help="No progress.")]
 VerboseOption = Annotated[bool, typer.Option("-v", "--verbose", help="Log what is done.")]
-DebugOption = Annotated[bool, typer.Option("--debug", help="Log everything; errors with their traceback.")]
+DebugOption = Annotated[
+    bool, typer.Option("--debug", help="Log everything; errors with their traceback.")
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="One JSON document.")]
 WatchOption = Annotated[bool, typer.Option("--watch", help="Look again and again, until Ctrl-C.")]
 ArtifactRootOption = Annotated[
     str | None,
     typer.Option(
-        metavar="DIR", help="Where artifacts are kept, or s3://BUCKET [HYPERSEARCH_ARTIFACTS, else by the database]."
+        metavar="DIR",
+        help=(
+            "Where artifacts are kept, or s3://BUCKET [HYPERSEARCH_ARTIFACTS, else by the"
+            " database]."
+        ),
     ),
 ]
 DataRootOption = Annotated[
-    str | None, typer.Option(metavar="DIR", help="Where data sets lie [HYPERSEARCH_DATA, else the user's cache].")
+    str | None,
+    typer.Option(
+        metavar="DIR", help="Where data sets lie [HYPERSEARCH_DATA, else the user's cache]."
+    ),
 ]
 DataMapOption = Annotated[
     list[str] | None,
     typer.Option(
         metavar="STORED=HERE",
-        help="Where a folder of images lies on this machine, by its name in the spec or the storage; repeatable.",
+        help=(
+            "Where a folder of images lies on this machine, by its name in the spec or the storage;"
+            " repeatable."
+        ),
     ),
 ]
 AcceptDataOption = Annotated[
-    bool, typer.Option("--accept-data", help="Go on with the data that is here, though earlier trials had other data.")
+    bool,
+    typer.Option(
+        "--accept-data",
+        help="Go on with the data that is here, though earlier trials had other data.",
+    ),
 ]
-OutputOption = Annotated[Path | None, typer.Option("-o", "--output", metavar="FILE", help="Write there instead.")]
+OutputOption = Annotated[
+    Path | None, typer.Option("-o", "--output", metavar="FILE", help="Write there instead.")
+]
 
 
 def refuse_together(given: Mapping[str, bool]) -> None:
@@ -78,7 +102,9 @@ def set_logging(verbose: bool, debug: bool) -> None:
     import logging
 
     level = logging.DEBUG if debug else logging.INFO if verbose else logging.WARNING
-    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
+    logging.basicConfig(
+        level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr
+    )
     for name in ("search", "storage", "objectives"):
         logging.getLogger(name).setLevel(level)
     # Where it keeps fonts for a user without a home is nothing to act on.
@@ -103,7 +129,9 @@ def database_at(storage: str | None) -> "Database":
 
 
 def watched_database_at(storage: str | None) -> "Database":
-    """As `database_at`, for one look after another: each gives up soon, as the next one comes anyway."""
+    """As `database_at`, for one look after another: each gives up soon, as the next one comes
+    anyway.
+    """
     from search.watch import PATIENCE_SECONDS
     from storage.engine import open_database
 
@@ -124,10 +152,14 @@ def data_folder(data_root: str | None) -> Path | None:
 
 
 def read_whole(option: str, text: str, low: int | None = None, high: int | None = None) -> int:
-    """A whole number as people write it: no other digits than 0 to 9, no signs but '-', not 1_0, not 0x2."""
+    """A whole number as people write it: no other digits than 0 to 9, no signs but '-', not 1_0,
+    not 0x2.
+    """
     bounds = "" if low is None or high is None else f" from {low} to {high}"
     if _WHOLE.fullmatch(text) is None:
-        raise CommandLineError(f"{option} {_cut(text)}: give a whole number{bounds}, in the digits 0 to 9")
+        raise CommandLineError(
+            f"{option} {_cut(text)}: give a whole number{bounds}, in the digits 0 to 9"
+        )
     number = int(text)
     if (low is not None and number < low) or (high is not None and number > high):
         raise CommandLineError(f"{option} {text}: give a whole number{bounds}")
@@ -141,7 +173,9 @@ def read_number(option: str, text: str) -> float:
 
 
 def read_count(option: str, text: str) -> int | None:
-    """A whole number of 1 or more, and no more than this machine can be meant to have; `None` for auto."""
+    """A whole number of 1 or more, and no more than this machine can be meant to have; `None` for
+    auto.
+    """
     from objectives.processor import most_threads
 
     if text == "auto":
@@ -151,7 +185,8 @@ def read_count(option: str, text: str) -> int | None:
         raise CommandLineError(f"{option} {_cut(text)}: give a whole number of 1 or more, or auto")
     if int(text) > most:
         raise CommandLineError(
-            f"{option} {text}: more than this machine can use: give a whole number from 1 to {most}, or auto"
+            f"{option} {text}: more than this machine can use: give a whole number from 1 to"
+            f" {most}, or auto"
         )
     return int(text)
 
@@ -171,7 +206,9 @@ def parse_change(text: str) -> "Document":
     from search.document import parse_toml
 
     if not is_one_line(text):
-        raise CommandLineError(f"--set {text!r} holds a control character, or bytes that are no UTF-8: leave them out")
+        raise CommandLineError(
+            f"--set {text!r} holds a control character, or bytes that are no UTF-8: leave them out"
+        )
     key, equals, value = text.partition("=")
     if not equals:
         raise CommandLineError(f"--set {text}: write KEY=VALUE, as training.epochs=3")
@@ -183,23 +220,31 @@ def parse_change(text: str) -> "Document":
         quoted = value.replace("\\", "\\\\").replace('"', '\\"')
         return parse_toml(f'{key} = "{quoted}"')
     except ValueError:
-        raise CommandLineError(f"--set {text}: {key!r} is no dotted TOML key, as training.epochs") from None
+        raise CommandLineError(
+            f"--set {text}: {key!r} is no dotted TOML key, as training.epochs"
+        ) from None
 
 
 def parse_data_map(texts: list[str] | None) -> dict[str, Path]:
-    """`--data-map STORED=HERE`, for each of them. Raises CommandLineError, and DataError where HERE is no folder."""
+    """`--data-map STORED=HERE`, for each of them. Raises CommandLineError, and DataError where HERE
+    is no folder.
+    """
     from search.data_location import read_data_map, split_data_map
 
     pairs = {}
     for text in texts or ():
         if (pair := split_data_map(text)) is None:
-            raise CommandLineError(f"--data-map {text}: write STORED=HERE, as images:photos=/mnt/photos")
+            raise CommandLineError(
+                f"--data-map {text}: write STORED=HERE, as images:photos=/mnt/photos"
+            )
         pairs[pair[0]] = pair[1]
     return read_data_map(pairs)
 
 
 def write_text(text: str, file: Path | None, *, is_new: bool = False) -> None:
-    """Prints the text, also where the file is called "-", or writes it as UTF-8; `is_new`: to one not there yet."""
+    """Prints the text, also where the file is called "-", or writes it as UTF-8; `is_new`: to one
+    not there yet.
+    """
     if file is None or str(file) == "-":
         sys.stdout.write(text)
         return
@@ -212,4 +257,6 @@ def write_text(text: str, file: Path | None, *, is_new: bool = False) -> None:
     except FileExistsError:
         raise CommandLineError(f"{file} is there already: name another file") from None
     except OSError as error:
-        raise CommandLineError(f"{file}: cannot be written ({error.strerror}): name another file") from error
+        raise CommandLineError(
+            f"{file}: cannot be written ({error.strerror}): name another file"
+        ) from error

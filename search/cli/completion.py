@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterable, MutableMapping
 import typer
 
 PROGRAM = "hypersearch"
-ASKS = "_HYPERSEARCH_COMPLETE"  # in the environment where a shell asks; typer makes it from the program's name
+# in the environment where a shell asks; typer makes it from the program's name
+ASKS = "_HYPERSEARCH_COMPLETE"
 INSTALLS = "--install-completion"  # typer's, which writes below the user's home
 CONNECT_SECONDS = "1"  # somebody waits at the keyboard
 _BREAKS = re.compile("[:=]+")
@@ -23,9 +24,13 @@ def study_names(ctx: typer.Context, incomplete: str) -> list[str]:
         url = parse_url(ctx.params.get("storage") or settings().storage)
         if url.get_backend_name() != "sqlite" and "connect_timeout" not in url.query:
             url = url.update_query_dict({"connect_timeout": CONNECT_SECONDS})
-        with open_database(url.render_as_string(hide_password=False), patience_seconds=0) as database:
+        with open_database(
+            url.render_as_string(hide_password=False), patience_seconds=0
+        ) as database:
             return [name for name in read_study_names(database) if name.startswith(incomplete)]
-    except Exception:  # a shell waits for names, not for reasons: the command itself will say what is wrong
+    except (
+        Exception
+    ):  # a shell waits for names, not for reasons: the command itself will say what is wrong
         return []
 
 
@@ -39,7 +44,9 @@ def among(names: Iterable[str]) -> Callable[[str], list[str]]:
 
 
 def mend_words(environment: MutableMapping[str, str]) -> None:
-    """Where bash asks: puts together what it has split at ':' and '=' too, as the URL of --storage."""
+    """Where bash asks: puts together what it has split at ':' and '=' too, as the URL of
+    --storage.
+    """
     words, at = environment.get("COMP_WORDS", "").split("\n"), environment.get("COMP_CWORD", "")
     if environment.get(ASKS) != "complete_bash" or not at.isdecimal():
         return

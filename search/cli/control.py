@@ -66,18 +66,25 @@ def stop(
     from storage.hosts import this_host
 
     held = control.stop(storage_url(storage), name, this_host())
-    say(f"study {name!r} is stopped" + (f"; workers still hold {held} of its trials, for an epoch" if held else ""))
+    say(
+        f"study {name!r} is stopped"
+        + (f"; workers still hold {held} of its trials, for an epoch" if held else "")
+    )
 
 
 def extend(
     name: NameArgument,
-    trials: Annotated[str, typer.Option(metavar="N", help="Finished trials to end with, more than before.")],
+    trials: Annotated[
+        str, typer.Option(metavar="N", help="Finished trials to end with, more than before.")
+    ],
     storage: StorageOption = None,
     quiet: QuietOption = False,
     verbose: VerboseOption = False,
     debug: DebugOption = False,
 ) -> None:
-    """Raise a study's budget of trials; one that has ended goes on, unless something else has ended it."""
+    """Raise a study's budget of trials; one that has ended goes on, unless something else has ended
+    it.
+    """
     set_logging(verbose, debug)
     from search import control
     from search.ending import why_it_stays_ended
@@ -105,7 +112,9 @@ def delete(
     from search import control
 
     if not yes:
-        raise CommandLineError(f"delete {name}: its trials would be gone for good; say --yes to do it")
+        raise CommandLineError(
+            f"delete {name}: its trials would be gone for good; say --yes to do it"
+        )
     control.delete(storage_url(storage), name, files_of(storage, artifact_root))
     say(f"study {name!r} is deleted")
 

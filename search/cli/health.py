@@ -27,7 +27,9 @@ def doctor(
     verbose: VerboseOption = False,
     debug: DebugOption = False,
 ) -> None:
-    """Look at Python, packages, devices, storage and folders: each is good, or has its mend beside it."""
+    """Look at Python, packages, devices, storage and folders: each is good, or has its mend beside
+    it.
+    """
     set_logging(verbose, debug)
     from search.doctor import examine, worst_exit_code
     from search.doctor_output import doctor_document, finding_text

@@ -73,7 +73,9 @@ def status(
     verbose: VerboseOption = False,
     debug: DebugOption = False,
 ) -> None:
-    """Show how far a study is: trials, workers, incumbent, pace; with --watch until it has ended."""
+    """Show how far a study is: trials, workers, incumbent, pace; with --watch until it has
+    ended.
+    """
     set_logging(verbose, debug)
     refuse_together({"--watch": watch, "--json": json})
     if watch:
@@ -98,8 +100,12 @@ def _watch_status(storage: str | None, name: str) -> None:
 
 
 def compare(
-    names: Annotated[list[str], typer.Argument(metavar="NAME...", help="Studies.", autocompletion=study_names)],
-    timings: Annotated[bool, typer.Option("--timings", help="With times and devices in --json and --csv.")] = False,
+    names: Annotated[
+        list[str], typer.Argument(metavar="NAME...", help="Studies.", autocompletion=study_names)
+    ],
+    timings: Annotated[
+        bool, typer.Option("--timings", help="With times and devices in --json and --csv.")
+    ] = False,
     csv: Annotated[bool, typer.Option("--csv", help="One row a trial.")] = False,
     output: OutputOption = None,
     storage: StorageOption = None,
@@ -108,7 +114,9 @@ def compare(
     verbose: VerboseOption = False,
     debug: DebugOption = False,
 ) -> None:
-    """Rank the trials of a study and show what each technique did; of several studies, put them side by side."""
+    """Rank the trials of a study and show what each technique did; of several studies, put them
+    side by side.
+    """
     set_logging(verbose, debug)
     refuse_together({"--csv": csv, "--json": json})
     from search.answers import compare_studies, compare_study

@@ -1,4 +1,6 @@
-"""The command line: one thin function a command; what a command does is elsewhere, and loaded when it runs."""
+"""The command line: one thin function a command; what a command does is elsewhere, and loaded when
+it runs.
+"""
 
 import os
 import sys
@@ -32,7 +34,9 @@ app.command()(control.extend)
 app.command()(control.delete)
 app.command()(control.upgrade)
 app.command()(health.doctor)
-spec_app = typer.Typer(help="Write, check and print specs.", no_args_is_help=True, rich_markup_mode=None)
+spec_app = typer.Typer(
+    help="Write, check and print specs.", no_args_is_help=True, rich_markup_mode=None
+)
 spec_app.command("init")(specs.spec_init)
 spec_app.command("check")(specs.spec_check)
 spec_app.command("show")(specs.spec_show)
@@ -40,7 +44,9 @@ app.add_typer(spec_app, name="spec")
 
 
 def main() -> None:
-    """Runs the command line; an expected failure is one line on standard error and an exit code of the contract."""
+    """Runs the command line; an expected failure is one line on standard error and an exit code of
+    the contract.
+    """
     with standard_streams():
         code = _guarded()
     sys.exit(code)
@@ -99,7 +105,9 @@ def _guarded() -> int:
 
 
 def _late(error: BaseException) -> int:
-    """Errors of what is loaded only where a command needs it: loading it here costs a failed command alone."""
+    """Errors of what is loaded only where a command needs it: loading it here costs a failed
+    command alone.
+    """
     from optuna.exceptions import StorageInternalError
     from sqlalchemy.exc import SQLAlchemyError
 
@@ -120,7 +128,9 @@ def _late(error: BaseException) -> int:
         case CannotListen():
             return _fail(str(error), 3)
         case RuntimeError() | OSError() if completion.INSTALLS in sys.argv:
-            where = "set HOME to a folder that can be written to, or take what --show-completion prints"
+            where = (
+                "set HOME to a folder that can be written to, or take what --show-completion prints"
+            )
             return _fail(f"{completion.INSTALLS}: {str(error).rstrip('.')}: {where}", 3)
         case OSError():
             return _fail(f"{error.filename or ''}: {error.strerror}".lstrip(": "), 3)

@@ -21,7 +21,9 @@ from search.cli.common import (
 
 
 def spec_init(
-    file: Annotated[Path | None, typer.Argument(metavar="FILE", help="Where to write; else it is printed.")] = None,
+    file: Annotated[
+        Path | None, typer.Argument(metavar="FILE", help="Where to write; else it is printed.")
+    ] = None,
     storage: StorageOption = None,
     quiet: QuietOption = False,
     verbose: VerboseOption = False,
@@ -35,13 +37,17 @@ def spec_init(
 
 
 def spec_check(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="A spec, a TOML file; - is the standard input.")],
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", help="A spec, a TOML file; - is the standard input.")
+    ],
     storage: StorageOption = None,
     quiet: QuietOption = False,
     verbose: VerboseOption = False,
     debug: DebugOption = False,
 ) -> None:
-    """Check a spec; say how many trials and epochs it is, and how long by what the storage has recorded."""
+    """Check a spec; say how many trials and epochs it is, and how long by what the storage has
+    recorded.
+    """
     set_logging(verbose, debug)
     from search.answers import seconds_per_epoch
     from search.document import load_document, spec_source
@@ -55,13 +61,19 @@ def spec_check(
     try:
         with database_at(storage) as database:
             seconds = seconds_per_epoch(database, spec)
-    except StorageUnavailable:  # a spec can be checked before there is a database: nothing is recorded yet
+    except (
+        StorageUnavailable
+    ):  # a spec can be checked before there is a database: nothing is recorded yet
         seconds = None
     epochs = spec.planned_trials * spec.training.epochs
-    long = "unknown, nothing like it is recorded" if seconds is None else f"up to {duration(seconds * epochs)}"
+    long = (
+        "unknown, nothing like it is recorded"
+        if seconds is None
+        else f"up to {duration(seconds * epochs)}"
+    )
     print(
-        f"{source}: study {spec.name}, {spec.planned_trials} trials of {spec.training.epochs} epochs "
-        f"(at most {epochs} epochs; fewer where trials are pruned), time: {long}"
+        f"{source}: study {spec.name}, {spec.planned_trials} trials of {spec.training.epochs}"
+        f" epochs (at most {epochs} epochs; fewer where trials are pruned), time: {long}"
     )
     for notice in notices(spec):
         say(f"{file}: {notice}")

@@ -4,14 +4,24 @@ from typing import Annotated
 
 import typer
 
-from search.cli.common import DebugOption, JsonOption, QuietOption, StorageOption, VerboseOption, set_logging
+from search.cli.common import (
+    DebugOption,
+    JsonOption,
+    QuietOption,
+    StorageOption,
+    VerboseOption,
+    set_logging,
+)
 from search.cli.completion import among
 from search.space import TECHNIQUES
 
 
 def techniques_command(
     name: Annotated[
-        str | None, typer.Argument(metavar="NAME", help="That technique alone.", autocompletion=among(TECHNIQUES))
+        str | None,
+        typer.Argument(
+            metavar="NAME", help="That technique alone.", autocompletion=among(TECHNIQUES)
+        ),
     ] = None,
     storage: StorageOption = None,
     json: JsonOption = False,

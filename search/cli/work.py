@@ -42,28 +42,41 @@ if TYPE_CHECKING:
     from search.study import JoinedStudy, Request
 
 SPEC_HELP = "A study's spec, a TOML file; - is the standard input."
-StudyOption = Annotated[str | None, typer.Option(metavar="NAME", help="The study's name.", autocompletion=study_names)]
+StudyOption = Annotated[
+    str | None, typer.Option(metavar="NAME", help="The study's name.", autocompletion=study_names)
+]
 DatasetOption = Annotated[
     str | None,
-    typer.Option(metavar="NAME", help="A data set, or images:FOLDER.", autocompletion=among(DATASETS)),
+    typer.Option(
+        metavar="NAME", help="A data set, or images:FOLDER.", autocompletion=among(DATASETS)
+    ),
 ]
 TrialsOption = Annotated[str | None, typer.Option(metavar="N", help="Finished trials to end with.")]
 EpochsOption = Annotated[str | None, typer.Option(metavar="N", help="Epochs a trial.")]
 TimeoutOption = Annotated[str | None, typer.Option(metavar="30m", help="End after that time.")]
-TargetOption = Annotated[str | None, typer.Option(metavar="0.99", help="End when a trial reaches it.")]
+TargetOption = Annotated[
+    str | None, typer.Option(metavar="0.99", help="End when a trial reaches it.")
+]
 MetricOption = Annotated[
     str | None,
-    typer.Option(metavar="NAME", help=f"What leads the search: {', '.join(METRICS)}.", autocompletion=among(METRICS)),
+    typer.Option(
+        metavar="NAME",
+        help=f"What leads the search: {', '.join(METRICS)}.",
+        autocompletion=among(METRICS),
+    ),
 ]
 SeedOption = Annotated[str | None, typer.Option(metavar="N", help="The study's seed.")]
 SamplerOption = Annotated[
-    str | None, typer.Option(metavar="NAME", help=f"{', '.join(SAMPLERS)}.", autocompletion=among(SAMPLERS))
+    str | None,
+    typer.Option(metavar="NAME", help=f"{', '.join(SAMPLERS)}.", autocompletion=among(SAMPLERS)),
 ]
 PrunerOption = Annotated[
-    str | None, typer.Option(metavar="NAME", help=f"{', '.join(RULES)}.", autocompletion=among(RULES))
+    str | None,
+    typer.Option(metavar="NAME", help=f"{', '.join(RULES)}.", autocompletion=among(RULES)),
 ]
 ChangesOption = Annotated[
-    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Any key of the spec; repeatable.")
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Any key of the spec; repeatable."),
 ]
 ThreadsOption = Annotated[
     str, typer.Option(metavar="N|auto", help="Threads of each worker; auto: what trains best here.")
@@ -73,7 +86,10 @@ DeviceOption = Annotated[str, typer.Option(metavar="NAME", help="auto, cpu, cuda
 
 def run(
     spec: Annotated[
-        Path | None, typer.Argument(metavar="SPEC", help="A study's spec, a TOML file; - is the standard input.")
+        Path | None,
+        typer.Argument(
+            metavar="SPEC", help="A study's spec, a TOML file; - is the standard input."
+        ),
     ] = None,
     study: StudyOption = None,
     dataset: DatasetOption = None,
@@ -102,10 +118,15 @@ def run(
 ) -> None:
     """Create the study if it is not there, work on it until it ends, and print a summary."""
     set_logging(verbose, debug)
-    options = _study_options(study, dataset, trials, epochs, timeout, target, metric, seed, sampler, pruner)
+    options = _study_options(
+        study, dataset, trials, epochs, timeout, target, metric, seed, sampler, pruner
+    )
     request = _request(spec, options, changes)
     url = storage_url(storage)
-    count, machine = read_count("--workers", workers), _machine(threads, device, data_root, url, artifact_root)
+    count, machine = (
+        read_count("--workers", workers),
+        _machine(threads, device, data_root, url, artifact_root),
+    )
     machine = replace(machine, data_map=parse_data_map(data_map), accept_data=accept_data)
     from search.answers import compare_study
     from search.console import console_on
@@ -166,17 +187,26 @@ def create(
     set_logging(verbose, debug)
     from search.study import create_or_join
 
-    options = _study_options(study, dataset, trials, epochs, timeout, target, metric, seed, sampler, pruner)
+    options = _study_options(
+        study, dataset, trials, epochs, timeout, target, metric, seed, sampler, pruner
+    )
     joined = create_or_join(storage_url(storage), _request(spec, options, changes))
     _tell(joined)
     if joined.stored.state != "ended":
-        say(f"study {joined.stored.name!r} is {joined.stored.state}: 'hypersearch worker' works on it")
+        say(
+            f"study {joined.stored.name!r} is {joined.stored.state}: 'hypersearch worker' works"
+            " on it"
+        )
 
 
 def worker(
     study: Annotated[
         list[str] | None,
-        typer.Option(metavar="NAME", help="Only this study; repeatable [every open one].", autocompletion=study_names),
+        typer.Option(
+            metavar="NAME",
+            help="Only this study; repeatable [every open one].",
+            autocompletion=study_names,
+        ),
     ] = None,
     forever: Annotated[bool, typer.Option("--forever", help="Wait for new studies.")] = False,
     processes: Annotated[
@@ -198,10 +228,21 @@ def worker(
     from search.signals import Stopped
 
     url = storage_url(storage)
-    count, machine = read_count("--processes", processes), _machine(threads, device, data_root, url, artifact_root)
+    count, machine = (
+        read_count("--processes", processes),
+        _machine(threads, device, data_root, url, artifact_root),
+    )
     machine = replace(machine, data_map=parse_data_map(data_map), accept_data=accept_data)
     try:
-        _serve(url, machine, count, study or (), forever=forever, artifact_root=artifact_root, quiet=quiet)
+        _serve(
+            url,
+            machine,
+            count,
+            study or (),
+            forever=forever,
+            artifact_root=artifact_root,
+            quiet=quiet,
+        )
     except Stopped:
         if not quiet:
             say("stopped; a trial that was running was handed back")
@@ -228,11 +269,21 @@ def _serve(
     console = console_on(sys.stderr)
     workers = 1
     if processes != 1:
-        share = share_for_service(url, machine, processes, names=names, forever=forever, console=console, quiet=quiet)
+        share = share_for_service(
+            url, machine, processes, names=names, forever=forever, console=console, quiet=quiet
+        )
         machine, workers = machine.shared(share), share.workers
     if workers == 1:
         try:
-            serve_studies(url, machine, names=names, forever=forever, host=this_host(), console=console, quiet=quiet)
+            serve_studies(
+                url,
+                machine,
+                names=names,
+                forever=forever,
+                host=this_host(),
+                console=console,
+                quiet=quiet,
+            )
             return
         except ProcessSpent as spent:
             if os.environ.get(SUPERVISED):
@@ -274,14 +325,17 @@ def _study_options(
     return {key: value for key, value in options.items() if value is not None}
 
 
-def _request(spec: Path | None, options: dict[str, str | int | float], changes: list[str] | None) -> "Request":
+def _request(
+    spec: Path | None, options: dict[str, str | int | float], changes: list[str] | None
+) -> "Request":
     from search.document import load_document, spec_source
     from search.study import Request, merge
 
     request = Request(
         document=None if spec is None else load_document(spec),
         changes=merge(
-            *(parse_change(text) for text in changes or ()), *(change(key, value) for key, value in options.items())
+            *(parse_change(text) for text in changes or ()),
+            *(change(key, value) for key, value in options.items()),
         ),
         source="the command line" if spec is None else spec_source(spec),
     )
@@ -304,7 +358,9 @@ def _tell(joined: "JoinedStudy") -> None:
         say(f"study {stored.name!r} {stays}: {why_it_stays_ended(stored, joined.spec)}")
 
 
-def _machine(threads: str, device: str, data_root: str | None, url: str, artifact_root: str | None) -> "Machine":
+def _machine(
+    threads: str, device: str, data_root: str | None, url: str, artifact_root: str | None
+) -> "Machine":
     from objectives.device_name import check_device_name
     from search.settings import check_openmp
 

@@ -48,9 +48,13 @@ def digits_spec(folder: Path, name: str, trials: int, epochs: int, extra: str = 
 
 @pytest.fixture
 def cache(mnist_5k_cache: Path, tmp_path: Path) -> dict[str, str]:
-    """The user's cache with the decoded images in it. (One thread trains: two are slow where other tests run.)"""
+    """The user's cache with the decoded images in it. (One thread trains: two are slow where other
+    tests run.)
+    """
     (tmp_path / "cache" / "hypersearch").mkdir(parents=True)
-    (tmp_path / "cache" / "hypersearch" / "decoded").symlink_to(mnist_5k_cache, target_is_directory=True)
+    (tmp_path / "cache" / "hypersearch" / "decoded").symlink_to(
+        mnist_5k_cache, target_is_directory=True
+    )
     return {"XDG_CACHE_HOME": str(tmp_path / "cache")}
 
 
@@ -77,7 +81,10 @@ def test_trials_on_the_command_line_raise_the_budget_and_never_lower_it(tmp_path
     lower = hypersearch(tmp_path, "run", "small.toml", "--trials", "5")
     assert (lower.returncode, lower.stderr) == (
         2,
-        "hypersearch: study 'small': study.trials = 5: the study has 6, and a budget may only be raised\n",
+        (
+            "hypersearch: study 'small': study.trials = 5: the study has 6, and a budget may only"
+            " be raised\n"
+        ),
     )
 
 
@@ -90,13 +97,17 @@ def test_joining_with_another_definition_names_the_differing_keys(tmp_path: Path
     assert "training.epochs = 5: study 'small' has 3 there" in result.stderr
 
 
-def test_two_runs_with_one_seed_give_the_same_comparison_to_the_byte(tmp_path: Path, cache: dict[str, str]) -> None:
+def test_two_runs_with_one_seed_give_the_same_comparison_to_the_byte(
+    tmp_path: Path, cache: dict[str, str]
+) -> None:
     answers = []
     for storage in ("sqlite:///one.db", "sqlite:///two.db"):
         spec = digits_spec(tmp_path, "same", trials=3, epochs=2)
         result = hypersearch(tmp_path, "run", spec, "--storage", storage, "--threads", "1", **cache)
         assert result.returncode == 0, result.stderr
-        answers.append(hypersearch(tmp_path, "compare", "same", "--json", "--storage", storage).stdout)
+        answers.append(
+            hypersearch(tmp_path, "compare", "same", "--json", "--storage", storage).stdout
+        )
     assert answers[0] == answers[1]
     assert len(json.loads(answers[0])["trials"]) == 3
 
@@ -120,13 +131,18 @@ def wait_for_an_epoch(folder: Path) -> None:
                 tables = connection.execute(
                     "SELECT name FROM sqlite_master WHERE name = 'hypersearch_epoch'"
                 ).fetchall()
-                if tables and connection.execute("SELECT count(*) FROM hypersearch_epoch").fetchone()[0]:
+                if (
+                    tables
+                    and connection.execute("SELECT count(*) FROM hypersearch_epoch").fetchone()[0]
+                ):
                     return
         time.sleep(0.05)
     raise AssertionError("no epoch was recorded")
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGKILL, -9), (signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGKILL, -9), (signal.SIGINT, 130), (signal.SIGTERM, 143)]
+)
 def test_a_run_that_is_stopped_in_a_trial_goes_on_to_exactly_its_budget(
     number: signal.Signals, code: int, tmp_path: Path, cache: dict[str, str]
 ) -> None:
@@ -143,15 +159,26 @@ def test_a_run_that_is_stopped_in_a_trial_goes_on_to_exactly_its_budget(
     result = hypersearch(tmp_path, "run", spec, "--threads", "1", **cache)
     assert result.returncode == 0, result.stderr
     status = finished(tmp_path, "stopped")
-    assert (status["finished"], status["failed"], status["running"], status["state"]) == (2, 0, [], "ended")
+    assert (status["finished"], status["failed"], status["running"], status["state"]) == (
+        2,
+        0,
+        [],
+        "ended",
+    )
     with sqlite3.connect(tmp_path / "hypersearch.db") as connection:
-        outcomes = connection.execute("SELECT outcome FROM hypersearch_attempt ORDER BY trial_id, attempt").fetchall()
+        outcomes = connection.execute(
+            "SELECT outcome FROM hypersearch_attempt ORDER BY trial_id, attempt"
+        ).fetchall()
     assert outcomes[0] == ("lost" if number == signal.SIGKILL else "handed_back",)
 
 
-def test_diverging_trials_are_pruned_and_the_study_goes_on(tmp_path: Path, cache: dict[str, str]) -> None:
+def test_diverging_trials_are_pruned_and_the_study_goes_on(
+    tmp_path: Path, cache: dict[str, str]
+) -> None:
     extra = '[space]\noptimizer = "sgd"\n"sgd.learning_rate" = 1e6\nnormalization = "none"'
-    result = hypersearch(tmp_path, "run", digits_spec(tmp_path, "wild", 2, 1, extra), "--threads", "1", **cache)
+    result = hypersearch(
+        tmp_path, "run", digits_spec(tmp_path, "wild", 2, 1, extra), "--threads", "1", **cache
+    )
     assert result.returncode == 0, result.stderr
     trials = json.loads(hypersearch(tmp_path, "compare", "wild", "--json").stdout)["trials"]
     assert [(trial["state"], trial["value"]) for trial in trials] == [("pruned", None)] * 2
@@ -159,13 +186,18 @@ def test_diverging_trials_are_pruned_and_the_study_goes_on(tmp_path: Path, cache
     assert [trial.constraints for trial in study.trials] == [{"diverged": 1.0}] * 2
 
 
-def test_a_study_in_which_every_trial_fails_ends_with_the_first_reason(tmp_path: Path, cache: dict[str, str]) -> None:
+def test_a_study_in_which_every_trial_fails_ends_with_the_first_reason(
+    tmp_path: Path, cache: dict[str, str]
+) -> None:
     extra = "[model]\nchannels = [16, 32, 2000000000]\n"  # weights of 2.3 TB
-    result = hypersearch(tmp_path, "run", digits_spec(tmp_path, "broken", 9, 1, extra), "--threads", "1", **cache)
+    result = hypersearch(
+        tmp_path, "run", digits_spec(tmp_path, "broken", 9, 1, extra), "--threads", "1", **cache
+    )
     assert result.returncode == 1
     last = result.stderr.splitlines()[-1]
     assert last.startswith(
-        "hypersearch: study 'broken' ended after 3 failed trials; the first: out of memory: RuntimeError: "
+        "hypersearch: study 'broken' ended after 3 failed trials; the first: out of memory:"
+        " RuntimeError: "
     )
     status = finished(tmp_path, "broken")
     assert (status["finished"], status["failed"], status["end_reason"]) == (0, 3, "failures")
@@ -174,27 +206,49 @@ def test_a_study_in_which_every_trial_fails_ends_with_the_first_reason(tmp_path:
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
-        (["run", "none.toml"], 2, "none.toml: no such file: 'hypersearch spec init FILE' writes one to start from"),
+        (
+            ["run", "none.toml"],
+            2,
+            "none.toml: no such file: 'hypersearch spec init FILE' writes one to start from",
+        ),
         (["run", "--dataset", "mnist", "--data-root", "nowhere"], 3, "mnist"),
-        (["run", "--device", "tpu"], 2, 'device "tpu" is unknown: choose auto, cpu, cuda, cuda:1 (any number) or mps'),
+        (
+            ["run", "--device", "tpu"],
+            2,
+            'device "tpu" is unknown: choose auto, cpu, cuda, cuda:1 (any number) or mps',
+        ),
         (["run", "--dataset", "images:nowhere"], 2, "nowhere"),
         (["run", "--threads", "0"], 2, "--threads 0: give a whole number of 1 or more, or auto"),
-        (["run", "--set", "training.epochs"], 2, "--set training.epochs: write KEY=VALUE, as training.epochs=3"),
-        (["run", "--set", "training.epohs=3"], 2, "training.epohs = 3: unknown key; did you mean 'epochs'?"),
+        (
+            ["run", "--set", "training.epochs"],
+            2,
+            "--set training.epochs: write KEY=VALUE, as training.epochs=3",
+        ),
+        (
+            ["run", "--set", "training.epohs=3"],
+            2,
+            "training.epohs = 3: unknown key; did you mean 'epochs'?",
+        ),
         (["status", "nothing"], 3, "no database at"),
         (
             ["status", "a", "--storage", "oracle://me:secret@localhost/x"],
             2,
             "storage 'oracle' is not supported: use sqlite",
         ),
-        (["status", "a", "--storage", "postgresql://me:secret@127.0.0.1:1/x"], 3, "cannot be reached: "),
+        (
+            ["status", "a", "--storage", "postgresql://me:secret@127.0.0.1:1/x"],
+            3,
+            "cannot be reached: ",
+        ),
         (["list", "--storage", "sqlite:////nowhere/at/all.db"], 3, "does not exist"),
         (["list", "--storage", "nonsense"], 2, "cannot be read"),
         (["dashboard", "--host", "0.0.0.0"], 3, "no database at"),
         (["frobnicate"], 2, "frobnicate"),
     ],
 )
-def test_bad_input_is_one_line_and_an_exit_code(arguments: list[str], code: int, message: str, tmp_path: Path) -> None:
+def test_bad_input_is_one_line_and_an_exit_code(
+    arguments: list[str], code: int, message: str, tmp_path: Path
+) -> None:
     result = hypersearch(tmp_path, *arguments, XDG_CACHE_HOME=str(tmp_path / "cache"))
     assert result.returncode == code, result.stderr
     assert result.stderr.count("\n") == 1
@@ -206,7 +260,10 @@ def test_bad_input_is_one_line_and_an_exit_code(arguments: list[str], code: int,
 def test_a_malformed_spec_creates_nothing(tmp_path: Path) -> None:
     (tmp_path / "bad.toml").write_text("[study]\ntrials = 0\n")
     result = hypersearch(tmp_path, "run", "bad.toml")
-    assert (result.returncode, result.stderr) == (2, "hypersearch: bad.toml: study.trials = 0: must be 1 or more\n")
+    assert (result.returncode, result.stderr) == (
+        2,
+        "hypersearch: bad.toml: study.trials = 0: must be 1 or more\n",
+    )
     assert [path.name for path in tmp_path.iterdir()] == ["bad.toml"]
 
 
@@ -215,11 +272,18 @@ def test_a_malformed_spec_creates_nothing(tmp_path: Path) -> None:
 def test_a_precision_that_the_device_does_not_have_creates_nothing(
     precision: str, workers: str, tmp_path: Path, cache: dict[str, str]
 ) -> None:
-    (tmp_path / "fast.toml").write_text(f'[data]\ndataset = "digits"\n[training]\nprecision = "{precision}"\n')
-    result = hypersearch(tmp_path, "run", "fast.toml", "--device", "cpu", "--workers", workers, **cache)
+    (tmp_path / "fast.toml").write_text(
+        f'[data]\ndataset = "digits"\n[training]\nprecision = "{precision}"\n'
+    )
+    result = hypersearch(
+        tmp_path, "run", "fast.toml", "--device", "cpu", "--workers", workers, **cache
+    )
     assert (result.returncode, result.stderr) == (
         2,
-        f'hypersearch: precision "{precision}": cpu does not have it; take a GPU that has, or float32\n',
+        (
+            f'hypersearch: precision "{precision}": cpu does not have it; take a GPU that has, or'
+            " float32\n"
+        ),
     )
     assert sorted(path.name for path in tmp_path.iterdir()) == ["cache", "fast.toml"]
 
@@ -227,13 +291,21 @@ def test_a_precision_that_the_device_does_not_have_creates_nothing(
 def test_commands_that_look_start_without_torch_and_without_optuna(tmp_path: Path) -> None:
     (tmp_path / "small.toml").write_text(ONE_SPEC)
     hypersearch(tmp_path, "run", "small.toml", "--trials", "24")  # enough for importances
-    for arguments in (["--help"], ["list"], ["status", "small"], ["compare", "small"], ["spec", "check", "small.toml"]):
+    for arguments in (
+        ["--help"],
+        ["list"],
+        ["status", "small"],
+        ["compare", "small"],
+        ["spec", "check", "small.toml"],
+    ):
         code = (
-            "import sys\nfrom search.cli import main as cli\n"
-            f"sys.argv = ['hypersearch', *{arguments!r}]\n"
-            "try:\n    cli.main()\nfinally:\n    assert not {'torch', 'optuna', 'boto3'} & set(sys.modules)\n"
+            "import sys\nfrom search.cli import main as cli\nsys.argv = ['hypersearch',"
+            f" *{arguments!r}]\ntry:\n    cli.main()\nfinally:\n    assert not {{'torch', 'optuna',"
+            " 'boto3'} & set(sys.modules)\n"
         )
-        result = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False)
+        result = subprocess.run(
+            [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False
+        )
         assert (result.returncode, result.stderr) == (0, ""), arguments
 
 
@@ -258,14 +330,17 @@ def test_a_spec_is_written_and_checked_before_there_is_a_database(tmp_path: Path
     assert hypersearch(tmp_path, "spec", "init", "my.toml").returncode == 0
     result = hypersearch(tmp_path, "spec", "check", "my.toml")
     assert (result.returncode, result.stderr) == (0, "")
-    assert result.stdout == (
-        "my.toml: study my-study, 40 trials of 8 epochs (at most 320 epochs; fewer where trials are pruned), "
-        "time: unknown, nothing like it is recorded\n"
+    assert (
+        result.stdout
+        == "my.toml: study my-study, 40 trials of 8 epochs (at most 320 epochs; fewer where trials"
+        " are pruned), time: unknown, nothing like it is recorded\n"
     )
     assert [path.name for path in tmp_path.iterdir()] == ["my.toml"]
 
 
-def test_a_watched_study_is_shown_until_it_ends_and_a_watched_list_until_ctrl_c(tmp_path: Path) -> None:
+def test_a_watched_study_is_shown_until_it_ends_and_a_watched_list_until_ctrl_c(
+    tmp_path: Path,
+) -> None:
     (tmp_path / "small.toml").write_text(ONE_SPEC)
     hypersearch(tmp_path, "create", "small.toml")
     watches = [start(tmp_path, "status", "small", "--watch"), start(tmp_path, "list", "--watch")]
@@ -273,11 +348,15 @@ def test_a_watched_study_is_shown_until_it_ends_and_a_watched_list_until_ctrl_c(
     for watch in watches:
         assert watch.stdout is not None
         first.append(watch.stdout.readline())
-    assert first == ["study small: open, 0/4 trials finished (0 complete, 0 pruned), 0 failed\n"] * 2
+    assert (
+        first == ["study small: open, 0/4 trials finished (0 complete, 0 pruned), 0 failed\n"] * 2
+    )
     assert hypersearch(tmp_path, "worker").returncode == 0
     shown, errors = watches[0].communicate(timeout=60)
     assert (watches[0].returncode, errors) == (0, "")
-    assert shown.splitlines()[-1].startswith("study small: ended (its budget of trials is used up), 4/4")
+    assert shown.splitlines()[-1].startswith(
+        "study small: ended (its budget of trials is used up), 4/4"
+    )
     assert watches[1].stdout is not None
     assert any("4/4" in line for line in watches[1].stdout)
     watches[1].send_signal(signal.SIGINT)
@@ -285,7 +364,9 @@ def test_a_watched_study_is_shown_until_it_ends_and_a_watched_list_until_ctrl_c(
     assert watches[1].returncode == 130
 
 
-def test_on_a_terminal_the_watch_draws_over_itself_and_gives_the_cursor_back(tmp_path: Path) -> None:
+def test_on_a_terminal_the_watch_draws_over_itself_and_gives_the_cursor_back(
+    tmp_path: Path,
+) -> None:
     (tmp_path / "small.toml").write_text(ONE_SPEC)
     hypersearch(tmp_path, "create", "small.toml")
     terminal, side = pty.openpty()
@@ -332,19 +413,30 @@ def on_a_terminal(folder: Path, *arguments: str, **environment: str) -> tuple[in
     return process.wait(timeout=60), shown.decode()
 
 
-def test_a_terminal_that_cannot_move_its_cursor_gets_lines_and_a_log_never_gets_control_codes(tmp_path: Path) -> None:
+def test_a_terminal_that_cannot_move_its_cursor_gets_lines_and_a_log_never_gets_control_codes(
+    tmp_path: Path,
+) -> None:
     (tmp_path / "small.toml").write_text(ONE_SPEC)
     code, shown = on_a_terminal(tmp_path, "run", "small.toml", TERM="dumb")
     assert (code, "\x1b" in shown) == (0, False)
     assert len([line for line in shown.splitlines() if line.startswith("trial ")]) == 4
-    forced = {"FORCE_COLOR": "1", "TTY_COMPATIBLE": "1", "TTY_INTERACTIVE": "1", "TERM": "xterm", "CI": ""}
+    forced = {
+        "FORCE_COLOR": "1",
+        "TTY_COMPATIBLE": "1",
+        "TTY_INTERACTIVE": "1",
+        "TERM": "xterm",
+        "CI": "",
+    }
     logged = hypersearch(tmp_path, "run", "small.toml", "--study", "logged", **forced)
     assert (logged.returncode, "\x1b" in logged.stderr) == (0, False)
     assert len([line for line in logged.stderr.splitlines() if line.startswith("trial ")]) == 4
     watched = hypersearch(tmp_path, "status", "small", "--watch", **forced)
     assert (watched.stdout.count("\n"), watched.stdout.partition(";")[0]) == (
         1,
-        "study small: ended (its budget of trials is used up), 4/4 trials finished (4 complete, 0 pruned), 0 failed",
+        (
+            "study small: ended (its budget of trials is used up), 4/4 trials finished (4 complete,"
+            " 0 pruned), 0 failed"
+        ),
     )
 
 
@@ -371,11 +463,16 @@ def test_several_studies_are_compared_and_written_to_a_file(tmp_path: Path) -> N
     nowhere = hypersearch(tmp_path, "compare", "small", "-o", "nowhere/a.txt")
     assert (nowhere.returncode, nowhere.stderr) == (
         2,
-        "hypersearch: nowhere/a.txt: cannot be written (No such file or directory): name another file\n",
+        (
+            "hypersearch: nowhere/a.txt: cannot be written (No such file or directory): name"
+            " another file\n"
+        ),
     )
 
 
-def test_an_answer_goes_where_output_says_and_a_spec_takes_the_place_of_nothing(tmp_path: Path) -> None:
+def test_an_answer_goes_where_output_says_and_a_spec_takes_the_place_of_nothing(
+    tmp_path: Path,
+) -> None:
     (tmp_path / "small.toml").write_text(ONE_SPEC)
     hypersearch(tmp_path, "create", "small.toml")
     printed = hypersearch(tmp_path, "spec", "show", "small").stdout
@@ -385,7 +482,10 @@ def test_an_answer_goes_where_output_says_and_a_spec_takes_the_place_of_nothing(
         written = hypersearch(tmp_path, "spec", "show", "small", "-o", place)
         assert (written.returncode, written.stdout, written.stderr) == (0, "", "")
     assert (tmp_path / "link.toml").is_symlink()
-    assert ((tmp_path / "real.toml").read_text(), (tmp_path / "real.toml").stat().st_mode & 0o777) == (printed, 0o600)
+    assert (
+        (tmp_path / "real.toml").read_text(),
+        (tmp_path / "real.toml").stat().st_mode & 0o777,
+    ) == (printed, 0o600)
     with (tmp_path / "log").open("w") as log:
         print("before", file=log, flush=True)
         subprocess.run(
@@ -401,11 +501,16 @@ def test_an_answer_goes_where_output_says_and_a_spec_takes_the_place_of_nothing(
         "hypersearch: .: cannot be written (Is a directory): name another file\n",
     )
     again = hypersearch(tmp_path, "spec", "init", "small.toml")
-    assert (again.returncode, again.stderr) == (2, "hypersearch: small.toml is there already: name another file\n")
+    assert (again.returncode, again.stderr) == (
+        2,
+        "hypersearch: small.toml is there already: name another file\n",
+    )
     assert (tmp_path / "small.toml").read_text() == ONE_SPEC
 
 
-def test_the_doctor_looks_at_every_part_and_makes_nothing(tmp_path: Path, cache: dict[str, str]) -> None:
+def test_the_doctor_looks_at_every_part_and_makes_nothing(
+    tmp_path: Path, cache: dict[str, str]
+) -> None:
     before = sorted(tmp_path.rglob("*"))
     well = hypersearch(tmp_path, "doctor", **cache)
     assert (well.returncode, well.stderr) == (0, "")
@@ -423,8 +528,12 @@ def test_the_doctor_looks_at_every_part_and_makes_nothing(tmp_path: Path, cache:
         "cache",
         "artifact root",
     ]
-    ill = hypersearch(tmp_path, "doctor", "--json", "--storage", "postgresql://me:secret@127.0.0.1:1/x", **cache)
+    ill = hypersearch(
+        tmp_path, "doctor", "--json", "--storage", "postgresql://me:secret@127.0.0.1:1/x", **cache
+    )
     assert (ill.returncode, ill.stderr) == (3, "")
-    assert [each["part"] for each in json.loads(ill.stdout)["findings"] if not each["good"]] == ["storage"]
+    assert [each["part"] for each in json.loads(ill.stdout)["findings"] if not each["good"]] == [
+        "storage"
+    ]
     assert "secret" not in ill.stdout
     assert sorted(tmp_path.rglob("*")) == before

@@ -19,7 +19,9 @@ from tests.forked import hypersearch
 
 def make(url: str, *names: str) -> None:
     for name in names:
-        create_or_join(url, Request(parse_spec({"study": {"name": name}}).to_document(), {}, "test"))
+        create_or_join(
+            url, Request(parse_spec({"study": {"name": name}}).to_document(), {}, "test")
+        )
 
 
 def answer(folder: Path, shell: str, line: str, **environment: str) -> tuple[int, str]:
@@ -47,7 +49,15 @@ def answer(folder: Path, shell: str, line: str, **environment: str) -> tuple[int
 )
 def test_studies_of_the_storage_are_completed(shell: str, expected: str, tmp_path: Path) -> None:
     make(f"sqlite:///{tmp_path}/hypersearch.db", "flowers-1", "birds", "flowers-2")
-    for command in ("status", "compare birds", "pause", "spec show", "worker --study", "run --study", "delete"):
+    for command in (
+        "status",
+        "compare birds",
+        "pause",
+        "spec show",
+        "worker --study",
+        "run --study",
+        "delete",
+    ):
         assert answer(tmp_path, shell, f"hypersearch {command} flow") == (0, expected), command
 
 
@@ -55,7 +65,10 @@ def test_the_storage_on_the_line_or_in_the_environment_is_asked(tmp_path: Path) 
     url = f"sqlite:///{tmp_path}/other.db"
     make(url, "elsewhere")
     assert answer(tmp_path, "bash", f"hypersearch status --storage {url} ") == (0, "elsewhere")
-    assert answer(tmp_path, "bash", "hypersearch status ", HYPERSEARCH_STORAGE=url) == (0, "elsewhere")
+    assert answer(tmp_path, "bash", "hypersearch status ", HYPERSEARCH_STORAGE=url) == (
+        0,
+        "elsewhere",
+    )
 
 
 @pytest.mark.parametrize(
@@ -69,16 +82,23 @@ def test_the_storage_on_the_line_or_in_the_environment_is_asked(tmp_path: Path) 
         "mysql://me:secret@127.0.0.1:1/x",
     ],
 )
-def test_a_storage_that_is_not_there_completes_to_nothing_and_makes_nothing(url: str, tmp_path: Path) -> None:
+def test_a_storage_that_is_not_there_completes_to_nothing_and_makes_nothing(
+    url: str, tmp_path: Path
+) -> None:
     assert answer(tmp_path, "bash", "hypersearch status ", HYPERSEARCH_STORAGE=url) == (0, "")
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("backend", ["postgresql", "mariadb"])
-def test_a_server_is_asked_too(backend: str, new_database: Callable[[str], str], tmp_path: Path) -> None:
+def test_a_server_is_asked_too(
+    backend: str, new_database: Callable[[str], str], tmp_path: Path
+) -> None:
     url = new_database(backend)
     make(url, "on-a-server")
-    assert answer(tmp_path, "bash", "hypersearch status on", HYPERSEARCH_STORAGE=url) == (0, "on-a-server")
+    assert answer(tmp_path, "bash", "hypersearch status on", HYPERSEARCH_STORAGE=url) == (
+        0,
+        "on-a-server",
+    )
 
 
 def test_options_are_completed_to_what_the_code_knows(tmp_path: Path) -> None:
@@ -95,9 +115,17 @@ def test_completing_loads_neither_torch_nor_optuna(tmp_path: Path) -> None:
         "import sys\nfrom search.cli import main as cli\ntry:\n    cli.main()\nfinally:\n"
         "    assert not {'torch', 'optuna', 'numpy'} & set(sys.modules)\n"
     )
-    environment = {"_HYPERSEARCH_COMPLETE": "complete_bash", "COMP_WORDS": "hypersearch\nstatus\n", "COMP_CWORD": "2"}
+    environment = {
+        "_HYPERSEARCH_COMPLETE": "complete_bash",
+        "COMP_WORDS": "hypersearch\nstatus\n",
+        "COMP_CWORD": "2",
+    }
     result = subprocess.run(
-        [sys.executable, "-c", code], cwd=tmp_path, env=os.environ | environment, capture_output=True, check=False
+        [sys.executable, "-c", code],
+        cwd=tmp_path,
+        env=os.environ | environment,
+        capture_output=True,
+        check=False,
     )
     assert (result.stdout, result.stderr) == (b"flowers\n", b"")
 
@@ -111,11 +139,17 @@ def test_completing_loads_neither_torch_nor_optuna(tmp_path: Path) -> None:
             6,
             (["hypersearch", "list", "--storage", "sqlite:///a.db", "st"], 4),
         ),
-        (["hypersearch", "run", "--set", "a", "=", "3"], 5, (["hypersearch", "run", "--set", "a=3"], 3)),
+        (
+            ["hypersearch", "run", "--set", "a", "=", "3"],
+            5,
+            (["hypersearch", "run", "--set", "a=3"], 3),
+        ),
         (["hypersearch", "run", "--study", "="], 3, (["hypersearch", "run", "--study="], 2)),
     ],
 )
-def test_what_bash_splits_is_put_together(words: list[str], cursor: int, expected: tuple[list[str], int]) -> None:
+def test_what_bash_splits_is_put_together(
+    words: list[str], cursor: int, expected: tuple[list[str], int]
+) -> None:
     environment = {
         "_HYPERSEARCH_COMPLETE": "complete_bash",
         "COMP_WORDS": "\n".join(words),
@@ -170,7 +204,9 @@ class Bash:
         os.write(self._terminal, text.encode())
         shown = ""
         while until not in shown:
-            assert select.select([self._terminal], [], [], 60)[0], f"{until!r} never came: {shown!r}"
+            assert select.select([self._terminal], [], [], 60)[0], (
+                f"{until!r} never came: {shown!r}"
+            )
             shown += os.read(self._terminal, 4096).decode()
         return shown
 

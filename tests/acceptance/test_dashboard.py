@@ -20,12 +20,17 @@ def address(tmp_path: Path) -> Iterator[str]:
         '[study]\nname = "s"\ntrials = 3\n[data]\ndataset = "synthetic"\n[training]\nepochs = 2\n'
     )
     url = f"sqlite:///{tmp_path}/a.db"
-    assert hypersearch.run(hypersearch.load_spec(tmp_path / "s.toml"), storage=url).record.finished == 3
+    assert (
+        hypersearch.run(hypersearch.load_spec(tmp_path / "s.toml"), storage=url).record.finished
+        == 3
+    )
     command = [sys.executable, "-m", "hypersearch", "dashboard", "--port", "0", "--storage", url]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
         try:
-            yield process.stderr.readline().split(" on ")[1].split(",")[0].removesuffix("/dashboard")
+            yield (
+                process.stderr.readline().split(" on ")[1].split(",")[0].removesuffix("/dashboard")
+            )
             process.send_signal(signal.SIGINT)
             assert process.wait(timeout=30) == 130
         finally:
@@ -55,7 +60,16 @@ def test_the_dashboard_shows_the_studies_and_refuses_to_change_them(address: str
 def test_a_port_that_is_taken_is_one_line(address: str, tmp_path: Path) -> None:
     port = address.rpartition(":")[2]
     second = subprocess.run(
-        [sys.executable, "-m", "hypersearch", "dashboard", "--port", port, "--storage", f"sqlite:///{tmp_path}/a.db"],
+        [
+            sys.executable,
+            "-m",
+            "hypersearch",
+            "dashboard",
+            "--port",
+            port,
+            "--storage",
+            f"sqlite:///{tmp_path}/a.db",
+        ],
         capture_output=True,
         text=True,
         check=False,
@@ -63,6 +77,8 @@ def test_a_port_that_is_taken_is_one_line(address: str, tmp_path: Path) -> None:
     assert (second.returncode, second.stdout, second.stderr) == (
         3,
         "",
-        f"hypersearch: the dashboard cannot listen on 127.0.0.1:{port}: another program listens there: "
-        "name another --port, or 0 for a free one\n",
+        (
+            f"hypersearch: the dashboard cannot listen on 127.0.0.1:{port}: another program listens"
+            " there: name another --port, or 0 for a free one\n"
+        ),
     )

@@ -1,4 +1,6 @@
-"""How many threads and workers a machine trains best with: real processes, on at most two of its cores."""
+"""How many threads and workers a machine trains best with: real processes, on at most two of its
+cores.
+"""
 
 import os
 import re
@@ -38,7 +40,10 @@ def two_cores() -> None:
 
 def hypersearch(folder: Path, *arguments: str, code: str = "") -> subprocess.CompletedProcess[str]:
     """As a user runs it; `code` runs afterwards in the same process."""
-    program = f"import sys\nfrom search.cli import main\ntry:\n    main.main()\nfinally:\n    {code or 'pass'}\n"
+    program = (
+        "import sys\nfrom search.cli import main\ntry:\n    main.main()\nfinally:\n   "
+        f" {code or 'pass'}\n"
+    )
     return subprocess.run(
         [sys.executable, "-P", "-c", program, *arguments],
         cwd=folder,
@@ -55,7 +60,9 @@ def hypersearch(folder: Path, *arguments: str, code: str = "") -> subprocess.Com
 def folder(tmp_path: Path, mnist_5k_cache: Path) -> Path:
     """A user's folder, whose cache holds the images and no division."""
     (tmp_path / "cache" / "hypersearch").mkdir(parents=True)
-    (tmp_path / "cache" / "hypersearch" / "decoded").symlink_to(mnist_5k_cache, target_is_directory=True)
+    (tmp_path / "cache" / "hypersearch" / "decoded").symlink_to(
+        mnist_5k_cache, target_is_directory=True
+    )
     (tmp_path / "divided.toml").write_text(SPEC)
     return tmp_path
 
@@ -71,19 +78,23 @@ def measurings(result: subprocess.CompletedProcess[str]) -> int:
 
 
 def measured_shares(result: subprocess.CompletedProcess[str]) -> tuple[int, int]:
-    """The threads of one worker, and of each of several, that were measured to be best; of one core nothing is."""
-    said = re.search(r"^measured: .* one worker 1 x (\d+), auto \d+ x (\d+)[,;]", result.stderr, re.MULTILINE)
+    """The threads of one worker, and of each of several, that were measured to be best; of one core
+    nothing is.
+    """
+    said = re.search(
+        r"^measured: .* one worker 1 x (\d+), auto \d+ x (\d+)[,;]", result.stderr, re.MULTILINE
+    )
     return (int(said[1]), int(said[2])) if said else (1, 1)
 
 
-def test_a_machine_is_measured_once_by_a_process_without_torch_and_trials_record_what_they_computed_with(
+def test_a_machine_is_measured_once_without_torch_and_trials_record_their_threads(
     folder: Path,
 ) -> None:
     no_torch = "assert 'torch' not in sys.modules"
     auto = ("run", "divided.toml", "--device", "cpu", "--workers", "auto")
     first = hypersearch(folder, *auto, "--storage", "sqlite:///a.db", code=no_torch)
     assert measurings(first) == CORES - 1
-    (alone, together) = measured_shares(first)
+    alone, together = measured_shares(first)
     kept = known_divisions(folder / "cache" / "hypersearch" / "division", CORES)
     # Where other programs run meanwhile, tests among them, nothing is.
     assert len(kept) == (CORES > 1 and "not kept" not in first.stderr)
@@ -93,7 +104,9 @@ def test_a_machine_is_measured_once_by_a_process_without_torch_and_trials_record
         assert (division.alone, division.together.threads) == (alone, together)
     assert attempts(folder, "a.db") == [(together,)] * 2
     if kept:  # else another would measure once more, which takes long and shows nothing new
-        second = hypersearch(folder, "run", "divided.toml", "--device", "cpu", "--storage", "sqlite:///b.db")
+        second = hypersearch(
+            folder, "run", "divided.toml", "--device", "cpu", "--storage", "sqlite:///b.db"
+        )
         assert measurings(second) == 0
         # Beside what runs by now, a worker may have fewer.
         assert {threads for (threads,) in attempts(folder, "b.db")} <= set(range(1, alone + 1))
@@ -116,9 +129,13 @@ def test_what_is_pinned_made_up_or_bad_is_not_measured(folder: Path) -> None:
 
 def test_processes_train_together_and_the_dead_are_missed() -> None:
     with Trainers("cpu") as trainers:
-        others = {process.pid for process in psutil.Process().children()}  # of other tests in this process
+        others = {
+            process.pid for process in psutil.Process().children()
+        }  # of other tests in this process
         trainers.start(2)
-        processes = [process for process in psutil.Process().children() if process.pid not in others]
+        processes = [
+            process for process in psutil.Process().children() if process.pid not in others
+        ]
         assert trainers.device == "cpu"
         together = trainers.images_per_second(Share(2, 1))
         assert together is not None

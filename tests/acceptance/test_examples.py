@@ -21,14 +21,20 @@ def some_images(folder: Path) -> None:
     for name, brightness, count in (("dark", 40, 24), ("light", 180, 12)):
         (folder / name).mkdir(parents=True)
         for number in range(count):
-            pixels = noise.integers(brightness, brightness + 40, (50 + number, 60, 3), dtype=np.uint8)
+            pixels = noise.integers(
+                brightness, brightness + 40, (50 + number, 60, 3), dtype=np.uint8
+            )
             Image.fromarray(pixels).save(folder / name / f"{number}.png")
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.stem)
-def test_an_example_is_checked_and_runs(example: Path, tmp_path: Path, mnist_5k_cache: Path) -> None:
+def test_an_example_is_checked_and_runs(
+    example: Path, tmp_path: Path, mnist_5k_cache: Path
+) -> None:
     (tmp_path / "cache" / "hypersearch").mkdir(parents=True)
-    (tmp_path / "cache" / "hypersearch" / "decoded").symlink_to(mnist_5k_cache, target_is_directory=True)
+    (tmp_path / "cache" / "hypersearch" / "decoded").symlink_to(
+        mnist_5k_cache, target_is_directory=True
+    )
     cache = {"XDG_CACHE_HOME": str(tmp_path / "cache")}
     checked = hypersearch(tmp_path, "spec", "check", str(example), **cache)
     assert (checked.returncode, checked.stderr) == (0, "")

@@ -1,4 +1,6 @@
-"""Faults of the database: short runs of benchmarks.faults, on real servers; 'make faults' runs all of them."""
+"""Faults of the database: short runs of benchmarks.faults, on real servers; 'make faults' runs all
+of them.
+"""
 
 from collections.abc import Iterator
 from pathlib import Path

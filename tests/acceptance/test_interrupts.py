@@ -1,4 +1,6 @@
-"""Ctrl-C, kill and a closed terminal, as they come to commands, scripts and notebooks: real processes, real signals."""
+"""Ctrl-C, kill and a closed terminal, as they come to commands, scripts and notebooks: real
+processes, real signals.
+"""
 
 import os
 import pty
@@ -13,10 +15,17 @@ from pathlib import Path
 
 import pytest
 
-SPEC = '[study]\nname = "s"\ntrials = 2\npruner = "none"\n[data]\ndataset = "synthetic"\n[training]\nepochs = 40\n'
+SPEC = (
+    '[study]\nname = "s"\ntrials = 2\npruner = "none"\n[data]\ndataset ='
+    ' "synthetic"\n[training]\nepochs = 40\n'
+)
 SLOW = {"HYPERSEARCH_SYNTHETIC_SECONDS": "0.3"}
 RUN = [sys.executable, "-m", "hypersearch", "run", "s.toml"]
-ENDED = {signal.SIGINT: (130, "interrupted"), signal.SIGTERM: (143, "terminated"), signal.SIGHUP: (129, "hung up")}
+ENDED = {
+    signal.SIGINT: (130, "interrupted"),
+    signal.SIGTERM: (143, "terminated"),
+    signal.SIGHUP: (129, "hung up"),
+}
 
 
 def write_spec(folder: Path) -> None:
@@ -43,7 +52,11 @@ def start(folder: Path, command: list[str], **environment: str) -> subprocess.Po
 
 
 def script(text: str) -> list[str]:
-    return [sys.executable, "-c", f"import hypersearch, os, signal\nspec = hypersearch.load_spec('s.toml')\n{text}"]
+    return [
+        sys.executable,
+        "-c",
+        f"import hypersearch, os, signal\nspec = hypersearch.load_spec('s.toml')\n{text}",
+    ]
 
 
 def ask(folder: Path, query: str) -> list[tuple[object, ...]]:
@@ -70,7 +83,10 @@ def until(is_so: Callable[[], bool]) -> None:
 
 
 def outcomes(folder: Path) -> list[object]:
-    return [row[0] for row in ask(folder, "SELECT outcome FROM hypersearch_attempt ORDER BY trial_id, attempt")]
+    return [
+        row[0]
+        for row in ask(folder, "SELECT outcome FROM hypersearch_attempt ORDER BY trial_id, attempt")
+    ]
 
 
 def finish(folder: Path) -> None:
@@ -83,7 +99,10 @@ def finish(folder: Path) -> None:
 
 def saved_epochs(folder: Path) -> list[tuple[object, ...]]:
     """What the first attempt at the first trial recorded, each epoch with its checkpoint."""
-    query = "SELECT epoch, checkpoint FROM hypersearch_epoch WHERE trial_id = 1 AND attempt = 1 ORDER BY epoch"
+    query = (
+        "SELECT epoch, checkpoint FROM hypersearch_epoch WHERE trial_id = 1 AND attempt = 1 ORDER"
+        " BY epoch"
+    )
     return ask(folder, query)
 
 
@@ -117,8 +136,10 @@ print(hypersearch.run(spec, storage="sqlite:///hypersearch.db").record.finished)
     stdout, stderr = process.communicate(timeout=120)
     assert process.returncode == 0, stderr
     assert stdout.splitlines() == [
-        "interrupted; a trial that was running was handed back; "
-        "go on with: hypersearch.run(spec, storage='sqlite:///hypersearch.db')",
+        (
+            "interrupted; a trial that was running was handed back; "
+            "go on with: hypersearch.run(spec, storage='sqlite:///hypersearch.db')"
+        ),
         "True",
         "2",
     ]
@@ -153,13 +174,18 @@ print(hypersearch.run(spec).record.finished)
     stdout, stderr = process.communicate(timeout=120)
     assert process.returncode == 0, stderr
     assert stdout.splitlines() == [
-        "2 interrupted; a trial that was running was handed back; go on with: hypersearch.run(spec)",
+        (
+            "2 interrupted; a trial that was running was handed back; go on with:"
+            " hypersearch.run(spec)"
+        ),
         "2",
     ]
     assert outcomes(tmp_path) == ["handed_back", "complete", "complete"]
 
 
-def test_the_callers_own_handlers_are_called_and_what_they_raise_hands_the_trial_back(tmp_path: Path) -> None:
+def test_the_callers_own_handlers_are_called_and_what_they_raise_hands_the_trial_back(
+    tmp_path: Path,
+) -> None:
     process = start(
         tmp_path,
         script("""
@@ -209,7 +235,9 @@ os._exit(0)
 
 
 @pytest.mark.parametrize("number", ENDED)
-def test_run_hands_its_trial_back_and_says_how_to_go_on(number: signal.Signals, tmp_path: Path) -> None:
+def test_run_hands_its_trial_back_and_says_how_to_go_on(
+    number: signal.Signals, tmp_path: Path
+) -> None:
     process = start(tmp_path, RUN)
     await_epoch(tmp_path)
     process.send_signal(number)
@@ -217,21 +245,34 @@ def test_run_hands_its_trial_back_and_says_how_to_go_on(number: signal.Signals, 
     code, said = ENDED[number]
     assert (process.returncode, stderr.splitlines()[-1]) == (
         code,
-        f"hypersearch: {said}; the running trials were handed back; go on with: hypersearch run --study s",
+        (
+            f"hypersearch: {said}; the running trials were handed back; go on with: hypersearch run"
+            " --study s"
+        ),
     )
     assert outcomes(tmp_path) == ["handed_back"]
     assert_last_epoch_is_saved(tmp_path)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
-def test_a_worker_hands_its_trial_back_and_leaves_with_0(number: signal.Signals, tmp_path: Path) -> None:
+def test_a_worker_hands_its_trial_back_and_leaves_with_0(
+    number: signal.Signals, tmp_path: Path
+) -> None:
     write_spec(tmp_path)
-    subprocess.run([sys.executable, "-m", "hypersearch", "create", "s.toml"], cwd=tmp_path, check=True, timeout=60)
+    subprocess.run(
+        [sys.executable, "-m", "hypersearch", "create", "s.toml"],
+        cwd=tmp_path,
+        check=True,
+        timeout=60,
+    )
     process = start(tmp_path, [sys.executable, "-m", "hypersearch", "worker"])
     await_epoch(tmp_path)
     process.send_signal(number)
     _, stderr = process.communicate(timeout=60)
-    assert (process.returncode, stderr) == (0, "stopped; a trial that was running was handed back\n")
+    assert (process.returncode, stderr) == (
+        0,
+        "stopped; a trial that was running was handed back\n",
+    )
     assert outcomes(tmp_path) == ["handed_back"]
 
 
@@ -240,7 +281,9 @@ def test_a_signal_that_is_ignored_where_a_command_is_started_stays_ignored(
     number: signal.Signals, tmp_path: Path
 ) -> None:
     name = number.name.removeprefix("SIG")
-    process = start(tmp_path, ["sh", "-c", f"trap '' {name}; exec \"$@\"", "sh", *RUN, "--workers", "2"])
+    process = start(
+        tmp_path, ["sh", "-c", f"trap '' {name}; exec \"$@\"", "sh", *RUN, "--workers", "2"]
+    )
     await_epoch(tmp_path)
     process.send_signal(number)
     await_epoch(tmp_path, len(ask(tmp_path, "SELECT 1 FROM hypersearch_epoch")) + 2)

@@ -1,4 +1,6 @@
-"""Whatever is wrong with a spec or a command line: exit code 2, a line that says so, nothing made, no traceback."""
+"""Whatever is wrong with a spec or a command line: exit code 2, a line that says so, nothing made,
+no traceback.
+"""
 
 import copy
 import os
@@ -32,8 +34,17 @@ VALID: Document = {
     ).to_document(),
     "trial": [FIRST_TRIAL],
 }
-# What no key of a spec may hold. (-inf is no lower end of a range either, and a date is nothing that a spec knows.)
-NEVER: tuple[Toml, ...] = (float("nan"), float("-inf"), [[1]], [{"low": 1}], "no such thing", 2**64, -(2**64))
+# What no key of a spec may hold. (-inf is no lower end of a range either, and a date is nothing
+# that a spec knows.)
+NEVER: tuple[Toml, ...] = (
+    float("nan"),
+    float("-inf"),
+    [[1]],
+    [{"low": 1}],
+    "no such thing",
+    2**64,
+    -(2**64),
+)
 BROKEN = (
     b"\xff\xfe",
     b"[study",
@@ -74,13 +85,19 @@ def call(*arguments: str) -> Said:
         pytest.raises(SystemExit) as ended,
     ):
         main()
-    return Said(ended.value.code if isinstance(ended.value.code, int) else -1, out.getvalue(), errors.getvalue())
+    return Said(
+        ended.value.code if isinstance(ended.value.code, int) else -1,
+        out.getvalue(),
+        errors.getvalue(),
+    )
 
 
 def assert_refused(said: Said, made: Path, *given_files: str) -> None:
     assert (said.code, said.out) == (2, ""), said
     assert said.errors.startswith("hypersearch: "), said
-    assert all(line.startswith("hypersearch: ") for line in said.errors.rstrip("\n").split("\n")), said
+    assert all(line.startswith("hypersearch: ") for line in said.errors.rstrip("\n").split("\n")), (
+        said
+    )
     assert "Traceback" not in said.errors
     assert sorted(path.name for path in made.iterdir()) == sorted(given_files)
 
@@ -118,7 +135,9 @@ def malformed_documents(draw: st.DrawFn) -> Document:
     else:
         path = draw(st.sampled_from(sorted(tables(VALID))))
         unknown = draw(st.text(min_size=1).filter(lambda name: name not in at(VALID, path)))
-        at(document, path)[f"x{unknown}"] = draw(st.one_of(st.integers(-9, 9), st.text(max_size=5), st.booleans()))
+        at(document, path)[f"x{unknown}"] = draw(
+            st.one_of(st.integers(-9, 9), st.text(max_size=5), st.booleans())
+        )
     return document
 
 
@@ -144,25 +163,41 @@ def test_bytes_that_are_no_toml_are_refused(content: bytes) -> None:
         assert_refused(call("run", "a.toml"), made, "a.toml")
 
 
-WORDS = st.text(st.characters(exclude_categories=("Cs",), exclude_characters="\0"), min_size=1, max_size=30)
-NO_NUMBERS = WORDS.filter(lambda text: not text.lstrip("+-").replace("_", "").isdecimal() and not text.startswith("-"))
+WORDS = st.text(
+    st.characters(exclude_categories=("Cs",), exclude_characters="\0"), min_size=1, max_size=30
+)
+NO_NUMBERS = WORDS.filter(
+    lambda text: not text.lstrip("+-").replace("_", "").isdecimal() and not text.startswith("-")
+)
 OPTIONS_OF_RUN = {
-    "--trials": st.one_of(NO_NUMBERS, st.integers(max_value=0).map(str), st.integers(min_value=2**31).map(str)),
+    "--trials": st.one_of(
+        NO_NUMBERS, st.integers(max_value=0).map(str), st.integers(min_value=2**31).map(str)
+    ),
     "--epochs": st.one_of(NO_NUMBERS, st.integers(max_value=0).map(str)),
     "--seed": st.one_of(NO_NUMBERS, st.integers(max_value=-1).map(str), st.just(str(2**32))),
-    "--timeout": st.sampled_from(["soon", "0", "-1", "", "nan", "inf", "1d", "9" * 400 + "h", "1h1h"]),
+    "--timeout": st.sampled_from(
+        ["soon", "0", "-1", "", "nan", "inf", "1d", "9" * 400 + "h", "1h1h"]
+    ),
     "--target": st.sampled_from(["high", "nan", "inf", "-inf", "", "1e999"]),
     "--metric": WORDS.map(lambda text: f"x{text}"),
     "--sampler": WORDS.map(lambda text: f"x{text}"),
     "--pruner": WORDS.map(lambda text: f"x{text}"),
     "--dataset": WORDS.map(lambda text: f"x{text}"),
     "--study": WORDS.map(lambda text: f" {text}"),
-    "--set": st.one_of(WORDS.map(lambda text: f"x{text}"), WORDS.map(lambda text: f"study.seed= x{text}")),
+    "--set": st.one_of(
+        WORDS.map(lambda text: f"x{text}"), WORDS.map(lambda text: f"study.seed= x{text}")
+    ),
     "--workers": st.one_of(NO_NUMBERS, st.sampled_from(["0", "-1", "1.5", "²"])),
     "--threads": st.one_of(NO_NUMBERS, st.sampled_from(["0", "-1", "1.5"])),
-    "--device": st.one_of(WORDS.map(lambda text: f"x{text}"), st.sampled_from(["cuda:", "cuda:x", "CPU"])),
-    "--artifact-root": st.sampled_from(["ftp://bucket", "s3://", "s3://a b", "s3://b?endpoint_url=nowhere"]),
-    "--storage": st.sampled_from(["nonsense", "oracle://a/b", "sqlite://", "postgresql://host", "sqlite:///a?b=1"]),
+    "--device": st.one_of(
+        WORDS.map(lambda text: f"x{text}"), st.sampled_from(["cuda:", "cuda:x", "CPU"])
+    ),
+    "--artifact-root": st.sampled_from(
+        ["ftp://bucket", "s3://", "s3://a b", "s3://b?endpoint_url=nowhere"]
+    ),
+    "--storage": st.sampled_from(
+        ["nonsense", "oracle://a/b", "sqlite://", "postgresql://host", "sqlite:///a?b=1"]
+    ),
 }
 COMMANDS = (
     "run",
@@ -186,7 +221,9 @@ COMMANDS = (
 @st.composite
 def command_lines(draw: st.DrawFn) -> list[str]:
     """One that no reading of the reference allows."""
-    kind = draw(st.sampled_from(["value", "value", "value", "option", "command", "argument", "missing"]))
+    kind = draw(
+        st.sampled_from(["value", "value", "value", "option", "command", "argument", "missing"])
+    )
     if kind == "value":
         option = draw(st.sampled_from(sorted(OPTIONS_OF_RUN)))
         return ["run", "a.toml", f"{option}={draw(OPTIONS_OF_RUN[option])}"]
@@ -196,9 +233,25 @@ def command_lines(draw: st.DrawFn) -> list[str]:
     if kind == "command":
         return [f"x{draw(WORDS)}"]
     if kind == "argument":
-        return [draw(st.sampled_from(["list", "worker", "upgrade", "doctor", "dashboard"])), f"x{draw(WORDS)}"]
-    missing = ["status", "compare", "pause", "resume", "stop", "delete", "create", "extend", "extend a", "spec check"]
-    return draw(st.sampled_from([*missing, "spec show", "delete a", "list --json --watch", "run --trials"])).split()
+        return [
+            draw(st.sampled_from(["list", "worker", "upgrade", "doctor", "dashboard"])),
+            f"x{draw(WORDS)}",
+        ]
+    missing = [
+        "status",
+        "compare",
+        "pause",
+        "resume",
+        "stop",
+        "delete",
+        "create",
+        "extend",
+        "extend a",
+        "spec check",
+    ]
+    return draw(
+        st.sampled_from([*missing, "spec show", "delete a", "list --json --watch", "run --trials"])
+    ).split()
 
 
 @settings(max_examples=150, deadline=None, derandomize=True)

@@ -1,4 +1,6 @@
-"""A user without a home, as a container may have one: what needs no folder works, what needs one says what to set."""
+"""A user without a home, as a container may have one: what needs no folder works, what needs one
+says what to set.
+"""
 
 import os
 import pwd
@@ -46,7 +48,9 @@ def hypersearch(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
     return ended.value.code
 
 
-def test_what_needs_no_folder_of_the_user_works(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_needs_no_folder_of_the_user_works(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     small = ["--dataset", "synthetic", "--trials", "1", "--epochs", "1"]
     for command in (
         ["spec", "init", "s.toml"],
@@ -75,13 +79,18 @@ def test_what_needs_no_folder_of_the_user_works(folder: Path, monkeypatch: pytes
         (
             ["worker", "--data-root", "~/data"],
             3,
-            "--data-root '~/data': nobody knows the home folder that '~' stands for: write the whole path",
+            (
+                "--data-root '~/data': nobody knows the home folder that '~' stands for: write the"
+                " whole path"
+            ),
         ),
         (
             ["--install-completion", "bash"],
             3,
-            "--install-completion: Could not determine home directory: set HOME to a folder that can be written to, "
-            "or take what --show-completion prints",
+            (
+                "--install-completion: Could not determine home directory: set HOME to a folder"
+                " that can be written to, or take what --show-completion prints"
+            ),
         ),
     ],
 )
@@ -94,10 +103,14 @@ def test_what_needs_a_folder_says_what_to_set_and_makes_nothing(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.setattr("search.measured.usable_cores", lambda: 2)
-    monkeypatch.setattr("shellingham.detect_shell", lambda: ("bash", "bash"))  # tests may be started by no shell
+    monkeypatch.setattr(
+        "shellingham.detect_shell", lambda: ("bash", "bash")
+    )  # tests may be started by no shell
     assert hypersearch(monkeypatch, *arguments) == code
     assert capsys.readouterr() == ("", f"hypersearch: {told}\n")
-    assert [path.name for path in folder.iterdir() if not path.name.startswith("hypersearch.db")] == []
+    assert [
+        path.name for path in folder.iterdir() if not path.name.startswith("hypersearch.db")
+    ] == []
 
 
 def test_a_home_in_the_name_of_images_that_nobody_knows_is_bad_input(
@@ -105,8 +118,10 @@ def test_a_home_in_the_name_of_images_that_nobody_knows_is_bad_input(
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(folder / "cache"))
     assert hypersearch(monkeypatch, "run", "--study", "s", "--dataset", "images:~/cats") == 2
-    assert capsys.readouterr().err == (
-        "hypersearch: ~/cats: no such folder; give one that holds a sub-folder of images for each class\n"
+    assert (
+        capsys.readouterr().err
+        == "hypersearch: ~/cats: no such folder; give one that holds a sub-folder of images for"
+        " each class\n"
     )
     assert list(folder.iterdir()) == []
 
@@ -137,11 +152,26 @@ def test_the_doctor_shows_it_among_its_findings(
 
 def test_a_process_of_a_user_without_an_account_trains(tmp_path: Path) -> None:
     missing("unshare with the right to make a namespace of users", runs([*NOBODY, "true"]))
-    homeless = {name: text for name, text in os.environ.items() if name != "HOME" and not name.startswith("XDG_")}
+    homeless = {
+        name: text
+        for name, text in os.environ.items()
+        if name != "HOME" and not name.startswith("XDG_")
+    }
 
     def run(*arguments: str, **environment: str) -> tuple[int, list[str]]:
         done = subprocess.run(
-            [*NOBODY, sys.executable, "-m", "hypersearch", "run", "--trials", "1", "--epochs", "1", *arguments],
+            [
+                *NOBODY,
+                sys.executable,
+                "-m",
+                "hypersearch",
+                "run",
+                "--trials",
+                "1",
+                "--epochs",
+                "1",
+                *arguments,
+            ],
             cwd=tmp_path,
             env=homeless | environment,
             capture_output=True,
@@ -152,5 +182,7 @@ def test_a_process_of_a_user_without_an_account_trains(tmp_path: Path) -> None:
 
     assert run("--dataset", "synthetic", "--workers", "2", "-q") == (0, [])
     assert run("--dataset", "digits") == (3, [f"hypersearch: {CACHE}"])
-    code, said = run("--dataset", "digits", "--threads", "1", XDG_CACHE_HOME=str(tmp_path / "cache"))
+    code, said = run(
+        "--dataset", "digits", "--threads", "1", XDG_CACHE_HOME=str(tmp_path / "cache")
+    )
     assert (code, said[0], len(said)) == (0, "decoded 1,797 images, once for this machine", 2)

@@ -1,4 +1,6 @@
-"""Numbers of the command line and the environment: as people write them and within bounds, or refused at once."""
+"""Numbers of the command line and the environment: as people write them and within bounds, or
+refused at once.
+"""
 
 import sys
 from pathlib import Path
@@ -21,10 +23,14 @@ def hypersearch(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
 
 @pytest.fixture(autouse=True)
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A working folder with a spec in it, on a machine of 32 cores, where no process can be started."""
+    """A working folder with a spec in it, on a machine of 32 cores, where no process can be
+    started.
+    """
 
     def refuse(*_: object, **__: object) -> None:
-        raise AssertionError("a process is started")  # a thousand of them would bring the machine down
+        raise AssertionError(
+            "a process is started"
+        )  # a thousand of them would bring the machine down
 
     monkeypatch.setattr("subprocess.Popen.__init__", refuse)
     monkeypatch.chdir(tmp_path)
@@ -59,21 +65,37 @@ DIGITS = "give a whole number, in the digits 0 to 9"
         ([*RUN, "--epochs", "+2"], f"--epochs +2: {DIGITS}"),
         ([*RUN, "--epochs", "9" * 5000], f"--epochs {'9' * 77}...: {DIGITS}"),
         ([*RUN, "--seed", "0x2"], f"--seed 0x2: {DIGITS}"),
-        ([*RUN, "--trials", "3000000000"], "s.toml: study.trials = 3000000000: must be from 1 to 2147483647"),
+        (
+            [*RUN, "--trials", "3000000000"],
+            "s.toml: study.trials = 3000000000: must be from 1 to 2147483647",
+        ),
         ([*RUN, "--target", "٠.٥"], "--target ٠.٥: give a number, as 0.99"),
         ([*RUN, "--target", "1_0"], "--target 1_0: give a number, as 0.99"),
-        ([*RUN, "--timeout", "٣m"], 's.toml: study.timeout = "٣m": write it like "30m", "2h" or "1h30m"'),
+        (
+            [*RUN, "--timeout", "٣m"],
+            's.toml: study.timeout = "٣m": write it like "30m", "2h" or "1h30m"',
+        ),
         (["extend", "s", "--trials", "1e3"], f"--trials 1e3: {DIGITS}"),
         (["dashboard", "--port", "65536"], "--port 65536: give a whole number from 0 to 65535"),
-        (["dashboard", "--port", "8_080"], "--port 8_080: give a whole number from 0 to 65535, in the digits 0 to 9"),
+        (
+            ["dashboard", "--port", "8_080"],
+            "--port 8_080: give a whole number from 0 to 65535, in the digits 0 to 9",
+        ),
         (
             [*RUN, "--device", f"cuda:{'9' * 20}"],
-            f'device "cuda:{"9" * 20}" is unknown: choose auto, cpu, cuda, cuda:1 (any number) or mps',
+            (
+                f'device "cuda:{"9" * 20}" is unknown: choose auto, cpu, cuda, cuda:1 (any number)'
+                " or mps"
+            ),
         ),
     ],
 )
 def test_a_number_that_cannot_be_meant_is_refused_before_anything_is_made(
-    arguments: list[str], told: str, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    arguments: list[str],
+    told: str,
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     assert hypersearch(monkeypatch, *arguments) == 2
     assert capsys.readouterr() == ("", f"hypersearch: {told}\n")
@@ -99,7 +121,11 @@ def test_a_number_that_cannot_be_meant_is_refused_before_anything_is_made(
     ],
 )
 def test_a_number_of_the_environment_that_is_none_is_refused(
-    name: str, text: str, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    name: str,
+    text: str,
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.setenv(name, text)
     assert hypersearch(monkeypatch, *RUN) == 2
@@ -114,7 +140,10 @@ def test_a_piece_of_the_environment_that_is_none_is_refused(
 ) -> None:
     monkeypatch.setenv("HYPERSEARCH_PIECE", text)
     assert hypersearch(monkeypatch, *RUN) == 2
-    told = f"hypersearch: HYPERSEARCH_PIECE {text!r}: give a whole number of 1 or more, or leave it out\n"
+    told = (
+        f"hypersearch: HYPERSEARCH_PIECE {text!r}: give a whole number of 1 or more, or leave it"
+        " out\n"
+    )
     assert capsys.readouterr() == ("", told)
     assert [path.name for path in folder.iterdir()] == ["s.toml"]
 

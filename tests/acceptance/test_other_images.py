@@ -45,7 +45,8 @@ hidden_units = 4
 batch_size = 8
 """
 RESTORE = (
-    "restore it, say where it lies with --data-map STORED=HERE or --data-root DIR, or go on with this by --accept-data"
+    "restore it, say where it lies with --data-map STORED=HERE or --data-root DIR, or go on with"
+    " this by --accept-data"
 )
 
 
@@ -77,7 +78,10 @@ class User:
         self.capture.readouterr()
         with (
             chdir(at),
-            patch.dict(os.environ, {"XDG_CACHE_HOME": str(self.root / "cache"), "HYPERSEARCH_STORAGE": self.url}),
+            patch.dict(
+                os.environ,
+                {"XDG_CACHE_HOME": str(self.root / "cache"), "HYPERSEARCH_STORAGE": self.url},
+            ),
             patch.object(sys, "argv", ["hypersearch", *arguments]),
             pytest.raises(SystemExit) as ended,
         ):
@@ -88,13 +92,21 @@ class User:
 
     def work(self, *arguments: str, folder: str = "home") -> Said:
         said = self.call(*arguments, "--threads", "1", folder=folder)
-        lines = [line for line in said.errors.splitlines(keepends=True) if not line.startswith("decoded ")]
+        lines = [
+            line
+            for line in said.errors.splitlines(keepends=True)
+            if not line.startswith("decoded ")
+        ]
         return Said(said.code, said.out, "".join(lines))
 
     def trials(self) -> list[tuple[int, str]]:
-        """The numbers of the trials, by rank, with the first digits of what they were trained on."""
+        """The numbers of the trials, by rank, with the first digits of what they were trained
+        on.
+        """
         found = json.loads(self.call("compare", "own", "--json").out)["trials"]
-        return sorted((trial["number"], (trial["data_fingerprint"] or "unknown")[:12]) for trial in found)
+        return sorted(
+            (trial["number"], (trial["data_fingerprint"] or "unknown")[:12]) for trial in found
+        )
 
 
 @pytest.fixture
@@ -115,7 +127,8 @@ def make(folder: Path, seed: int) -> None:
 
 def refusal(where: Path | str, has: str, found: str) -> str:
     return (
-        f"hypersearch: study 'own' is on other data than images:{where} (fingerprint {has}, not {found}): {RESTORE}\n"
+        f"hypersearch: study 'own' is on other data than images:{where} (fingerprint {has}, not"
+        f" {found}): {RESTORE}\n"
     )
 
 
@@ -127,7 +140,7 @@ def assert_refused(said: Said, where: Path | str, has: str) -> str:
     return found
 
 
-def test_an_image_that_was_changed_is_refused_before_anything_changes_and_goes_on_restored_or_accepted(
+def test_a_changed_image_is_refused_first_and_goes_on_restored_or_accepted(
     user: User,
 ) -> None:
     assert user.work("run", "own.toml").code == 0
@@ -141,7 +154,9 @@ def test_an_image_that_was_changed_is_refused_before_anything_changes_and_goes_o
     ]
     ((_, first),) = user.trials()
     second = assert_refused(refused, "photos", first)
-    assert user.work("run", "own.toml").errors == "study 'own' is finished: nothing is trained again\n"
+    assert (
+        user.work("run", "own.toml").errors == "study 'own' is finished: nothing is trained again\n"
+    )
 
     changed.write_bytes(original)
     assert user.work("run", "own.toml", "--trials", "2").code == 0
@@ -149,9 +164,10 @@ def test_an_image_that_was_changed_is_refused_before_anything_changes_and_goes_o
     assert user.work("run", "own.toml", "--trials", "3", "--accept-data").code == 0
     assert user.trials() == [(0, first), (1, first), (2, second)]
     assert (
-        "\n\nthe trials were trained on different images: values of different lines are no ranking\n"
-        f"fingerprint   trials\n{first}     0-1\n{second}       2\n\n"
-    ) in user.call("compare", "own").out
+        "\n\nthe trials were trained on different images: values of different lines are no"
+        f" ranking\nfingerprint   trials\n{first}     0-1\n{second}       2\n\n"
+        in user.call("compare", "own").out
+    )
 
     changed.write_bytes(original)
     user.call("extend", "own", "--trials", "4")
@@ -163,20 +179,29 @@ def test_a_relative_path_from_another_folder_is_never_other_images(user: User) -
     make(user.root / "elsewhere" / "photos", seed=1)
     said = user.work("run", "own.toml", "--trials", "2", folder="elsewhere")
     assert said.code == 0
-    assert said.errors.startswith(f"data set images:photos: taken from images:{user.root}/home/photos\ntrial 1 ")
+    assert said.errors.startswith(
+        f"data set images:photos: taken from images:{user.root}/home/photos\ntrial 1 "
+    )
     (user.root / "home" / "photos").rename(user.root / "moved")
     (_, first), (_, second) = user.trials()
     assert first == second
-    assert_refused(user.work("run", "own.toml", "--trials", "3", folder="elsewhere"), "photos", first)
+    assert_refused(
+        user.work("run", "own.toml", "--trials", "3", folder="elsewhere"), "photos", first
+    )
 
 
-def test_images_that_were_moved_are_found_by_the_map_below_the_data_root_or_not_at_all(user: User) -> None:
+def test_images_that_were_moved_are_found_by_the_map_below_the_data_root_or_not_at_all(
+    user: User,
+) -> None:
     user.call("create", "own.toml", "--trials", "3")
     (user.root / "home" / "photos").rename(user.root / "moved")
-    home, data = user.root / "home" / "photos", user.root / "cache" / "hypersearch" / "data" / "photos"
+    home, data = (
+        user.root / "home" / "photos",
+        user.root / "cache" / "hypersearch" / "data" / "photos",
+    )
     nowhere = (
-        f'dataset "images:photos": found in none of {home}, {data}; place it in one of them, or say where it lies with '
-        "--data-map photos=HERE\n"
+        f'dataset "images:photos": found in none of {home}, {data}; place it in one of them, or say'
+        " where it lies with --data-map photos=HERE\n"
     )
     left = user.work("worker", "-q", folder="elsewhere")
     assert (left.code, left.errors) == (3, f"hypersearch: {nowhere}")
@@ -196,7 +221,10 @@ def test_a_notebook_may_say_where_images_lie_and_accept_others(user: User) -> No
     (user.root / "home" / "photos").rename(user.root / "moved")
     make(user.root / "other", seed=1)
     user.call("extend", "own", "--trials", "2")
-    with chdir(user.root / "home"), patch.dict(os.environ, {"XDG_CACHE_HOME": str(user.root / "cache")}):
+    with (
+        chdir(user.root / "home"),
+        patch.dict(os.environ, {"XDG_CACHE_HOME": str(user.root / "cache")}),
+    ):
         spec = hypersearch.load_spec("own.toml")
         hypersearch.run(spec, storage=user.url, threads=1, data_map={"photos": "../moved"})
         user.call("extend", "own", "--trials", "3")
@@ -212,7 +240,10 @@ def test_a_notebook_may_say_where_images_lie_and_accept_others(user: User) -> No
         ("photos", "--data-map photos: write STORED=HERE, as images:photos=/mnt/photos"),
         (
             "photos=nowhere",
-            "--data-map photos=nowhere: nowhere is no folder; name the one that holds photos on this machine",
+            (
+                "--data-map photos=nowhere: nowhere is no folder; name the one that holds photos on"
+                " this machine"
+            ),
         ),
     ],
 )
@@ -230,13 +261,15 @@ def test_a_study_from_before_records_what_it_is_trained_on_and_is_held_to_it(
     ((_, first),) = user.trials()
     database, _ = open_for_work(user.url)
     with database, database.transactions.write() as connection:
-        connection.execute(update(study).values(data_folder=None, data_fingerprint=None, pixel_scales=None))
+        connection.execute(
+            update(study).values(data_folder=None, data_fingerprint=None, pixel_scales=None)
+        )
         connection.execute(update(attempt).values(data_fingerprint=None))
     assert user.trials() == [(0, "unknown")]
     assert user.work("run", "own.toml", "--trials", "2").code == 0
     assert [record.getMessage() for record in caplog.records] == [
-        f"study 'own' is on images:photos (fingerprint {first}) from its trial 1 on; what its earlier trials had is "
-        "not recorded"
+        f"study 'own' is on images:photos (fingerprint {first}) from its trial 1 on; what its"
+        " earlier trials had is not recorded"
     ]
     assert user.trials() == [(0, "unknown"), (1, first)]
     (user.root / "home" / "photos" / "cat" / "00.png").unlink()
@@ -244,7 +277,9 @@ def test_a_study_from_before_records_what_it_is_trained_on_and_is_held_to_it(
 
 
 class Overtaken(Crew):
-    """Worker processes that left the study, because somebody has it go on with other data meanwhile."""
+    """Worker processes that left the study, because somebody has it go on with other data
+    meanwhile.
+    """
 
     @contextmanager
     def working(self, *studies: str) -> Iterator[None]:
@@ -260,7 +295,12 @@ class Overtaken(Crew):
 def test_whoever_looks_on_says_why_its_workers_have_left(user: User) -> None:
     request = Request(tomllib.loads(SPEC), {}, "own.toml")
     machine = Machine(
-        user.root, user.root / "cache", user.root, Files(str(user.root), user.root), device="cpu", threads=1
+        user.root,
+        user.root / "cache",
+        user.root,
+        Files(str(user.root), user.root),
+        device="cpu",
+        threads=1,
     )
     crew = Overtaken(2, [], {"HYPERSEARCH_STORAGE": user.url})
     with chdir(user.root / "home"), pytest.raises(OtherData) as refused:
@@ -277,12 +317,18 @@ def test_whoever_looks_on_says_why_its_workers_have_left(user: User) -> None:
     )
 
 
-@pytest.mark.parametrize(("codes", "expected"), [([], None), ([0, 0], None), ([2, 2], 2), ([3], 3), ([2, 3], None)])
-def test_worker_processes_that_all_have_said_why_end_with_one_exit_code(codes: list[int], expected: int | None) -> None:
+@pytest.mark.parametrize(
+    ("codes", "expected"), [([], None), ([0, 0], None), ([2, 2], 2), ([3], 3), ([2, 3], None)]
+)
+def test_worker_processes_that_all_have_said_why_end_with_one_exit_code(
+    codes: list[int], expected: int | None
+) -> None:
     assert Crew(2, [], {}, exit_codes=codes).told == expected
 
 
-def test_worker_processes_are_told_where_the_data_lies_and_that_other_data_is_accepted(tmp_path: Path) -> None:
+def test_worker_processes_are_told_where_the_data_lies_and_that_other_data_is_accepted(
+    tmp_path: Path,
+) -> None:
     machine = Machine(
         tmp_path / "data",
         tmp_path,
@@ -294,11 +340,21 @@ def test_worker_processes_are_told_where_the_data_lies_and_that_other_data_is_ac
     )
     crew = hire(2, machine, "sqlite:///a.db", None, quiet=True)
     assert crew.environment == {"HYPERSEARCH_STORAGE": "sqlite:///a.db"}
-    off = hire(1, machine.after(ProcessSpent("", captures=False)), "sqlite:///a.db", None, quiet=True)
+    off = hire(
+        1, machine.after(ProcessSpent("", captures=False)), "sqlite:///a.db", None, quiet=True
+    )
     assert off.environment == {"HYPERSEARCH_STORAGE": "sqlite:///a.db", "HYPERSEARCH_CAPTURES": "0"}
     pinned = hire(1, replace(machine, piece=32), "sqlite:///a.db", None, quiet=True)
-    assert pinned.environment == {"HYPERSEARCH_STORAGE": "sqlite:///a.db", "HYPERSEARCH_PIECE": "32"}
+    assert pinned.environment == {
+        "HYPERSEARCH_STORAGE": "sqlite:///a.db",
+        "HYPERSEARCH_PIECE": "32",
+    }
     assert crew.arguments == [
         *("--device", "auto", "--threads", "1", "--data-root", f"{tmp_path}/data"),
-        *(f"--data-map=a=b={tmp_path}", f"--data-map=images:c={tmp_path}", "--accept-data", "--quiet"),
+        *(
+            f"--data-map=a=b={tmp_path}",
+            f"--data-map=images:c={tmp_path}",
+            "--accept-data",
+            "--quiet",
+        ),
     ]

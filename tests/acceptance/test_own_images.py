@@ -32,15 +32,23 @@ def make(folder: Path, counts: dict[str, int], side: int = 4) -> None:
 @pytest.mark.parametrize(
     ("counts", "expected"),
     [
-        ({"a": 9}, "images: 1 sub-folders; give each of two or more classes a sub-folder of images"),
+        (
+            {"a": 9},
+            "images: 1 sub-folders; give each of two or more classes a sub-folder of images",
+        ),
         (
             {"a": 2, "b": 2},
-            "validation_fraction 0.2: 1 of 4 images for validation are fewer than the 2 classes; "
-            "raise it or add images",
+            (
+                "validation_fraction 0.2: 1 of 4 images for validation are fewer than the 2"
+                " classes; raise it or add images"
+            ),
         ),
         (
             {"a": 9, "b": 1},
-            'dataset "images:images": class "b" has 1 images outside the test split; add some until it has 2 or more',
+            (
+                'dataset "images:images": class "b" has 1 images outside the test split; add some'
+                " until it has 2 or more"
+            ),
         ),
     ],
 )
@@ -84,19 +92,37 @@ def test_workers_find_the_images_decoded_and_an_ended_study_needs_them_no_more(
     assert lines[:3] == [
         "decoded 100 of 120 images",
         "decoded 120 images, once for this machine",
-        "WARNING objectives.image_folder: images: 1 files or folders are no images or stand in no class: a/notes.txt",
+        (
+            "WARNING objectives.image_folder: images: 1 files or folders are no images or stand in"
+            " no class: a/notes.txt"
+        ),
     ]
     assert "decoded" not in "".join(lines[3:])
     status = json.loads(hypersearch(tmp_path, "status", "own", "--json").stdout)
     assert (status["finished"], status["failed"]) == (2, 0)
     shutil.rmtree(tmp_path / "images")
     again = hypersearch(tmp_path, "run", "own.toml")
-    assert (again.returncode, again.stderr) == (0, "study 'own' is finished: nothing is trained again\n")
+    assert (again.returncode, again.stderr) == (
+        0,
+        "study 'own' is finished: nothing is trained again\n",
+    )
 
 
-def test_a_folder_of_any_name_is_searched_on_under_a_name_that_a_study_may_have(tmp_path: Path) -> None:
+def test_a_folder_of_any_name_is_searched_on_under_a_name_that_a_study_may_have(
+    tmp_path: Path,
+) -> None:
     make(tmp_path / "my photos", {"a": 10, "b": 10})
-    options = ["--trials", "1", "--epochs", "1", "--set", "model.channels=[2]", "--threads", "1", "--quiet"]
+    options = [
+        "--trials",
+        "1",
+        "--epochs",
+        "1",
+        "--set",
+        "model.channels=[2]",
+        "--threads",
+        "1",
+        "--quiet",
+    ]
     ran = hypersearch(tmp_path, "run", "--dataset", "images:my photos", *options)
     assert (ran.returncode, ran.stderr) == (0, "")
     assert ran.stdout.startswith("study my-photos-d3522f7d-default: ended ")
@@ -105,7 +131,9 @@ def test_a_folder_of_any_name_is_searched_on_under_a_name_that_a_study_may_have(
 def test_random_labels_of_images_that_are_there_five_times_cannot_be_learnt(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A network that knows each image of training by heart knew those of validation, where they were copies."""
+    """A network that knows each image of training by heart knew those of validation, where they
+    were copies.
+    """
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     make(tmp_path / "images", {"a": 30, "b": 30}, side=6)
     for path in list((tmp_path / "images").rglob("*.png")):

@@ -1,6 +1,8 @@
-"""A SQLite database that may only be read is looked at as it is, or told with its mend; whoever works is told at once.
+"""A SQLite database that may only be read is looked at as it is, or told with its mend; whoever
+works is told at once.
 
-Permissions do not bind root, so the commands run in a namespace of users, where this user is nobody.
+Permissions do not bind root, so the commands run in a namespace of users, where this user is
+nobody.
 """
 
 import json
@@ -39,7 +41,8 @@ import contextlib, io, json, sys
 from search.cli.main import main
 for arguments in json.load(sys.stdin):
     sys.argv = ["hypersearch", *arguments]
-    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()) as errors:
+    errors = io.StringIO()
+    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(errors):
         try:
             main()
         except SystemExit as ended:
@@ -59,7 +62,9 @@ def hypersearch(folder: Path, *commands: list[str]) -> list[tuple[int, str]]:
         text=True,
         check=True,
     )
-    ends: list[tuple[int, str]] = [(code, said) for code, said in map(json.loads, done.stdout.splitlines())]
+    ends: list[tuple[int, str]] = [
+        (code, said) for code, said in map(json.loads, done.stdout.splitlines())
+    ]
     return ends
 
 
@@ -99,7 +104,9 @@ def test_looking_leaves_nothing_beside_a_file_that_is_anothers(folder: Path) -> 
 
 
 @pytest.mark.parametrize("besides", [("-wal", "-shm"), ("-wal",)])
-def test_what_was_committed_to_a_wal_is_read_or_the_database_is_not(folder: Path, besides: tuple[str, ...]) -> None:
+def test_what_was_committed_to_a_wal_is_read_or_the_database_is_not(
+    folder: Path, besides: tuple[str, ...]
+) -> None:
     with closing(sqlite3.connect(folder / "a.db", isolation_level=None)) as writer:
         # As a writer leaves it that was killed: the last commit is in the WAL alone.
         writer.execute("UPDATE studies SET study_name = 'renamed'")
@@ -112,7 +119,10 @@ def test_what_was_committed_to_a_wal_is_read_or_the_database_is_not(folder: Path
     if "-shm" in besides:
         assert hypersearch(folder, ["status", "renamed"]) == [(0, "")]
     else:
-        told = f"storage sqlite:///{folder}/a.db cannot be used: unable to open database file; {WRITABLE}"
+        told = (
+            f"storage sqlite:///{folder}/a.db cannot be used: unable to open database file;"
+            f" {WRITABLE}"
+        )
         assert hypersearch(folder, ["status", "renamed"]) == [(3, f"hypersearch: {told}\n")]
 
 
@@ -121,8 +131,8 @@ def test_a_new_database_in_a_folder_that_cannot_be_written_to_is_told(folder: Pa
         path.unlink()
     close(folder)
     told = (
-        f"hypersearch: {folder}, where the database should lie, cannot be written to by this user: let it, "
-        "or name another with --storage\n"
+        f"hypersearch: {folder}, where the database should lie, cannot be written to by this user:"
+        " let it, or name another with --storage\n"
     )
     # The second one would decode images before it makes a study.
     assert hypersearch(folder, ["worker"], ["run", "--dataset", "digits"]) == [(3, told)] * 2

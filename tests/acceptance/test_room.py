@@ -29,11 +29,22 @@ def small_disks() -> None:
         (
             "digits",
             "80k",
-            "{cache}/hypersearch/decoded: cannot keep decoded images there (No space left on device); make ",
+            (
+                "{cache}/hypersearch/decoded: cannot keep decoded images there (No space left on"
+                " device); make "
+            ),
         ),
-        ("images:{folder}", "80k", "{folder}: 40 images of 64 x 64 pixels need 0.0 GB twice in {cache}/hypersearch/"),
+        (
+            "images:{folder}",
+            "80k",
+            "{folder}: 40 images of 64 x 64 pixels need 0.0 GB twice in {cache}/hypersearch/",
+        ),
         # Twice the images fit by what is free, but not the small files beside them.
-        ("images:{folder}", "332k", "{cache}/hypersearch/decoded: cannot keep decoded images there (No space left on "),
+        (
+            "images:{folder}",
+            "332k",
+            "{cache}/hypersearch/decoded: cannot keep decoded images there (No space left on ",
+        ),
     ],
 )
 def test_a_cache_on_a_disk_that_is_too_small_ends_with_one_line(
@@ -43,12 +54,41 @@ def test_a_cache_on_a_disk_that_is_too_small_ends_with_one_line(
     for row in range(40):
         path = folder / "ab"[row % 2] / f"{row}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(np.random.RandomState(row).randint(0, 256, (64, 64)).astype(np.uint8)).save(path)
+        Image.fromarray(np.random.RandomState(row).randint(0, 256, (64, 64)).astype(np.uint8)).save(
+            path
+        )
     cache.mkdir()
-    command = [sys.executable, "-P", "-m", "hypersearch", "run", "--dataset", dataset.format(folder=folder), "--quiet"]
-    command += ["--study", "s", "--storage", f"sqlite:///{tmp_path}/a.db", "--trials", "1", "--threads", "1"]
+    command = [
+        sys.executable,
+        "-P",
+        "-m",
+        "hypersearch",
+        "run",
+        "--dataset",
+        dataset.format(folder=folder),
+        "--quiet",
+    ]
+    command += [
+        "--study",
+        "s",
+        "--storage",
+        f"sqlite:///{tmp_path}/a.db",
+        "--trials",
+        "1",
+        "--threads",
+        "1",
+    ]
     ended = subprocess.run(
-        ["unshare", "-m", "sh", "-c", ON_A_SMALL_DISK.format(size=size), "sh", str(cache), *command],
+        [
+            "unshare",
+            "-m",
+            "sh",
+            "-c",
+            ON_A_SMALL_DISK.format(size=size),
+            "sh",
+            str(cache),
+            *command,
+        ],
         env={**os.environ, "XDG_CACHE_HOME": str(cache)},
         capture_output=True,
         text=True,

@@ -1,4 +1,6 @@
-"""What the environment and the options say of storage and folders is taken as it is meant, or refused in one line."""
+"""What the environment and the options say of storage and folders is taken as it is meant, or
+refused in one line.
+"""
 
 import sys
 from pathlib import Path
@@ -33,7 +35,9 @@ def hypersearch(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
 
 
 def made(folder: Path) -> list[str]:
-    return sorted(path.name for path in folder.iterdir() if path.suffix != ".lock" and path.name != "s.toml")
+    return sorted(
+        path.name for path in folder.iterdir() if path.suffix != ".lock" and path.name != "s.toml"
+    )
 
 
 @pytest.mark.parametrize("end", ["\r", "\r\n", " ", ""])
@@ -52,7 +56,9 @@ def test_ends_of_lines_of_an_environment_file_are_no_part_of_a_setting(
 
 
 @pytest.mark.parametrize("blank", ["", " ", "\r"])
-def test_a_setting_of_blanks_alone_is_none(blank: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_setting_of_blanks_alone_is_none(
+    blank: str, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for name in ("STORAGE", "DATA", "ARTIFACTS"):
         monkeypatch.setenv(f"HYPERSEARCH_{name}", blank)
     assert hypersearch(monkeypatch, "create", "s.toml", "-q") == 0
@@ -75,8 +81,10 @@ def test_a_setting_of_blanks_alone_is_none(blank: str, folder: Path, monkeypatch
         (
             ["--storage", ""],
             {},
-            "storage URL '' cannot be read: write it like sqlite:///FILE.db, postgresql://USER@HOST/NAME or "
-            "mysql://USER@HOST/NAME",
+            (
+                "storage URL '' cannot be read: write it like sqlite:///FILE.db,"
+                " postgresql://USER@HOST/NAME or mysql://USER@HOST/NAME"
+            ),
         ),
     ],
 )
@@ -106,14 +114,19 @@ def test_what_cannot_be_meant_is_refused_before_anything_is_made(
     ],
 )
 def test_a_study_that_cannot_be_there_makes_no_database(
-    arguments: list[str], folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    arguments: list[str],
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.setattr("search.measured.usable_cores", lambda: 4)
     assert hypersearch(monkeypatch, *arguments) == 3
     assert capsys.readouterr() == (
         "",
-        f"hypersearch: no database at {folder}/hypersearch.db: 'hypersearch run' creates one, "
-        "or name another with --storage\n",
+        (
+            f"hypersearch: no database at {folder}/hypersearch.db: 'hypersearch run' creates one, "
+            "or name another with --storage\n"
+        ),
     )
     assert [path.name for path in folder.iterdir()] == ["s.toml"]
 
@@ -123,11 +136,19 @@ def test_a_study_that_cannot_be_there_makes_no_database(
     [
         (
             ["create", "s.toml", "--set", "study.seed=1\n[data]\ndataset='digits'"],
-            "--set \"study.seed=1\\n[data]\\ndataset='digits'\" holds a control character, or bytes that are no UTF-8: "
-            "leave them out",
+            (
+                "--set \"study.seed=1\\n[data]\\ndataset='digits'\" holds a control character, or"
+                " bytes that are no UTF-8: leave them out"
+            ),
         ),
-        (["spec", "check", "a\nb"], "a\\nb: no such file: 'hypersearch spec init FILE' writes one to start from"),
-        (["spec", "init", "a\nb/c"], "a\\nb/c: cannot be written (No such file or directory): name another file"),
+        (
+            ["spec", "check", "a\nb"],
+            "a\\nb: no such file: 'hypersearch spec init FILE' writes one to start from",
+        ),
+        (
+            ["spec", "init", "a\nb/c"],
+            "a\\nb/c: cannot be written (No such file or directory): name another file",
+        ),
         (
             ["run", "s.toml", "--data-root", "a" * 300],
             "--data-root is longer than this system allows for a folder: name another",
@@ -139,7 +160,11 @@ def test_a_study_that_cannot_be_there_makes_no_database(
     ],
 )
 def test_names_of_files_and_keys_are_one_line(
-    arguments: list[str], told: str, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    arguments: list[str],
+    told: str,
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     assert hypersearch(monkeypatch, *arguments) == 2
     assert capsys.readouterr() == ("", f"hypersearch: {told}\n")

@@ -1,4 +1,6 @@
-"""The soak and the kill at every step in small: worker processes are killed and frozen, and no claim breaks."""
+"""The soak and the kill at every step in small: worker processes are killed and frozen, and no
+claim breaks.
+"""
 
 import random
 from collections.abc import Callable
@@ -12,18 +14,24 @@ from benchmarks.soak import Soak, soak
 from tests.forked import server
 
 SEED = 20261123
-SMALL = Soak("sqlite", trials=60, workers=4, kills=8, freezes=3, pauses=0, seed=SEED, seconds_per_epoch=0.2)
+SMALL = Soak(
+    "sqlite", trials=60, workers=4, kills=8, freezes=3, pauses=0, seed=SEED, seconds_per_epoch=0.2
+)
 
 
 @pytest.fixture(autouse=True, scope="module")
 def one_server() -> None:
-    """Whoever asks first says what the session's server loads: the tests' commands want more than a soak does."""
+    """Whoever asks first says what the session's server loads: the tests' commands want more than a
+    soak does.
+    """
     process = server().Process(target=int)
     process.start()
     process.join()
 
 
-@pytest.mark.parametrize(("backend", "checkpoint_seconds"), [("sqlite", EACH_EPOCH), ("postgresql", NEVER)])
+@pytest.mark.parametrize(
+    ("backend", "checkpoint_seconds"), [("sqlite", EACH_EPOCH), ("postgresql", NEVER)]
+)
 def test_killed_and_frozen_workers_break_no_claim(
     backend: str, checkpoint_seconds: float, new_database: Callable[[str], str], tmp_path: Path
 ) -> None:
@@ -31,8 +39,19 @@ def test_killed_and_frozen_workers_break_no_claim(
     assert soak(options, new_database(backend), tmp_path) == []
 
 
-def test_a_soak_without_the_budgets_guard_fails(new_database: Callable[[str], str], tmp_path: Path) -> None:
-    options = Soak("sqlite", trials=12, workers=4, kills=0, freezes=0, pauses=0, seed=SEED, seconds_per_epoch=0.05)
+def test_a_soak_without_the_budgets_guard_fails(
+    new_database: Callable[[str], str], tmp_path: Path
+) -> None:
+    options = Soak(
+        "sqlite",
+        trials=12,
+        workers=4,
+        kills=0,
+        freezes=0,
+        pauses=0,
+        seed=SEED,
+        seconds_per_epoch=0.05,
+    )
     found = soak(replace(options, broken="budget"), new_database("sqlite"), tmp_path)
     assert any("the budget is 12" in fault for fault in found)
 
@@ -45,9 +64,17 @@ def test_a_worker_that_is_killed_at_any_step_loses_and_repeats_nothing(tmp_path:
 
 def test_every_step_is_killed_with_checkpoints_and_without() -> None:
     twice = [points("postgresql", random.Random(0), turn) for turn in range(2)]
-    found = {(point.operation, point.moment, point.checkpoint_seconds) for point in [*twice[0], *twice[1]]}
-    alone = {("save", EACH_EPOCH), ("save at hand back", NEVER)}  # there is nothing to save with the other
-    assert {(operation, seconds) for operation, _, seconds in found if operation.startswith("save")} == alone
+    found = {
+        (point.operation, point.moment, point.checkpoint_seconds)
+        for point in [*twice[0], *twice[1]]
+    }
+    alone = {
+        ("save", EACH_EPOCH),
+        ("save at hand back", NEVER),
+    }  # there is nothing to save with the other
+    assert {
+        (operation, seconds) for operation, _, seconds in found if operation.startswith("save")
+    } == alone
     others = [each for each in found if not each[0].startswith("save")]
     assert len(others) == 2 * len({(operation, moment) for operation, moment, _ in others})
 
@@ -68,7 +95,9 @@ def test_a_commit_whose_answer_is_lost_loses_and_repeats_nothing(
     assert run("answer-lost", point, new_database("postgresql"), tmp_path) == []
 
 
-def test_without_a_look_back_a_lost_answer_costs_a_result(new_database: Callable[[str], str], tmp_path: Path) -> None:
+def test_without_a_look_back_a_lost_answer_costs_a_result(
+    new_database: Callable[[str], str], tmp_path: Path
+) -> None:
     url = new_database("postgresql")
     found = run("no-look-back", Point("finish", "answer lost", 2), url, tmp_path, "look-back")
     assert any("its worker was refused" in fault for fault in found)

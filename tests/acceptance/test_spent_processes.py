@@ -1,4 +1,5 @@
-"""Processes that can train no more, as after some errors of a GPU: no trial is to blame, and others take their place.
+"""Processes that can train no more, as after some errors of a GPU: no trial is to blame, and others
+take their place.
 
 A stand-in loses the device of a process in its first trial, as often as there are tickets for it.
 """
@@ -81,7 +82,9 @@ class User:
             (self.folder / "tickets" / ticket).touch()
 
     def environment(self) -> dict[str, str]:
-        path = os.pathsep.join([str(self.folder / "stand-in"), *filter(None, [os.environ.get("PYTHONPATH")])])
+        path = os.pathsep.join(
+            [str(self.folder / "stand-in"), *filter(None, [os.environ.get("PYTHONPATH")])]
+        )
         return os.environ | {"PYTHONPATH": path, "TICKETS": str(self.folder / "tickets")}
 
     def run(self, *arguments: str) -> tuple[int, str, str]:
@@ -101,7 +104,9 @@ class User:
         """By number, without when, how often and where they were trained."""
         found = hypersearch.compare("s", storage=f"sqlite:///{self.folder}/hypersearch.db").trials
         return [
-            replace(trial, attempts=0, started_ms=0, ended_ms=0, device=None, threads=None, piece=None)
+            replace(
+                trial, attempts=0, started_ms=0, ended_ms=0, device=None, threads=None, piece=None
+            )
             for trial in sorted(found, key=lambda trial: trial.number)
         ]
 
@@ -116,11 +121,16 @@ class User:
 def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> list[TrialRecord]:
     """The trials of the study where nothing is lost."""
     user = User(tmp_path_factory.mktemp("undisturbed"))
-    hypersearch.run(hypersearch.load_spec(user.folder / "s.toml"), storage=f"sqlite:///{user.folder}/hypersearch.db")
+    hypersearch.run(
+        hypersearch.load_spec(user.folder / "s.toml"),
+        storage=f"sqlite:///{user.folder}/hypersearch.db",
+    )
     return user.trials()
 
 
-@pytest.mark.parametrize("command", [("run", "s.toml"), ("worker", "--processes", "2")], ids=" ".join)
+@pytest.mark.parametrize(
+    "command", [("run", "s.toml"), ("worker", "--processes", "2")], ids=" ".join
+)
 def test_a_study_goes_on_in_other_processes_where_devices_are_lost(
     command: tuple[str, ...], undisturbed: list[TrialRecord], tmp_path: Path
 ) -> None:
@@ -128,14 +138,22 @@ def test_a_study_goes_on_in_other_processes_where_devices_are_lost(
     user.loses("3-gpu", "4-gpu")
     if command[0] == "worker":
         create_or_join(
-            f"sqlite:///{tmp_path}/hypersearch.db", Request(load_document(tmp_path / "s.toml"), {}, "s.toml")
+            f"sqlite:///{tmp_path}/hypersearch.db",
+            Request(load_document(tmp_path / "s.toml"), {}, "s.toml"),
         )
     code, _, said = user.run(*command)
     assert code == 0, said
     for epochs in (3, 4):
-        assert said.count(f"{epochs}-gpu is lost; its trial was handed back: another process goes on\n") == 1
+        assert (
+            said.count(
+                f"{epochs}-gpu is lost; its trial was handed back: another process goes on\n"
+            )
+            == 1
+        )
     assert "Traceback" not in said
-    assert user.lost() == [f"its worker failed: ProcessSpent: {epochs}-gpu is lost" for epochs in (3, 4)]
+    assert user.lost() == [
+        f"its worker failed: ProcessSpent: {epochs}-gpu is lost" for epochs in (3, 4)
+    ]
     assert user.trials() == undisturbed
 
 
@@ -155,7 +173,8 @@ def test_processes_that_follow_one_that_could_not_capture_do_not_try(
     undisturbed: list[TrialRecord], tmp_path: Path
 ) -> None:
     user = User(tmp_path)
-    # The command's own process is lost first; of those that follow, one could not capture and one loses its device.
+    # The command's own process is lost first; of those that follow, one could not capture and one
+    # loses its device.
     user.loses("1-gpu", "2-capture-1", "2-capture-2", "3-gpu")
     code, _, said = user.run("run", "s.toml")
     assert code == 0, said
@@ -166,16 +185,26 @@ def test_processes_that_follow_one_that_could_not_capture_do_not_try(
 def test_a_run_in_a_notebook_goes_on_in_another_process(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def lost(hyperparameters: Hyperparameters, epochs: int, seed: int, **options: object) -> SyntheticCurve:
+    def lost(
+        hyperparameters: Hyperparameters, epochs: int, seed: int, **options: object
+    ) -> SyntheticCurve:
         raise ProcessSpent("this process's device is lost")
 
     monkeypatch.setattr(synthetic, "synthetic_curve", lost)
-    spec = parse_spec({"study": {"name": "s", "trials": 3, "pruner": "none"}, "data": {"dataset": "synthetic"}}, "test")
+    spec = parse_spec(
+        {"study": {"name": "s", "trials": 3, "pruner": "none"}, "data": {"dataset": "synthetic"}},
+        "test",
+    )
     found = hypersearch.run(spec, storage=f"sqlite:///{tmp_path}/a.db")
     assert found.record.stored.end_reason == "trials"
-    assert [(trial.state, trial.attempts) for trial in sorted(found.trials, key=lambda trial: trial.number)] == [
+    assert [
+        (trial.state, trial.attempts)
+        for trial in sorted(found.trials, key=lambda trial: trial.number)
+    ] == [
         ("complete", 2),
         ("complete", 1),
         ("complete", 1),
     ]
-    assert caplog.messages == ["this process's device is lost; its trial was handed back: another process goes on"]
+    assert caplog.messages == [
+        "this process's device is lost; its trial was handed back: another process goes on"
+    ]

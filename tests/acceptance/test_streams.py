@@ -1,4 +1,6 @@
-"""Whatever the streams can encode, and whether anybody reads them: the text goes out, and the work is done."""
+"""Whatever the streams can encode, and whether anybody reads them: the text goes out, and the work
+is done.
+"""
 
 import io
 import json
@@ -25,8 +27,12 @@ ODD = os.fsdecode(b"caf\xe9")
 
 
 def said(encoding: str, *arguments: str) -> tuple[int, str, str]:
-    """How a command ended whose streams have that encoding, strictly: its code, output and errors."""
-    out, errors = (io.TextIOWrapper(io.BytesIO(), encoding=encoding, write_through=True) for _ in range(2))
+    """How a command ended whose streams have that encoding, strictly: its code, output and
+    errors.
+    """
+    out, errors = (
+        io.TextIOWrapper(io.BytesIO(), encoding=encoding, write_through=True) for _ in range(2)
+    )
     with (
         patch.object(sys, "argv", ["hypersearch", *arguments]),
         patch.object(sys, "stdout", out),
@@ -42,17 +48,27 @@ def said(encoding: str, *arguments: str) -> tuple[int, str, str]:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A working folder with a study of a data set whose name no 8-bit encoding of the West holds."""
+    """A working folder with a study of a data set whose name no 8-bit encoding of the West
+    holds.
+    """
     document = {"study": {"name": "korean", "trials": 3}, "data": {"dataset": "images:고양이/café"}}
-    create_or_join(f"sqlite:///{tmp_path}/hypersearch.db", Request(parse_spec(document).to_document(), {}, "test"))
+    create_or_join(
+        f"sqlite:///{tmp_path}/hypersearch.db",
+        Request(parse_spec(document).to_document(), {}, "test"),
+    )
     return tmp_path
 
 
-@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "cp1252", "cp437", "cp949", "utf-8", "utf-16"])
+@pytest.mark.parametrize(
+    "encoding", ["ascii", "latin-1", "cp1252", "cp437", "cp949", "utf-8", "utf-16"]
+)
 def test_what_a_stream_cannot_encode_is_escaped(encoding: str, folder: Path) -> None:
     with chdir(folder):
         code, out, _ = said(encoding, "spec", "show", "korean")
-        assert (code, "고양이/café".encode(encoding, "backslashreplace").decode(encoding) in out) == (0, True)
+        assert (
+            code,
+            "고양이/café".encode(encoding, "backslashreplace").decode(encoding) in out,
+        ) == (0, True)
         code, out, _ = said(encoding, "spec", "show", "korean", "--json")
         assert (code, json.loads(out)["data"]["dataset"]) == (0, "images:고양이/café")
         assert said(encoding, "techniques")[0] == 0
@@ -66,25 +82,36 @@ def test_what_a_stream_cannot_encode_is_escaped(encoding: str, folder: Path) -> 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["status", ODD], "study 'caf\\udce9' is not in this storage: 'hypersearch list' shows what there is"),
+        (
+            ["status", ODD],
+            "study 'caf\\udce9' is not in this storage: 'hypersearch list' shows what there is",
+        ),
         (
             ["list", "--storage", f"sqlite:///{ODD}.db"],
-            "storage URL 'sqlite:///caf\\udce9.db' holds a control character, or bytes that are no UTF-8, as such or "
-            "as %XX: leave them out",
+            (
+                "storage URL 'sqlite:///caf\\udce9.db' holds a control character, or bytes that are"
+                " no UTF-8, as such or as %XX: leave them out"
+            ),
         ),
         (
             ["list", "--storage", f"postgresql://me:{ODD}@127.0.0.1:1/x"],
-            "storage URL 'postgresql://***@127.0.0.1:1/x' holds a control character, or bytes that are no UTF-8, as "
-            "such or as %XX: leave them out",
+            (
+                "storage URL 'postgresql://***@127.0.0.1:1/x' holds a control character, or bytes"
+                " that are no UTF-8, as such or as %XX: leave them out"
+            ),
         ),
         (
             ["run", "--dataset", f"images:{ODD}"],
-            'the command line: data.dataset = "images:caf\\udce9": the folder\'s name is not in UTF-8: rename it, or '
-            "use a UTF-8 locale",
+            (
+                'the command line: data.dataset = "images:caf\\udce9": the folder\'s name is not in'
+                " UTF-8: rename it, or use a UTF-8 locale"
+            ),
         ),
     ],
 )
-def test_an_argument_that_is_not_utf_8_is_one_line(arguments: list[str], message: str, folder: Path) -> None:
+def test_an_argument_that_is_not_utf_8_is_one_line(
+    arguments: list[str], message: str, folder: Path
+) -> None:
     with chdir(folder):
         assert said("utf-8", *arguments) == (2, "", f"hypersearch: {message}\n")
     assert [path.name for path in folder.iterdir() if ".db" not in path.name] == []
@@ -103,7 +130,9 @@ def test_a_process_without_a_locale_says_all_it_has_to_say(folder: Path) -> None
         assert (result.returncode, result.stderr, result.stdout.isascii()) == (0, b"", True)
 
 
-def in_shell(folder: Path, redirected: str, *arguments: str, unbuffered: str = "") -> tuple[int, str, str]:
+def in_shell(
+    folder: Path, redirected: str, *arguments: str, unbuffered: str = ""
+) -> tuple[int, str, str]:
     """How a command ended in a pipe or with such a redirection, and what came out of the shell."""
     command = " ".join([sys.executable, "-m", "hypersearch", *arguments, redirected])
     result = subprocess.run(
@@ -118,7 +147,9 @@ def in_shell(folder: Path, redirected: str, *arguments: str, unbuffered: str = "
 
 
 @pytest.mark.parametrize("closed", [">&-", "0<&- >&- 2>&-", "| true"])
-def test_who_closes_the_output_of_a_command_that_looks_gets_none_and_no_complaint(closed: str, folder: Path) -> None:
+def test_who_closes_the_output_of_a_command_that_looks_gets_none_and_no_complaint(
+    closed: str, folder: Path
+) -> None:
     assert in_shell(folder, closed, "list") == (0, "", "")
 
 
@@ -135,14 +166,18 @@ def test_output_that_cannot_be_written_is_one_line_and_an_exit_code(
     assert in_shell(folder, ">/dev/full", command, unbuffered=unbuffered) == (
         3,
         "",
-        "hypersearch: standard output cannot be written (No space left on device): make room there, or write "
-        "elsewhere\n",
+        (
+            "hypersearch: standard output cannot be written (No space left on device): make room"
+            " there, or write elsewhere\n"
+        ),
     )
 
 
 @pytest.mark.parametrize("closed", ["2>&1 | head -1", "0<&- >&- 2>&-"])
 @pytest.mark.parametrize("arguments", [["run"], ["run", "--workers", "2", "--threads", "1"]])
-def test_a_search_that_nobody_listens_to_goes_on_to_its_end(arguments: list[str], closed: str, tmp_path: Path) -> None:
+def test_a_search_that_nobody_listens_to_goes_on_to_its_end(
+    arguments: list[str], closed: str, tmp_path: Path
+) -> None:
     more = ["--dataset", "synthetic", "--trials", "3", "--epochs", "2", "--study", "s"]
     code, out, errors = in_shell(tmp_path, closed, *arguments, *more)
     assert (code, out.count("\n"), errors) == (0, closed.count("|"), "")

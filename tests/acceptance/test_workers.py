@@ -20,7 +20,10 @@ SLOW = {"HYPERSEARCH_SYNTHETIC_SECONDS": "0.15"}
 
 
 def spec(folder: Path, name: str, trials: int, extra: str = "") -> str:
-    text = f'[study]\nname = "{name}"\ntrials = {trials}\npruner = "none"\n{extra}[data]\ndataset = "synthetic"\n'
+    text = (
+        f'[study]\nname = "{name}"\ntrials = {trials}\npruner = "none"\n{extra}[data]\ndataset ='
+        ' "synthetic"\n'
+    )
     (folder / f"{name}.toml").write_text(text)
     return f"{name}.toml"
 
@@ -72,7 +75,9 @@ class Shell:
 
 
 @pytest.fixture(params=["postgresql", "mariadb"])
-def remote(tmp_path: Path, request: pytest.FixtureRequest, new_database: Callable[[str], str]) -> Iterator[Shell]:
+def remote(
+    tmp_path: Path, request: pytest.FixtureRequest, new_database: Callable[[str], str]
+) -> Iterator[Shell]:
     """A user with a database on a server."""
     with closing(Shell(tmp_path, new_database(request.param))) as shell:
         yield shell
@@ -101,7 +106,9 @@ def test_workers_share_a_study_and_end_with_exactly_its_budget(remote: Shell) ->
 
 
 def test_pause_resume_stop_extend_and_delete_are_obeyed_from_anywhere(local: Shell) -> None:
-    name = spec(local.folder, "steered", 40, "[training]\nepochs = 400\n")  # no trial ends by itself meanwhile
+    name = spec(
+        local.folder, "steered", 40, "[training]\nepochs = 400\n"
+    )  # no trial ends by itself meanwhile
     process = local.start("run", name, "--workers", "2", **SLOW)
     local.wait_for("steered", lambda status: len(status["running"]) == 2)  # type: ignore[arg-type]
     local.run("pause", "steered")
@@ -141,7 +148,9 @@ def test_a_worker_serves_all_open_studies_the_most_urgent_first(local: Shell) ->
     assert [line.split()[1] for line in stderr.splitlines()] == ["high"] * 3 + ["low"] * 3
 
 
-def test_a_worker_that_waits_for_ever_takes_new_studies_and_leaves_with_0_when_told(local: Shell) -> None:
+def test_a_worker_that_waits_for_ever_takes_new_studies_and_leaves_with_0_when_told(
+    local: Shell,
+) -> None:
     local.run("create", spec(local.folder, "first", 1))
     worker = local.start("worker", "--forever", "--processes", "2")
     local.wait_for("first", lambda status: status["state"] == "ended")
@@ -196,15 +205,17 @@ def test_a_real_training_that_is_killed_in_turn_ends_with_the_values_of_an_undis
     tmp_path: Path, mnist_5k_cache: Path
 ) -> None:
     (tmp_path / "cache" / "hypersearch").mkdir(parents=True)
-    (tmp_path / "cache" / "hypersearch" / "decoded").symlink_to(mnist_5k_cache, target_is_directory=True)
+    (tmp_path / "cache" / "hypersearch" / "decoded").symlink_to(
+        mnist_5k_cache, target_is_directory=True
+    )
     trials = "".join(
         f'[[trial]]\noptimizer = "{name}"\nscheduler = "{scheduler}"\ndropout = {dropout}\n'
         for name, scheduler, dropout in (("sgd", "cosine", 0.25), ("adamw", "step", "false"))
     )
     text = (
-        '[study]\nname = "real"\ntrials = 2\npruner = "none"\nsampler = "random"\n[data]\ndataset = "digits"\n'
-        "[training]\nepochs = 16\n"
-        f"[model]\nchannels = [8, 16]\nhidden_units = 32\n{trials}"
+        '[study]\nname = "real"\ntrials = 2\npruner = "none"\nsampler = "random"\n[data]\ndataset'
+        ' = "digits"\n[training]\nepochs = 16\n[model]\nchannels = [8, 16]\nhidden_units ='
+        f" 32\n{trials}"
     )
     found = []
     for disturbed in (True, False):
@@ -213,8 +224,13 @@ def test_a_real_training_that_is_killed_in_turn_ends_with_the_values_of_an_undis
         (folder / "real.toml").write_text(text)
         shell = Shell(folder, f"sqlite:///{folder}/a.db", XDG_CACHE_HOME=str(tmp_path / "cache"))
         shell.run("create", "real.toml")
-        # Where each epoch has a checkpoint, where none has, and where that of the last epoch is written on leaving.
-        for seconds, number in (("0", signal.SIGKILL), ("3600", signal.SIGKILL), ("3600", signal.SIGTERM)) * disturbed:
+        # Where each epoch has a checkpoint, where none has, and where that of the last epoch is
+        # written on leaving.
+        for seconds, number in (
+            ("0", signal.SIGKILL),
+            ("3600", signal.SIGKILL),
+            ("3600", signal.SIGTERM),
+        ) * disturbed:
             worker = shell.start("worker", "--threads", "1", HYPERSEARCH_CHECKPOINT_SECONDS=seconds)
             shell.wait_for("real", partial(has_recorded, worker.pid))
             worker.send_signal(number)
@@ -224,7 +240,9 @@ def test_a_real_training_that_is_killed_in_turn_ends_with_the_values_of_an_undis
         found.append(compared)
         storage = optuna.storages.RDBStorage(f"sqlite:///{folder}/a.db")
         study = optuna.load_study(study_name="real", storage=storage)
-        artifacts = [optuna.artifacts.get_all_artifact_meta(trial, storage=storage) for trial in study.trials]
+        artifacts = [
+            optuna.artifacts.get_all_artifact_meta(trial, storage=storage) for trial in study.trials
+        ]
         assert {meta.filename for meta in artifacts[study.best_trial.number]} >= {
             "model.safetensors",
             "learning-curve.png",

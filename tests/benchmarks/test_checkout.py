@@ -1,4 +1,6 @@
-"""Benchmarks measure the checkout that they stand in, on the device that they are told, with what is beside it."""
+"""Benchmarks measure the checkout that they stand in, on the device that they are told, with what
+is beside it.
+"""
 
 import os
 import subprocess
@@ -18,15 +20,22 @@ Started = Callable[[], object]  # what starts a process of Python
 
 
 @pytest.fixture
-def told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[Started], tuple[str, list[str]]]:
-    """`told(start)`: PYTHONPATH and the arguments of the process that `start` starts, which does nothing."""
+def told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Callable[[Started], tuple[str, list[str]]]:
+    """`told(start)`: PYTHONPATH and the arguments of the process that `start` starts, which does
+    nothing.
+    """
     script, file = tmp_path / "python", tmp_path / "told"
     script.write_text(f'#!/bin/sh\nprintf "%s\\n" "$PYTHONPATH" "$@" >"{file}"\nexit 9\n')
     script.chmod(0o755)
     monkeypatch.setattr(sys, "executable", str(script))
 
     def run(start: Started) -> tuple[str, list[str]]:
-        with pytest.raises((subprocess.CalledProcessError, RuntimeError), match=r"exit (code|status) 9|not refused: 9"):
+        with pytest.raises(
+            (subprocess.CalledProcessError, RuntimeError),
+            match=r"exit (code|status) 9|not refused: 9",
+        ):
             start()
         path, *arguments = file.read_text().splitlines()
         return path, arguments
@@ -48,9 +57,14 @@ def starts(folder: Path) -> dict[str, Started]:
 
 @pytest.mark.parametrize("name", starts(Path()))
 def test_what_pythonpath_names_is_found_by_the_processes_of_a_benchmark_too(
-    name: str, told: Callable[[Started], tuple[str, list[str]]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    name: str,
+    told: Callable[[Started], tuple[str, list[str]]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """After the checkout: it may be all that a machine has of the packages that the checkout needs."""
+    """After the checkout: it may be all that a machine has of the packages that the checkout
+    needs.
+    """
     monkeypatch.setenv("PYTHONPATH", "/packages:/more")
     path, _ = told(starts(tmp_path)[name])
     assert path == f"{ROOT}:/packages:/more"
@@ -65,7 +79,9 @@ def test_a_search_is_told_its_device(
 
 
 @pytest.mark.parametrize("before", [None, ""])
-def test_without_a_pythonpath_the_checkout_stands_alone(before: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_pythonpath_the_checkout_stands_alone(
+    before: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """An empty entry would be the working folder."""
     monkeypatch.delenv("PYTHONPATH", raising=False)
     if before is not None:

@@ -31,7 +31,12 @@ FOUND = {
     0: ["device", "versions", "host", "copy", "product bf16 of 128 x 128"],
     1: ["cpu validation_loss", "cpu path", "losses of both"],
     2: ["skipped"],
-    3: ["train() float32 32", "every augmentation float32 32", "batch normalization float32 32", "eager float32 32"],
+    3: [
+        "train() float32 32",
+        "every augmentation float32 32",
+        "batch normalization float32 32",
+        "eager float32 32",
+    ],
     4: ["DataLoader 32", "train() float32 32 and DataLoader", "train() float32 32 and by hand"],
     5: ["batch 16"],
     6: ["streams float32, batch 16"],
@@ -43,9 +48,22 @@ FOUND = {
 
 
 def test_the_whole_command_measures_on_a_cpu(tmp_path: Path) -> None:
-    """From a folder of its own: it imports this checkout, and the processes that it starts do too."""
+    """From a folder of its own: it imports this checkout, and the processes that it starts do
+    too.
+    """
     ended = subprocess.run(
-        [sys.executable, "-P", "-m", "benchmarks.gpu", "all", "--device", "cpu", "--quick", "--out", "found"],
+        [
+            sys.executable,
+            "-P",
+            "-m",
+            "benchmarks.gpu",
+            "all",
+            "--device",
+            "cpu",
+            "--quick",
+            "--out",
+            "found",
+        ],
         cwd=tmp_path,
         env=environment(XDG_CACHE_HOME=str(tmp_path / "cache")),
         capture_output=True,
@@ -57,9 +75,10 @@ def test_the_whole_command_measures_on_a_cpu(tmp_path: Path) -> None:
     phases = json.loads((tmp_path / "found" / "results.json").read_text())["phases"]
     names = {phase["number"]: [result["name"] for result in phase["results"]] for phase in phases}
     assert list(names) == [phase.number for phase in PHASES] == list(range(11))
-    assert {number: [name for name in wanted if name not in names[number]] for number, wanted in FOUND.items()} == {
-        number: [] for number in FOUND
-    }
+    assert {
+        number: [name for name in wanted if name not in names[number]]
+        for number, wanted in FOUND.items()
+    } == {number: [] for number in FOUND}
     said = {result["name"]: result["said"] for phase in phases for result in phase["results"]}
     assert said["skipped"] == "needs CUDA"
     assert [text for text in said.values() if text.startswith("failed")] == []
@@ -68,19 +87,41 @@ def test_the_whole_command_measures_on_a_cpu(tmp_path: Path) -> None:
     assert len(ended.stdout) < 10_000
     assert ended.stdout.startswith("0 facts, ")
     assert log.endswith(ended.stdout)
-    assert {file.name for file in (tmp_path / "found").iterdir()} == {"all.log", "results.json", "trace.json.gz"}
+    assert {file.name for file in (tmp_path / "found").iterdir()} == {
+        "all.log",
+        "results.json",
+        "trace.json.gz",
+    }
 
 
 def test_without_a_gpu_a_phase_says_so_and_the_command_fails(tmp_path: Path) -> None:
     """By processes that are started anew, as for a GPU; a line of the log before is kept."""
     (tmp_path / "all.log").write_text("before\n")
-    command = [sys.executable, "-P", "-m", "benchmarks.gpu", "all", "--out", str(tmp_path), "--only", "6"]
+    command = [
+        sys.executable,
+        "-P",
+        "-m",
+        "benchmarks.gpu",
+        "all",
+        "--out",
+        str(tmp_path),
+        "--only",
+        "6",
+    ]
     ended = subprocess.run(
-        command, env=environment(CUDA_VISIBLE_DEVICES=""), capture_output=True, text=True, check=False
+        command,
+        env=environment(CUDA_VISIBLE_DEVICES=""),
+        capture_output=True,
+        text=True,
+        check=False,
     )
     head, said = ended.stdout.splitlines()
     assert head.startswith("6 streams, ")
-    assert said == '  failed: DeviceError: device "cuda": PyTorch finds 0 CUDA devices here; choose cpu or auto'
+    assert (
+        said
+        == '  failed: DeviceError: device "cuda": PyTorch finds 0 CUDA devices here; choose cpu or'
+        " auto"
+    )
     assert ended.returncode == 1
     assert (tmp_path / "all.log").read_text().startswith("before\n")
 
@@ -137,7 +178,10 @@ def measured(tmp_path: Path, seconds: float, *phases: str) -> list[tuple[str, li
     code = f"{PHASES_THAT_END_BADLY}\nrun({str(tmp_path)!r}, {seconds}, {', '.join(phases)})"
     subprocess.run([sys.executable, "-c", code], env=environment(), capture_output=True, check=True)
     found = json.loads((tmp_path / "results.json").read_text())["phases"]
-    return [(phase["name"], [f"{result['name']}: {result['said']}" for result in phase["results"]]) for phase in found]
+    return [
+        (phase["name"], [f"{result['name']}: {result['said']}" for result in phase["results"]])
+        for phase in found
+    ]
 
 
 def test_a_phase_survives_whatever_becomes_of_another(tmp_path: Path) -> None:
@@ -175,7 +219,11 @@ def running(process_id: int) -> bool:
 def test_a_phase_that_would_overrun_or_needs_a_gpu_is_skipped_and_named(tmp_path: Path) -> None:
     """A shorter one after it still fits."""
     found = measured(
-        tmp_path, 9.9, "phase(3, 'raises', 10.0)", "phase(4, 'raises', needs_cuda=True)", "phase(5, 'measures', 5.0)"
+        tmp_path,
+        9.9,
+        "phase(3, 'raises', 10.0)",
+        "phase(4, 'raises', needs_cuda=True)",
+        "phase(5, 'measures', 5.0)",
     )
     assert found == [
         ("raises", ["skipped: 10 s were left of its 10 s: run it with --only 3"]),
@@ -197,7 +245,11 @@ run({str(tmp_path)!r}, 100.0, phase(0, 'measures'), phase(1, 'hangs'))
         process.send_signal(signal.SIGTERM)
         said = process.communicate(timeout=30)[0]
     assert process.returncode == 143
-    assert [line.partition(",")[0] for line in said.splitlines()][:3] == ["0 measures", "  a: b", "1 hangs"]
+    assert [line.partition(",")[0] for line in said.splitlines()][:3] == [
+        "0 measures",
+        "  a: b",
+        "1 hangs",
+    ]
     assert not running(int((tmp_path / "child").read_text()))
 
 
@@ -217,14 +269,18 @@ run({str(tmp_path)!r}, 100.0, phase(0, 'measures'), phase(1, 'hangs'))
         (Expected(3.0, 3.0), 3.4, "predicted 3, measured more"),
     ],
 )
-def test_what_was_predicted_stands_beside_what_is_measured(expected: Expected, value: float, said: str) -> None:
+def test_what_was_predicted_stands_beside_what_is_measured(
+    expected: Expected, value: float, said: str
+) -> None:
     assert expected.beside(value) == said
     assert Result("a", "b", {"figure": value, "other": 0.0}, expected).line() == f"a: b; {said}"
 
 
 def test_a_rate_is_told_by_image_and_by_step() -> None:
-    assert rate("train() 64", 250_000.0, 64, "captured", Expected(230e3, 290e3)).line() == (
-        "train() 64: 250,000 images/s, 256 us a step, captured; predicted 230,000 to 290,000, as measured"
+    assert (
+        rate("train() 64", 250_000.0, 64, "captured", Expected(230e3, 290e3)).line()
+        == "train() 64: 250,000 images/s, 256 us a step, captured; predicted 230,000 to 290,000, as"
+        " measured"
     )
 
 
@@ -235,14 +291,21 @@ def outcome(number: int, *results: Result) -> Outcome:
 def test_too_many_lines_lose_details_first_and_what_is_left_out_is_counted() -> None:
     first = [Result(f"detail {at}", "x" * 40, is_detail=True) for at in range(3)]
     outcomes = [outcome(1, Result("a", "1"), *first), outcome(2, Result("b", "2\n3"))]
-    whole = "1 some, 1 s\n  a: 1\n" + "".join(f"  {each.line()}\n" for each in first) + "2 some, 1 s\n  b: 2\n  3\n"
+    whole = (
+        "1 some, 1 s\n  a: 1\n"
+        + "".join(f"  {each.line()}\n" for each in first)
+        + "2 some, 1 s\n  b: 2\n  3\n"
+    )
     assert report.text(outcomes) == whole
-    assert report.text(outcomes, len(whole)) == (
-        f"1 some, 1 s\n  a: 1\n  {first[0].line()}\n  {first[1].line()}\n2 some, 1 s\n  b: 2\n  3\n"
+    assert (
+        report.text(outcomes, len(whole))
+        == f"1 some, 1 s\n  a: 1\n  {first[0].line()}\n  {first[1].line()}\n2 some, 1 s\n  b: 2\n"
+        "  3\n"
         "1 results more are in all.log\n"
     )
-    assert report.text(outcomes, 80) == (
-        "1 some, 1 s\n  a: 1\n2 some, 1 s\n  b: 2\n  3\n3 results more are in all.log\n"
+    assert (
+        report.text(outcomes, 80)
+        == "1 some, 1 s\n  a: 1\n2 some, 1 s\n  b: 2\n  3\n3 results more are in all.log\n"
     )
 
 
@@ -268,14 +331,18 @@ def test_the_loop_written_by_hand_takes_the_steps_of_train() -> None:
     """From the same weights, on the same images: as far as rounding lets it."""
     data = made_up(32, torch.device("cpu"))
     ours = training.train(
-        training.Run(Hyperparameters(SGD(anchor.LEARNING_RATE), batch_size=32), data, epochs=1, seed=0)
+        training.Run(
+            Hyperparameters(SGD(anchor.LEARNING_RATE), batch_size=32), data, epochs=1, seed=0
+        )
     )
     loop = anchor.HandWritten(data.train, 32, "float32")
     loop.model.load_state_dict(ours.model.state_dict())
     before = [each.detach().clone() for each in ours.model.parameters()]
     measurement = next(ours)
     assert loop.epoch() == pytest.approx(measurement.train_loss, rel=1e-5)
-    for own, theirs, start in zip(ours.model.parameters(), loop.model.parameters(), before, strict=True):
+    for own, theirs, start in zip(
+        ours.model.parameters(), loop.model.parameters(), before, strict=True
+    ):
         torch.testing.assert_close(theirs - start, own - start, rtol=1e-2, atol=1e-7)
         assert not torch.equal(own, start)
 
@@ -300,7 +367,9 @@ def results_of(folder: Path, code: str, seconds: float) -> list[Result]:
     (folder / "pytest.ini").touch()  # of tests of their own, wherever that folder lies
     file = folder / "test_some.py"
     file.write_text(f"import pytest\n{code}")
-    return list(run_tests([file], Lab("cpu", True, folder, time.monotonic() + seconds), processes=2))
+    return list(
+        run_tests([file], Lab("cpu", True, folder, time.monotonic() + seconds), processes=2)
+    )
 
 
 def test_tests_are_counted_and_the_failed_ones_named(tmp_path: Path) -> None:
@@ -313,7 +382,9 @@ def test_tests_are_counted_and_the_failed_ones_named(tmp_path: Path) -> None:
         "@pytest.mark.skip\ndef test_left_out(): pass\n",
         60.0,
     )
-    assert found[0] == Result("tests", "2 passed, 3 failed, 1 skipped", {"passed": 2, "failed": 3, "skipped": 1})
+    assert found[0] == Result(
+        "tests", "2 passed, 3 failed, 1 skipped", {"passed": 2, "failed": 3, "skipped": 1}
+    )
     assert {(each.name, each.said) for each in found[1:] if each.name == "wrong"} == {
         ("wrong", "2 of test_some::test_wrong"),
         ("wrong", "1 of test_some::test_error"),
@@ -321,14 +392,20 @@ def test_tests_are_counted_and_the_failed_ones_named(tmp_path: Path) -> None:
         ("wrong", "test_some::test_wrong[3]"),
         ("wrong", "test_some::test_error"),
     }
-    tracebacks = {each.name.partition("[")[0]: each.said for each in found if each.name.startswith("test_")}
+    tracebacks = {
+        each.name.partition("[")[0]: each.said for each in found if each.name.startswith("test_")
+    }
     assert "== 2" in tracebacks["test_wrong"]
     assert "no disk" in tracebacks["test_error"]
 
 
 def test_tests_that_do_not_end_are_stopped(tmp_path: Path) -> None:
-    (found,) = results_of(tmp_path, "def test_hangs():\n    import time\n    time.sleep(600)\n", ENDING_SECONDS + 1.0)
-    assert found.line().startswith("tests: stopped: they had not all ended in time; by then 0 passed, 0 failed")
+    (found,) = results_of(
+        tmp_path, "def test_hangs():\n    import time\n    time.sleep(600)\n", ENDING_SECONDS + 1.0
+    )
+    assert found.line().startswith(
+        "tests: stopped: they had not all ended in time; by then 0 passed, 0 failed"
+    )
 
 
 def test_tests_that_had_ended_are_counted_by_what_pytest_said() -> None:

@@ -17,9 +17,18 @@ CARRIED = {**LACKED, **OFTEN_THERE}
 
 def names(requirements: list[str]) -> set[str]:
     """Of those that Linux and the newest Python need, without extras."""
-    linux = {"sys_platform": "linux", "platform_system": "Linux", "python_version": "3.12", "extra": ""}
+    linux = {
+        "sys_platform": "linux",
+        "platform_system": "Linux",
+        "python_version": "3.12",
+        "extra": "",
+    }
     parsed = [Requirement(text) for text in requirements]
-    return {canonicalize_name(each.name) for each in parsed if each.marker is None or each.marker.evaluate(linux)}
+    return {
+        canonicalize_name(each.name)
+        for each in parsed
+        if each.marker is None or each.marker.evaluate(linux)
+    }
 
 
 @pytest.mark.parametrize("package", CARRIED)

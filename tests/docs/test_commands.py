@@ -1,4 +1,6 @@
-"""Every command that the documents show works: each is run, or listed here with the reason why not."""
+"""Every command that the documents show works: each is run, or listed here with the reason why
+not.
+"""
 
 import re
 import shlex
@@ -22,11 +24,14 @@ NOT_RUN = {
     "python -m venv .venv": "an environment without packages",
     ".venv/bin/pip install -e .": "installs several GB",
     "pip install 'hypersearch[postgresql]'": "installs from a package index",
-    "python -m benchmarks.gpu all --out DIR --seconds 420": "needs a GPU: test_gpu.py does it in small",
-    "PYTHONPATH=/tmp/site python3 -m benchmarks.gpu all --out DIR": "the same, with packages of another place",
-    "python3 -m pip install --quiet --no-index --no-deps --no-compile --target /tmp/site .wheels/*.whl": (
-        "installs wheels of another Python"
+    "python -m benchmarks.gpu all --out DIR --seconds 420": (
+        "needs a GPU: test_gpu.py does it in small"
     ),
+    "PYTHONPATH=/tmp/site python3 -m benchmarks.gpu all --out DIR": (
+        "the same, with packages of another place"
+    ),
+    "python3 -m pip install --quiet --no-index --no-deps --no-compile --target /tmp/site"
+    " .wheels/*.whl": ("installs wheels of another Python"),
 }
 SMALL = "--trials 2 --epochs 1 --threads 1 --set model.channels=[4] --set model.hidden_units=8"
 INSTEAD = {
@@ -40,15 +45,21 @@ INSTEAD = {
     "hypersearch run my.toml --workers 4": "hypersearch run my.toml --workers 2",
     "hypersearch worker --processes 4": "hypersearch worker --processes 2",
     "hypersearch worker --processes 2 --forever": "hypersearch worker --processes 2",
-    "export HYPERSEARCH_STORAGE=postgresql://me@db.example/search": 'export HYPERSEARCH_STORAGE="$A_SERVER"',
+    "export HYPERSEARCH_STORAGE=postgresql://me@db.example/search": (
+        'export HYPERSEARCH_STORAGE="$A_SERVER"'
+    ),
 }
 
 
 def commands(document: Path) -> list[str]:
     """What stands behind a $ in its console blocks, without comments."""
-    blocks = re.findall(r"^```console\n(.*?)^```", document.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+    blocks = re.findall(
+        r"^```console\n(.*?)^```", document.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL
+    )
     lines = [line for block in blocks for line in block.splitlines()]
-    return [re.sub(r"\s+# .*", "", line.removeprefix("$ ")) for line in lines if line.startswith("$ ")]
+    return [
+        re.sub(r"\s+# .*", "", line.removeprefix("$ ")) for line in lines if line.startswith("$ ")
+    ]
 
 
 SHOWN = {document: found for document in DOCUMENTS if (found := commands(document))}
@@ -65,13 +76,19 @@ def flowers(folder: Path) -> None:
 
 @pytest.fixture
 def user(tmp_path: Path, mnist_5k_cache: Path, postgresql: Server) -> dict[str, str]:
-    """The environment of a user who has what the documents speak of: images, a spec, the examples, a server."""
+    """The environment of a user who has what the documents speak of: images, a spec, the examples,
+    a server.
+    """
     work = tmp_path / "work"
     flowers(work / "flowers")
     (work / "examples").symlink_to(ROOT / "examples")
-    (work / "my.toml").write_text('[study]\nname = "my-study"\ntrials = 3\n[data]\ndataset = "synthetic"\n')
+    (work / "my.toml").write_text(
+        '[study]\nname = "my-study"\ntrials = 3\n[data]\ndataset = "synthetic"\n'
+    )
     (tmp_path / "cache" / "hypersearch").mkdir(parents=True)
-    (tmp_path / "cache" / "hypersearch" / "decoded").symlink_to(mnist_5k_cache, target_is_directory=True)
+    (tmp_path / "cache" / "hypersearch" / "decoded").symlink_to(
+        mnist_5k_cache, target_is_directory=True
+    )
     return {
         "XDG_CACHE_HOME": str(tmp_path / "cache"),
         "XDG_DATA_HOME": str(tmp_path / "data"),
@@ -80,8 +97,12 @@ def user(tmp_path: Path, mnist_5k_cache: Path, postgresql: Server) -> dict[str, 
 
 
 @pytest.mark.parametrize("document", SHOWN, ids=lambda path: path.stem)
-def test_the_commands_of_a_document_work_in_their_order(document: Path, tmp_path: Path, user: dict[str, str]) -> None:
-    for command in (INSTEAD.get(command, command) for command in SHOWN[document] if command not in NOT_RUN):
+def test_the_commands_of_a_document_work_in_their_order(
+    document: Path, tmp_path: Path, user: dict[str, str]
+) -> None:
+    for command in (
+        INSTEAD.get(command, command) for command in SHOWN[document] if command not in NOT_RUN
+    ):
         program, *arguments = shlex.split(command)
         if program == "export":
             name, _, value = arguments[0].partition("=")
@@ -89,7 +110,9 @@ def test_the_commands_of_a_document_work_in_their_order(document: Path, tmp_path
             continue
         assert program == "hypersearch", f"{command}: list it in {Path(__file__).name}"
         ended = hypersearch(tmp_path / "work", *arguments, **user)
-        assert ended.returncode == 0, f"{ended.stderr}\nmend the command, or list it in {Path(__file__).name}"
+        assert ended.returncode == 0, (
+            f"{ended.stderr}\nmend the command, or list it in {Path(__file__).name}"
+        )
 
 
 def test_what_is_listed_here_stands_in_a_document() -> None:
@@ -101,8 +124,12 @@ def test_what_is_listed_here_stands_in_a_document() -> None:
 def test_what_the_prose_names_is_in_the_reference() -> None:
     reference = pages()["commands.md"]
     for document in DOCUMENTS:
-        text = re.sub(r"^```.*?^```", "", document.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
-        assert not re.findall(r"^ {4}hypersearch .*", text, re.MULTILINE), "commands stand in console blocks"
+        text = re.sub(
+            r"^```.*?^```", "", document.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL
+        )
+        assert not re.findall(r"^ {4}hypersearch .*", text, re.MULTILINE), (
+            "commands stand in console blocks"
+        )
         for line in re.findall(r"`hypersearch ([^`]+)`", text):
             words = line.split()
             command = " ".join(words[:2]) if words[0] == "spec" else words[0]

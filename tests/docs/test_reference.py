@@ -20,6 +20,12 @@ def test_every_key_of_a_spec_has_its_meaning_in_the_starting_spec() -> None:
 
 def test_the_reference_names_every_command_and_technique() -> None:
     commands, spec = pages()["commands.md"], pages()["spec.md"]
-    assert all(f"## hypersearch {name}" in commands for name in ("run", "status", "compare", "spec check", "doctor"))
+    assert all(
+        f"## hypersearch {name}" in commands
+        for name in ("run", "status", "compare", "spec check", "doctor")
+    )
     assert "`--watch`" in commands
-    assert all(f"`{name}`" in spec for name in ("sgd.momentum", "augmentation.strength", "tpe", "asha", "decay_scope"))
+    assert all(
+        f"`{name}`" in spec
+        for name in ("sgd.momentum", "augmentation.strength", "tpe", "asha", "decay_scope")
+    )

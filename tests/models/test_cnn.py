@@ -57,8 +57,12 @@ def test_the_default_network_on_mnist_has_338006_parameters() -> None:
     assert sum(parameter.numel() for parameter in CNN(MNIST).parameters()) == 338_006
 
 
-@pytest.mark.parametrize(("normalization", "dropout"), [("none", 0.0), ("none", 0.2), ("batch", 0.0), ("batch", 0.2)])
-def test_the_network_trains_as_the_tutorials_from_the_same_seed(normalization: str, dropout: float) -> None:
+@pytest.mark.parametrize(
+    ("normalization", "dropout"), [("none", 0.0), ("none", 0.2), ("batch", 0.0), ("batch", 0.2)]
+)
+def test_the_network_trains_as_the_tutorials_from_the_same_seed(
+    normalization: str, dropout: float
+) -> None:
     images = images_for(MNIST, 3)
     ours = seeded(replace(MNIST, normalization=normalization, dropout=dropout))
     logits = ours(images)
@@ -86,9 +90,12 @@ def test_any_image_size_and_depth_trains_on_odd_batches_and_classifies_one_image
 
 
 @pytest.mark.parametrize(
-    ("image_size", "units"), [((1, 1), 1), ((1, 9), 2), ((9, 1), 2), ((5, 7), 1), ((28, 28), 49), ((2, 16), 4)]
+    ("image_size", "units"),
+    [((1, 1), 1), ((1, 9), 2), ((9, 1), 2), ((5, 7), 1), ((28, 28), 49), ((2, 16), 4)],
 )
-def test_each_block_but_the_first_halves_each_side_down_to_one(image_size: tuple[int, int], units: int) -> None:
+def test_each_block_but_the_first_halves_each_side_down_to_one(
+    image_size: tuple[int, int], units: int
+) -> None:
     first = CNN(CNNConfig(1, image_size, 2, channels=(4,))).hidden[1]
     third = CNN(CNNConfig(1, image_size, 2, channels=(4, 4, 4))).hidden[1]
     assert (first.in_features, third.in_features) == (4 * image_size[0] * image_size[1], 4 * units)
@@ -126,9 +133,17 @@ def test_dropout_acts_in_training_alone() -> None:
 
 def test_dropout_drops_whole_channels_after_each_block_and_single_units_before_the_output() -> None:
     model = seeded(replace(SMALL, dropout=0.3))
-    dropouts = {name: (type(module), module.p) for name, module in model.named_modules() if isinstance(module, Dropout)}
+    dropouts = {
+        name: (type(module), module.p)
+        for name, module in model.named_modules()
+        if isinstance(module, Dropout)
+    }
     # Behind the pool of the second block.
-    assert dropouts == {"blocks.0.3": (Dropout2d, 0.3), "blocks.1.4": (Dropout2d, 0.3), "hidden.4": (Dropout, 0.3)}
+    assert dropouts == {
+        "blocks.0.3": (Dropout2d, 0.3),
+        "blocks.1.4": (Dropout2d, 0.3),
+        "hidden.4": (Dropout, 0.3),
+    }
 
 
 def test_without_dropout_there_is_no_dropout_module_and_the_parameters_keep_their_names() -> None:
@@ -146,7 +161,8 @@ def test_the_gradient_reaches_every_parameter(normalization: str, dropout: float
     for name, parameter in model.named_parameters():
         assert parameter.grad is not None, name
         assert parameter.grad.isfinite().all(), name
-        # A bias before a normalization can be cancelled by it, so that rounding alone is left of its gradient.
+        # A bias before a normalization can be cancelled by it, so that rounding alone is left of
+        # its gradient.
         assert parameter.grad.any() or (normalization != "none" and name.endswith("bias")), name
 
 
@@ -161,7 +177,9 @@ def test_the_same_seed_builds_the_same_network_and_another_seed_another(initiali
 def test_the_initializer_reaches_every_conv_and_linear_weight_and_bias() -> None:
     parameters = dict(seeded(replace(MNIST, initializer="normal")).named_parameters())
     weights = {name: weight.std().item() for name, weight in parameters.items() if weight.dim() > 1}
-    assert weights == pytest.approx(dict.fromkeys(weights, 0.02), rel=0.2)  # of 144 weights: 3.4 standard errors
+    assert weights == pytest.approx(
+        dict.fromkeys(weights, 0.02), rel=0.2
+    )  # of 144 weights: 3.4 standard errors
     assert len(weights) == 5
     assert not any(bias.any() for bias in parameters.values() if bias.dim() == 1)
 
@@ -172,7 +190,9 @@ def test_channels_last_gives_the_same_logits_and_gradients(normalization: str) -
     plain, last = seeded(config), seeded(config).to(memory_format=torch.channels_last)
     images = images_for(config, 7)
     logits = plain(images)
-    torch.testing.assert_close(plain(images.to(memory_format=torch.channels_last)), logits, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(
+        plain(images.to(memory_format=torch.channels_last)), logits, rtol=1e-4, atol=1e-5
+    )
     logits_last = last(images.to(memory_format=torch.channels_last))
     torch.testing.assert_close(logits_last, logits, rtol=1e-4, atol=1e-5)
     logits.square().sum().backward()

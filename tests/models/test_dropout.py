@@ -1,4 +1,6 @@
-"""Dropout with a generator of its own is PyTorch's, bit for bit, in however many pieces a batch comes."""
+"""Dropout with a generator of its own is PyTorch's, bit for bit, in however many pieces a batch
+comes.
+"""
 
 from contextlib import suppress
 from copy import deepcopy
@@ -51,7 +53,9 @@ def test_masks_and_gradients_are_pytorchs_and_the_draws_go_on_in_the_generator(
     found = [with_gradient(layer, values) for _ in range(3)]
     for one, other in zip(found, expected, strict=True):
         assert all(torch.equal(*pair) for pair in zip(one, other, strict=True))
-    assert torch.equal(torch.get_rng_state(), torch.Generator().manual_seed(3).get_state()) == is_own
+    assert (
+        torch.equal(torch.get_rng_state(), torch.Generator().manual_seed(3).get_state()) == is_own
+    )
 
 
 def test_outside_of_training_values_are_as_they_are_and_nothing_is_drawn() -> None:
@@ -62,7 +66,9 @@ def test_outside_of_training_values_are_as_they_are_and_nothing_is_drawn() -> No
     assert torch.equal(own.get_state(), torch.Generator().manual_seed(3).get_state())
 
 
-CONFIG = CNNConfig(in_channels=1, image_size=(8, 8), classes=3, channels=(4, 5, 6), hidden_units=7, dropout=0.4)
+CONFIG = CNNConfig(
+    in_channels=1, image_size=(8, 8), classes=3, channels=(4, 5, 6), hidden_units=7, dropout=0.4
+)
 
 
 def test_every_mask_of_a_network_is_drawn_from_the_generator_that_it_was_given() -> None:
@@ -107,7 +113,9 @@ def test_masks_are_those_of_the_whole_batch_in_any_number_of_pieces(
 
 
 @pytest.mark.parametrize("lengths", LENGTHS, ids=repr)
-def test_a_network_draws_layer_after_layer_in_any_number_of_pieces(lengths: tuple[int, ...]) -> None:
+def test_a_network_draws_layer_after_layer_in_any_number_of_pieces(
+    lengths: tuple[int, ...],
+) -> None:
     whole, parted = network(), network()
     for _ in range(2):
         with masks_of_a_batch(parted, 12):
@@ -129,6 +137,8 @@ def test_in_the_middle_of_a_batch_a_network_can_be_evaluated_copied_and_saved() 
     with masks_of_a_batch(model, 12):
         model(images()[:5])
         copied = deepcopy(model).eval()
-        assert model.state_dict().keys() == copied.state_dict().keys() == untouched.state_dict().keys()
+        assert (
+            model.state_dict().keys() == copied.state_dict().keys() == untouched.state_dict().keys()
+        )
         assert torch.equal(copied(images()), untouched(images()))
         assert torch.equal(model.eval()(images()), untouched(images()))

@@ -9,7 +9,11 @@ from torch import Tensor, nn
 from models import names
 from models.initializers import INITIALIZERS, initialize
 
-SHAPES = [(64, 32, 3, 3), (100, 784), (256, 16, 3, 3)]  # of conv and linear weights; fan_in above and below fan_out
+SHAPES = [
+    (64, 32, 3, 3),
+    (100, 784),
+    (256, 16, 3, 3),
+]  # of conv and linear weights; fan_in above and below fan_out
 DEVIATIONS = {
     "normal": lambda fan_in, fan_out: 0.02,
     "xavier_uniform": lambda fan_in, fan_out: sqrt(2 / (fan_in + fan_out)),
@@ -39,15 +43,17 @@ def test_the_names_are_those_of_the_dict_in_order() -> None:
 @pytest.mark.parametrize("name", DEVIATIONS)
 def test_weights_have_the_deviation_of_the_formula(name: str, shape: tuple[int, ...]) -> None:
     weight, expected = drawn(name, shape), deviation(name, shape)
-    # Four standard errors: of a mean expected / sqrt(n); of a normal sample's deviation expected / sqrt(2 n), and less
-    # of a uniform one's.
+    # Four standard errors: of a mean expected / sqrt(n); of a normal sample's deviation expected /
+    # sqrt(2 n), and less of a uniform one's.
     assert weight.mean().item() == pytest.approx(0, abs=4 * expected / sqrt(weight.numel()))
     assert weight.std().item() == pytest.approx(expected, rel=4 / sqrt(2 * weight.numel()))
 
 
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("name", DEVIATIONS)
-def test_uniform_weights_fill_their_bound_and_normal_ones_pass_it(name: str, shape: tuple[int, ...]) -> None:
+def test_uniform_weights_fill_their_bound_and_normal_ones_pass_it(
+    name: str, shape: tuple[int, ...]
+) -> None:
     share = drawn(name, shape).abs().max().item() / (sqrt(3) * deviation(name, shape))
     if name.endswith("uniform"):
         assert 0.999 < share < 1 + 1e-6
@@ -71,9 +77,14 @@ def test_default_leaves_weights_and_biases() -> None:
 
 
 @pytest.mark.parametrize("name", [name for name in INITIALIZERS if name != "default"])
-def test_conv_and_linear_weights_are_drawn_anew_their_biases_zero_and_all_else_is_left(name: str) -> None:
+def test_conv_and_linear_weights_are_drawn_anew_their_biases_zero_and_all_else_is_left(
+    name: str,
+) -> None:
     module = nn.Sequential(
-        nn.Conv2d(3, 4, 3), nn.Sequential(nn.Linear(5, 6)), nn.BatchNorm2d(4), nn.Linear(2, 3, False)
+        nn.Conv2d(3, 4, 3),
+        nn.Sequential(nn.Linear(5, 6)),
+        nn.BatchNorm2d(4),
+        nn.Linear(2, 3, False),
     )
     before = {key: parameter.clone() for key, parameter in module.named_parameters()}
     initialize(module, name)

@@ -33,7 +33,8 @@ def test_the_names_are_those_of_the_dicts_in_order() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "axes"), [("batch", (0, 2, 3)), ("layer", (1, 2, 3)), ("group", (2, 3, 4)), ("instance", (2, 3))]
+    ("name", "axes"),
+    [("batch", (0, 2, 3)), ("layer", (1, 2, 3)), ("group", (2, 3, 4)), ("instance", (2, 3))],
 )
 @pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last])
 def test_a_normalization_of_images_follows_its_formula(
@@ -43,10 +44,14 @@ def test_a_normalization_of_images_follows_its_formula(
     shape = (4, 6, 2, 5, 7) if name == "group" else images.shape
     expected = scaled(normalized(images.reshape(shape), axes).reshape(images.shape))
     module = with_scale_and_shift(NORMALIZATIONS[name](CHANNELS))
-    torch.testing.assert_close(module(images.to(memory_format=memory_format)), expected, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(
+        module(images.to(memory_format=memory_format)), expected, rtol=1e-4, atol=1e-5
+    )
 
 
-@pytest.mark.parametrize(("name", "axis"), [("batch", 0), ("layer", 1), ("group", 1), ("instance", 1)])
+@pytest.mark.parametrize(
+    ("name", "axis"), [("batch", 0), ("layer", 1), ("group", 1), ("instance", 1)]
+)
 def test_a_normalization_of_the_hidden_vector_follows_its_formula(name: str, axis: int) -> None:
     hidden = 3 * torch.randn(5, CHANNELS, generator=torch.Generator().manual_seed(0)) + 2
     module = with_scale_and_shift(HIDDEN_NORMALIZATIONS[name](CHANNELS))
@@ -55,7 +60,9 @@ def test_a_normalization_of_the_hidden_vector_follows_its_formula(name: str, axi
 
 
 @pytest.mark.parametrize("normalizations", [NORMALIZATIONS, HIDDEN_NORMALIZATIONS])
-def test_none_leaves_its_input_and_has_no_parameters(normalizations: dict[str, Callable[[int], nn.Module]]) -> None:
+def test_none_leaves_its_input_and_has_no_parameters(
+    normalizations: dict[str, Callable[[int], nn.Module]],
+) -> None:
     module, values = normalizations["none"](CHANNELS), torch.randn(2, CHANNELS)
     assert torch.equal(module(values), values)
     assert list(module.parameters()) == []
@@ -71,7 +78,9 @@ def test_batch_normalization_evaluates_with_the_running_mean_and_variance() -> N
     torch.testing.assert_close(module.eval()(images[:1]), expected, rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize(("channels", "groups"), [(1, 1), (6, 6), (12, 6), (16, 8), (17, 1), (20, 5), (64, 8)])
+@pytest.mark.parametrize(
+    ("channels", "groups"), [(1, 1), (6, 6), (12, 6), (16, 8), (17, 1), (20, 5), (64, 8)]
+)
 def test_group_has_the_largest_divisor_up_to_eight(channels: int, groups: int) -> None:
     module = NORMALIZATIONS["group"](channels)
     assert isinstance(module, nn.GroupNorm)
@@ -88,4 +97,6 @@ def test_one_image_of_one_pixel_is_normalized_as_in_any_batch(name: str, channel
 
 def test_instance_of_one_pixel_is_the_shift() -> None:
     module = with_scale_and_shift(NORMALIZATIONS["instance"](CHANNELS))
-    torch.testing.assert_close(module(torch.ones(1, CHANNELS, 1, 1)).flatten(), SHIFT, rtol=0, atol=1e-4)
+    torch.testing.assert_close(
+        module(torch.ones(1, CHANNELS, 1, 1)).flatten(), SHIFT, rtol=0, atol=1e-4
+    )

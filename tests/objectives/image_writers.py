@@ -1,4 +1,6 @@
-"""Image files as other programs write them, by their specifications: Pillow itself does not write them all."""
+"""Image files as other programs write them, by their specifications: Pillow itself does not write
+them all.
+"""
 
 import struct
 import zlib
@@ -14,13 +16,24 @@ def png_16_bits(pixels: NDArray[np.uint16], colour_type: int, transparent: bytes
     """A PNG of pixels (H, W) or (H, W, C); `transparent` is the content of its tRNS."""
 
     def chunk(kind: bytes, content: bytes) -> bytes:
-        return len(content).to_bytes(4, "big") + kind + content + zlib.crc32(kind + content).to_bytes(4, "big")
+        return (
+            len(content).to_bytes(4, "big")
+            + kind
+            + content
+            + zlib.crc32(kind + content).to_bytes(4, "big")
+        )
 
     height, width = pixels.shape[:2]
     header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 16, colour_type, 0, 0, 0))
     rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in pixels)
     colour = chunk(b"tRNS", transparent) if transparent else b""
-    return b"\x89PNG\r\n\x1a\n" + header + colour + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+    return (
+        b"\x89PNG\r\n\x1a\n"
+        + header
+        + colour
+        + chunk(b"IDAT", zlib.compress(rows))
+        + chunk(b"IEND", b"")
+    )
 
 
 def tiff(
@@ -31,7 +44,9 @@ def tiff(
     deflated: bool = False,
     orientation: int = 1,
 ) -> bytes:
-    """A TIFF of one strip of pixels (H, W) or (H, W, C), in that byte order, as they lie in the file."""
+    """A TIFF of one strip of pixels (H, W) or (H, W, C), in that byte order, as they lie in the
+    file.
+    """
     height, width = pixels.shape[:2]
     bands = pixels.shape[2] if pixels.ndim == 3 else 1
     content = pixels.astype(pixels.dtype.newbyteorder(order)).tobytes()  # type: ignore[call-overload]
@@ -53,7 +68,9 @@ def tiff(
     ]
     beside_at = 8 + 2 + 12 * len(entries) + 4
     sizes = {short: "H", long: "I"}
-    packed = [struct.pack(f"{order}{len(values)}{sizes[kind]}", *values) for _, kind, values in entries]
+    packed = [
+        struct.pack(f"{order}{len(values)}{sizes[kind]}", *values) for _, kind, values in entries
+    ]
     strip_at = beside_at + sum(len(each) for each in packed if len(each) > 4)
     directory, beside = b"", b""
     for (tag, kind, values), each in zip(entries, packed, strict=True):

@@ -7,10 +7,26 @@ import torch
 from torch import Tensor
 
 from objectives import names
-from objectives.augmentation import AFFINES, Transforms, augment, draw, draw_in_batches, erase, rotations, warp
+from objectives.augmentation import (
+    AFFINES,
+    Transforms,
+    augment,
+    draw,
+    draw_in_batches,
+    erase,
+    rotations,
+    warp,
+)
 from objectives.hyperparameters import Augmentation
 
-COMBINATIONS = [("shift",), ("crop",), ("rotate",), ("shift", "rotate"), ("rotate", "shift"), names.AUGMENTATIONS]
+COMBINATIONS = [
+    ("shift",),
+    ("crop",),
+    ("rotate",),
+    ("shift", "rotate"),
+    ("rotate", "shift"),
+    names.AUGMENTATIONS,
+]
 SOMETIMES = [("flip",), ("vertical_flip",), ("erase",)]  # leave some images as they are
 
 
@@ -26,7 +42,9 @@ def dots(count: int, height: int, width: int, row: int, column: int) -> Tensor:
 
 
 def centres(images: Tensor) -> Tensor:
-    """The centre of brightness of each image (B, C, H, W), as (x, y) pixels from the middle: (B, 2)."""
+    """The centre of brightness of each image (B, C, H, W), as (x, y) pixels from the middle: (B,
+    2).
+    """
     height, width = images.shape[-2:]
     share = images.sum(1) / images.sum((1, 2, 3)).view(-1, 1, 1)
     x = (share.sum(1) * (torch.arange(width) - (width - 1) / 2)).sum(1)
@@ -62,7 +80,9 @@ def test_a_vanishing_strength_changes_nothing(operations: tuple[str, ...]) -> No
 def test_the_generator_alone_decides(operations: tuple[str, ...]) -> None:
     images = torch.rand((20, 1, 9, 9), generator=generator())
     state = torch.get_rng_state()
-    first, again, other = (augment(images, Augmentation(operations, 1.0), generator(seed)) for seed in (1, 1, 2))
+    first, again, other = (
+        augment(images, Augmentation(operations, 1.0), generator(seed)) for seed in (1, 1, 2)
+    )
     assert torch.equal(first, again)
     assert not torch.equal(first, other)
     assert torch.equal(torch.get_rng_state(), state)
@@ -71,7 +91,9 @@ def test_the_generator_alone_decides(operations: tuple[str, ...]) -> None:
 @pytest.mark.parametrize("strength", [0.25, 1.0])
 def test_shift_is_uniform_up_to_a_quarter_of_each_side_at_strength_1(strength: float) -> None:
     height, width = 21, 41
-    found = augment(dots(4000, height, width, 10, 20), Augmentation(("shift",), strength), generator())
+    found = augment(
+        dots(4000, height, width, 10, 20), Augmentation(("shift",), strength), generator()
+    )
     moved = centres(found)
     limits = strength * 0.25 * torch.tensor([width, height])
     assert (moved.abs() <= limits + 1e-3).all()
@@ -84,7 +106,9 @@ def test_shift_is_uniform_up_to_a_quarter_of_each_side_at_strength_1(strength: f
 
 @pytest.mark.parametrize("strength", [0.25, 1.0])
 def test_rotate_is_uniform_up_to_45_degrees_at_strength_1(strength: float) -> None:
-    found = centres(augment(dots(4000, 41, 41, 20, 36), Augmentation(("rotate",), strength), generator()))
+    found = centres(
+        augment(dots(4000, 41, 41, 20, 36), Augmentation(("rotate",), strength), generator())
+    )
     degrees = torch.rad2deg(torch.atan2(-found[:, 1], found[:, 0]))
     assert float(degrees.abs().max()) == pytest.approx(45 * strength, rel=0.02)
     assert float(degrees.std()) == pytest.approx(45 * strength / math.sqrt(3), rel=0.05)
@@ -106,33 +130,49 @@ def test_a_rotation_by_right_angles_turns_the_picture(turns: int, size: int) -> 
 
 
 @pytest.mark.parametrize(("height", "width"), [(21, 61), (61, 21)])
-def test_a_rotation_keeps_distances_in_a_picture_that_is_not_square(height: int, width: int) -> None:
-    found = warp(dots(1, height, width, height // 2, width // 2 + 8), rotations(torch.tensor([math.radians(30)])))
+def test_a_rotation_keeps_distances_in_a_picture_that_is_not_square(
+    height: int, width: int
+) -> None:
+    found = warp(
+        dots(1, height, width, height // 2, width // 2 + 8),
+        rotations(torch.tensor([math.radians(30)])),
+    )
     expected = torch.tensor([[8 * math.cos(math.radians(30)), -8 * math.sin(math.radians(30))]])
     torch.testing.assert_close(centres(found), expected, rtol=0, atol=0.1)
 
 
 def test_operations_act_in_their_order() -> None:
-    """Shifted first, the dot is turned about the middle of the picture; shifted last, it goes the way of the shift."""
+    """Shifted first, the dot is turned about the middle of the picture; shifted last, it goes the
+    way of the shift.
+    """
     image = dots(1, 41, 41, 20, 20)
     shift = torch.eye(3).unsqueeze(0)
     shift[0, 0, 2] = -10.0  # 10 pixels to the right
     turn = rotations(torch.tensor([math.pi / 2]))  # counter-clockwise
-    torch.testing.assert_close(centres(warp(image, shift @ turn)), torch.tensor([[0.0, -10.0]]), rtol=0, atol=1e-3)
-    torch.testing.assert_close(centres(warp(image, turn @ shift)), torch.tensor([[10.0, 0.0]]), rtol=0, atol=1e-3)
+    torch.testing.assert_close(
+        centres(warp(image, shift @ turn)), torch.tensor([[0.0, -10.0]]), rtol=0, atol=1e-3
+    )
+    torch.testing.assert_close(
+        centres(warp(image, turn @ shift)), torch.tensor([[10.0, 0.0]]), rtol=0, atol=1e-3
+    )
 
 
 def test_augment_composes_as_its_operations_stand() -> None:
     def drawn(operations: tuple[str, ...]) -> Tensor:
-        return centres(augment(dots(500, 41, 41, 20, 20), Augmentation(operations, 1.0), generator()))
+        return centres(
+            augment(dots(500, 41, 41, 20, 20), Augmentation(operations, 1.0), generator())
+        )
 
-    # The dot is in the middle: turned about it before the shift it stays, so x is uniform up to a quarter.
+    # The dot is in the middle: turned about it before the shift it stays, so x is uniform up to a
+    # quarter.
     assert float(drawn(("rotate", "shift")).abs().max()) <= 41 / 4
     assert float(drawn(("shift", "rotate")).abs().max()) > 41 / 4
 
 
 def ramp(axis: int, size: int) -> Tensor:
-    """An image (1, size, size) whose pixels are their distance along `axis` (0: down, 1: right), from 0 to 1."""
+    """An image (1, size, size) whose pixels are their distance along `axis` (0: down, 1: right),
+    from 0 to 1.
+    """
     along = (torch.arange(size) + 0.5) / size
     return (along.view(-1, 1) if axis == 0 else along.view(1, -1)).expand(1, size, size)
 
@@ -142,11 +182,17 @@ def test_crop_takes_a_part_of_the_documented_area_and_aspect(strength: float) ->
     """Of a ramp, a crop shows where it begins and ends along each side."""
     sides = []
     for axis in (0, 1):
-        found = augment(ramp(axis, 64).expand(3000, 1, 64, 64), Augmentation(("crop",), strength), generator())
+        found = augment(
+            ramp(axis, 64).expand(3000, 1, 64, 64), Augmentation(("crop",), strength), generator()
+        )
         line = found[:, 0, :, 32] if axis == 0 else found[:, 0, 32, :]
-        sides.append((line[:, 40] - line[:, 24]) * 64 / 16)  # away from the border, where nothing lies outside
+        sides.append(
+            (line[:, 40] - line[:, 24]) * 64 / 16
+        )  # away from the border, where nothing lies outside
         middle = (line[:, 32] + line[:, 31]) / 2
-        assert ((middle - 0.5).abs() <= (1 - sides[-1]) / 2 + 0.01).all()  # it lies inside the image
+        assert (
+            (middle - 0.5).abs() <= (1 - sides[-1]) / 2 + 0.01
+        ).all()  # it lies inside the image
     area = sides[0] * sides[1]
     assert 1 - 0.92 * strength - 0.01 <= float(area.min())
     assert float(area.max()) <= 1.001
@@ -159,7 +205,9 @@ def test_crop_takes_a_part_of_the_documented_area_and_aspect(strength: float) ->
 
 @pytest.mark.parametrize("strength", [0.5, 1.0])
 @pytest.mark.parametrize(("operation", "axis"), [("flip", 3), ("vertical_flip", 2)])
-def test_flips_mirror_the_documented_share_of_the_images(operation: str, axis: int, strength: float) -> None:
+def test_flips_mirror_the_documented_share_of_the_images(
+    operation: str, axis: int, strength: float
+) -> None:
     images = torch.rand((1, 3, 9, 14), generator=generator()).expand(4000, 3, 9, 14)
     found = augment(images, Augmentation((operation,), strength), generator())
     mirrored = (found - images.flip(axis)).abs().amax((1, 2, 3)) < 1e-5
@@ -169,11 +217,15 @@ def test_flips_mirror_the_documented_share_of_the_images(operation: str, axis: i
 
 
 @pytest.mark.parametrize("strength", [0.25, 1.0])
-def test_erase_blackens_a_rectangle_of_the_documented_area_in_half_of_the_images(strength: float) -> None:
+def test_erase_blackens_a_rectangle_of_the_documented_area_in_half_of_the_images(
+    strength: float,
+) -> None:
     found = erase(torch.ones(4000, 2, 60, 60), strength, generator()) == 0
     assert torch.equal(found[:, 0], found[:, 1])
     rows, columns = found[:, 0].any(2), found[:, 0].any(1)
-    assert torch.equal(found[:, 0], rows[:, :, None] & columns[:, None, :])  # a rectangle: every such pixel is black
+    assert torch.equal(
+        found[:, 0], rows[:, :, None] & columns[:, None, :]
+    )  # a rectangle: every such pixel is black
     for line in (rows, columns):
         assert ((line[:, 1:] & ~line[:, :-1]).sum(1) + line[:, 0] <= 1).all()  # in one piece
     erased = rows.any(1)
@@ -201,9 +253,14 @@ def test_erase_comes_last() -> None:
 
 
 @pytest.mark.parametrize("operations", COMBINATIONS + SOMETIMES)
-def test_transforms_that_are_drawn_before_are_those_of_each_batch_bit_for_bit(operations: tuple[str, ...]) -> None:
+def test_transforms_that_are_drawn_before_are_those_of_each_batch_bit_for_bit(
+    operations: tuple[str, ...],
+) -> None:
     """On a CPU; whatever is chosen of them, by part or by number."""
-    images, augmentation = torch.rand((20, 2, 9, 14), generator=generator()), Augmentation(operations, 0.8)
+    images, augmentation = (
+        torch.rand((20, 2, 9, 14), generator=generator()),
+        Augmentation(operations, 0.8),
+    )
     one_by_one = generator(1)
     expected = torch.cat([augment(batch, augmentation, one_by_one) for batch in images.split(8)])
     drawn = draw_in_batches((8, 8, 4), (9, 14), augmentation, first := generator(1))
@@ -211,7 +268,9 @@ def test_transforms_that_are_drawn_before_are_those_of_each_batch_bit_for_bit(op
     assert torch.equal(first.get_state(), one_by_one.get_state())
     numbers = torch.tensor([19, 3, 3, 8])
     for chosen in (slice(5, 17), numbers):
-        torch.testing.assert_close(drawn.of(chosen).applied_to(images[chosen]), expected[chosen], rtol=0, atol=0)
+        torch.testing.assert_close(
+            drawn.of(chosen).applied_to(images[chosen]), expected[chosen], rtol=0, atol=0
+        )
     at_once = draw(20, (9, 14), augmentation, generator(1))
     assert torch.equal(at_once.applied_to(images), augment(images, augmentation, generator(1)))
 

@@ -1,4 +1,6 @@
-"""A recorded step is the eager one: on a CPU by a recorder that repeats operators without Python, on a GPU by CUDA."""
+"""A recorded step is the eager one: on a CPU by a recorder that repeats operators without Python,
+on a GPU by CUDA.
+"""
 
 import gc
 import io
@@ -18,7 +20,9 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor, nn
-from torch.utils._python_dispatch import TorchDispatchMode  # PyTorch has no public way to see each operator
+from torch.utils._python_dispatch import (
+    TorchDispatchMode,
+)  # PyTorch has no public way to see each operator
 
 from models.names import NORMALIZATIONS
 from objectives import captured, names, training
@@ -64,7 +68,15 @@ def _one_thread() -> Iterator[None]:
 
 # --- a recorder for the CPU
 
-HOST_READS = ("_local_scalar_dense", "nonzero", "masked_select", "is_nonzero", "equal", "_unique2", "bincount")
+HOST_READS = (
+    "_local_scalar_dense",
+    "nonzero",
+    "masked_select",
+    "is_nonzero",
+    "equal",
+    "_unique2",
+    "bincount",
+)
 
 
 def leaves(values: object) -> Iterator[Any]:
@@ -85,14 +97,17 @@ def memory(value: Tensor) -> int:
 
 
 class Recording(TorchDispatchMode):
-    """The operators below autograd, in order, with the tensors and the numbers that they were called with.
+    """The operators below autograd, in order, with the tensors and the numbers that they were
+    called with.
 
     They are carried out, for their results; `undo` sets back what they found and have changed.
     """
 
     def __init__(self) -> None:
         super().__init__()
-        self.calls: list[tuple[Callable[..., object], tuple[Any, ...], dict[str, Any], list[Tensor]]] = []
+        self.calls: list[
+            tuple[Callable[..., object], tuple[Any, ...], dict[str, Any], list[Tensor]]
+        ] = []
         self._made: set[int] = set()
         self._found: dict[int, tuple[Tensor, torch.UntypedStorage]] = {}
 
@@ -123,7 +138,9 @@ class Recording(TorchDispatchMode):
 
 
 class Recorder:
-    """What CUDA graphs are, on the CPU: operators are recorded once and repeated on the same memory."""
+    """What CUDA graphs are, on the CPU: operators are recorded once and repeated on the same
+    memory.
+    """
 
     def __init__(self) -> None:
         self.warm_ups = 0
@@ -137,7 +154,10 @@ class Recorder:
         return nullcontext()
 
     def record(self, work: Work, generators: Sequence[torch.Generator]) -> Work:
-        numbers = [(generator, generator.get_state()) for generator in (torch.default_generator, *generators)]
+        numbers = [
+            (generator, generator.get_state())
+            for generator in (torch.default_generator, *generators)
+        ]
         recording = Recording()
         try:
             with recording:
@@ -178,10 +198,14 @@ REFUSED = "eager: OutOfMemoryError: CUDA out of memory."
 
 @pytest.fixture
 def _capturable(monkeypatch: pytest.MonkeyPatch) -> None:
-    """torch's optimizers that count on the device refuse to do so on a CPU, where it is of no use."""
+    """torch's optimizers that count on the device refuse to do so on a CPU, where it is of no
+    use.
+    """
     for name in ("rmsprop", "nadam", "radam"):
         module = import_module(f"torch.optim.{name}")
-        monkeypatch.setattr(module, "_get_capturable_supported_devices", lambda supports_xla=True: ["cpu", "cuda"])
+        monkeypatch.setattr(
+            module, "_get_capturable_supported_devices", lambda supports_xla=True: ["cpu", "cuda"]
+        )
 
 
 # --- the step alone
@@ -201,7 +225,9 @@ def test_warm_ups_and_replays_each_do_the_work_once() -> None:
     assert (capture.warm_ups, capture.replays) == (WARM_UP_STEPS, 8 - WARM_UP_STEPS)
 
 
-def steps(work: Callable[[], Tensor], capture: Capture, count: int, *generators: torch.Generator) -> list[Any]:
+def steps(
+    work: Callable[[], Tensor], capture: Capture, count: int, *generators: torch.Generator
+) -> list[Any]:
     """What so many steps of work leave in memory that stays."""
     left = torch.zeros_like(work().detach())
 
@@ -217,7 +243,9 @@ def steps(work: Callable[[], Tensor], capture: Capture, count: int, *generators:
 
 
 def test_what_python_computes_is_recorded_as_it_was() -> None:
-    """So that the tests below would see it: a number of Python in the step is that of the recording for ever."""
+    """So that the tests below would see it: a number of Python in the step is that of the recording
+    for ever.
+    """
     numbers = iter(range(100))
     assert steps(lambda: torch.zeros(()) + next(numbers), Recorder(), 6) == [1, 2, 3, 4, 4, 4]
 
@@ -238,8 +266,12 @@ def test_recorded_draws_go_on_in_their_generators() -> None:
     assert [draw().tolist() for _ in range(8)][1:] == found
 
 
-def test_without_memory_for_a_record_work_is_done_at_once_and_says_so(caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level("INFO", logger="objectives.captured")  # the command line, in other tests, sets its parent's
+def test_without_memory_for_a_record_work_is_done_at_once_and_says_so(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(
+        "INFO", logger="objectives.captured"
+    )  # the command line, in other tests, sets its parent's
     done: list[int] = []
     step = CapturedStep(lambda: done.append(1), [], Refusal())
     for number in range(1, 7):
@@ -306,7 +338,9 @@ def without_words() -> None:
 def test_work_that_cannot_be_recorded_spends_the_process_and_says_why(
     fails: Callable[[], None], named: str, is_handling: bool
 ) -> None:
-    """The innermost cause, of the record's own: not what its caller was dealing with when it began."""
+    """The innermost cause, of the record's own: not what its caller was dealing with when it
+    began.
+    """
 
     def while_handling() -> None:
         try:
@@ -316,7 +350,10 @@ def test_work_that_cannot_be_recorded_spends_the_process_and_says_why(
 
     with pytest.raises(CaptureFailed) as failed:
         while_handling() if is_handling else break_off(Failing(fails))
-    assert str(failed.value) == f"steps cannot be captured in this process ({named}): train without captures"
+    assert (
+        str(failed.value)
+        == f"steps cannot be captured in this process ({named}): train without captures"
+    )
     assert (isinstance(failed.value, ProcessSpent), failed.value.captures) == (True, False)
 
 
@@ -348,7 +385,10 @@ def test_a_step_in_which_the_host_reads_cannot_be_recorded() -> None:
     with pytest.raises(CaptureFailed) as failed:
         steps(lambda: torch.ones(3) * torch.ones(3).sum().item(), Recorder(), 6)
     named = "RuntimeError: the host reads the device: aten._local_scalar_dense.default"
-    assert str(failed.value) == f"steps cannot be captured in this process ({named}): train without captures"
+    assert (
+        str(failed.value)
+        == f"steps cannot be captured in this process ({named}): train without captures"
+    )
 
 
 def interrupted() -> None:
@@ -399,7 +439,9 @@ class Generator:
 
 
 class StandIn:
-    """The parts of torch.cuda that record: the end of a capture may fail, and then sets no stream back."""
+    """The parts of torch.cuda that record: the end of a capture may fail, and then sets no stream
+    back.
+    """
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.default = self.current = Stream()
@@ -458,13 +500,17 @@ def test_a_recording_has_its_own_pool_and_minds_its_own_thread_alone(stand_in: S
     for _ in range(2):
         graphs.record(lambda: None, [])
     streams = {id(options.pop("stream")) for options in stand_in.recordings}
-    assert stand_in.recordings == [{"pool": (0, pool), "capture_error_mode": "thread_local"} for pool in (1, 2)]
+    assert stand_in.recordings == [
+        {"pool": (0, pool), "capture_error_mode": "thread_local"} for pool in (1, 2)
+    ]
     assert len(streams) == 1
     assert streams != {id(stand_in.default)}
 
 
 @pytest.mark.parametrize("is_on", [True, False])
-@pytest.mark.parametrize("error", [None, RuntimeError("operation not permitted"), KeyboardInterrupt()], ids=repr)
+@pytest.mark.parametrize(
+    "error", [None, RuntimeError("operation not permitted"), KeyboardInterrupt()], ids=repr
+)
 def test_garbage_is_not_collected_while_recording_and_as_before_after_it(
     stand_in: StandIn, error: BaseException | None, is_on: bool
 ) -> None:
@@ -496,19 +542,30 @@ def test_the_garbage_collector_is_left_alone_without_cuda() -> None:
 @pytest.mark.parametrize(
     ("in_work", "in_end", "captures_on"),
     [
-        (RuntimeError("operation not permitted"), RuntimeError("previous error during capture"), False),
+        (
+            RuntimeError("operation not permitted"),
+            RuntimeError("previous error during capture"),
+            False,
+        ),
         (RuntimeError("no kernel image"), None, False),
         (None, RuntimeError("no nodes"), False),
         (KeyboardInterrupt(), RuntimeError("previous error during capture"), False),
         (KeyboardInterrupt(), None, True),
         (torch.OutOfMemoryError("CUDA out of memory."), None, True),
-        (torch.OutOfMemoryError("CUDA out of memory."), RuntimeError("previous error during capture"), True),
+        (
+            torch.OutOfMemoryError("CUDA out of memory."),
+            RuntimeError("previous error during capture"),
+            True,
+        ),
         (None, RuntimeError("CUDA error: out of memory"), True),
     ],
     ids=repr,
 )
-def test_a_recording_that_breaks_off_gives_stream_and_numbers_back_and_is_the_last_but_for_want_of_memory(
-    stand_in: StandIn, in_work: BaseException | None, in_end: BaseException | None, captures_on: bool
+def test_a_recording_that_breaks_off_gives_all_back_and_is_the_last_but_for_want_of_memory(
+    stand_in: StandIn,
+    in_work: BaseException | None,
+    in_end: BaseException | None,
+    captures_on: bool,
 ) -> None:
     """The last of the process, whatever the GPU."""
     captured._cuda_graphs.cache_clear()
@@ -576,7 +633,10 @@ SAME_EVERYWHERE = [
     ),
 ]
 ALL = replace(
-    SAME_EVERYWHERE[-1], dropout=0.3, augmentation=Augmentation(names.AUGMENTATIONS, 0.5), normalization="batch"
+    SAME_EVERYWHERE[-1],
+    dropout=0.3,
+    augmentation=Augmentation(names.AUGMENTATIONS, 0.5),
+    normalization="batch",
 )
 DRAWN = [
     replace(PLAIN, dropout=0.3),
@@ -610,13 +670,17 @@ def data(device: torch.device = CPU, count: int = 70) -> ResidentData:
     )
 
 
-def a_run(options: Hyperparameters, epochs: int = 3, device: torch.device = CPU, count: int = 70) -> Run:
+def a_run(
+    options: Hyperparameters, epochs: int = 3, device: torch.device = CPU, count: int = 70
+) -> Run:
     """Of batches that are full but for the last."""
     return Run(options, data(device, count), epochs, seed=0, channels=(4, 12), hidden_units=8)
 
 
 def scores(measurements: Sequence[Measurement]) -> list[Measurement]:
-    return [replace(measurement, seconds=0.0, images_per_second=0.0) for measurement in measurements]
+    return [
+        replace(measurement, seconds=0.0, images_per_second=0.0) for measurement in measurements
+    ]
 
 
 def state(trained: Training) -> list[bytes | float | str]:
@@ -636,8 +700,12 @@ def test_the_options_that_are_tried_are_all_there_are() -> None:
 @pytest.mark.usefixtures("_capturable")
 @pytest.mark.parametrize("decay_scope", names.DECAY_SCOPES)
 @pytest.mark.parametrize("options", [*SAME_EVERYWHERE, *DRAWN], ids=repr)
-def test_replayed_steps_are_eager_ones_bit_for_bit(options: Hyperparameters, decay_scope: str) -> None:
-    """Curves, weights, optimizer, statistics and generators; nothing is left of warm-up and recording."""
+def test_replayed_steps_are_eager_ones_bit_for_bit(
+    options: Hyperparameters, decay_scope: str
+) -> None:
+    """Curves, weights, optimizer, statistics and generators; nothing is left of warm-up and
+    recording.
+    """
     run = replace(a_run(options), decay_scope=decay_scope)
     capture = Recorder()
     replayed, eager = train(run, capture=capture), train(run, capture=Refusal())
@@ -681,7 +749,11 @@ class Counting(TorchDispatchMode):
         self.outside = 0
 
     def __torch_dispatch__(
-        self, func: Any, types: Sequence[type], args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+        self,
+        func: Any,
+        types: Sequence[type],
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
     ) -> object:
         self.outside += not self._capture.is_replaying
         return func(*args, **kwargs or {})
@@ -692,7 +764,9 @@ class Counting(TorchDispatchMode):
 def test_an_epoch_is_replays_of_one_record_and_nothing_more_a_step(
     options: Hyperparameters, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whatever the number of steps, as many operators beside the replays: a GPU is asked for one thing a step."""
+    """Whatever the number of steps, as many operators beside the replays: a GPU is asked for one
+    thing a step.
+    """
 
     def at_once(lengths: Sequence[int], *others: Any) -> Transforms:
         return draw(sum(lengths), *others)  # as on a GPU
@@ -714,28 +788,52 @@ def test_an_epoch_is_replays_of_one_record_and_nothing_more_a_step(
 def operators(optimizer: Optimizer, channels: tuple[int, ...]) -> int:
     """How many of one step do something on the device: all but views."""
     capture = Recorder()
-    next(train(replace(a_run(replace(PLAIN, optimizer=optimizer)), channels=channels), capture=capture))
-    views = ("as_strided", "detach", "expand", "slice", "t", "unsqueeze", "view", "_unsafe_view", "unbind", "select")
+    next(
+        train(
+            replace(a_run(replace(PLAIN, optimizer=optimizer)), channels=channels), capture=capture
+        )
+    )
+    views = (
+        "as_strided",
+        "detach",
+        "expand",
+        "slice",
+        "t",
+        "unsqueeze",
+        "view",
+        "_unsafe_view",
+        "unbind",
+        "select",
+    )
     return sum(name.split(".")[1] not in views for name in capture.operators)
 
 
 @pytest.mark.usefixtures("_capturable")
 @pytest.mark.parametrize("optimizer", [NAdam(0.01, 1e-3), RAdam(0.01, 1e-3)])
-def test_long_formulas_cost_the_same_few_operators_whatever_the_network(optimizer: Optimizer) -> None:
-    beside = [operators(optimizer, channels) - operators(SGD(0.1), channels) for channels in ((4, 12), (4, 6, 6, 12))]
+def test_long_formulas_cost_the_same_few_operators_whatever_the_network(
+    optimizer: Optimizer,
+) -> None:
+    beside = [
+        operators(optimizer, channels) - operators(SGD(0.1), channels)
+        for channels in ((4, 12), (4, 6, 6, 12))
+    ]
     assert beside[0] == beside[1] < 40
 
 
 @pytest.mark.usefixtures("_capturable")
 @pytest.mark.parametrize("options", SAME_EVERYWHERE, ids=repr)
-def test_optimizers_that_can_be_captured_take_the_steps_of_the_ordinary_ones(options: Hyperparameters) -> None:
+def test_optimizers_that_can_be_captured_take_the_steps_of_the_ordinary_ones(
+    options: Hyperparameters,
+) -> None:
     """Their learning rate is of float32, and they count on the device."""
     run = replace(a_run(options), data=data(count=64))
     replayed, ordinary = (list(train(run, capture=capture)) for capture in (Recorder(), None))
     assert_close(replayed, ordinary)
 
 
-def assert_close(found: Sequence[Measurement], expected: Sequence[Measurement], tolerance: float = 1e-3) -> None:
+def assert_close(
+    found: Sequence[Measurement], expected: Sequence[Measurement], tolerance: float = 1e-3
+) -> None:
     """The same curves but for rounding, which may turn a single image."""
     assert len(found) == len(expected)
     for one, other in zip(found, expected, strict=True):
@@ -747,27 +845,41 @@ def assert_close(found: Sequence[Measurement], expected: Sequence[Measurement], 
         assert one.learning_rate == other.learning_rate
 
 
-def test_a_learning_rate_of_python_in_a_recorded_step_would_be_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_learning_rate_of_python_in_a_recorded_step_would_be_seen(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     def set_learning_rate(optimizer: torch.optim.Optimizer, rate: float | Tensor) -> None:
         for group in optimizer.param_groups:
             group["lr"] = float(rate.detach().numpy()) if isinstance(rate, Tensor) else rate
 
     run = a_run(replace(PLAIN, scheduler=Cosine()))
     monkeypatch.setattr(training, "set_learning_rate", set_learning_rate)
-    replayed, eager = (scores(list(train(run, capture=capture))) for capture in (Recorder(), Refusal()))
+    replayed, eager = (
+        scores(list(train(run, capture=capture))) for capture in (Recorder(), Refusal())
+    )
     assert replayed[0] == eager[0]  # the step that is recorded is the first to be replayed
     assert replayed[1] != eager[1]
 
 
-def test_indices_of_python_in_a_recorded_step_would_be_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_indices_of_python_in_a_recorded_step_would_be_seen(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     recordable = training._step
 
-    def step(run: Run, state: training._State, chosen: Tensor, transforms: Transforms, rate: float | Tensor) -> Tensor:
+    def step(
+        run: Run,
+        state: training._State,
+        chosen: Tensor,
+        transforms: Transforms,
+        rate: float | Tensor,
+    ) -> Tensor:
         return recordable(run, state, torch.tensor([*chosen.detach().numpy()]), transforms, rate)
 
     run = a_run(PLAIN)
     monkeypatch.setattr(training, "_step", step)
-    replayed, eager = (scores(list(train(run, capture=capture))) for capture in (Recorder(), Refusal()))
+    replayed, eager = (
+        scores(list(train(run, capture=capture))) for capture in (Recorder(), Refusal())
+    )
     assert replayed[0] == eager[0]  # the step that is recorded is the first to be replayed
     assert replayed[1] != eager[1]
 
@@ -782,7 +894,9 @@ def test_a_batch_that_is_all_of_the_data_is_captured_too() -> None:
 @pytest.mark.usefixtures("_capturable")
 def test_batches_in_pieces_are_captured_whole() -> None:
     run = replace(a_run(replace(ALL, normalization="group")), piece=5)
-    replayed, eager = (scores(list(train(run, capture=capture))) for capture in (Recorder(), Refusal()))
+    replayed, eager = (
+        scores(list(train(run, capture=capture))) for capture in (Recorder(), Refusal())
+    )
     assert replayed == eager
     assert_close(replayed, list(train(replace(run, piece=None), capture=Recorder())))
 
@@ -791,7 +905,9 @@ def test_batches_in_pieces_are_captured_whole() -> None:
 @pytest.mark.parametrize(
     "optimizer", [SGD(0.1, 0.9), Adagrad(0.1), RMSprop(0.01), Adam(0.01), NAdam(0.01), RAdam(0.01)]
 )
-def test_a_resumed_training_captures_again_and_is_the_uninterrupted_one(optimizer: Optimizer) -> None:
+def test_a_resumed_training_captures_again_and_is_the_uninterrupted_one(
+    optimizer: Optimizer,
+) -> None:
     run = a_run(replace(ALL, optimizer=optimizer), epochs=4)
     running = train(run, capture=Recorder())
     measurements, checkpoints = [], [running.checkpoint()]
@@ -809,7 +925,9 @@ def test_a_resumed_training_captures_again_and_is_the_uninterrupted_one(optimize
 @pytest.mark.parametrize(
     "optimizer", [SGD(0.1, 0.9), Adagrad(0.1), RMSprop(0.01), Adam(0.01), NAdam(0.01), RAdam(0.01)]
 )
-def test_an_epoch_of_replays_that_is_broken_off_leaves_the_state_before_it(optimizer: Optimizer) -> None:
+def test_an_epoch_of_replays_that_is_broken_off_leaves_the_state_before_it(
+    optimizer: Optimizer,
+) -> None:
     """Replays write to the memory that the epochs before it wrote to."""
     broken: list[bool] = []
 
@@ -899,16 +1017,24 @@ def cuda() -> torch.device:
 
 
 def set_sync_debug_mode(mode: str) -> None:
-    """What PyTorch does where the host waits for the GPU. It warns once a process that it does not see all of it."""
+    """What PyTorch does where the host waits for the GPU. It warns once a process that it does not
+    see all of it.
+    """
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Synchronization debug mode is a prototype feature")
+        warnings.filterwarnings(
+            "ignore", message="Synchronization debug mode is a prototype feature"
+        )
         torch.cuda.set_sync_debug_mode(mode)
 
 
-def test_pytorchs_only_warning_of_waiting_for_the_gpu_is_allowed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pytorchs_only_warning_of_waiting_for_the_gpu_is_allowed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """Without a GPU, by what PyTorch calls with one: the first call in a process warns."""
     missing("PyTorch built with CUDA", hasattr(torch._C, "_cuda_set_sync_debug_mode"))
-    monkeypatch.setattr(torch.cuda, "set_sync_debug_mode", lambda mode: torch._C._cuda_set_sync_debug_mode(0))
+    monkeypatch.setattr(
+        torch.cuda, "set_sync_debug_mode", lambda mode: torch._C._cuda_set_sync_debug_mode(0)
+    )
     set_sync_debug_mode("default")
 
 
@@ -921,7 +1047,9 @@ class EagerCUDA(CUDAGraphs):
 
 @on_gpu
 @pytest.mark.parametrize("options", SAME_EVERYWHERE, ids=repr)
-def test_cpu_eager_gpu_and_captured_gpu_give_the_same_curves(options: Hyperparameters, cuda: torch.device) -> None:
+def test_cpu_eager_gpu_and_captured_gpu_give_the_same_curves(
+    options: Hyperparameters, cuda: torch.device
+) -> None:
     expected = list(train(a_run(options)))
     run = a_run(options, device=cuda)
     eager, captured = train(run, capture=EagerCUDA(cuda)), train(run)
@@ -929,8 +1057,9 @@ def test_cpu_eager_gpu_and_captured_gpu_give_the_same_curves(options: Hyperparam
     assert (eager.path, captured.path) == (REFUSED, CAPTURED)
     assert_close(on_eager, expected, 1e-2)
     assert_close(on_captured, expected, 1e-2)
-    # AMSGrad keeps the largest second moment there ever was, and with it any rounding: gradients that were disturbed by
-    # 1e-6 on a CPU took its curves 4.8e-3 apart, and those of no other optimizer 1e-3.
+    # AMSGrad keeps the largest second moment there ever was, and with it any rounding: gradients
+    # that were disturbed by 1e-6 on a CPU took its curves 4.8e-3 apart, and those of no other
+    # optimizer 1e-3.
     keeps_rounding = isinstance(options.optimizer, Adam | AdamW) and options.optimizer.amsgrad
     assert_close(on_captured, on_eager, 1e-2 if keeps_rounding else 1e-3)
 
@@ -944,8 +1073,13 @@ def test_captured_draws_are_the_eager_ones(options: Hyperparameters, cuda: torch
     assert_close(list(captured), list(eager), 1e-2)
     assert captured.path == CAPTURED
     for name in ("random", "augmentation"):
-        saved = [torch.load(io.BytesIO(each.checkpoint()), weights_only=True)[name] for each in (eager, captured)]
-        assert [each.tolist() for each in tensors(saved[0])] == [each.tolist() for each in tensors(saved[1])]
+        saved = [
+            torch.load(io.BytesIO(each.checkpoint()), weights_only=True)[name]
+            for each in (eager, captured)
+        ]
+        assert [each.tolist() for each in tensors(saved[0])] == [
+            each.tolist() for each in tensors(saved[1])
+        ]
 
 
 @on_gpu
@@ -961,8 +1095,12 @@ def test_a_resumed_capture_goes_on(cuda: torch.device) -> None:
 @on_gpu
 @pytest.mark.parametrize("options", [*SAME_EVERYWHERE, *DRAWN], ids=repr)
 @pytest.mark.parametrize("captured", [True, False], ids=["captured", "eager"])
-def test_the_host_waits_for_no_step(options: Hyperparameters, captured: bool, cuda: torch.device) -> None:
-    """From the first step of the second epoch to its last: before it steps are captured, after it waiting is right."""
+def test_the_host_waits_for_no_step(
+    options: Hyperparameters, captured: bool, cuda: torch.device
+) -> None:
+    """From the first step of the second epoch to its last: before it steps are captured, after it
+    waiting is right.
+    """
     beats = 0
 
     def pulse() -> None:
@@ -972,7 +1110,9 @@ def test_the_host_waits_for_no_step(options: Hyperparameters, captured: bool, cu
         set_sync_debug_mode("error" if 7 <= beats < 11 else "default")
 
     try:
-        running = train(a_run(options, device=cuda), pulse=pulse, capture=None if captured else EagerCUDA(cuda))
+        running = train(
+            a_run(options, device=cuda), pulse=pulse, capture=None if captured else EagerCUDA(cuda)
+        )
         next(running)
         next(running)
     finally:
@@ -982,7 +1122,9 @@ def test_the_host_waits_for_no_step(options: Hyperparameters, captured: bool, cu
 
 
 def break_a_capture_off_on_the_gpu() -> None:
-    """The host reads in the middle of a step: that is not permitted in a capture, and right outside of one."""
+    """The host reads in the middle of a step: that is not permitted in a capture, and right outside
+    of one.
+    """
     device = torch.device("cuda", torch.cuda.current_device())
     run = a_run(ALL, device=device)
     expected = list(train(run, capture=EagerCUDA(device)))
@@ -1005,7 +1147,10 @@ def break_a_capture_off_on_the_gpu() -> None:
 @on_gpu
 def test_a_capture_that_breaks_off_is_the_last_and_leaves_no_trace() -> None:
     """In a process of its own, which captures no more after it."""
-    code = "import sys; sys.path.insert(0, sys.argv[1]); import test_captured as t; t.break_a_capture_off_on_the_gpu()"
+    code = (
+        "import sys; sys.path.insert(0, sys.argv[1]); import test_captured as t;"
+        " t.break_a_capture_off_on_the_gpu()"
+    )
     subprocess.run([sys.executable, "-c", code, str(Path(__file__).parent)], check=True)
 
 
@@ -1044,7 +1189,9 @@ def test_float32_convolutions_are_not_rounded_to_tf32(cuda: torch.device) -> Non
 
 
 @on_gpu
-def test_tf32_rounds_convolutions_and_products_in_training_captured_or_not(cuda: torch.device) -> None:
+def test_tf32_rounds_convolutions_and_products_in_training_captured_or_not(
+    cuda: torch.device,
+) -> None:
     """It is near float32, and another curve; a captured step was recorded in it."""
     run = a_run(replace(PLAIN, optimizer=SGD(0.01, 0.9)), device=cuda)
     rounded = replace(run, precision="tf32")

@@ -1,4 +1,6 @@
-"""A checkpoint file is used when it is what was saved, and never otherwise; each attempt keeps to its own files."""
+"""A checkpoint file is used when it is what was saved, and never otherwise; each attempt keeps to
+its own files.
+"""
 
 import errno
 import hashlib
@@ -103,14 +105,33 @@ def test_no_file_is_opened_for_a_name_that_is_no_checkpoints(tmp_path: Path, nam
     """Files of these names exist as far as they can, with the content that is asked for."""
     folder = tmp_path / "7"
     folder.mkdir()
-    for path in ("secret", "1-3.ckpt", "7/1-3.ckpt", "7/notes", "7/1-3.ckpt.aside", "7/-1-3.ckpt", "7/١-٣.ckpt"):
+    for path in (
+        "secret",
+        "1-3.ckpt",
+        "7/1-3.ckpt",
+        "7/notes",
+        "7/1-3.ckpt.aside",
+        "7/-1-3.ckpt",
+        "7/١-٣.ckpt",
+    ):
         (tmp_path / path).write_bytes(CONTENT)
-    assert CheckpointFolder(folder, attempt=1).load(name.format(tmp_path=tmp_path), sha256(CONTENT)) is None
+    assert (
+        CheckpointFolder(folder, attempt=1).load(name.format(tmp_path=tmp_path), sha256(CONTENT))
+        is None
+    )
 
 
 # --- which files are removed
 
-STRANGERS = {"3-1.ckpt", "3-5.ckpt.aside", "10-1.ckpt", "notes", "1-1.ckpt.old", "x1-1.ckpt", "a-b.ckpt"}
+STRANGERS = {
+    "3-1.ckpt",
+    "3-5.ckpt.aside",
+    "10-1.ckpt",
+    "notes",
+    "1-1.ckpt.old",
+    "x1-1.ckpt",
+    "a-b.ckpt",
+}
 OURS = {f"{attempt}-{epoch}.ckpt" for attempt in (1, 2) for epoch in (1, 3, 4, 5, 6, 10)}
 ASIDE = {"1-5.ckpt.aside", "2-4.ckpt.aside", "2-5.ckpt.aside"}
 
@@ -121,7 +142,9 @@ def fill(folder: Path, names: set[str]) -> None:
         (folder / name).write_bytes(CONTENT)
 
 
-def test_the_named_ones_are_kept_and_no_file_of_a_later_attempt_or_a_stranger_is_touched(tmp_path: Path) -> None:
+def test_the_named_ones_are_kept_and_no_file_of_a_later_attempt_or_a_stranger_is_touched(
+    tmp_path: Path,
+) -> None:
     folder = tmp_path / "7"
     fill(folder, STRANGERS | OURS | ASIDE)
     CheckpointFolder(folder, attempt=2).keep(["1-4.ckpt", "2-10.ckpt", "2-11.ckpt"])
@@ -174,7 +197,9 @@ def test_a_folder_that_somebody_removed_is_made_again(tmp_path: Path) -> None:
 def test_a_folder_that_others_take_away_while_it_is_empty_is_made_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, times: int
 ) -> None:
-    """As a worker that starts, and sweeps, does between the making of the folder and its first file."""
+    """As a worker that starts, and sweeps, does between the making of the folder and its first
+    file.
+    """
     made = []
     make = Path.mkdir
 
@@ -196,7 +221,9 @@ def test_a_folder_that_others_take_away_while_it_is_empty_is_made_again(
 
 
 @pytest.mark.parametrize(("owner", "name"), [(os, "fsync"), (Path, "replace")])
-@pytest.mark.parametrize("error", [OSError(errno.ENOSPC, "No space left on device"), KeyboardInterrupt()], ids=repr)
+@pytest.mark.parametrize(
+    "error", [OSError(errno.ENOSPC, "No space left on device"), KeyboardInterrupt()], ids=repr
+)
 def test_a_save_that_fails_leaves_what_was_there(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, owner: object, name: str, error: BaseException
 ) -> None:
@@ -216,7 +243,9 @@ def test_a_save_that_fails_leaves_what_was_there(
     assert checkpoints.load(before.name, before.sha256) == CONTENT
 
 
-def test_a_process_that_dies_while_it_saves_leaves_no_checkpoint_and_its_file_is_swept(tmp_path: Path) -> None:
+def test_a_process_that_dies_while_it_saves_leaves_no_checkpoint_and_its_file_is_swept(
+    tmp_path: Path,
+) -> None:
     code = """
 import os, sys
 from pathlib import Path
@@ -250,10 +279,16 @@ def test_the_content_is_on_the_disk_before_its_name_and_the_name_before_it_is_to
     monkeypatch.setattr(os, "fsync", synced)
     monkeypatch.setattr(Path, "replace", renamed)
     CheckpointFolder(tmp_path / "7", attempt=1).save(3, CONTENT)
-    assert steps == [("sync", "1-3.ckpt.aside", CONTENT), ("rename", "1-3.ckpt", b""), ("sync", "7", b"")]
+    assert steps == [
+        ("sync", "1-3.ckpt.aside", CONTENT),
+        ("rename", "1-3.ckpt", b""),
+        ("sync", "7", b""),
+    ]
 
 
-def test_where_folders_cannot_be_opened_checkpoints_are_saved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_where_folders_cannot_be_opened_checkpoints_are_saved(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def refused(*_: object) -> int:
         raise PermissionError(errno.EACCES, "Permission denied")
 
@@ -265,5 +300,7 @@ def test_where_folders_cannot_be_opened_checkpoints_are_saved(tmp_path: Path, mo
 
 
 def test_torch_is_not_imported() -> None:
-    code = "import sys, objectives.checkpoint, objectives.protocol; sys.exit('torch' in sys.modules)"
+    code = (
+        "import sys, objectives.checkpoint, objectives.protocol; sys.exit('torch' in sys.modules)"
+    )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -44,7 +44,10 @@ def test_the_tutorials_network_costs_what_its_layers_do() -> None:
 
 def test_measuring_leaves_the_network_and_randomness_alone() -> None:
     model = default_cnn("batch").train()
-    before, state = {name: value.clone() for name, value in model.state_dict().items()}, torch.get_rng_state()
+    before, state = (
+        {name: value.clone() for name, value in model.state_dict().items()},
+        torch.get_rng_state(),
+    )
     assert isinstance(measure_costs(model, torch.zeros(1, 1, 28, 28)), Costs)
     assert model.training
     assert torch.equal(torch.get_rng_state(), state)
@@ -54,7 +57,9 @@ def test_measuring_leaves_the_network_and_randomness_alone() -> None:
 
 
 def test_costs_that_are_counted_are_those_of_the_network_that_is_made() -> None:
-    cases = itertools.product([(1, 8, 8), (3, 33, 5), (1, 1, 1)], ["none", "batch", "group"], [(4,), (3, 5, 7, 2)])
+    cases = itertools.product(
+        [(1, 8, 8), (3, 33, 5), (1, 1, 1)], ["none", "batch", "group"], [(4,), (3, 5, 7, 2)]
+    )
     for (image, normalization, channels), width in zip(cases, itertools.cycle((1.0, 0.3, 2.5))):
         wide = tuple(scaled(count, width) for count in channels)
         hidden = scaled(9, width)

@@ -1,4 +1,6 @@
-"""Images are decoded once a machine, split the same way everywhere, and held on the device; the test split is apart."""
+"""Images are decoded once a machine, split the same way everywhere, and held on the device; the
+test split is apart.
+"""
 
 import json
 import os
@@ -47,7 +49,10 @@ class Opener:
 
     def __call__(self, config: DataConfig) -> ImageDataset:
         return open_dataset(
-            config, data_root=self.data_root, cache_root=self.cache_root, on_progress=self._count_the_last
+            config,
+            data_root=self.data_root,
+            cache_root=self.cache_root,
+            on_progress=self._count_the_last,
         )
 
     def _count_the_last(self, done: int, total: int) -> None:
@@ -73,20 +78,33 @@ def everything(dataset: ImageDataset) -> set[bytes]:
 # --- splits
 
 
-def test_mnist_5k_is_3200_800_and_1000_images_of_which_each_class_is_a_tenth(mnist_5k_cache: Path) -> None:
-    config, roots = DataConfig("mnist-5k"), {"data_root": mnist_5k_cache, "cache_root": mnist_5k_cache}
+def test_mnist_5k_is_3200_800_and_1000_images_of_which_each_class_is_a_tenth(
+    mnist_5k_cache: Path,
+) -> None:
+    config, roots = (
+        DataConfig("mnist-5k"),
+        {"data_root": mnist_5k_cache, "cache_root": mnist_5k_cache},
+    )
     dataset = open_dataset(config, **roots)
-    train, validation, test = dataset.split("train"), dataset.split("validation"), open_test_split(config, **roots)
+    train, validation, test = (
+        dataset.split("train"),
+        dataset.split("validation"),
+        open_test_split(config, **roots),
+    )
     assert dataset.class_names == tuple("0123456789")
     assert dataset.image_shape == (1, 28, 28)
     for arrays, per_class in ((train, 320), (validation, 80), (test, 100)):
         assert arrays.images.shape == (10 * per_class, 1, 28, 28)
         assert (arrays.images.dtype, arrays.labels.dtype) == (np.uint8, np.int64)
         assert np.bincount(arrays.labels).tolist() == [per_class] * 10
-    assert len(contents(train) | contents(validation) | contents(test)) == 5000  # all differ: so no image is in two
+    assert (
+        len(contents(train) | contents(validation) | contents(test)) == 5000
+    )  # all differ: so no image is in two
 
 
-def test_the_test_split_depends_on_neither_the_seed_nor_the_fraction_of_validation(mnist_5k_cache: Path) -> None:
+def test_the_test_split_depends_on_neither_the_seed_nor_the_fraction_of_validation(
+    mnist_5k_cache: Path,
+) -> None:
     roots = {"data_root": mnist_5k_cache, "cache_root": mnist_5k_cache}
     configs = [DataConfig(), DataConfig(split_seed=1), DataConfig(validation_fraction=0.5)]
     first, *others = [open_test_split(config, **roots).images for config in configs]
@@ -97,17 +115,24 @@ def test_the_test_split_depends_on_neither_the_seed_nor_the_fraction_of_validati
 def test_the_split_seed_alone_chooses_the_validation_images(mnist_5k_cache: Path) -> None:
     def validation(seed: int) -> LabelledArrays:
         config = DataConfig(split_seed=seed)
-        return open_dataset(config, data_root=mnist_5k_cache, cache_root=mnist_5k_cache).split("validation")
+        return open_dataset(config, data_root=mnist_5k_cache, cache_root=mnist_5k_cache).split(
+            "validation"
+        )
 
     np.testing.assert_array_equal(validation(3).images, validation(3).images)
-    assert 100 < len(contents(validation(3)) & contents(validation(4))) < 220  # 160 of 800 by chance
+    assert (
+        100 < len(contents(validation(3)) & contents(validation(4))) < 220
+    )  # 160 of 800 by chance
 
 
 def test_a_search_cannot_read_the_test_split(mnist_5k_cache: Path) -> None:
     dataset = open_dataset(DataConfig(), data_root=mnist_5k_cache, cache_root=mnist_5k_cache)
     with pytest.raises(errors.TestSplitError) as refused:
         dataset.split("test")
-    assert str(refused.value) == ('split "test": a search sees train and validation; open_test_split is for follow-ups')
+    assert (
+        str(refused.value)
+        == 'split "test": a search sees train and validation; open_test_split is for follow-ups'
+    )
     assert len(dataset.searchable.images) == 4000
 
 
@@ -134,9 +159,21 @@ def test_a_label_stays_with_its_image(tmp_path: Path, opened: Opener) -> None:
     ("per_class", "fraction", "expected"),
     [
         (1, 0.25, 'class "a" has 1 images outside the test split; add some until it has 2 or more'),
-        (2, 0.2, "1 of 4 images for validation are fewer than the 2 classes; raise it or add images"),
-        (10, 0.01, "0 of 16 images for validation are fewer than the 2 classes; raise it or add images"),
-        (10, 0.95, "1 of 16 images for training are fewer than the 2 classes; lower it or add images"),
+        (
+            2,
+            0.2,
+            "1 of 4 images for validation are fewer than the 2 classes; raise it or add images",
+        ),
+        (
+            10,
+            0.01,
+            "0 of 16 images for validation are fewer than the 2 classes; raise it or add images",
+        ),
+        (
+            10,
+            0.95,
+            "1 of 16 images for training are fewer than the 2 classes; lower it or add images",
+        ),
     ],
 )
 def test_too_few_images_for_a_split_are_refused(
@@ -150,21 +187,34 @@ def test_too_few_images_for_a_split_are_refused(
 
 
 def test_two_classes_of_two_images_are_enough_for_a_search(tmp_path: Path, opened: Opener) -> None:
-    dataset = opened(DataConfig(make_folder(tmp_path / "images", per_class=2).dataset, validation_fraction=0.5))
-    assert [dataset.split(name).labels.tolist() for name in ("train", "validation")] == [[0, 1], [0, 1]]
+    dataset = opened(
+        DataConfig(make_folder(tmp_path / "images", per_class=2).dataset, validation_fraction=0.5)
+    )
+    assert [dataset.split(name).labels.tolist() for name in ("train", "validation")] == [
+        [0, 1],
+        [0, 1],
+    ]
 
 
-def test_a_thousand_classes_of_five_pixels_are_split_with_each_class_everywhere(tmp_path: Path, opened: Opener) -> None:
+def test_a_thousand_classes_of_five_pixels_are_split_with_each_class_everywhere(
+    tmp_path: Path, opened: Opener
+) -> None:
     for label in range(1000):
         folder = tmp_path / "images" / f"{label:03}"
         folder.mkdir(parents=True)
         for row in range(5):
-            (folder / f"{row}.ppm").write_bytes(b"P6 1 1 255\n" + bytes([label % 256, label // 256, row]))
+            (folder / f"{row}.ppm").write_bytes(
+                b"P6 1 1 255\n" + bytes([label % 256, label // 256, row])
+            )
     config = DataConfig(f"images:{tmp_path / 'images'}", validation_fraction=0.25)
     dataset = opened(config)
     test = open_test_split(config, data_root=opened.data_root, cache_root=opened.cache_root)
     assert dataset.image_shape == (3, 1, 1)
-    for arrays, per_class in ((dataset.split("train"), 3), (dataset.split("validation"), 1), (test, 1)):
+    for arrays, per_class in (
+        (dataset.split("train"), 3),
+        (dataset.split("validation"), 1),
+        (test, 1),
+    ):
         assert np.bincount(arrays.labels).tolist() == [per_class] * 1000
         np.testing.assert_array_equal(arrays.images[:, :2, 0, 0] @ [1, 256], arrays.labels)
 
@@ -173,14 +223,23 @@ def test_a_test_split_without_images_is_refused(tmp_path: Path, opened: Opener) 
     config = make_folder(tmp_path / "images", per_class=2)
     with pytest.raises(DataError) as refused:
         open_test_split(config, data_root=opened.data_root, cache_root=opened.cache_root)
-    assert str(refused.value) == f'dataset "{config.dataset}": no image is left for the test split; add images'
+    assert (
+        str(refused.value)
+        == f'dataset "{config.dataset}": no image is left for the test split; add images'
+    )
 
 
 @pytest.mark.parametrize(
     ("wrong", "expected"),
     [
-        ({"validation_fraction": 0.0}, "validation_fraction 0.0: give a number between 0 and 1, as 0.2"),
-        ({"validation_fraction": float("nan")}, "validation_fraction nan: give a number between 0 and 1, as 0.2"),
+        (
+            {"validation_fraction": 0.0},
+            "validation_fraction 0.0: give a number between 0 and 1, as 0.2",
+        ),
+        (
+            {"validation_fraction": float("nan")},
+            "validation_fraction nan: give a number between 0 and 1, as 0.2",
+        ),
         ({"split_seed": -1}, "split_seed -1: give a whole number from 0 to 4294967295"),
         ({"image_size": 0}, "image_size 0: give a number of pixels, 1 or more"),
     ],
@@ -211,7 +270,9 @@ def test_a_data_set_larger_than_a_chunk_is_kept_whole(
     config = make_folder(tmp_path / "images")
     at_once = opened(config)
     monkeypatch.setattr("objectives.cache._CHUNK_BYTES", 6 * 6 * 5)
-    in_chunks = open_dataset(config, data_root=opened.data_root, cache_root=tmp_path / "other cache")
+    in_chunks = open_dataset(
+        config, data_root=opened.data_root, cache_root=tmp_path / "other cache"
+    )
     np.testing.assert_array_equal(in_chunks.searchable.images, at_once.searchable.images)
 
 
@@ -241,14 +302,20 @@ sys.exit(any(os.wait()[1] for _ in range(8)))
 
 def test_eight_processes_that_start_at_once_decode_once(tmp_path: Path) -> None:
     config = make_folder(tmp_path / "images", per_class=150)
-    subprocess.run([sys.executable, "-c", EIGHT_PROCESSES, config.dataset, str(tmp_path)], check=True)
-    assert sorted(path.read_text() for path in tmp_path.glob("*.decoded")) == [""] * 7 + ["100 300\n200 300\n300 300\n"]
+    subprocess.run(
+        [sys.executable, "-c", EIGHT_PROCESSES, config.dataset, str(tmp_path)], check=True
+    )
+    assert sorted(path.read_text() for path in tmp_path.glob("*.decoded")) == [""] * 7 + [
+        "100 300\n200 300\n300 300\n"
+    ]
     read = [path.read_bytes() for path in tmp_path.glob("*.read")]
     assert len(read) == 8
     assert len(set(read)) == 1
 
 
-def test_a_changed_folder_is_decoded_again_and_its_old_entry_removed(tmp_path: Path, opened: Opener) -> None:
+def test_a_changed_folder_is_decoded_again_and_its_old_entry_removed(
+    tmp_path: Path, opened: Opener
+) -> None:
     folder = tmp_path / "images"
     config = make_folder(folder)
     before = everything(opened(config))
@@ -264,7 +331,9 @@ def test_a_changed_folder_is_decoded_again_and_its_old_entry_removed(tmp_path: P
     assert new != old
 
 
-def test_a_file_written_anew_with_its_old_size_is_decoded_again(tmp_path: Path, opened: Opener) -> None:
+def test_a_file_written_anew_with_its_old_size_is_decoded_again(
+    tmp_path: Path, opened: Opener
+) -> None:
     folder = tmp_path / "images"
     config = make_folder(folder)
     opened(config)
@@ -275,7 +344,9 @@ def test_a_file_written_anew_with_its_old_size_is_decoded_again(tmp_path: Path, 
     assert opened.decoded == 2
 
 
-def test_each_image_size_and_each_folder_keeps_its_own_entry(tmp_path: Path, opened: Opener) -> None:
+def test_each_image_size_and_each_folder_keeps_its_own_entry(
+    tmp_path: Path, opened: Opener
+) -> None:
     config, other = make_folder(tmp_path / "images"), make_folder(tmp_path / "others", seed=1)
     small = DataConfig(config.dataset, image_size=4)
     shapes = [opened(each).image_shape for each in (config, small, other, config, small, other)]
@@ -302,7 +373,9 @@ def remove_labels(entry: Path) -> None:
 
 
 @pytest.mark.parametrize("damage", [damage_images, damage_class_names, cut_off_meta, remove_labels])
-def test_a_damaged_entry_is_decoded_again(damage: Callable[[Path], None], tmp_path: Path, opened: Opener) -> None:
+def test_a_damaged_entry_is_decoded_again(
+    damage: Callable[[Path], None], tmp_path: Path, opened: Opener
+) -> None:
     config = make_folder(tmp_path / "images")
     before = opened(config)
     images, class_names = before.split("train").images, before.class_names
@@ -313,7 +386,9 @@ def test_a_damaged_entry_is_decoded_again(damage: Callable[[Path], None], tmp_pa
     np.testing.assert_array_equal(after.split("train").images, images)
 
 
-def test_what_a_process_that_died_left_half_made_is_not_used(tmp_path: Path, opened: Opener) -> None:
+def test_what_a_process_that_died_left_half_made_is_not_used(
+    tmp_path: Path, opened: Opener
+) -> None:
     config = make_folder(tmp_path / "images")
     opened(config)
     (entry,) = opened.entries()
@@ -366,19 +441,27 @@ def test_decoding_can_be_interrupted(tmp_path: Path, opened: Opener) -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        open_dataset(config, data_root=opened.data_root, cache_root=opened.cache_root, on_progress=interrupt)
+        open_dataset(
+            config, data_root=opened.data_root, cache_root=opened.cache_root, on_progress=interrupt
+        )
     assert opened.entries() == []
-    assert [thread for thread in threading.enumerate() if thread.name.startswith("ThreadPool")] == []
+    assert [
+        thread for thread in threading.enumerate() if thread.name.startswith("ThreadPool")
+    ] == []
 
 
 def test_a_decoding_that_fails_leaves_nothing(tmp_path: Path, opened: Opener) -> None:
     config = DataConfig(make_folder(tmp_path / "images").dataset, image_size=10_000_000)
-    with pytest.raises(DataError, match=r"40 images of 10000000 x 10000000 pixels need 4000000\.0 GB of memory"):
+    with pytest.raises(
+        DataError, match=r"40 images of 10000000 x 10000000 pixels need 4000000\.0 GB of memory"
+    ):
         opened(config)
     assert opened.entries() == []
 
 
-def test_an_entry_is_enough_where_the_cache_cannot_be_locked(tmp_path: Path, opened: Opener) -> None:
+def test_an_entry_is_enough_where_the_cache_cannot_be_locked(
+    tmp_path: Path, opened: Opener
+) -> None:
     config = make_folder(tmp_path / "images")
     opened(config)
     (lock,) = opened.cache_root.glob("*.lock")
@@ -393,8 +476,10 @@ def test_a_cache_that_cannot_be_written_to_is_named(tmp_path: Path, opened: Open
     opened.cache_root.touch()  # a file, as not even root writes below one
     with pytest.raises(DataUnavailable) as refused:
         opened(config)
-    assert str(refused.value) == (
-        f"{opened.cache_root}: cannot keep decoded images there (Not a directory); make it writable or make room"
+    assert (
+        str(refused.value)
+        == f"{opened.cache_root}: cannot keep decoded images there (Not a directory); make it"
+        " writable or make room"
     )
 
 
@@ -408,7 +493,10 @@ def arrays_of(images: Pixels) -> LabelledArrays:
 def dataset_of(images: Pixels, validation: int) -> ImageDataset:
     """The first images are training, the last `validation` ones validation."""
     rows = np.arange(len(images))
-    positions = {"train": rows[: len(images) - validation], "validation": rows[len(images) - validation :]}
+    positions = {
+        "train": rows[: len(images) - validation],
+        "validation": rows[len(images) - validation :],
+    }
     return ImageDataset(("a", "b"), arrays_of(images), positions, DataFacts("0" * 64))
 
 
@@ -437,7 +525,9 @@ def test_the_deviation_of_a_constant_channel_is_one() -> None:
     images[0, 1] = 0
     data = hold(dataset_of(images, validation=2), torch.device("cpu"))
     expected = images[:6, 1].std() / 255
-    torch.testing.assert_close(data.mean, torch.tensor([0.2, images[:6, 1].mean() / 255], dtype=torch.float32))
+    torch.testing.assert_close(
+        data.mean, torch.tensor([0.2, images[:6, 1].mean() / 255], dtype=torch.float32)
+    )
     torch.testing.assert_close(data.deviation, torch.tensor([1.0, expected], dtype=torch.float32))
 
 
@@ -460,13 +550,19 @@ def test_images_larger_than_memory_are_refused_before_they_are_held() -> None:
     assert str(refused.value).endswith(" GB of memory are free; set a smaller image_size")
 
 
-def test_images_larger_than_the_memory_of_a_gpu_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_images_larger_than_the_memory_of_a_gpu_are_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (10, 10))
-    with pytest.raises(DataError, match="GB of memory of cuda:0 are free; set a smaller image_size"):
+    with pytest.raises(
+        DataError, match="GB of memory of cuda:0 are free; set a smaller image_size"
+    ):
         hold(dataset_of(noise(0, 10, 1, 4, 4), validation=2), torch.device("cuda:0"))
 
 
-def test_a_removed_cache_does_not_take_the_data_from_those_who_hold_it(tmp_path: Path, opened: Opener) -> None:
+def test_a_removed_cache_does_not_take_the_data_from_those_who_hold_it(
+    tmp_path: Path, opened: Opener
+) -> None:
     dataset = opened(make_folder(tmp_path / "images"))
     before = dataset.split("train").images
     shutil.rmtree(opened.cache_root)
@@ -476,14 +572,23 @@ def test_a_removed_cache_does_not_take_the_data_from_those_who_hold_it(tmp_path:
 # --- what a data set is known by
 
 
-def test_a_fingerprint_is_of_contents_classes_and_splits_and_of_nothing_else(opened: Opener, tmp_path: Path) -> None:
+def test_a_fingerprint_is_of_contents_classes_and_splits_and_of_nothing_else(
+    opened: Opener, tmp_path: Path
+) -> None:
     config = make_folder(tmp_path / "images")
     fingerprint = opened(config).facts.fingerprint
     shutil.copytree(tmp_path / "images", tmp_path / "elsewhere")
     (tmp_path / "elsewhere" / "a" / "000.png").rename(tmp_path / "elsewhere" / "a" / "first.png")
-    assert opened(DataConfig(f"images:{tmp_path / 'elsewhere'}", image_size=5)).facts.fingerprint == fingerprint
-    shutil.move(tmp_path / "elsewhere" / "a" / "first.png", tmp_path / "elsewhere" / "b" / "first.png")
+    assert (
+        opened(DataConfig(f"images:{tmp_path / 'elsewhere'}", image_size=5)).facts.fingerprint
+        == fingerprint
+    )
+    shutil.move(
+        tmp_path / "elsewhere" / "a" / "first.png", tmp_path / "elsewhere" / "b" / "first.png"
+    )
     of_another_class = opened(DataConfig(f"images:{tmp_path / 'elsewhere'}")).facts.fingerprint
-    (tmp_path / "images" / "a" / "000.png").write_bytes((tmp_path / "images" / "a" / "002.png").read_bytes())
+    (tmp_path / "images" / "a" / "000.png").write_bytes(
+        (tmp_path / "images" / "a" / "002.png").read_bytes()
+    )
     of_other_content = opened(config).facts.fingerprint
     assert len({fingerprint, of_another_class, of_other_content}) == 3

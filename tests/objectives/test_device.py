@@ -59,9 +59,13 @@ def test_a_device_that_is_there_is_picked_by_name(machine: pytest.MonkeyPatch, n
 
 
 @pytest.mark.parametrize("name", ["auto", "cuda"])
-def test_processes_take_the_gpus_of_a_machine_in_turn(machine: pytest.MonkeyPatch, name: str) -> None:
+def test_processes_take_the_gpus_of_a_machine_in_turn(
+    machine: pytest.MonkeyPatch, name: str
+) -> None:
     with_gpus(machine, 3)
-    assert [str(pick_device(name, process)) for process in range(5)] == [f"cuda:{index}" for index in (0, 1, 2, 0, 1)]
+    assert [str(pick_device(name, process)) for process in range(5)] == [
+        f"cuda:{index}" for index in (0, 1, 2, 0, 1)
+    ]
     with_gpus(machine, 1)
     assert [str(pick_device(name, process)) for process in range(2)] == ["cuda", "cuda"]
 
@@ -74,20 +78,32 @@ def test_a_gpu_that_is_named_becomes_the_current_one(machine: pytest.MonkeyPatch
     assert made == [torch.device("cuda:1")]
 
 
-@pytest.mark.parametrize("name", ["gpu", "CUDA", "cuda:", "cuda:x", "cuda:-1", "cpu:0", "mps:1", "", "meta"])
-def test_an_unknown_device_is_one_line_with_the_choices(machine: pytest.MonkeyPatch, name: str) -> None:
+@pytest.mark.parametrize(
+    "name", ["gpu", "CUDA", "cuda:", "cuda:x", "cuda:-1", "cpu:0", "mps:1", "", "meta"]
+)
+def test_an_unknown_device_is_one_line_with_the_choices(
+    machine: pytest.MonkeyPatch, name: str
+) -> None:
     with_gpus(machine, 2)
     with pytest.raises(DeviceError) as raised:
         pick_device(name)
-    assert str(raised.value) == f'device "{name}" is unknown: choose auto, cpu, cuda, cuda:1 (any number) or mps'
+    assert (
+        str(raised.value)
+        == f'device "{name}" is unknown: choose auto, cpu, cuda, cuda:1 (any number) or mps'
+    )
 
 
 @pytest.mark.parametrize(("name", "count"), [("cuda", 0), ("cuda:0", 0), ("cuda:2", 2)])
-def test_an_absent_gpu_is_one_line_with_the_mend(machine: pytest.MonkeyPatch, name: str, count: int) -> None:
+def test_an_absent_gpu_is_one_line_with_the_mend(
+    machine: pytest.MonkeyPatch, name: str, count: int
+) -> None:
     with_gpus(machine, count)
     with pytest.raises(DeviceError) as raised:
         pick_device(name)
-    assert str(raised.value) == f'device "{name}": PyTorch finds {count} CUDA devices here; choose cpu or auto'
+    assert (
+        str(raised.value)
+        == f'device "{name}": PyTorch finds {count} CUDA devices here; choose cpu or auto'
+    )
 
 
 def test_an_absent_apple_gpu_is_one_line_with_the_mend(machine: pytest.MonkeyPatch) -> None:
@@ -118,7 +134,9 @@ def test_threads_and_the_current_gpu_are_put_back(machine: pytest.MonkeyPatch) -
     with_gpus(machine, 3)
     machine.setattr(torch.cuda, "is_initialized", lambda: is_used[0])
     machine.setattr(torch.cuda, "current_device", lambda: current[-1])
-    machine.setattr(torch.cuda, "set_device", lambda device: current.append(getattr(device, "index", device)))
+    machine.setattr(
+        torch.cuda, "set_device", lambda device: current.append(getattr(device, "index", device))
+    )
     before = torch.get_num_threads()
     with settings_put_back():
         make_current(torch.device("cuda:2"))
@@ -152,11 +170,16 @@ def test_float32_products_keep_their_precision() -> None:
 
 
 def precisions() -> list[str]:
-    return [setting.fp32_precision for setting in (torch.backends.cuda.matmul, torch.backends.cudnn.conv)]
+    return [
+        setting.fp32_precision
+        for setting in (torch.backends.cuda.matmul, torch.backends.cudnn.conv)
+    ]
 
 
 @pytest.mark.parametrize("asked", ["highest", "high"])
-def test_float32_is_not_rounded_whatever_the_caller_has_set_and_the_caller_has_it_back(asked: str) -> None:
+def test_float32_is_not_rounded_whatever_the_caller_has_set_and_the_caller_has_it_back(
+    asked: str,
+) -> None:
     """Also where something fails inside."""
     torch.set_float32_matmul_precision(asked)
     try:
@@ -200,13 +223,19 @@ def test_what_is_sent_to_a_cpu_is_there_already() -> None:
 def test_seeds_of_purposes_are_fixed_and_apart() -> None:
     """Fixed for ever: a recorded trial is repeated by them."""
     assert derived_seed(0, "shuffle") == 1254658822573317293
-    found = {derived_seed(seed, purpose) for seed in range(100) for purpose in ("shuffle", "augmentation", "torch")}
+    found = {
+        derived_seed(seed, purpose)
+        for seed in range(100)
+        for purpose in ("shuffle", "augmentation", "torch")
+    }
     assert len(found) == 300
     assert all(0 <= seed < 2**63 for seed in found)
 
 
 def test_a_generator_repeats_by_seed_and_purpose() -> None:
-    first, again, other = (torch.rand(3, generator=generator(1, name, CPU)) for name in ("a", "a", "b"))
+    first, again, other = (
+        torch.rand(3, generator=generator(1, name, CPU)) for name in ("a", "a", "b")
+    )
     assert torch.equal(first, again)
     assert not torch.equal(first, other)
 
@@ -242,11 +271,16 @@ def test_a_precision_that_the_device_does_not_have_is_refused_in_one_line(
 ) -> None:
     """As on a GPU from before Ampere."""
     machine.setattr(torch.cuda, "is_tf32_supported", lambda: False)
-    machine.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: including_emulation)
+    machine.setattr(
+        torch.cuda, "is_bf16_supported", lambda including_emulation: including_emulation
+    )
     check_precision("float32", torch.device(device))
     with pytest.raises(DeviceError) as refused:
         check_precision(name, torch.device(device))
-    assert str(refused.value) == f'precision "{name}": {device} does not have it; take a GPU that has, or float32'
+    assert (
+        str(refused.value)
+        == f'precision "{name}": {device} does not have it; take a GPU that has, or float32'
+    )
 
 
 def test_every_precision_is_taken_on_a_gpu_that_has_it(machine: pytest.MonkeyPatch) -> None:
@@ -265,7 +299,10 @@ Search for `cudaErrorAssert' in https://docs.nvidia.com/cuda for more informatio
     ("error", "said"),
     [
         (RuntimeError(ASSERTED), "CUDA error: device-side assert triggered"),
-        (torch.AcceleratorError("CUDA error: an illegal memory access"), "CUDA error: an illegal memory access"),
+        (
+            torch.AcceleratorError("CUDA error: an illegal memory access"),
+            "CUDA error: an illegal memory access",
+        ),
         (RuntimeError(), "RuntimeError"),
     ],
 )
@@ -281,7 +318,10 @@ def test_a_gpu_that_fails_whatever_is_asked_of_it_is_lost_to_the_process(
     monkeypatch.setattr(torch.cuda, "synchronize", synchronize)
     with pytest.raises(ProcessSpent) as spent:
         check_answers(torch.device("cuda", 1))
-    assert (str(spent.value), spent.value.captures) == (f"cuda:1 computes no more in this process ({said})", True)
+    assert (str(spent.value), spent.value.captures) == (
+        f"cuda:1 computes no more in this process ({said})",
+        True,
+    )
     assert asked == [torch.device("cuda", 1)]
     check_answers(CPU)
 

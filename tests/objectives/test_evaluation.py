@@ -68,7 +68,9 @@ def test_scores_are_those_of_scikit_learn(seed: int) -> None:
 def test_every_image_counts_whatever_the_batch_size(batch_size: int) -> None:
     found = scores([0, 1, 2, 2, 1], [0, 1, 2, 0, 1], 3, batch_size)
     assert int(found.confusion.sum()) == 5
-    assert found.loss == pytest.approx(scores([0, 1, 2, 2, 1], [0, 1, 2, 0, 1], 3, 5).loss, rel=1e-6)
+    assert found.loss == pytest.approx(
+        scores([0, 1, 2, 2, 1], [0, 1, 2, 0, 1], 3, 5).loss, rel=1e-6
+    )
 
 
 @pytest.mark.parametrize("training", [True, False])
@@ -110,7 +112,9 @@ def test_standard_takes_mean_and_deviation_of_each_channel() -> None:
 
 
 def test_minmax_brings_each_image_to_0_to_1_and_a_constant_one_to_0() -> None:
-    images = torch.tensor([[100, 100, 100, 101], [7, 7, 7, 7], [0, 255, 51, 0]]).view(3, 1, 2, 2) / 255
+    images = (
+        torch.tensor([[100, 100, 100, 101], [7, 7, 7, 7], [0, 255, 51, 0]]).view(3, 1, 2, 2) / 255
+    )
     found = normalizer("minmax", torch.zeros(1), torch.ones(1))(images)
     expected = torch.tensor([[0, 0, 0, 1], [0, 0, 0, 0], [0, 1, 0.2, 0]])
     torch.testing.assert_close(found.flatten(1), expected, rtol=0, atol=1e-4)
@@ -118,7 +122,11 @@ def test_minmax_brings_each_image_to_0_to_1_and_a_constant_one_to_0() -> None:
 
 def test_minmax_keeps_the_colours_of_an_image() -> None:
     image = torch.tensor([0.0, 0.25, 0.5]).view(1, 3, 1, 1)
-    assert normalizer("minmax", torch.zeros(3), torch.ones(3))(image).flatten().tolist() == [0.0, 0.5, 1.0]
+    assert normalizer("minmax", torch.zeros(3), torch.ones(3))(image).flatten().tolist() == [
+        0.0,
+        0.5,
+        1.0,
+    ]
 
 
 def test_none_leaves_pixels_as_they_are() -> None:

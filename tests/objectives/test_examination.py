@@ -22,7 +22,9 @@ def as_is(images: Tensor) -> Tensor:
     return images
 
 
-def split(rows: list[list[int]], truth: list[int], channels: int = 1, height: int = 1) -> LabelledImages:
+def split(
+    rows: list[list[int]], truth: list[int], channels: int = 1, height: int = 1
+) -> LabelledImages:
     images = torch.tensor(rows, dtype=torch.uint8).view(len(rows), 1, 1, -1)
     return LabelledImages(images.repeat(1, channels, height, 1), torch.tensor(truth))
 
@@ -34,12 +36,20 @@ def shown(found: Examination) -> list[tuple[int, int, int, float]]:
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize("height", [1, 5])
 @pytest.mark.parametrize("batch_size", [1, 2, 64])
-def test_the_most_confident_mistakes_come_first_with_their_pixels(channels: int, height: int, batch_size: int) -> None:
+def test_the_most_confident_mistakes_come_first_with_their_pixels(
+    channels: int, height: int, batch_size: int
+) -> None:
     images = split([[255, 0], [0, 51], [0, 255], [255, 0]], [1, 0, 1, 1], channels, height)
     found = examine(Pixels(), images, as_is, batch_size)
     sure, unsure = (float(torch.tensor([0.0, logit]).softmax(0)[1]) for logit in (1.0, 0.2))
-    assert shown(found) == [(0, 1, 0, pytest.approx(sure)), (3, 1, 0, pytest.approx(sure)), (1, 0, 1, unsure)]
-    assert [image.pixels.tolist() for image in found.wrong] == [images.images[i].tolist() for i in (0, 3, 1)]
+    assert shown(found) == [
+        (0, 1, 0, pytest.approx(sure)),
+        (3, 1, 0, pytest.approx(sure)),
+        (1, 0, 1, unsure),
+    ]
+    assert [image.pixels.tolist() for image in found.wrong] == [
+        images.images[i].tolist() for i in (0, 3, 1)
+    ]
     assert {image.pixels.dtype for image in found.wrong} == {np.dtype(np.uint8)}
     assert found.confusion.tolist() == [[0, 1], [2, 1]]
 

@@ -1,4 +1,6 @@
-"""Steps over one flat tensor are those over each parameter, bit for bit, and so is what is saved of them."""
+"""Steps over one flat tensor are those over each parameter, bit for bit, and so is what is saved of
+them.
+"""
 
 import copy
 
@@ -21,7 +23,11 @@ def network() -> nn.Sequential:
 
 def groups_of(model: nn.Module, decays: str) -> ParameterGroups:
     every = list(model.parameters())
-    first = {"all": every, "none": [], "weights": [parameter for parameter in every if parameter.dim() > 1]}[decays]
+    first = {
+        "all": every,
+        "none": [],
+        "weights": [parameter for parameter in every if parameter.dim() > 1],
+    }[decays]
     members = {id(parameter) for parameter in first}
     others = [parameter for parameter in every if id(parameter) not in members]
     return [{"params": first, "weight_decay": 0.3}, {"params": others, "weight_decay": 0.0}]
@@ -42,7 +48,9 @@ def ordinary(model: nn.Module, decays: str) -> torch.optim.Optimizer:
     return torch.optim.SGD(groups_of(model, decays), lr=torch.tensor(RATE), momentum=0.9)
 
 
-def step(model: nn.Module, optimizer: torch.optim.Optimizer, seed: int, *, plain: bool = False) -> None:
+def step(
+    model: nn.Module, optimizer: torch.optim.Optimizer, seed: int, *, plain: bool = False
+) -> None:
     """With gradients that lie as the weights do, or in the order of their indices."""
     optimizer.zero_grad()
     images = torch.randn(5, 1, 5, 5, generator=torch.Generator().manual_seed(seed))

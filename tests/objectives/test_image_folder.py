@@ -1,4 +1,6 @@
-"""A folder of anyone's images is read as it is meant, and what is odd or wrong in it is said in one line."""
+"""A folder of anyone's images is read as it is meant, and what is odd or wrong in it is said in one
+line.
+"""
 
 import hashlib
 import logging
@@ -51,7 +53,9 @@ def contents(decoded: Decoded, rows: NDArray[np.int64]) -> set[bytes]:
 def test_a_folder_of_grey_images_of_one_size_is_read_as_it_is(tmp_path: Path) -> None:
     folder = tmp_path / "images"
     images = noise(0, 4, 5, 7)
-    for name, image in zip(("dog/b.png", "dog/a.BMP", "cat/2.png", "cat/10.tif"), images, strict=True):
+    for name, image in zip(
+        ("dog/b.png", "dog/a.BMP", "cat/2.png", "cat/10.tif"), images, strict=True
+    ):
         save(image, folder / name)
     decoded = decode_folder(folder)
     assert decoded.class_names == ("cat", "dog")
@@ -64,7 +68,9 @@ def test_one_colour_image_makes_a_folder_rgb(tmp_path: Path) -> None:
     grey, colour = noise(0, 6, 6), noise(1, 6, 6, 3)
     save(grey, folder / "a" / "grey.png")
     save(colour, folder / "b" / "colour.png")
-    np.testing.assert_array_equal(decode_folder(folder).images, [np.stack([grey] * 3), np.moveaxis(colour, -1, 0)])
+    np.testing.assert_array_equal(
+        decode_folder(folder).images, [np.stack([grey] * 3), np.moveaxis(colour, -1, 0)]
+    )
 
 
 def constant(mode: str, colour: object) -> Image.Image:
@@ -102,7 +108,9 @@ def test_every_mode_is_converted_properly(
         path = tmp_path / "images" / class_name / name
         path.parent.mkdir(parents=True)
         image.save(path)
-    pixels = np.broadcast_to(np.array(expected, dtype=np.uint8)[:, None, None], (len(expected), 4, 4))
+    pixels = np.broadcast_to(
+        np.array(expected, dtype=np.uint8)[:, None, None], (len(expected), 4, 4)
+    )
     np.testing.assert_array_equal(decode_folder(tmp_path / "images").images, [pixels, pixels])
 
 
@@ -110,7 +118,12 @@ def png(bit_depth: int, colour_type: int, width: int, rows: list[bytes]) -> byte
     """A PNG by its specification: PIL itself writes none of 16 bits in colour."""
 
     def chunk(kind: bytes, content: bytes) -> bytes:
-        return len(content).to_bytes(4, "big") + kind + content + zlib.crc32(kind + content).to_bytes(4, "big")
+        return (
+            len(content).to_bytes(4, "big")
+            + kind
+            + content
+            + zlib.crc32(kind + content).to_bytes(4, "big")
+        )
 
     size = width.to_bytes(4, "big") + len(rows).to_bytes(4, "big")
     header = chunk(b"IHDR", size + bytes([bit_depth, colour_type, 0, 0, 0]))
@@ -134,7 +147,9 @@ def test_a_cmyk_jpeg_becomes_rgb(tmp_path: Path) -> None:
         (folder / name).parent.mkdir(parents=True)
         constant("CMYK", colour).save(folder / name)
     expected = np.array([[0, 255, 255], [0, 0, 0]])[:, :, None, None]
-    np.testing.assert_allclose(decode_folder(folder).images, np.broadcast_to(expected, (2, 3, 4, 4)), atol=2)
+    np.testing.assert_allclose(
+        decode_folder(folder).images, np.broadcast_to(expected, (2, 3, 4, 4)), atol=2
+    )
 
 
 def test_an_extension_of_another_image_format_does_not_matter(tmp_path: Path) -> None:
@@ -168,12 +183,16 @@ def test_images_are_turned_as_their_exif_says(tmp_path: Path) -> None:
 
 def test_an_image_size_scales_the_shorter_side_and_keeps_the_centre(tmp_path: Path) -> None:
     folder = tmp_path / "images"
-    wide = np.repeat(np.repeat(np.array([[0, 50, 100, 150, 200, 250]], dtype=np.uint8), 8, axis=0), 4, axis=1)
+    wide = np.repeat(
+        np.repeat(np.array([[0, 50, 100, 150, 200, 250]], dtype=np.uint8), 8, axis=0), 4, axis=1
+    )
     save(wide, folder / "a" / "wide.png")  # (8, 24): stripes of 4 pixels
     save(wide.T, folder / "b" / "tall.png")
     square = np.repeat(np.array([[100, 150]], dtype=np.uint8), 2, axis=0)
     decoded = decode_folder(folder, image_size=2)
-    np.testing.assert_allclose(decoded.images, np.array([square[None], square.T[None]]), atol=7)  # antialiased
+    np.testing.assert_allclose(
+        decoded.images, np.array([square[None], square.T[None]]), atol=7
+    )  # antialiased
 
 
 def test_a_folder_of_mixed_sizes_becomes_squares_of_64(tmp_path: Path) -> None:
@@ -187,9 +206,26 @@ def test_hidden_files_and_litter_are_passed_over_without_a_word(
 ) -> None:
     folder = tmp_path / "images"
     fill(folder, "a/1.png", "b/1.png", "a/._1.png", ".thumbnails/1.png")
-    thumbnails = ("a/@eaDir/1.png/SYNOPHOTO_THUMB_M.jpg", "@eaDir/1.png", "a/2019/@EADIR/1.png", "#recycle/old/1.png")
-    fill(folder, *thumbnails, "__MACOSX/a/1.png", "b/__MACOSX/1.png", "b/.ipynb_checkpoints/1-checkpoint.png")
-    fill(folder, "a/x/.ipynb_checkpoints/1.png", "$RECYCLE.BIN/1.png", "b/.@__thumb/1.png", "b/@Recycle/1.png")
+    thumbnails = (
+        "a/@eaDir/1.png/SYNOPHOTO_THUMB_M.jpg",
+        "@eaDir/1.png",
+        "a/2019/@EADIR/1.png",
+        "#recycle/old/1.png",
+    )
+    fill(
+        folder,
+        *thumbnails,
+        "__MACOSX/a/1.png",
+        "b/__MACOSX/1.png",
+        "b/.ipynb_checkpoints/1-checkpoint.png",
+    )
+    fill(
+        folder,
+        "a/x/.ipynb_checkpoints/1.png",
+        "$RECYCLE.BIN/1.png",
+        "b/.@__thumb/1.png",
+        "b/@Recycle/1.png",
+    )
     (folder / "a" / "Thumbs.db").write_text("of Windows")
     (folder / "b" / "THUMBS.DB").write_text("of Windows")
     (folder / "README.md").write_text("two classes")
@@ -209,7 +245,8 @@ def test_what_is_no_image_by_name_or_place_is_named_counted_and_left_out(
     decoded = decode_folder(folder)
     assert len(decoded.images) == 3
     assert caplog.messages == [
-        f"{folder}: 5 files or folders are no images or stand in no class: loose.png, val, train/a/notes.txt, ..."
+        f"{folder}: 5 files or folders are no images or stand in no class: loose.png, val,"
+        " train/a/notes.txt, ..."
     ]
 
 
@@ -240,14 +277,21 @@ def test_a_link_to_nowhere_is_out_of_reach(tmp_path: Path) -> None:
     (folder / "b" / "2.png").symlink_to(tmp_path / "unmounted")
     with pytest.raises(DataUnavailable) as refused:
         image_folder(folder)
-    assert str(refused.value) == (
-        f"{folder / 'b' / '2.png'}: cannot be read (No such file or directory); make it readable or remove it"
+    assert (
+        str(refused.value)
+        == f"{folder / 'b' / '2.png'}: cannot be read (No such file or directory); make it readable"
+        " or remove it"
     )
 
 
 def test_any_name_will_do(tmp_path: Path) -> None:
     folder = tmp_path / "my images"
-    names = ("꽃 장미/사진 1.PNG", "꽃 장미/it's.Jpg.png", "강아지/ .png.BMP", "강아지/line\nbreak.png")
+    names = (
+        "꽃 장미/사진 1.PNG",
+        "꽃 장미/it's.Jpg.png",
+        "강아지/ .png.BMP",
+        "강아지/line\nbreak.png",
+    )
     images = noise(0, 4, 4, 4)
     for name, image in zip(names, images, strict=True):
         save(image, folder / name)
@@ -255,7 +299,9 @@ def test_any_name_will_do(tmp_path: Path) -> None:
         Image.fromarray(noise(1, 4, 4)).save(not_utf8, "png")
     decoded = decode_folder(folder)
     assert decoded.class_names == ("강아지", "꽃 장미")
-    assert contents(decoded, np.arange(5)) == {image.tobytes() for image in (*images, noise(1, 4, 4))}
+    assert contents(decoded, np.arange(5)) == {
+        image.tobytes() for image in (*images, noise(1, 4, 4))
+    }
 
 
 def test_the_name_of_a_class_must_be_text(tmp_path: Path) -> None:
@@ -264,7 +310,10 @@ def test_the_name_of_a_class_must_be_text(tmp_path: Path) -> None:
     os.mkdir(os.fsencode(folder) + b"/\xff")  # noqa: PTH102 - no Path has this name
     with pytest.raises(DataError) as refused:
         image_folder(folder)
-    assert str(refused.value) == f"{folder}/\\udcff: the name of this class is not in UTF-8; rename the folder"
+    assert (
+        str(refused.value)
+        == f"{folder}/\\udcff: the name of this class is not in UTF-8; rename the folder"
+    )
 
 
 def test_files_that_cannot_be_read_are_named_counted_and_left_out(
@@ -283,8 +332,8 @@ def test_files_that_cannot_be_read_are_named_counted_and_left_out(
     with caplog.at_level(logging.WARNING):
         decoded = decode_folder(folder)
     assert caplog.messages == [
-        f"{folder}: 4 of 10 images cannot be read and are left out: a/empty.png, a/text.jpg, b/cut.jpg, ... "
-        "(-v names each with its reason)"
+        f"{folder}: 4 of 10 images cannot be read and are left out: a/empty.png, a/text.jpg,"
+        " b/cut.jpg, ... (-v names each with its reason)"
     ]
     caplog.clear()
     with caplog.at_level(logging.INFO, logger="objectives.image_folder"):
@@ -300,17 +349,22 @@ def test_files_that_cannot_be_read_are_named_counted_and_left_out(
     assert decoded.labels[read].tolist() == [0, 0, 0, 1, 1, 1]
 
 
-def test_names_of_odd_files_are_shown_on_one_line(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_names_of_odd_files_are_shown_on_one_line(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     folder = tmp_path / "images"
     fill(folder, "a/1.png", "b/1.png")
     (folder / "a" / "two\nlines.png").touch()
     decode_folder(folder)
     assert caplog.messages == [
-        f"{folder}: 1 of 3 images cannot be read and are left out: a/two\\nlines.png (-v names each with its reason)"
+        f"{folder}: 1 of 3 images cannot be read and are left out: a/two\\nlines.png (-v names each"
+        " with its reason)"
     ]
 
 
-def test_an_image_in_two_classes_is_named_as_mislabelled(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_an_image_in_two_classes_is_named_as_mislabelled(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     folder = tmp_path / "images"
     images = noise(0, 12, 4, 4)
     for row, image in enumerate(images):
@@ -320,20 +374,27 @@ def test_an_image_in_two_classes_is_named_as_mislabelled(tmp_path: Path, caplog:
     save(images[1], folder / "a" / "copy.png")
     decoded = decode_folder(folder)
     assert caplog.messages == [
-        f"{folder}: 2 images stand in more than one class, where all but one are mislabelled: "
-        "a/0.png = b/copy too.png, a/copy.png = b/1.png",
+        (
+            f"{folder}: 2 images stand in more than one class, where all but one are mislabelled: "
+            "a/0.png = b/copy too.png, a/copy.png = b/1.png"
+        ),
         f"{folder}: 1 images are copies of others of their class: b/copy too.png = b/copy.png",
     ]
     assert len(decoded.train) + len(decoded.test) == 15
 
 
-def test_an_image_of_test_that_is_in_train_too_is_named(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_an_image_of_test_that_is_in_train_too_is_named(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     folder = tmp_path / "images"
     fill(folder, "train/a/1.png", "train/b/1.png", "test/b/1.png", "test/a/2.png")
-    (folder / "test" / "b" / "copy.png").write_bytes((folder / "train" / "b" / "1.png").read_bytes())
+    (folder / "test" / "b" / "copy.png").write_bytes(
+        (folder / "train" / "b" / "1.png").read_bytes()
+    )
     decode_folder(folder)
     assert caplog.messages == [
-        f"{folder}: 1 images of test are in train too, so that the test split flatters: train/b/1.png = test/b/copy.png"
+        f"{folder}: 1 images of test are in train too, so that the test split flatters:"
+        " train/b/1.png = test/b/copy.png"
     ]
 
 
@@ -372,7 +433,8 @@ def test_images_larger_than_memory_are_refused_before_they_are_read(tmp_path: Pa
     with pytest.raises(DataError) as refused:
         decode_folder(tmp_path / "images", image_size=10_000_000)
     assert str(refused.value).startswith(
-        f"{tmp_path / 'images'}: 2 images of 10000000 x 10000000 pixels need 200000.0 GB of memory and "
+        f"{tmp_path / 'images'}: 2 images of 10000000 x 10000000 pixels need 200000.0 GB of memory"
+        " and "
     )
     assert str(refused.value).endswith(" GB are free; set a smaller image_size")
 
@@ -383,7 +445,9 @@ def test_images_larger_than_memory_are_refused_before_they_are_read(tmp_path: Pa
 def test_a_published_test_folder_is_the_test_split(tmp_path: Path) -> None:
     folder = tmp_path / "images"
     images = noise(0, 5, 4, 4)
-    for name, image in zip(("train/a/1", "train/a/2", "train/b/1", "train/b/2", "test/b/1"), images, strict=True):
+    for name, image in zip(
+        ("train/a/1", "train/a/2", "train/b/1", "train/b/2", "test/b/1"), images, strict=True
+    ):
         save(image, folder / f"{name}.png")
     decoded = decode_folder(folder)
     np.testing.assert_array_equal(decoded.images, images[:, None])
@@ -391,7 +455,9 @@ def test_a_published_test_folder_is_the_test_split(tmp_path: Path) -> None:
     assert decoded.labels.tolist() == [0, 0, 1, 1, 1]
 
 
-def test_the_test_split_of_a_tree_is_the_fifth_of_each_class_with_the_smallest_hash(tmp_path: Path) -> None:
+def test_the_test_split_of_a_tree_is_the_fifth_of_each_class_with_the_smallest_hash(
+    tmp_path: Path,
+) -> None:
     folder = tmp_path / "images"
     images = noise(0, 30, 4, 4)
     for row, image in enumerate(images):
@@ -399,7 +465,10 @@ def test_the_test_split_of_a_tree_is_the_fifth_of_each_class_with_the_smallest_h
     decoded = decode_folder(folder)
     expected: set[bytes] = set()
     for class_name, count in (("a", 2), ("b", 4)):
-        files = sorted((folder / class_name).iterdir(), key=lambda file: hashlib.sha256(file.read_bytes()).digest())
+        files = sorted(
+            (folder / class_name).iterdir(),
+            key=lambda file: hashlib.sha256(file.read_bytes()).digest(),
+        )
         expected |= {np.asarray(Image.open(file)).tobytes() for file in files[:count]}
     assert contents(decoded, decoded.test) == expected
     assert contents(decoded, decoded.train) == {image.tobytes() for image in images} - expected
@@ -419,7 +488,11 @@ def test_no_file_has_a_copy_on_the_other_side_of_the_test_split(tmp_path: Path) 
     folder = tmp_path / "images"
     for row, image in enumerate(noise(0, 60, 4, 4)):
         own, other = "ab" if row < 40 else "ba"
-        for name in (f"{own}/{row}.png", f"{own}/copy of {row}.png", *[f"{other}/{row}.png"] * (row % 2)):
+        for name in (
+            f"{own}/{row}.png",
+            f"{own}/copy of {row}.png",
+            *[f"{other}/{row}.png"] * (row % 2),
+        ):
             save(image, folder / name)
     decoded = decode_folder(folder)
     test, train = contents(decoded, decoded.test), contents(decoded, decoded.train)
@@ -434,8 +507,10 @@ def test_no_file_has_a_copy_on_the_other_side_of_the_test_split(tmp_path: Path) 
 def test_a_missing_folder_is_named(tmp_path: Path) -> None:
     with pytest.raises(DataError) as refused:
         image_folder(tmp_path / "nowhere")
-    assert str(refused.value) == (
-        f"{tmp_path / 'nowhere'}: no such folder; give one that holds a sub-folder of images for each class"
+    assert (
+        str(refused.value)
+        == f"{tmp_path / 'nowhere'}: no such folder; give one that holds a sub-folder of images for"
+        " each class"
     )
 
 
@@ -443,20 +518,34 @@ def test_a_missing_folder_is_named(tmp_path: Path) -> None:
     ("files", "expected"),
     [
         ([], "{folder}: 0 sub-folders; give each of two or more classes a sub-folder of images"),
-        (["a.png"], "{folder}: 0 sub-folders; give each of two or more classes a sub-folder of images"),
-        (["a/1.png"], "{folder}: 1 sub-folders; give each of two or more classes a sub-folder of images"),
+        (
+            ["a.png"],
+            "{folder}: 0 sub-folders; give each of two or more classes a sub-folder of images",
+        ),
+        (
+            ["a/1.png"],
+            "{folder}: 1 sub-folders; give each of two or more classes a sub-folder of images",
+        ),
         (
             ["train/a/1.png", "test/a/1.png"],
-            "{folder}/train: 1 sub-folders; give each of two or more classes a sub-folder of images",
+            (
+                "{folder}/train: 1 sub-folders; give each of two or more classes a sub-folder of"
+                " images"
+            ),
         ),
         (
             ["a/1.png", "b/notes.txt"],
-            "{folder}/b: no image in this class; add some "
-            "(.bmp .gif .jpeg .jpg .pbm .pgm .png .ppm .tif .tiff .webp) or remove it",
+            (
+                "{folder}/b: no image in this class; add some "
+                "(.bmp .gif .jpeg .jpg .pbm .pgm .png .ppm .tif .tiff .webp) or remove it"
+            ),
         ),
         (
             ["train/a/1.png", "train/b/1.png", "val/a/1.png"],
-            "{folder}: train without test; add {folder}/test, or give {folder}/train, which is then split",
+            (
+                "{folder}: train without test; add {folder}/test, or give {folder}/train, which is"
+                " then split"
+            ),
         ),
         (
             ["train/a/1.png", "train/b/1.png", "test/c/1.png"],
@@ -464,7 +553,9 @@ def test_a_missing_folder_is_named(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_a_folder_that_is_laid_out_otherwise_is_refused(files: list[str], expected: str, tmp_path: Path) -> None:
+def test_a_folder_that_is_laid_out_otherwise_is_refused(
+    files: list[str], expected: str, tmp_path: Path
+) -> None:
     folder = tmp_path / "images"
     folder.mkdir()
     for name in files:
@@ -485,8 +576,10 @@ def test_a_file_that_the_system_will_not_open_ends_the_decoding(tmp_path: Path) 
     (folder / "b" / "1.png").unlink()
     with pytest.raises(DataUnavailable) as refused:
         source.decode(tmp_path, None, lambda done, total: None)
-    assert str(refused.value) == (
-        f"{folder / 'b' / '1.png'}: cannot be read (No such file or directory); make it readable or remove it"
+    assert (
+        str(refused.value)
+        == f"{folder / 'b' / '1.png'}: cannot be read (No such file or directory); make it readable"
+        " or remove it"
     )
 
 
@@ -504,7 +597,9 @@ def test_a_file_that_the_system_will_not_open_ends_the_decoding(tmp_path: Path) 
         ([1_000_000_007], 1_000_000_000, 0.0),  # by a clock that is ahead
     ],
 )
-def test_decoding_waits_until_a_write_would_show(changed_ns: list[int], now_ns: int, seconds: float) -> None:
+def test_decoding_waits_until_a_write_would_show(
+    changed_ns: list[int], now_ns: int, seconds: float
+) -> None:
     assert seconds_to_next_stamp(changed_ns, now_ns) == seconds
 
 
@@ -539,8 +634,12 @@ def write_over_keeping_its_time(folder: Path) -> None:
     os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
 
 
-@pytest.mark.parametrize("change", [add, remove, rename, touch, replace_keeping_its_time, write_over_keeping_its_time])
-def test_whatever_changes_an_image_changes_the_fingerprint(change: Callable[[Path], None], tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "change", [add, remove, rename, touch, replace_keeping_its_time, write_over_keeping_its_time]
+)
+def test_whatever_changes_an_image_changes_the_fingerprint(
+    change: Callable[[Path], None], tmp_path: Path
+) -> None:
     folder = tmp_path / "images"
     fill(folder, "a/1.bmp", "a/2.bmp", "b/1.bmp")
     decode_folder(folder)  # which waits for the clock

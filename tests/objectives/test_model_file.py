@@ -27,7 +27,12 @@ def trained(normalization: str = "batch", channels: int = 3, seed: int = 0) -> T
         optimizer.step()
     mean = torch.rand(channels).tolist()
     return TrainedModel(
-        network, config, ("cat", "dog", "새", "a,b"), "standard", tuple(mean), tuple(x + 0.1 for x in mean)
+        network,
+        config,
+        ("cat", "dog", "새", "a,b"),
+        "standard",
+        tuple(mean),
+        tuple(x + 0.1 for x in mean),
     )
 
 
@@ -73,7 +78,9 @@ def with_metadata(**changes: object) -> bytes:
     weights = {name: weight.contiguous() for name, weight in written.network.state_dict().items()}
     content = model_bytes(written)
     header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
-    return save(weights, {METADATA: json.dumps(json.loads(header["__metadata__"][METADATA]) | changes)})
+    return save(
+        weights, {METADATA: json.dumps(json.loads(header["__metadata__"][METADATA]) | changes)}
+    )
 
 
 @pytest.mark.parametrize(
@@ -84,11 +91,16 @@ def with_metadata(**changes: object) -> bytes:
         (lambda: save({"a": torch.ones(1)}), "KeyError: '__metadata__'"),
         (lambda: save({"a": torch.ones(1)}, {METADATA: "[]"}), "TypeError: "),
         (lambda: with_metadata(config={}), "KeyError: 'image_size'"),
-        (lambda: with_metadata(input_normalization="x"), "ValueError: input normalization 'x' is unknown"),
+        (
+            lambda: with_metadata(input_normalization="x"),
+            "ValueError: input normalization 'x' is unknown",
+        ),
         (lambda: with_metadata(config=asdict(CNNConfig(3, (9, 7), 5))), "RuntimeError: "),
     ],
 )
-def test_what_is_no_model_file_is_told_in_one_line(content: Callable[[], bytes], reason: str) -> None:
+def test_what_is_no_model_file_is_told_in_one_line(
+    content: Callable[[], bytes], reason: str
+) -> None:
     with pytest.raises(ModelFileError) as told:
         read_model(content())
     message = str(told.value)
@@ -100,4 +112,7 @@ def test_what_is_no_model_file_is_told_in_one_line(content: Callable[[], bytes],
 def test_a_file_of_a_later_format_says_so() -> None:
     with pytest.raises(ModelFileError) as told:
         read_model(with_metadata(format_version=2))
-    assert str(told.value) == "the model file has format 2, newer than this program: pip install -U hypersearch"
+    assert (
+        str(told.value)
+        == "the model file has format 2, newer than this program: pip install -U hypersearch"
+    )

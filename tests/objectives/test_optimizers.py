@@ -1,4 +1,6 @@
-"""Optimizers are the published ones; weight decay and L1 are what autograd makes of their formulas."""
+"""Optimizers are the published ones; weight decay and L1 are what autograd makes of their
+formulas.
+"""
 
 from collections.abc import Callable
 
@@ -32,7 +34,9 @@ COUPLED: list[Callable[[float, float], Optimizer]] = [
 def small_cnn(normalization: str = "layer") -> CNN:
     """Not batch: a bias before it has no gradient but rounding, which Adam would blow up."""
     torch.manual_seed(0)
-    return CNN(CNNConfig(1, (6, 6), 3, channels=(4, 6), hidden_units=5, normalization=normalization))
+    return CNN(
+        CNNConfig(1, (6, 6), 3, channels=(4, 6), hidden_units=5, normalization=normalization)
+    )
 
 
 def loss_of(model: nn.Module) -> Tensor:
@@ -40,7 +44,9 @@ def loss_of(model: nn.Module) -> Tensor:
     return nn.functional.cross_entropy(model(images), torch.arange(8) % 3)
 
 
-def stepped(options: Optimizer, scope: str, steps: int, penalty: Callable[[nn.Module], Tensor] | None) -> list[Tensor]:
+def stepped(
+    options: Optimizer, scope: str, steps: int, penalty: Callable[[nn.Module], Tensor] | None
+) -> list[Tensor]:
     """The parameters after some steps on the loss, with `penalty` added where there is one."""
     model = small_cnn()
     optimizer = build_optimizer(options, model, scope)
@@ -76,7 +82,9 @@ def test_scope_weights_takes_conv_and_linear_weights_alone(normalization: str) -
 @pytest.mark.parametrize("normalization", ["none", "batch", "layer"])
 def test_scope_all_takes_every_parameter_as_the_tutorial_does(normalization: str) -> None:
     model = small_cnn(normalization)
-    assert names_of(model, penalized(model, "all")) == [name for name, _ in model.named_parameters()]
+    assert names_of(model, penalized(model, "all")) == [
+        name for name, _ in model.named_parameters()
+    ]
 
 
 @pytest.mark.parametrize("scope", names.DECAY_SCOPES)
@@ -90,7 +98,9 @@ def test_every_parameter_is_in_one_group_and_only_the_penalized_decay(scope: str
     assert [group["weight_decay"] for group in parameter_groups(model, 0.5, scope)] == [0.5, 0.0]
 
 
-@pytest.mark.parametrize("make", COUPLED, ids=["sgd", "adagrad", "rmsprop", "adam", "nadam", "radam"])
+@pytest.mark.parametrize(
+    "make", COUPLED, ids=["sgd", "adagrad", "rmsprop", "adam", "nadam", "radam"]
+)
 @pytest.mark.parametrize("scope", names.DECAY_SCOPES)
 def test_coupled_weight_decay_is_half_the_squared_weights_in_the_loss(
     make: Callable[[float, float], Optimizer], scope: str
@@ -106,7 +116,9 @@ def test_coupled_weight_decay_is_half_the_squared_weights_in_the_loss(
 
 @pytest.mark.parametrize("scope", names.DECAY_SCOPES)
 def test_adamw_decay_is_decoupled(scope: str) -> None:
-    """Loshchilov & Hutter 2019, algorithm 2 with torch's parametrization: w <- w - rate * decay * w, then Adam."""
+    """Loshchilov & Hutter 2019, algorithm 2 with torch's parametrization: w <- w - rate * decay *
+    w, then Adam.
+    """
     rate, decay = 0.01, 3.0
     model = small_cnn()
     adam = build_optimizer(Adam(rate), model, scope)
@@ -129,18 +141,25 @@ def test_sgd_is_its_formula() -> None:
     for _ in range(3):
         gradients = torch.autograd.grad(loss_of(model), list(model.parameters()))
         with torch.no_grad():
-            for parameter, velocity, gradient in zip(model.parameters(), velocities, gradients, strict=True):
+            for parameter, velocity, gradient in zip(
+                model.parameters(), velocities, gradients, strict=True
+            ):
                 parameter.sub_(rate * velocity.mul_(momentum).add_(gradient))
     torch.testing.assert_close(
-        stepped(SGD(rate, momentum), "weights", 3, None), [parameter.detach() for parameter in model.parameters()]
+        stepped(SGD(rate, momentum), "weights", 3, None),
+        [parameter.detach() for parameter in model.parameters()],
     )
 
 
-Update = Callable[[int, list[Tensor], Tensor], Tensor]  # (step from 1, own state, gradient) -> what w loses
+Update = Callable[
+    [int, list[Tensor], Tensor], Tensor
+]  # (step from 1, own state, gradient) -> what w loses
 
 
 def by_formula(update: Update, states: int, steps: int = 5) -> list[Tensor]:
-    """The parameters after some steps of an update rule, each with `states` tensors of its own that start at 0."""
+    """The parameters after some steps of an update rule, each with `states` tensors of its own that
+    start at 0.
+    """
     model = small_cnn()
     own = [[torch.zeros_like(parameter) for _ in range(states)] for parameter in model.parameters()]
     for step in range(1, steps + 1):
@@ -151,7 +170,9 @@ def by_formula(update: Update, states: int, steps: int = 5) -> list[Tensor]:
     return [parameter.detach() for parameter in model.parameters()]
 
 
-def moments(state: list[Tensor], gradient: Tensor, beta1: float, beta2: float) -> tuple[Tensor, Tensor]:
+def moments(
+    state: list[Tensor], gradient: Tensor, beta1: float, beta2: float
+) -> tuple[Tensor, Tensor]:
     state[0].mul_(beta1).add_((1 - beta1) * gradient)
     state[1].mul_(beta2).add_((1 - beta2) * gradient.square())
     return state[0], state[1]
@@ -200,7 +221,9 @@ def nadam(step: int, state: list[Tensor], gradient: Tensor) -> Tensor:
 
 
 def radam(step: int, state: list[Tensor], gradient: Tensor) -> Tensor:
-    """Liu et al. 2020: plain momentum until the variance of the rate can be estimated, then rectified."""
+    """Liu et al. 2020: plain momentum until the variance of the rate can be estimated, then
+    rectified.
+    """
     mean, square = moments(state, gradient, 0.8, 0.9)
     limit = 2 / (1 - 0.9) - 1
     length = limit - 2 * step * 0.9**step / (1 - 0.9**step)
@@ -224,15 +247,21 @@ FORMULAS: list[tuple[Optimizer, Update, int]] = [
 ]
 
 
-@pytest.mark.parametrize(("options", "update", "states"), FORMULAS, ids=[repr(each[0]) for each in FORMULAS])
+@pytest.mark.parametrize(
+    ("options", "update", "states"), FORMULAS, ids=[repr(each[0]) for each in FORMULAS]
+)
 def test_an_optimizer_is_its_formula(options: Optimizer, update: Update, states: int) -> None:
-    # Divided by their own size, gradients that differ by rounding alone make steps that differ by more.
-    torch.testing.assert_close(stepped(options, "weights", 5, None), by_formula(update, states), rtol=1e-3, atol=2e-4)
+    # Divided by their own size, gradients that differ by rounding alone make steps that differ by
+    # more.
+    torch.testing.assert_close(
+        stepped(options, "weights", 5, None), by_formula(update, states), rtol=1e-3, atol=2e-4
+    )
 
 
 def test_nesterov_without_momentum_is_plain() -> None:
     torch.testing.assert_close(
-        stepped(SGD(0.1, 0.0, nesterov=True), "weights", 3, None), stepped(SGD(0.1), "weights", 3, None)
+        stepped(SGD(0.1, 0.0, nesterov=True), "weights", 3, None),
+        stepped(SGD(0.1), "weights", 3, None),
     )
 
 
@@ -244,10 +273,14 @@ def test_l1_is_the_sum_of_absolute_values_and_its_gradient_their_sign(scope: str
         parameters[0][0] = 0.0
     penalty = l1_penalty(parameters, 0.25)
     gradients = list(torch.autograd.grad(penalty, parameters))
-    expected = 0.25 * sum(abs(value) for parameter in parameters for value in parameter.flatten().tolist())
+    expected = 0.25 * sum(
+        abs(value) for parameter in parameters for value in parameter.flatten().tolist()
+    )
     assert penalty.shape == ()
     assert penalty.item() == pytest.approx(expected, rel=1e-5)
-    torch.testing.assert_close(gradients, [0.25 * parameter.detach().sign() for parameter in parameters])
+    torch.testing.assert_close(
+        gradients, [0.25 * parameter.detach().sign() for parameter in parameters]
+    )
 
 
 def test_near_zero_share_counts_conv_and_linear_weights_alone() -> None:

@@ -1,4 +1,6 @@
-"""A pass takes the steps of an epoch, each batch once, with its own rate and transforms, however they are taken."""
+"""A pass takes the steps of an epoch, each batch once, with its own rate and transforms, however
+they are taken.
+"""
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -37,7 +39,9 @@ class Steps:
         drawn = transforms.matrices[:, 0, 0].tolist(), transforms.rectangles[:, 0, 0].tolist()
         self.seen.append((chosen.tolist(), *drawn, float(rate)))
         pieces = -(-len(chosen) // 5)
-        return torch.stack([chosen.sum() * 1.0, drawn[0][0] + torch.zeros(())])[:, None].repeat(1, pieces)
+        return torch.stack([chosen.sum() * 1.0, drawn[0][0] + torch.zeros(())])[:, None].repeat(
+            1, pieces
+        )
 
 
 def epoch(images: int, batch_size: int, seed: int) -> Epoch:
@@ -47,7 +51,9 @@ def epoch(images: int, batch_size: int, seed: int) -> Epoch:
         torch.randperm(images, generator=draw),
         lengths,
         tuple(2.0**-step for step in range(len(lengths))),
-        Transforms(torch.rand(images, 3, 3, generator=draw), torch.rand(images, 2, 2, generator=draw)),
+        Transforms(
+            torch.rand(images, 3, 3, generator=draw), torch.rand(images, 2, 2, generator=draw)
+        ),
     )
 
 
@@ -67,7 +73,9 @@ def epoch(images: int, batch_size: int, seed: int) -> Epoch:
 def test_a_captured_pass_takes_the_steps_of_an_eager_one(
     images: int, batch_size: int, lengths: tuple[int, ...]
 ) -> None:
-    """Over several epochs, each with an order, rates and transforms of its own; a pulse after each step."""
+    """Over several epochs, each with an order, rates and transforms of its own; a pulse after each
+    step.
+    """
     assert batch_lengths(images, batch_size) == lengths
     one, other, capture = Steps(), Steps(), AsItIs()
     eager, captured = EagerPass(one.take, "eager: cpu"), CapturedPass(other.take, [], capture)

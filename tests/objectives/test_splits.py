@@ -1,4 +1,6 @@
-"""A stratified split takes what it is asked for, of each class its share, and the same images for ever."""
+"""A stratified split takes what it is asked for, of each class its share, and the same images for
+ever.
+"""
 
 import numpy as np
 from hypothesis import given
@@ -7,7 +9,11 @@ from hypothesis import strategies as st
 from objectives.splits import stratified_split
 
 
-@given(st.lists(st.integers(2, 40), min_size=2, max_size=8), st.floats(0.01, 0.99), st.integers(0, 2**32 - 1))
+@given(
+    st.lists(st.integers(2, 40), min_size=2, max_size=8),
+    st.floats(0.01, 0.99),
+    st.integers(0, 2**32 - 1),
+)
 def test_a_stratified_split_takes_exactly_its_fraction_and_leaves_every_class_on_both_sides(
     counts: list[int], fraction: float, seed: int
 ) -> None:
@@ -22,13 +28,17 @@ def test_a_stratified_split_takes_exactly_its_fraction_and_leaves_every_class_on
 
 
 def test_a_stratified_split_shares_by_largest_remainder() -> None:
-    labels = np.repeat([0, 1, 2], [10, 13, 17])  # 30 % of 40 is 12; the exact shares are 3.0, 3.9 and 5.1
+    labels = np.repeat(
+        [0, 1, 2], [10, 13, 17]
+    )  # 30 % of 40 is 12; the exact shares are 3.0, 3.9 and 5.1
     _, taken = stratified_split(labels, 0.3, seed=0)
     assert np.bincount(labels[taken]).tolist() == [3, 4, 5]
 
 
 def test_a_class_too_small_for_its_fraction_takes_its_image_from_the_largest() -> None:
-    labels = np.repeat([0, 1, 2], [26, 2, 2])  # 10 % of 30 is 3; the exact shares are 2.6, 0.2 and 0.2
+    labels = np.repeat(
+        [0, 1, 2], [26, 2, 2]
+    )  # 10 % of 30 is 3; the exact shares are 2.6, 0.2 and 0.2
     _, taken = stratified_split(labels, 0.1, seed=0)
     assert np.bincount(labels[taken]).tolist() == [1, 1, 1]
 

@@ -83,7 +83,9 @@ def test_augmentation_helps_and_narrows_the_gap() -> None:
 
 @pytest.mark.parametrize("rate", [1e-12, 1e3])
 def test_scores_stay_possible_at_the_ends_of_the_space(rate: float) -> None:
-    found = last(Hyperparameters(SGD(rate, 0.9, weight_decay=1e3), l1=1e3, dropout=0.99, batch_size=8))
+    found = last(
+        Hyperparameters(SGD(rate, 0.9, weight_decay=1e3), l1=1e3, dropout=0.99, batch_size=8)
+    )
     assert 0 <= found.validation_accuracy < 0.2
     assert 0 <= found.train_accuracy < 0.2
 
@@ -132,7 +134,9 @@ def test_a_checkpoint_of_another_curve_is_refused_as_in_training(other: Resumabl
     assert str(raised.value) == str(CheckpointError.of_another_run())
 
 
-@pytest.mark.parametrize("content", [b"", b"\xff", b"3", b"[]", b"{}", b'{"run": "", "epoch": "x"}'])
+@pytest.mark.parametrize(
+    "content", [b"", b"\xff", b"3", b"[]", b"{}", b'{"run": "", "epoch": "x"}']
+)
 def test_bytes_that_are_no_checkpoint_are_refused_as_in_training(content: bytes) -> None:
     with pytest.raises(CheckpointError) as raised:
         synthetic_curve(GOOD, 8, seed=3, resume=content)
@@ -189,7 +193,12 @@ def test_an_epoch_that_is_broken_off_leaves_the_state_before_it() -> None:
 def test_each_epoch_sleeps_and_then_beats() -> None:
     heard: list[float | str] = []
     running = synthetic_curve(
-        GOOD, 2, seed=0, pulse=lambda: heard.append("pulse"), seconds_per_epoch=2.5, sleep=heard.append
+        GOOD,
+        2,
+        seed=0,
+        pulse=lambda: heard.append("pulse"),
+        seconds_per_epoch=2.5,
+        sleep=heard.append,
     )
     assert heard == []
     assert list(running) == list(synthetic_curve(GOOD, 2, seed=0))

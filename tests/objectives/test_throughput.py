@@ -22,7 +22,9 @@ def test_an_epoch_is_four_whole_batches_divided_into_pieces(batch: int, piece: i
 def test_whole_epochs_count_and_the_first_does_not() -> None:
     times = iter([0.0, 0.1, 0.3, 0.5])
     with settings_put_back():
-        rate = SteadyTraining(steady_run(CPU, 64, 64)).images_per_second(1, 0.4, lambda: next(times))
+        rate = SteadyTraining(steady_run(CPU, 64, 64)).images_per_second(
+            1, 0.4, lambda: next(times)
+        )
     assert rate == 2 * 256 / 0.5
 
 

@@ -1,4 +1,6 @@
-"""Training is the plain loop, for every technique; it is repeatable bit for bit and disturbs nobody's randomness."""
+"""Training is the plain loop, for every technique; it is repeatable bit for bit and disturbs
+nobody's randomness.
+"""
 
 import io
 import itertools
@@ -54,7 +56,9 @@ PLAIN = Hyperparameters(SGD(0.05, momentum=0.9), batch_size=16)
 
 @pytest.fixture(autouse=True)
 def _one_thread() -> Iterator[None]:
-    """Tiny images do not gain by more, and threads that wait for each other lose much on a busy machine."""
+    """Tiny images do not gain by more, and threads that wait for each other lose much on a busy
+    machine.
+    """
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
@@ -84,13 +88,24 @@ def tiny_data(count: int = 64, channels: int = 1) -> ResidentData:
     )
 
 
-def tiny_run(hyperparameters: Hyperparameters = PLAIN, *, epochs: int = 2, count: int = 64, channels: int = 1) -> Run:
-    return Run(hyperparameters, tiny_data(count, channels), epochs, seed=0, channels=(4, 12), hidden_units=8)
+def tiny_run(
+    hyperparameters: Hyperparameters = PLAIN, *, epochs: int = 2, count: int = 64, channels: int = 1
+) -> Run:
+    return Run(
+        hyperparameters,
+        tiny_data(count, channels),
+        epochs,
+        seed=0,
+        channels=(4, 12),
+        hidden_units=8,
+    )
 
 
 def scores(measurements: list[Measurement]) -> list[Measurement]:
     """Without what the clock says."""
-    return [replace(measurement, seconds=0.0, images_per_second=0.0) for measurement in measurements]
+    return [
+        replace(measurement, seconds=0.0, images_per_second=0.0) for measurement in measurements
+    ]
 
 
 OPTIMIZERS = [
@@ -114,7 +129,11 @@ SCHEDULERS: list[Scheduler] = [
     Cosine(),
     OneCycle(),
 ]
-AUGMENTATIONS = [*((name,) for name in names.AUGMENTATIONS), ("shift", "rotate"), names.AUGMENTATIONS]
+AUGMENTATIONS = [
+    *((name,) for name in names.AUGMENTATIONS),
+    ("shift", "rotate"),
+    names.AUGMENTATIONS,
+]
 OPTIONS = [
     *(replace(PLAIN, optimizer=optimizer) for optimizer in OPTIMIZERS),
     *(replace(PLAIN, scheduler=scheduler) for scheduler in SCHEDULERS),
@@ -157,26 +176,41 @@ def test_the_options_that_are_tried_are_all_there_are() -> None:
 def test_every_option_trains(options: Hyperparameters, channels: int, decay_scope: str) -> None:
     found = list(train(replace(tiny_run(options, channels=channels), decay_scope=decay_scope)))
     assert [measurement.epoch for measurement in found] == [1, 2]
-    assert all(math.isfinite(value) for measurement in found for value in astuple(measurement) if value is not None)
+    assert all(
+        math.isfinite(value)
+        for measurement in found
+        for value in astuple(measurement)
+        if value is not None
+    )
 
 
 def test_every_option_makes_a_difference() -> None:
-    # Three epochs: a plateau shows in the second at the earliest, where the rate is high enough not to learn.
-    found = {options: tuple(scores(list(train(tiny_run(options, epochs=3))))) for options in OPTIONS}
+    # Three epochs: a plateau shows in the second at the earliest, where the rate is high enough not
+    # to learn.
+    found = {
+        options: tuple(scores(list(train(tiny_run(options, epochs=3))))) for options in OPTIONS
+    }
     assert len(found) == len(OPTIONS) - 3  # PLAIN is four of them
     same = [options for options, value in found.items() if list(found.values()).count(value) > 1]
     assert same in ([], [PLAIN, replace(PLAIN, scheduler=Plateau(0.0, 0.5))])
 
 
 @pytest.mark.parametrize(
-    "options", [replace(PLAIN, l1=1e-3), replace(PLAIN, optimizer=SGD(0.1, weight_decay=1e-3))], ids=["l1", "l2"]
+    "options",
+    [replace(PLAIN, l1=1e-3), replace(PLAIN, optimizer=SGD(0.1, weight_decay=1e-3))],
+    ids=["l1", "l2"],
 )
 def test_the_decay_scope_makes_a_difference(options: Hyperparameters) -> None:
-    first, other = (scores(list(train(replace(tiny_run(options), decay_scope=scope)))) for scope in names.DECAY_SCOPES)
+    first, other = (
+        scores(list(train(replace(tiny_run(options), decay_scope=scope))))
+        for scope in names.DECAY_SCOPES
+    )
     assert first != other
 
 
-@pytest.mark.parametrize("options", [PLAIN, replace(PLAIN, normalization="batch")], ids=["plain", "batch"])
+@pytest.mark.parametrize(
+    "options", [PLAIN, replace(PLAIN, normalization="batch")], ids=["plain", "batch"]
+)
 def test_an_easy_data_set_is_learnt(options: Hyperparameters) -> None:
     last = list(train(tiny_run(options, epochs=15)))[-1]
     assert last.validation_loss < 0.1 * math.log(CLASSES)
@@ -184,12 +218,16 @@ def test_an_easy_data_set_is_learnt(options: Hyperparameters) -> None:
     assert (last.validation_accuracy, last.train_accuracy) == (1.0, 1.0)
 
 
-def plain_loop(run: Run, scheduled: Callable[[torch.optim.Optimizer], lr_scheduler.LRScheduler]) -> list[float]:
+def plain_loop(
+    run: Run, scheduled: Callable[[torch.optim.Optimizer], lr_scheduler.LRScheduler]
+) -> list[float]:
     """The training losses of the tutorial's loop, written out with torch's own parts."""
     options, (images, labels) = run.hyperparameters, astuple(run.data.train)
     shuffle = torch.Generator().manual_seed(derived_seed(run.seed, "shuffle"))
     with global_random(generator(run.seed, "torch", torch.device("cpu"))):
-        model = CNN(CNNConfig(1, (12, 12), CLASSES, run.channels, run.hidden_units, options.normalization))
+        model = CNN(
+            CNNConfig(1, (12, 12), CLASSES, run.channels, run.hidden_units, options.normalization)
+        )
     weights = [parameter for parameter in model.parameters() if parameter.dim() > 1]
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
     scheduler = scheduled(optimizer)
@@ -202,7 +240,9 @@ def plain_loop(run: Run, scheduled: Callable[[torch.optim.Optimizer], lr_schedul
             loss = nn.functional.cross_entropy(model(images[chosen] / 255), labels[chosen])
             l2 = torch.stack([weight.square().sum() for weight in weights]).sum()
             l1 = torch.stack([weight.abs().sum() for weight in weights]).sum()
-            torch.autograd.backward(loss + options.optimizer.weight_decay / 2 * l2 + options.l1 * l1)
+            torch.autograd.backward(
+                loss + options.optimizer.weight_decay / 2 * l2 + options.l1 * l1
+            )
             optimizer.step()
             total += loss.item() * len(chosen)
         scheduler.step()
@@ -221,8 +261,12 @@ def test_training_is_the_plain_loop(normalization: str) -> None:
         normalization=normalization,
     )
     run = tiny_run(options, epochs=4, count=72)
-    expected = plain_loop(run, lambda optimizer: lr_scheduler.StepLR(optimizer, step_size=2, gamma=0.1))
-    assert [measurement.train_loss for measurement in train(run)] == pytest.approx(expected, rel=1e-3)
+    expected = plain_loop(
+        run, lambda optimizer: lr_scheduler.StepLR(optimizer, step_size=2, gamma=0.1)
+    )
+    assert [measurement.train_loss for measurement in train(run)] == pytest.approx(
+        expected, rel=1e-3
+    )
 
 
 def smoothed(logits: Tensor, truth: Tensor, strength: float) -> Tensor:
@@ -237,19 +281,30 @@ def smoothed(logits: Tensor, truth: Tensor, strength: float) -> Tensor:
 def test_smoothing_and_clipping_are_their_formulas_and_the_reported_loss_is_plain(
     smoothing: float, clipping: float | None, l1: float
 ) -> None:
-    """Clipped is the gradient of all that is trained on, penalties included, by the norm of all of it."""
-    options = replace(PLAIN, label_smoothing=smoothing, gradient_clipping=clipping, l1=l1, batch_size=64)
+    """Clipped is the gradient of all that is trained on, penalties included, by the norm of all of
+    it.
+    """
+    options = replace(
+        PLAIN, label_smoothing=smoothing, gradient_clipping=clipping, l1=l1, batch_size=64
+    )
     run = tiny_run(options, epochs=3)
     images, labels = astuple(run.data.train)
     with global_random(generator(run.seed, "torch", torch.device("cpu"))):
         model = CNN(CNNConfig(1, (12, 12), CLASSES, run.channels, run.hidden_units))
-    parameters, velocities = list(model.parameters()), [torch.zeros_like(weight) for weight in model.parameters()]
+    parameters, velocities = (
+        list(model.parameters()),
+        [torch.zeros_like(weight) for weight in model.parameters()],
+    )
     expected, norms = [], []
     for _ in range(3):
         logits = model(images / 255)
         expected.append(nn.functional.cross_entropy(logits, labels).item())
-        penalty = torch.stack([weight.abs().sum() for weight in parameters if weight.dim() > 1]).sum()
-        gradients = torch.autograd.grad(smoothed(logits, labels, smoothing) + l1 * penalty, parameters)
+        penalty = torch.stack(
+            [weight.abs().sum() for weight in parameters if weight.dim() > 1]
+        ).sum()
+        gradients = torch.autograd.grad(
+            smoothed(logits, labels, smoothing) + l1 * penalty, parameters
+        )
         norm = float(torch.cat([gradient.flatten() for gradient in gradients]).norm())
         norms.append(norm)
         scale = min(1.0, clipping / norm) if clipping is not None else 1.0
@@ -257,11 +312,15 @@ def test_smoothing_and_clipping_are_their_formulas_and_the_reported_loss_is_plai
             for weight, velocity, gradient in zip(parameters, velocities, gradients, strict=True):
                 weight.sub_(0.05 * velocity.mul_(0.9).add_(scale * gradient))
     assert min(norms) > 0.05
-    assert [measurement.train_loss for measurement in train(run)] == pytest.approx(expected, rel=1e-4)
+    assert [measurement.train_loss for measurement in train(run)] == pytest.approx(
+        expected, rel=1e-4
+    )
 
 
 def test_plateau_and_warmup_set_the_rates_that_they_should() -> None:
-    options = replace(PLAIN, scheduler=Plateau(0.0, 0.5), warmup=0.5, optimizer=SGD(0.3), batch_size=32)
+    options = replace(
+        PLAIN, scheduler=Plateau(0.0, 0.5), warmup=0.5, optimizer=SGD(0.3), batch_size=32
+    )
     found = list(train(tiny_run(options, epochs=8)))
     losses = [measurement.validation_loss for measurement in found]
     factor, expected = 1.0, []
@@ -275,7 +334,9 @@ def test_plateau_and_warmup_set_the_rates_that_they_should() -> None:
 def test_a_run_of_a_single_step_trains_at_the_whole_learning_rate() -> None:
     for scheduler in (OneCycle(0.3), Cosine(), Exponential(0.01)):
         options = replace(PLAIN, scheduler=scheduler, optimizer=SGD(0.3), batch_size=64)
-        assert [measurement.learning_rate for measurement in train(tiny_run(options, epochs=1))] == [0.3]
+        assert [
+            measurement.learning_rate for measurement in train(tiny_run(options, epochs=1))
+        ] == [0.3]
 
 
 def test_asking_what_a_network_costs_changes_no_training() -> None:
@@ -288,12 +349,24 @@ def test_asking_what_a_network_costs_changes_no_training() -> None:
 
 def test_width_scales_channels_and_hidden_units() -> None:
     model = train(tiny_run(replace(PLAIN, width=1.5))).model
-    assert [weight.shape[0] for weight in model.parameters() if weight.dim() > 1] == [6, 18, 12, CLASSES]
+    assert [weight.shape[0] for weight in model.parameters() if weight.dim() > 1] == [
+        6,
+        18,
+        12,
+        CLASSES,
+    ]
     least = train(tiny_run(replace(PLAIN, width=0.01))).model
-    assert [weight.shape[0] for weight in least.parameters() if weight.dim() > 1] == [1, 1, 1, CLASSES]
+    assert [weight.shape[0] for weight in least.parameters() if weight.dim() > 1] == [
+        1,
+        1,
+        1,
+        CLASSES,
+    ]
 
 
-def test_bf16_computes_in_bf16_and_keeps_its_weights_and_its_scores_in_float32(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_bf16_computes_in_bf16_and_keeps_its_weights_and_its_scores_in_float32(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     seen = {}
     forward = CNN.forward
 
@@ -313,7 +386,9 @@ def test_bf16_computes_in_bf16_and_keeps_its_weights_and_its_scores_in_float32(m
     assert found != plain
 
 
-def test_training_evaluation_and_examination_do_not_round_float32(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_training_evaluation_and_examination_do_not_round_float32(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     seen = []
     forward = CNN.forward
 
@@ -328,8 +403,12 @@ def test_training_evaluation_and_examination_do_not_round_float32(monkeypatch: p
     assert seen == [(True, "ieee")] * 4 + [(False, "ieee")] * 3
 
 
-def test_tf32_is_for_training_alone_and_nothing_but_a_gpus_products(monkeypatch: pytest.MonkeyPatch) -> None:
-    """On a CPU the same run, bit for bit, where nobody refuses it there; settings are the caller's again after it."""
+def test_tf32_is_for_training_alone_and_nothing_but_a_gpus_products(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """On a CPU the same run, bit for bit, where nobody refuses it there; settings are the caller's
+    again after it.
+    """
     seen = []
     forward = CNN.forward
     settings = (torch.backends.cuda.matmul, torch.backends.cudnn.conv)
@@ -367,8 +446,14 @@ def test_cudnn_measures_where_it_is_asked_to_and_the_caller_has_the_setting_back
     torch.backends.cudnn.benchmark = callers
     try:
         next(train(tiny_run(epochs=1), convolutions=Convolutions(benchmark=chosen)))
-        assert (seen, torch.backends.cudnn.benchmark) == ({callers if chosen is None else chosen}, callers)
-        diverging = train(tiny_run(replace(PLAIN, optimizer=SGD(1e30))), convolutions=Convolutions(benchmark=chosen))
+        assert (seen, torch.backends.cudnn.benchmark) == (
+            {callers if chosen is None else chosen},
+            callers,
+        )
+        diverging = train(
+            tiny_run(replace(PLAIN, optimizer=SGD(1e30))),
+            convolutions=Convolutions(benchmark=chosen),
+        )
         with pytest.raises(Diverged):
             list(diverging)
         assert torch.backends.cudnn.benchmark == callers
@@ -381,7 +466,9 @@ def test_cudnn_measures_where_it_is_asked_to_and_the_caller_has_the_setting_back
 
 @pytest.fixture
 def shown(monkeypatch: pytest.MonkeyPatch) -> list[list[float]]:
-    """The batches that a network was shown in training: the first pixel of each image, in 0..255."""
+    """The batches that a network was shown in training: the first pixel of each image, in
+    0..255.
+    """
     batches: list[list[float]] = []
     forward = CNN.forward
 
@@ -424,9 +511,17 @@ def test_every_image_is_shown_once_an_epoch(
     assert len(measurements) == 2
 
 
-def test_a_batch_goes_through_the_network_in_pieces_of_nearly_the_same_length(shown: list[list[float]]) -> None:
+def test_a_batch_goes_through_the_network_in_pieces_of_nearly_the_same_length(
+    shown: list[list[float]],
+) -> None:
     run = numbered_run(72, 50, normalization="none")
-    pieces = {None: [50, 22], 72: [50, 22], 50: [50, 22], 49: [25, 25, 22], 16: [13, 13, 13, 11, 11, 11]}
+    pieces = {
+        None: [50, 22],
+        72: [50, 22],
+        50: [50, 22],
+        49: [25, 25, 22],
+        16: [13, 13, 13, 11, 11, 11],
+    }
     for piece, lengths in pieces.items():
         list(train(replace(run, piece=piece)))
         assert [len(batch) for batch in shown] == lengths
@@ -463,8 +558,20 @@ def test_a_piece_without_an_image_is_refused() -> None:
 IN_PIECES = [
     *(replace(PLAIN, normalization=name) for name in NORMALIZATIONS),
     *(replace(PLAIN, normalization=name, dropout=0.4) for name in NORMALIZATIONS),
-    replace(PLAIN, dropout=0.4, augmentation=Augmentation(names.AUGMENTATIONS, 0.5), l1=1e-3, label_smoothing=0.1),
-    replace(PLAIN, dropout=0.4, optimizer=Adam(0.01), gradient_clipping=0.5, input_normalization="minmax"),
+    replace(
+        PLAIN,
+        dropout=0.4,
+        augmentation=Augmentation(names.AUGMENTATIONS, 0.5),
+        l1=1e-3,
+        label_smoothing=0.1,
+    ),
+    replace(
+        PLAIN,
+        dropout=0.4,
+        optimizer=Adam(0.01),
+        gradient_clipping=0.5,
+        input_normalization="minmax",
+    ),
 ]
 
 
@@ -476,7 +583,9 @@ def assert_within_rounding(found: list[Measurement], expected: list[Measurement]
 
 @pytest.mark.parametrize("options", IN_PIECES, ids=repr)
 def test_the_piece_changes_results_by_rounding_alone(options: Hyperparameters) -> None:
-    """Masks of dropout and transforms of augmentation are those of the whole batch, also of a shorter last one."""
+    """Masks of dropout and transforms of augmentation are those of the whole batch, also of a
+    shorter last one.
+    """
     run = tiny_run(replace(options, batch_size=256), epochs=3, count=400)
     whole = list(train(replace(run, piece=256)))
     for piece in (32, 64, 100):
@@ -493,7 +602,9 @@ def test_a_checkpoint_goes_on_under_another_piece_within_rounding_and_under_its_
     assert scores(list(own)) == measurements[1:]
     assert contents(own.checkpoint()) == contents(checkpoints[-1])
     for piece in (None, 50, 128):
-        assert_within_rounding(list(train(replace(run, piece=piece), resume=checkpoints[1])), measurements[1:])
+        assert_within_rounding(
+            list(train(replace(run, piece=piece), resume=checkpoints[1])), measurements[1:]
+        )
 
 
 # --- what is measured
@@ -507,7 +618,9 @@ def without_learning(options: Hyperparameters, count: int = 70) -> list[Measurem
 
 @pytest.mark.parametrize("normalization", ["none", "layer"])
 def test_the_training_loss_is_the_mean_over_images_without_penalties(normalization: str) -> None:
-    """At rate zero training and validation see one model, whatever the penalties and however odd the last batch."""
+    """At rate zero training and validation see one model, whatever the penalties and however odd
+    the last batch.
+    """
     options = replace(
         PLAIN,
         optimizer=SGD(0.0, weight_decay=9.0),
@@ -523,7 +636,12 @@ def test_the_training_loss_is_the_mean_over_images_without_penalties(normalizati
 
 def test_the_last_epoch_measures_training_images_as_validation_does() -> None:
     """Without dropout and augmentation, and neither before the last epoch."""
-    options = replace(PLAIN, dropout=0.5, augmentation=Augmentation(("shift", "rotate"), 1.0), normalization="batch")
+    options = replace(
+        PLAIN,
+        dropout=0.5,
+        augmentation=Augmentation(("shift", "rotate"), 1.0),
+        normalization="batch",
+    )
     first, last = without_learning(options)
     assert (first.train_eval_loss, first.generalization_gap) == (None, None)
     assert last.train_eval_loss == pytest.approx(last.validation_loss, rel=1e-5)
@@ -531,12 +649,14 @@ def test_the_last_epoch_measures_training_images_as_validation_does() -> None:
 
 
 @pytest.mark.parametrize("seed", [0, 1])
-def test_the_training_images_that_are_evaluated_are_as_many_as_validation_and_the_same_for_every_trial(
+def test_as_many_training_images_as_validation_are_evaluated_the_same_for_every_trial(
     seed: int,
 ) -> None:
     run = replace(tiny_run(replace(PLAIN, optimizer=SGD(0.0)), epochs=1), seed=seed)
     run.data.train.labels[:] = torch.arange(64) % 2  # so that the loss depends on which are taken
-    chosen = torch.randperm(64, generator=torch.Generator().manual_seed(training.TRAIN_SAMPLE_SEED))[:32]
+    chosen = torch.randperm(
+        64, generator=torch.Generator().manual_seed(training.TRAIN_SAMPLE_SEED)
+    )[:32]
     sample = LabelledImages(run.data.train.images[chosen], run.data.train.labels[chosen])
     on_sample = next(train(replace(run, data=replace(run.data, validation=sample))))
     assert next(train(run)).train_eval_loss == pytest.approx(on_sample.validation_loss, rel=1e-6)
@@ -571,14 +691,18 @@ def test_seconds_are_the_clocks_and_images_per_second_are_of_training_alone() ->
 
 def test_l1_brings_weights_near_zero() -> None:
     options = replace(PLAIN, optimizer=SGD(0.05))
-    plain, sparse = (list(train(tiny_run(replace(options, l1=l1), epochs=40)))[-1] for l1 in (0.0, 0.01))
+    plain, sparse = (
+        list(train(tiny_run(replace(options, l1=l1), epochs=40)))[-1] for l1 in (0.0, 0.01)
+    )
     assert plain.near_zero_share < 0.1
     assert sparse.near_zero_share > 0.4
 
 
 @pytest.mark.parametrize("optimizer", [SGD(1e6), Adam(1e6)], ids=["sgd", "adam"])
 def test_a_loss_that_is_not_finite_ends_the_run(optimizer: SGD | Adam) -> None:
-    """At the default widths: in a narrower network all units may die first, and the loss stays finite."""
+    """At the default widths: in a narrower network all units may die first, and the loss stays
+    finite.
+    """
     run = Run(Hyperparameters(optimizer, batch_size=8), tiny_data(), epochs=2, seed=0)
     with pytest.raises(Diverged) as raised:
         list(train(run))
@@ -592,7 +716,9 @@ def test_a_validation_loss_that_is_not_finite_ends_the_run() -> None:
 
 
 def test_the_data_is_left_as_it_was() -> None:
-    run = tiny_run(replace(PLAIN, augmentation=Augmentation(("shift",), 1.0), input_normalization="standard"))
+    run = tiny_run(
+        replace(PLAIN, augmentation=Augmentation(("shift",), 1.0), input_normalization="standard")
+    )
     before = run.data.train.images.clone()
     list(train(run))
     assert torch.equal(run.data.train.images, before)
@@ -629,10 +755,14 @@ def test_draws_of_others_in_the_middle_of_an_epoch_change_nothing_and_are_not_to
     """Dropout, too, has a generator of its own."""
     undisturbed = scores(list(train(tiny_run(RANDOM, epochs=3))))
     torch.manual_seed(123)
-    expected = torch.rand(3 * 7)  # after each step and evaluation, the last epoch's additional one included
+    expected = torch.rand(
+        3 * 7
+    )  # after each step and evaluation, the last epoch's additional one included
     torch.manual_seed(123)
     drawn: list[Tensor] = []
-    disturbed = scores(list(train(tiny_run(RANDOM, epochs=3), pulse=lambda: drawn.append(torch.rand(1)))))
+    disturbed = scores(
+        list(train(tiny_run(RANDOM, epochs=3), pulse=lambda: drawn.append(torch.rand(1))))
+    )
     assert disturbed == undisturbed
     assert torch.equal(torch.cat(drawn), expected[: len(drawn)])
     assert len(drawn) > 3 * 4
@@ -672,7 +802,9 @@ def test_two_runs_in_turns_are_as_each_alone() -> None:
     [replace(PLAIN, dropout=0.3), replace(PLAIN, initializer="he_normal"), replace(PLAIN, l1=1e-3)],
     ids=["dropout", "initializer", "l1"],
 )
-@pytest.mark.parametrize("augmentation", [None, Augmentation(("shift",), 0.5)], ids=["plain", "augmented"])
+@pytest.mark.parametrize(
+    "augmentation", [None, Augmentation(("shift",), 0.5)], ids=["plain", "augmented"]
+)
 def test_a_technique_changes_neither_the_order_nor_the_augmentation_of_the_images(
     shown: list[list[float]], changed: Hyperparameters, augmentation: Augmentation | None
 ) -> None:
@@ -716,7 +848,9 @@ def epoch_by_epoch(run: Run) -> tuple[list[Measurement], list[bytes]]:
 
 @pytest.mark.parametrize("options", [*OPTIONS, RANDOM], ids=repr)
 def test_a_resumed_run_is_the_uninterrupted_one_bit_for_bit(options: Hyperparameters) -> None:
-    """From every epoch, the first and the last included; weights, optimizer, generators and memory formats too."""
+    """From every epoch, the first and the last included; weights, optimizer, generators and memory
+    formats too.
+    """
     run = tiny_run(options, epochs=3, channels=3)
     measurements, checkpoints = epoch_by_epoch(run)
     for epoch in FINISHED_EPOCHS:
@@ -728,7 +862,9 @@ def test_a_resumed_run_is_the_uninterrupted_one_bit_for_bit(options: Hyperparame
 
 
 @pytest.mark.parametrize("options", [*OPTIONS, RANDOM], ids=repr)
-def test_a_run_that_is_resumed_after_every_epoch_is_the_uninterrupted_one(options: Hyperparameters) -> None:
+def test_a_run_that_is_resumed_after_every_epoch_is_the_uninterrupted_one(
+    options: Hyperparameters,
+) -> None:
     run = tiny_run(options, epochs=3)
     measurements, checkpoints = epoch_by_epoch(run)
     checkpoint, found = None, []
@@ -758,8 +894,13 @@ PLAIN_LAYOUT, CHANNELS_LAST = (
 
 @pytest.mark.parametrize("precision", names.PRECISIONS)
 def test_channels_lie_side_by_side_but_for_float32_on_cuda(precision: str) -> None:
-    found = [memory_format_of(torch.device(name), precision) for name in ("cpu", "mps", "cuda", "cuda:1")]
-    last, on_cuda = torch.channels_last, torch.contiguous_format if precision == "float32" else torch.channels_last
+    found = [
+        memory_format_of(torch.device(name), precision) for name in ("cpu", "mps", "cuda", "cuda:1")
+    ]
+    last, on_cuda = (
+        torch.channels_last,
+        torch.contiguous_format if precision == "float32" else torch.channels_last,
+    )
     assert found == [last, last, on_cuda, on_cuda]
 
 
@@ -802,7 +943,9 @@ def test_weights_images_and_what_is_measured_of_them_are_laid_out_as_chosen(
 def test_a_checkpoint_goes_on_in_another_memory_format_but_for_rounding(
     optimizer: Optimizer, ways: tuple[Convolutions, Convolutions]
 ) -> None:
-    """What the optimizer holds of each parameter lies as the parameter does: it goes through both as they lie."""
+    """What the optimizer holds of each parameter lies as the parameter does: it goes through both
+    as they lie.
+    """
     run = tiny_run(replace(PLAIN, optimizer=optimizer), channels=3, epochs=3)
     first = train(run, convolutions=ways[0])
     before = next(first)
@@ -815,7 +958,9 @@ def test_a_checkpoint_goes_on_in_another_memory_format_but_for_rounding(
         if isinstance(value, Tensor) and value.shape == weight.shape
     } <= {True}
     found, expected = [before, *second], list(train(run))
-    assert [each.train_loss for each in found] == pytest.approx([each.train_loss for each in expected], rel=1e-3)
+    assert [each.train_loss for each in found] == pytest.approx(
+        [each.train_loss for each in expected], rel=1e-3
+    )
 
 
 def test_taking_a_checkpoint_changes_nothing() -> None:
@@ -836,12 +981,16 @@ def test_the_model_of_a_training_is_the_one_that_was_measured() -> None:
     measurements, checkpoints = epoch_by_epoch(run)
     model = train(run, resume=checkpoints[-1]).model.eval()
     with torch.no_grad():
-        loss = nn.functional.cross_entropy(model(run.data.validation.images / 255), run.data.validation.labels)
+        loss = nn.functional.cross_entropy(
+            model(run.data.validation.images / 255), run.data.validation.labels
+        )
     assert float(loss) == pytest.approx(measurements[-1].validation_loss, rel=1e-5)
 
 
 def test_a_checkpoint_from_another_kind_of_device_goes_on_with_draws_of_its_own() -> None:
-    """Neither the states of a generator that is not there, nor the draws of the first epochs once more."""
+    """Neither the states of a generator that is not there, nor the draws of the first epochs once
+    more.
+    """
     run = tiny_run(RANDOM, epochs=3)
     measurements, checkpoints = epoch_by_epoch(run)
     saved = torch.load(io.BytesIO(checkpoints[1]), weights_only=True)
@@ -850,7 +999,9 @@ def test_a_checkpoint_from_another_kind_of_device_goes_on_with_draws_of_its_own(
     torch.save(saved, file := io.BytesIO())
     resumed = train(run, resume=file.getvalue())
     expected = torch.load(io.BytesIO(checkpoints[1]), weights_only=True) | {
-        "augmentation": generator(run.seed, "augmentation after 1", torch.device("cpu")).get_state(),
+        "augmentation": (
+            generator(run.seed, "augmentation after 1", torch.device("cpu")).get_state()
+        ),
         "random": [generator(run.seed, "torch after 1", torch.device("cpu")).get_state()],
     }
     assert contents(resumed.checkpoint()) == comparable(expected)
@@ -872,9 +1023,13 @@ OTHER_DATA = {
     "images": tiny_run(count=65),
     "colour": tiny_run(channels=3),
     "classes": replace(tiny_run(), data=replace(tiny_data(), class_names=tuple("abce"))),
-    "validation": replace(tiny_run(), data=replace(tiny_data(), validation=easy_images(31, 1, seed=1))),
+    "validation": replace(
+        tiny_run(), data=replace(tiny_data(), validation=easy_images(31, 1, seed=1))
+    ),
     "fingerprint": replace(tiny_run(), data=replace(tiny_data(), facts=DataFacts("0" * 64))),
-    "pixel_scales": replace(tiny_run(), data=replace(tiny_data(), facts=DataFacts("", (PixelScale("I;16", 0, 9),)))),
+    "pixel_scales": replace(
+        tiny_run(), data=replace(tiny_data(), facts=DataFacts("", (PixelScale("I;16", 0, 9),)))
+    ),
 }
 
 
@@ -883,12 +1038,16 @@ def test_what_makes_a_run_another_is_every_field_of_it() -> None:
     assert {*OTHERS, "data", "piece"} == {field.name for field in fields(Run)}
 
 
-@pytest.mark.parametrize("other", [*OTHERS.values(), *OTHER_DATA.values()], ids=[*OTHERS, *OTHER_DATA])
+@pytest.mark.parametrize(
+    "other", [*OTHERS.values(), *OTHER_DATA.values()], ids=[*OTHERS, *OTHER_DATA]
+)
 def test_a_checkpoint_of_another_run_is_one_line_with_the_mend(other: Run) -> None:
     with pytest.raises(CheckpointError) as raised:
         train(tiny_run(), resume=train(other).checkpoint())
-    assert str(raised.value) == (
-        "checkpoint: it is of another run (hyperparameters, epochs, seed, network or data differ); "
+    assert (
+        str(raised.value)
+        == "checkpoint: it is of another run (hyperparameters, epochs, seed, network or data"
+        " differ); "
         "resume that run, or start this one anew"
     )
 
@@ -906,7 +1065,9 @@ def saved_by_torch(value: object) -> bytes:
     return file.getvalue()
 
 
-def test_bytes_that_are_no_checkpoint_are_one_line_with_the_mend_and_are_not_run(tmp_path: Path) -> None:
+def test_bytes_that_are_no_checkpoint_are_one_line_with_the_mend_and_are_not_run(
+    tmp_path: Path,
+) -> None:
     good = train(tiny_run()).checkpoint()
     harm = tmp_path / "harm"
     wrong = [
@@ -925,7 +1086,10 @@ def test_bytes_that_are_no_checkpoint_are_one_line_with_the_mend_and_are_not_run
     for content in wrong:
         with pytest.raises(CheckpointError) as raised:
             train(tiny_run(), resume=content)
-        expected = "checkpoint: it is damaged or none of this program's; take an earlier one or start the run anew"
+        expected = (
+            "checkpoint: it is damaged or none of this program's; take an earlier one or start the"
+            " run anew"
+        )
         assert str(raised.value) == expected
     assert not harm.exists()
     pickle.loads(pickle.dumps(Harmful(harm)))
@@ -938,7 +1102,19 @@ def test_bytes_that_are_no_checkpoint_are_one_line_with_the_mend_and_are_not_run
 def test_the_pulse_beats_after_each_step_and_each_evaluation(shown: list[list[float]]) -> None:
     beats: list[int] = []
     list(train(numbered_run(64, 16, epochs=2), pulse=lambda: beats.append(len(shown))))
-    assert beats == [1, 2, 3, 4, 4, 5, 6, 7, 8, 8, 8]  # steps taken; the last epoch is evaluated on two sets
+    assert beats == [
+        1,
+        2,
+        3,
+        4,
+        4,
+        5,
+        6,
+        7,
+        8,
+        8,
+        8,
+    ]  # steps taken; the last epoch is evaluated on two sets
 
 
 def assert_ended_in_the_second_epoch(running: ResumableTraining, before: bytes) -> None:
@@ -950,14 +1126,18 @@ def assert_ended_in_the_second_epoch(running: ResumableTraining, before: bytes) 
     for other in (0, 2):
         with pytest.raises(CheckpointError) as raised:
             running.checkpoint(other)
-        assert str(raised.value) == (
-            f"checkpoint: the state after epoch {other} is not kept; take one that was written or start anew"
+        assert (
+            str(raised.value)
+            == f"checkpoint: the state after epoch {other} is not kept; take one that was written"
+            " or start anew"
         )
 
 
 @pytest.mark.parametrize("beat", [7, 10], ids=["in training", "in evaluation"])
 @pytest.mark.parametrize("options", [*OPTIONS, RANDOM], ids=repr)
-def test_a_pulse_that_raises_ends_the_training_and_leaves_no_trace(options: Hyperparameters, beat: int) -> None:
+def test_a_pulse_that_raises_ends_the_training_and_leaves_no_trace(
+    options: Hyperparameters, beat: int
+) -> None:
     run = tiny_run(replace(options, batch_size=16))
     beats = itertools.count(1)
 
@@ -994,7 +1174,10 @@ def test_a_training_whose_loss_on_training_images_is_not_finite_has_diverged(
 ) -> None:
     run = tiny_run(epochs=1)
     found = iter(
-        [Evaluation(1.0, torch.eye(2, dtype=torch.int64)), Evaluation(unbounded, torch.eye(2, dtype=torch.int64))]
+        [
+            Evaluation(1.0, torch.eye(2, dtype=torch.int64)),
+            Evaluation(unbounded, torch.eye(2, dtype=torch.int64)),
+        ]
     )
     monkeypatch.setattr(training, "evaluate", lambda *_: next(found))
     with pytest.raises(Diverged) as raised:
@@ -1003,11 +1186,15 @@ def test_a_training_whose_loss_on_training_images_is_not_finite_has_diverged(
     assert list(found) == []
 
 
-def test_a_diverged_training_is_over_and_keeps_the_state_before(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_diverged_training_is_over_and_keeps_the_state_before(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     running = train(tiny_run(epochs=3))
     next(running)
     before = running.checkpoint()
-    monkeypatch.setattr(training, "evaluate", lambda *_: Evaluation(math.nan, torch.eye(2, dtype=torch.int64)))
+    monkeypatch.setattr(
+        training, "evaluate", lambda *_: Evaluation(math.nan, torch.eye(2, dtype=torch.int64))
+    )
     with pytest.raises(Diverged) as raised:
         next(running)
     assert raised.value.epoch == 2

@@ -1,4 +1,6 @@
-"""Several studies side by side at equal budget, all trials as CSV, and what set the best trials apart."""
+"""Several studies side by side at equal budget, all trials as CSV, and what set the best trials
+apart.
+"""
 
 import csv
 import json
@@ -20,7 +22,14 @@ from objectives.synthetic import synthetic_curve
 from search.analysis.data_sets import data_sets, ranges
 from search.analysis.equal_budget import Standing, after_trials, within_epochs
 from search.analysis.importance import BEST_SHARE, FEWEST, importances
-from search.answers import Comparison, Contender, Incomparable, SideBySide, compare_studies, compare_study
+from search.answers import (
+    Comparison,
+    Contender,
+    Incomparable,
+    SideBySide,
+    compare_studies,
+    compare_study,
+)
 from search.document import Document
 from search.output import compare_document, compare_text, summary_text, to_json
 from search.samplers import distribution
@@ -32,7 +41,9 @@ from storage.records import EpochRecord, ParameterValue, TrialRecord, TrialState
 
 
 def trial(number: int, state: TrialState, value: float | None, epochs: int) -> TrialRecord:
-    trained = tuple(EpochRecord(each + 1, 1, 0, 1, 0, 0, 0, 0.1, 0, 1, 1, None) for each in range(epochs))
+    trained = tuple(
+        EpochRecord(each + 1, 1, 0, 1, 0, 0, 0, 0.1, 0, 1, 1, None) for each in range(epochs)
+    )
     return record(number, state, value, {}, trained)
 
 
@@ -73,7 +84,9 @@ def test_the_standing_after_so_many_finished_trials_counts_every_epoch_trained()
     found = [after_trials(TRIALS, count, "maximize") for count in range(5)]
     assert found == [
         Standing(0, 0, None),
-        Standing(1, 7, TRIALS[0]),  # with the trial that failed after it, before the next one finished
+        Standing(
+            1, 7, TRIALS[0]
+        ),  # with the trial that failed after it, before the next one finished
         Standing(2, 8, TRIALS[0]),  # a pruned trial is no incumbent
         Standing(3, 12, TRIALS[3]),
         Standing(4, 16, TRIALS[5]),
@@ -95,7 +108,13 @@ def test_the_standing_within_so_many_epochs_takes_no_trial_that_goes_beyond() ->
 
 def ran(url: str, name: str, trials: int, **tables: Document) -> None:
     document: Document = {
-        "study": {"name": name, "trials": trials, "pruner": "none", "sampler": "random", **tables.get("study", {})},
+        "study": {
+            "name": name,
+            "trials": trials,
+            "pruner": "none",
+            "sampler": "random",
+            **tables.get("study", {}),
+        },
         "data": {"dataset": "synthetic", **tables.get("data", {})},
         "training": {"epochs": 2},
         "space": tables.get("space", {}),
@@ -119,7 +138,9 @@ def test_studies_stand_side_by_side_with_what_differs_in_their_specs(tmp_path: P
     assert document["differing_keys"] == {
         "space.optimizer": {"all": ["sgd", "adagrad", "rmsprop", "adam", "adamw"], "sgd": "sgd"}
     }
-    assert [(each["study"], each["finished"], len(each["trials"])) for each in document["studies"]] == [
+    assert [
+        (each["study"], each["finished"], len(each["trials"])) for each in document["studies"]
+    ] == [
         ("all", 6, 6),
         ("sgd", 3, 3),
     ]
@@ -131,17 +152,21 @@ def test_studies_stand_side_by_side_with_what_differs_in_their_specs(tmp_path: P
     assert "other images" not in text
 
 
-def test_studies_of_other_splits_are_said_to_be_no_ranking_and_of_other_metrics_refused(tmp_path: Path) -> None:
+def test_studies_of_other_splits_are_said_to_be_no_ranking_and_of_other_metrics_refused(
+    tmp_path: Path,
+) -> None:
     url = f"sqlite:///{tmp_path}/a.db"
     ran(url, "a", 1)
     ran(url, "b", 1, data={"split_seed": 1})
     ran(url, "c", 1, study={"metric": "loss"})
     with open_database(url) as database:
-        assert "their values are of other images or splits" in side_by_side_text(compare_studies(database, ["a", "b"]))
+        assert "their values are of other images or splits" in side_by_side_text(
+            compare_studies(database, ["a", "b"])
+        )
         with pytest.raises(Incomparable) as caught:
             compare_studies(database, ["a", "b", "c"])
-    assert str(caught.value) == (
-        "study 'a' is led by accuracy, study 'c' by loss: "
+    assert (
+        str(caught.value) == "study 'a' is led by accuracy, study 'c' by loss: "
         "their values cannot be compared; compare studies of one metric"
     )
 
@@ -154,10 +179,14 @@ def test_every_trial_is_a_row_of_the_csv(tmp_path: Path) -> None:
         found = [compare_study(database, name) for name in ("a", "b")]
     rows = list(csv.DictReader(StringIO(trials_csv(found, timings=False))))
     assert [(row["study"], row["number"]) for row in rows] == [
-        (comparison.spec.name, str(trial.number)) for comparison in found for trial in comparison.trials
+        (comparison.spec.name, str(trial.number))
+        for comparison in found
+        for trial in comparison.trials
     ]
     first = found[0].trials[0]
-    assert {name: rows[0][name] for name in ("state", "value", "epochs", "params.sgd.momentum")} == {
+    assert {
+        name: rows[0][name] for name in ("state", "value", "epochs", "params.sgd.momentum")
+    } == {
         "state": "complete",
         "value": str(first.value),
         "epochs": "2",
@@ -165,7 +194,9 @@ def test_every_trial_is_a_row_of_the_csv(tmp_path: Path) -> None:
     }
     assert rows[0]["params.adam.learning_rate"] == ""
     assert not {"seconds", "device"} & rows[0].keys()
-    assert {"seconds", "device"} <= next(csv.DictReader(StringIO(trials_csv(found, timings=True)))).keys()
+    assert {"seconds", "device"} <= next(
+        csv.DictReader(StringIO(trials_csv(found, timings=True)))
+    ).keys()
 
 
 def test_a_number_that_is_not_finite_is_null_in_json_and_empty_in_csv(tmp_path: Path) -> None:
@@ -174,24 +205,33 @@ def test_a_number_that_is_not_finite_is_null_in_json_and_empty_in_csv(tmp_path: 
     ran(url, "b", 3)
     with sqlite3.connect(tmp_path / "a.db") as connection:  # as an earlier version recorded it
         connection.execute("UPDATE hypersearch_epoch SET train_eval_loss = 9e999 WHERE epoch = 2")
-        connection.execute("UPDATE hypersearch_epoch SET validation_loss = 9e999, seconds = -9e999 WHERE trial_id = 1")
+        connection.execute(
+            "UPDATE hypersearch_epoch SET validation_loss = 9e999, seconds = -9e999 WHERE"
+            " trial_id = 1"
+        )
     connection.close()
     with open_database(url) as database:
         one = compare_study(database, "a")
         both = compare_studies(database, ["a", "b"])
     odd = next(
-        trial for trial in json.loads(to_json(compare_document(one, timings=True)))["trials"] if not trial["number"]
+        trial
+        for trial in json.loads(to_json(compare_document(one, timings=True)))["trials"]
+        if not trial["number"]
     )
     names = ("state", "epochs", "validation_loss", "generalization_gap", "seconds")
     assert [odd[name] for name in names] == ["complete", 2, None, None, None]
     shown = json.loads(to_json(side_by_side_document(both, timings=True)))
-    assert [trial["generalization_gap"] for each in shown["studies"] for trial in each["trials"]] == [None] * 6
+    assert [
+        trial["generalization_gap"] for each in shown["studies"] for trial in each["trials"]
+    ] == [None] * 6
     rows = list(csv.DictReader(StringIO(trials_csv([one], timings=True))))
     assert [row["validation_loss"] == "" for row in rows if row["number"] == "0"] == [True]
     assert {row["generalization_gap"] for row in rows} == {""}
 
 
-def at_random(count: int, seed: int, changes: dict[str, Domain]) -> tuple[list[TrialRecord], SearchSpace]:
+def at_random(
+    count: int, seed: int, changes: dict[str, Domain]
+) -> tuple[list[TrialRecord], SearchSpace]:
     """Trials of the made-up objective."""
     random_numbers, space = random.Random(seed), SearchSpace.default(changes)
 
@@ -199,7 +239,11 @@ def at_random(count: int, seed: int, changes: dict[str, Domain]) -> tuple[list[T
         if isinstance(domain, Choice):
             return random_numbers.choice(domain.options)
         assert isinstance(domain, Range)
-        low, high = (math.log(domain.low), math.log(domain.high)) if domain.log else (domain.low, domain.high)
+        low, high = (
+            (math.log(domain.low), math.log(domain.high))
+            if domain.log
+            else (domain.low, domain.high)
+        )
         value = random_numbers.uniform(low, high)
         number = min(max(math.exp(value) if domain.log else value, domain.low), domain.high)
         return round(number) if name == "batch_size" else number
@@ -230,7 +274,9 @@ def test_the_hyperparameter_that_decides_is_the_most_important_one(seed: int) ->
 def test_the_importances_are_those_of_optuna(seed: int) -> None:
     changes: dict[str, Domain] = {
         "optimizer": Choice(("sgd", "adam")),
-        "batch_size": (Range(8, 128), Range(8, 256, log=True), Range(8, 12), Choice((32, 64, 128)))[seed],
+        "batch_size": (Range(8, 128), Range(8, 256, log=True), Range(8, 12), Choice((32, 64, 128)))[
+            seed
+        ],
         "scheduler": Choice(("constant", "step")),
         "sgd.weight_decay": Off(),
         "adam.weight_decay": Off(),
@@ -244,12 +290,16 @@ def test_the_importances_are_those_of_optuna(seed: int) -> None:
     for each in trials:
         values = {name: value for name, value in each.parameters.items() if name in names}
         distributions = {
-            name: CategoricalDistribution((True, False))
-            if name.endswith(".on")
-            else distribution(name, space.domain(name))
+            name: (
+                CategoricalDistribution((True, False))
+                if name.endswith(".on")
+                else distribution(name, space.domain(name))
+            )
             for name in values
         }
-        study.add_trial(optuna.trial.create_trial(value=each.value, params=values, distributions=distributions))
+        study.add_trial(
+            optuna.trial.create_trial(value=each.value, params=values, distributions=distributions)
+        )
     evaluator = PedAnovaImportanceEvaluator(target_quantile=BEST_SHARE)
     expected: dict[str, float] = {}
     for name, share in get_param_importances(study, evaluator=evaluator).items():
@@ -275,11 +325,16 @@ def test_compare_says_what_the_importances_mean(tmp_path: Path) -> None:
     ran(url, "many", FEWEST)
     comparison = hypersearch.compare("many", storage=url)
     text = compare_text(comparison)
-    assert f"what tells the best 5 of the {FEWEST} complete trials from the others, in shares of 1" in text
+    assert (
+        f"what tells the best 5 of the {FEWEST} complete trials from the others, in shares of 1"
+        in text
+    )
     assert comparison.importances is not None
     ran(url, "few", 2)
     few = hypersearch.compare("few", storage=url)
-    assert compare_text(few).endswith("importances: no hyperparameter has been in 20 complete trials yet")
+    assert compare_text(few).endswith(
+        "importances: no hyperparameter has been in 20 complete trials yet"
+    )
 
 
 # --- what the trials were trained on
@@ -321,19 +376,24 @@ def test_nothing_is_said_of_images_that_are_the_same_as_far_as_is_known(
     assert "trained on different images" not in compare_text(on(compared, "s", fingerprints))
 
 
-def test_different_images_are_said_in_compare_and_in_the_summary_of_a_run(compared: Comparison) -> None:
+def test_different_images_are_said_in_compare_and_in_the_summary_of_a_run(
+    compared: Comparison,
+) -> None:
     mixed = on(compared, "s", [None, FIRST, FIRST, FIRST, SECOND, FIRST])
     said = (
-        "\n\nthe trials were trained on different images: values of different lines are no ranking\n"
-        "fingerprint   trials\n"
-        "unknown            0\n"
-        "aaaaaaaaaaaa  1-3, 5\n"
-        "bbbbbbbbbbbb       4\n\n"
+        "\n\nthe trials were trained on different images: values of different lines are no"
+        " ranking\nfingerprint   trials\nunknown            0\naaaaaaaaaaaa  1-3, 5\nbbbbbbbbbbbb  "
+        "     4\n\n"
     )
     assert said in compare_text(mixed)
     assert said in summary_text(mixed)
     document = compare_document(mixed, timings=False)
-    assert [each["data_fingerprint"] for each in document["trials"]] == [None, *[FIRST] * 3, SECOND, FIRST]  # type: ignore[index,union-attr,call-overload]
+    assert [each["data_fingerprint"] for each in document["trials"]] == [
+        None,
+        *[FIRST] * 3,
+        SECOND,
+        FIRST,
+    ]  # type: ignore[index,union-attr,call-overload]
     rows = list(csv.DictReader(StringIO(trials_csv([mixed], timings=False))))
     assert [row["data_fingerprint"] for row in rows] == ["", *[FIRST] * 3, SECOND, FIRST]
 
@@ -346,7 +406,9 @@ def side_by_side(compared: Comparison, *fingerprints: list[str | None]) -> SideB
     return SideBySide(contenders, 1, 1, ())
 
 
-def test_studies_of_one_spec_are_on_other_images_where_their_fingerprints_say_so(compared: Comparison) -> None:
+def test_studies_of_one_spec_are_on_other_images_where_their_fingerprints_say_so(
+    compared: Comparison,
+) -> None:
     found = side_by_side(compared, [FIRST], [None], [SECOND, FIRST])
     assert found.is_on_other_images
     assert (
@@ -355,8 +417,8 @@ def test_studies_of_one_spec_are_on_other_images_where_their_fingerprints_say_so
         "study  fingerprint\n"
         "s0     aaaaaaaaaaaa\n"
         "s1     unknown\n"
-        "s2     aaaaaaaaaaaa, bbbbbbbbbbbb\n\n"
-    ) in side_by_side_text(found)
+        "s2     aaaaaaaaaaaa, bbbbbbbbbbbb\n\n" in side_by_side_text(found)
+    )
     same = side_by_side(compared, [FIRST], [None], [FIRST])
     assert not same.is_on_other_images
     assert "images" not in side_by_side_text(same)

@@ -54,7 +54,9 @@ def _threads_put_back() -> Iterator[None]:
 
 
 class Lab:
-    """A study of real images that workers with different numbers of threads and pieces take turns at."""
+    """A study of real images that workers with different numbers of threads and pieces take turns
+    at.
+    """
 
     def __init__(self, folder: Path, cache_root: Path) -> None:
         optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -69,7 +71,9 @@ class Lab:
         until: Callable[[Event], bool] = lambda event: False,
         fitting: FittingThreads | None = None,
     ) -> list[Measurement]:
-        """A worker with these; what the epochs that it trained gave, but for what the clock says."""
+        """A worker with these; what the epochs that it trained gave, but for what the clock
+        says.
+        """
         machine = replace(self.machine, threads=computing.threads, piece=computing.piece)
         database, rdb = open_for_work(f"sqlite:///{self._file}")
         measured = []
@@ -89,7 +93,9 @@ class Lab:
             ):
                 for event in stream:
                     if isinstance(event, EpochFinished):
-                        measured.append(replace(event.measurement, seconds=0.0, images_per_second=0.0))
+                        measured.append(
+                            replace(event.measurement, seconds=0.0, images_per_second=0.0)
+                        )
                     if until(event):
                         break
         return measured
@@ -107,7 +113,10 @@ class Lab:
     def attempts(self) -> list[tuple[int, str, int, int | None]]:
         """(trial, device, threads, piece) of each, in order."""
         with closing(sqlite3.connect(self._file)) as connection:
-            query = "SELECT trial_id, device, threads, piece FROM hypersearch_attempt ORDER BY trial_id, attempt"
+            query = (
+                "SELECT trial_id, device, threads, piece FROM hypersearch_attempt ORDER BY"
+                " trial_id, attempt"
+            )
             return connection.execute(query).fetchall()
 
     def change(self, statement: str) -> None:
@@ -122,16 +131,20 @@ def lab(tmp_path: Path, mnist_5k_cache: Path) -> Lab:
 
 
 @pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory: pytest.TempPathFactory, mnist_5k_cache: Path) -> list[Measurement]:
+def undisturbed(
+    tmp_path_factory: pytest.TempPathFactory, mnist_5k_cache: Path
+) -> list[Measurement]:
     """The epochs of both trials by a worker with 1 thread and pieces of 32."""
-    return Lab(tmp_path_factory.mktemp("undisturbed") / "lab", mnist_5k_cache).work(Computing(1, 32))
+    return Lab(tmp_path_factory.mktemp("undisturbed") / "lab", mnist_5k_cache).work(
+        Computing(1, 32)
+    )
 
 
 def after_the_first_epoch(event: Event) -> bool:
     return isinstance(event, EpochFinished)
 
 
-def test_a_trial_that_is_taken_over_keeps_threads_piece_and_values_bit_for_bit_and_the_next_has_the_workers_own(
+def test_a_trial_that_is_taken_over_keeps_threads_piece_and_values_and_the_next_does_not(
     lab: Lab, undisturbed: list[Measurement], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     computed = []
@@ -166,20 +179,33 @@ class Crowded:
         return Room(workers=1)
 
 
-def test_a_worker_whose_cores_others_take_has_fewer_threads_from_the_next_new_trial_on(lab: Lab) -> None:
+def test_a_worker_whose_cores_others_take_has_fewer_threads_from_the_next_new_trial_on(
+    lab: Lab,
+) -> None:
     seconds = count(0.0, 100.0)
-    others = partial(OtherPrograms, lambda: 0.0, lambda: ProcessorSeconds(2 * (now := next(seconds)), now))
+    others = partial(
+        OtherPrograms, lambda: 0.0, lambda: ProcessorSeconds(2 * (now := next(seconds)), now)
+    )
     said: list[str] = []
     fitting = FittingThreads(
-        2, most=2, cores=2, say=said.append, others=others, open_measuring=lambda: nullcontext(Crowded())
+        2,
+        most=2,
+        cores=2,
+        say=said.append,
+        others=others,
+        open_measuring=lambda: nullcontext(Crowded()),
     )
     lab.work(Computing(2, 32), until=after_the_first_epoch, fitting=fitting)
     lab.work(Computing(2, 32), fitting=fitting)
-    assert said == ["other programs use 50 % of the processor: this worker goes on with 1 thread (was: 2)"]
+    assert said == [
+        "other programs use 50 % of the processor: this worker goes on with 1 thread (was: 2)"
+    ]
     assert lab.attempts() == [(1, "cpu", 2, 32), (1, "cpu", 2, 32), (2, "cpu", 1, 32)]
 
 
-KEPT = Division("cpu", 2, Share(1, 2), (Measured(Share(1, 2), 900.0),), 0.0, "2026-11-26T00:00:00+00:00", 128)
+KEPT = Division(
+    "cpu", 2, Share(1, 2), (Measured(Share(1, 2), 900.0),), 0.0, "2026-11-26T00:00:00+00:00", 128
+)
 
 
 @pytest.mark.parametrize(
@@ -203,11 +229,14 @@ def test_the_workers_of_a_crew_fit_their_threads_unless_somebody_asked_for_them(
 ) -> None:
     machine = replace(lab.machine, threads=asked).shared(Share(2, 1))
     environment = hire(2, machine, "sqlite:///a.db", None, quiet=True).environment
-    there = Settings.from_environment(environment).machine(lab.machine.files, device="cpu", threads=1)
-    assert (machine.threads, there.crew) == (1, crew)
-    assert (build_objective(parse_spec(DIGITS), replace(lab.machine, threads=1, crew=crew)).fitting is not None) == (
-        asked is None
+    there = Settings.from_environment(environment).machine(
+        lab.machine.files, device="cpu", threads=1
     )
+    assert (machine.threads, there.crew) == (1, crew)
+    assert (
+        build_objective(parse_spec(DIGITS), replace(lab.machine, threads=1, crew=crew)).fitting
+        is not None
+    ) == (asked is None)
 
 
 def test_a_trial_of_an_earlier_version_goes_on_with_64_images_at_a_time(lab: Lab) -> None:
@@ -233,7 +262,9 @@ def test_threads_beyond_all_bounds_are_not_kept(lab: Lab) -> None:
     assert lab.attempts() == [(1, "cpu", 100000, 32), (1, "cpu", 1, 16)]
 
 
-def test_a_trial_that_begins_anew_keeps_its_own_too(lab: Lab, undisturbed: list[Measurement]) -> None:
+def test_a_trial_that_begins_anew_keeps_its_own_too(
+    lab: Lab, undisturbed: list[Measurement]
+) -> None:
     """Where no checkpoint can be read, say."""
     lab.work(Computing(1, 32), until=after_the_first_epoch)
     lab.change("UPDATE hypersearch_epoch SET checkpoint = NULL, checkpoint_sha256 = NULL")
@@ -241,14 +272,27 @@ def test_a_trial_that_begins_anew_keeps_its_own_too(lab: Lab, undisturbed: list[
     assert again == undisturbed[:3]
 
 
-@pytest.mark.parametrize(("environment", "piece"), [({}, 64), ({"HYPERSEARCH_PIECE": "32"}, 32)], ids=repr)
+@pytest.mark.parametrize(
+    ("environment", "piece"), [({}, 64), ({"HYPERSEARCH_PIECE": "32"}, 32)], ids=repr
+)
 def test_a_worker_without_a_measurement_has_64_images_at_a_time_or_as_many_as_its_environment_says(
     environment: dict[str, str], piece: int, tmp_path: Path, mnist_5k_cache: Path
 ) -> None:
     (tmp_path / "cache" / "hypersearch").mkdir(parents=True)
-    (tmp_path / "cache" / "hypersearch" / "decoded").symlink_to(mnist_5k_cache, target_is_directory=True)
+    (tmp_path / "cache" / "hypersearch" / "decoded").symlink_to(
+        mnist_5k_cache, target_is_directory=True
+    )
     command = ("--storage", "sqlite:///a.db", "--study", "s")
-    small = ("--set", "model.channels=[4]", "--set", "model.hidden_units=8", "--epochs", "1", "--trials", "1")
+    small = (
+        "--set",
+        "model.channels=[4]",
+        "--set",
+        "model.hidden_units=8",
+        "--epochs",
+        "1",
+        "--trials",
+        "1",
+    )
     done = hypersearch(
         tmp_path,
         *("run", "--dataset", "digits", "--threads", "1", "--device", "cpu", *command, *small),
@@ -256,7 +300,9 @@ def test_a_worker_without_a_measurement_has_64_images_at_a_time_or_as_many_as_it
         **environment,
     )
     assert done.returncode == 0, done.stderr
-    shown = hypersearch(tmp_path, "compare", "s", "--storage", "sqlite:///a.db", "--json", "--timings")
+    shown = hypersearch(
+        tmp_path, "compare", "s", "--storage", "sqlite:///a.db", "--json", "--timings"
+    )
     (trial,) = json.loads(shown.stdout)["trials"]
     assert (trial["device"], trial["threads"], trial["piece"]) == ("cpu", 1, piece)
     without = hypersearch(tmp_path, "compare", "s", "--storage", "sqlite:///a.db", "--json")

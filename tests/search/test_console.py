@@ -41,7 +41,10 @@ def terminal() -> Iterator[TextIO]:
         ({"TERM": "dumb"}, False),
         ({"TERM": "DUMB"}, False),
         ({"TERM": "unknown"}, False),
-        ({"TERM": "dumb", "FORCE_COLOR": "1", "TTY_COMPATIBLE": "1", "TTY_INTERACTIVE": "1"}, False),
+        (
+            {"TERM": "dumb", "FORCE_COLOR": "1", "TTY_COMPATIBLE": "1", "TTY_INTERACTIVE": "1"},
+            False,
+        ),
         (XTERM | {"CI": "true"}, False),
         (XTERM | {"TTY_COMPATIBLE": "0"}, False),
         (XTERM | {"TTY_INTERACTIVE": "0"}, False),
@@ -59,8 +62,12 @@ def test_a_terminal_is_drawn_on_where_it_can_move_its_cursor_and_has_room(
     assert can_be_drawn_on(terminal, environment) == drawn
 
 
-@pytest.mark.parametrize(("lines", "columns", "drawn"), [(0, 0, True), (24, 80, True), (24, 19, False), (4, 80, False)])
-def test_the_window_must_have_room_too(lines: int, columns: int, drawn: bool, terminal: TextIO) -> None:
+@pytest.mark.parametrize(
+    ("lines", "columns", "drawn"), [(0, 0, True), (24, 80, True), (24, 19, False), (4, 80, False)]
+)
+def test_the_window_must_have_room_too(
+    lines: int, columns: int, drawn: bool, terminal: TextIO
+) -> None:
     fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
     assert can_be_drawn_on(terminal, XTERM) == drawn
 
@@ -93,7 +100,10 @@ def test_no_variable_makes_a_log_a_terminal(asked: str, monkeypatch: pytest.Monk
         show(1, 2)
         show(2, 2)
     assert isinstance(console.file, StringIO)
-    assert console.file.getvalue() == "a\nb\ndecoded 1 of 2 images\ndecoded 2 images, once for this machine\n"
+    assert (
+        console.file.getvalue()
+        == "a\nb\ndecoded 1 of 2 images\ndecoded 2 images, once for this machine\n"
+    )
 
 
 def test_on_a_terminal_the_view_is_live(terminal: TextIO, monkeypatch: pytest.MonkeyPatch) -> None:

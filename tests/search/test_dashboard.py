@@ -1,4 +1,6 @@
-"""The dashboard listens on this machine alone and shows the artifacts of a trial; asked over HTTP as a browser asks."""
+"""The dashboard listens on this machine alone and shows the artifacts of a trial; asked over HTTP
+as a browser asks.
+"""
 
 import errno
 import json
@@ -86,10 +88,16 @@ def test_a_trial_lists_its_artifacts_and_they_are_served_as_what_they_are(served
     }
     picture, model = served.stored
     assert served.artifact(picture.artifact_id) == (200, "image/png", FILES["confusion-matrix.png"])
-    assert served.artifact(model.artifact_id) == (200, "application/octet-stream", FILES["model.safetensors"])
+    assert served.artifact(model.artifact_id) == (
+        200,
+        "application/octet-stream",
+        FILES["model.safetensors"],
+    )
 
 
-def test_pictures_that_are_drawn_after_a_trial_was_shown_are_shown_too(served: Served, tmp_path: Path) -> None:
+def test_pictures_that_are_drawn_after_a_trial_was_shown_are_shown_too(
+    served: Served, tmp_path: Path
+) -> None:
     def listed() -> list[str]:
         _, _, page = served.get(f"api/studies/{served.study_id}?after=0")
         return sorted(meta["filename"] for meta in json.loads(page)["trials"][0]["artifacts"])
@@ -98,14 +106,19 @@ def test_pictures_that_are_drawn_after_a_trial_was_shown_are_shown_too(served: S
     picture = {"learning-curve.png": b"drawn later"}
     ((key, text),) = attributes(put(served.store, picture)).items()
     row = {"trial_id": served.trial_id, "key": key, "value_json": json.dumps(text)}
-    with open_database(f"sqlite:///{tmp_path}/a.db") as database, database.transactions.write() as connection:
+    with (
+        open_database(f"sqlite:///{tmp_path}/a.db") as database,
+        database.transactions.write() as connection,
+    ):
         connection.execute(optuna_system_attributes.insert(), row)
     assert listed() == sorted([*FILES, *picture])
     assert served.artifact(key.removeprefix("artifacts:")) == (200, "image/png", b"drawn later")
     assert served.get("api/studies/99?after=0")[0] == 404
 
 
-def test_an_artifact_that_is_lost_is_told_in_a_line(served: Served, capfd: pytest.CaptureFixture[str]) -> None:
+def test_an_artifact_that_is_lost_is_told_in_a_line(
+    served: Served, capfd: pytest.CaptureFixture[str]
+) -> None:
     lost = served.stored[0].artifact_id
     served.store.remove(lost)
     told = f"artifact {lost} is not in {served.store.root}\n"
@@ -113,12 +126,18 @@ def test_an_artifact_that_is_lost_is_told_in_a_line(served: Served, capfd: pytes
     assert capfd.readouterr().err == ""
 
 
-def test_a_store_out_of_reach_is_told_in_a_line(served: Served, capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_store_out_of_reach_is_told_in_a_line(
+    served: Served, capfd: pytest.CaptureFixture[str]
+) -> None:
     root = Path(served.store.root)
     root.rename(root.with_name("elsewhere"))
     root.touch()
     told = f"artifacts in {root} cannot be stored or read: Not a directory\n"
-    assert served.artifact(served.stored[0].artifact_id) == (503, "text/plain; charset=utf-8", told.encode())
+    assert served.artifact(served.stored[0].artifact_id) == (
+        503,
+        "text/plain; charset=utf-8",
+        told.encode(),
+    )
     assert capfd.readouterr().err == ""
 
 
@@ -159,7 +178,9 @@ def ipv6() -> None:
 
 
 @pytest.mark.parametrize("host", ["::1", "[::1]"])
-def test_it_is_served_over_ipv6_at_an_address_in_brackets(host: str, storage: BaseStorage, ipv6: None) -> None:
+def test_it_is_served_over_ipv6_at_an_address_in_brackets(
+    host: str, storage: BaseStorage, ipv6: None
+) -> None:
     address = address_of(storage, host)
     port = address.removeprefix("http://[::1]:").removesuffix("/dashboard")
     assert port.isdecimal()
@@ -194,9 +215,13 @@ def test_an_address_of_a_name_that_this_machine_lacks_is_done_without(
         resolves_to(patch, "::1")
         with pytest.raises(CannotListen) as alone:
             serve(storage, "::1", 0, pytest.fail)
-    assert answers("127.0.0.1", address.removeprefix("http://LocalHost:").removesuffix("/dashboard"))
-    assert str(alone.value) == (
-        "the dashboard cannot listen on [::1]:0: this machine has no such address: name another --host, as 127.0.0.1"
+    assert answers(
+        "127.0.0.1", address.removeprefix("http://LocalHost:").removesuffix("/dashboard")
+    )
+    assert (
+        str(alone.value)
+        == "the dashboard cannot listen on [::1]:0: this machine has no such address: name another"
+        " --host, as 127.0.0.1"
     )
 
 
@@ -207,8 +232,9 @@ def test_a_port_that_is_taken_is_told_with_the_mend(storage: BaseStorage) -> Non
         port = taken.getsockname()[1]
         with pytest.raises(CannotListen) as told:
             serve(storage, "127.0.0.1", port, pytest.fail)
-    assert str(told.value) == (
-        f"the dashboard cannot listen on 127.0.0.1:{port}: another program listens there: "
+    assert (
+        str(told.value)
+        == f"the dashboard cannot listen on 127.0.0.1:{port}: another program listens there: "
         "name another --port, or 0 for a free one"
     )
 
@@ -220,16 +246,27 @@ def test_a_port_that_is_taken_is_told_with_the_mend(storage: BaseStorage) -> Non
             PermissionError(errno.EACCES, "Permission denied"),
             "this user may not listen on that port: name one from 1024 on, or 0 for a free one",
         ),
-        (OSError(errno.EAFNOSUPPORT, "x"), "this machine has no such address: name another --host, as 127.0.0.1"),
-        (socket.gaierror(-2, "not known"), "this machine has no such address: name another --host, as 127.0.0.1"),
-        (OSError(errno.ENOBUFS, "No buffer space"), "No buffer space: name another --host or --port"),
+        (
+            OSError(errno.EAFNOSUPPORT, "x"),
+            "this machine has no such address: name another --host, as 127.0.0.1",
+        ),
+        (
+            socket.gaierror(-2, "not known"),
+            "this machine has no such address: name another --host, as 127.0.0.1",
+        ),
+        (
+            OSError(errno.ENOBUFS, "No buffer space"),
+            "No buffer space: name another --host or --port",
+        ),
     ],
 )
 def test_what_a_machine_does_not_let_it_do_has_its_mend(error: OSError, why: str) -> None:
     assert str(CannotListen("::1", 80, error)) == f"the dashboard cannot listen on [::1]:80: {why}"
 
 
-def test_a_name_that_leads_elsewhere_is_no_loopback(storage: BaseStorage, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_name_that_leads_elsewhere_is_no_loopback(
+    storage: BaseStorage, monkeypatch: pytest.MonkeyPatch
+) -> None:
     resolves_to(monkeypatch, "127.0.0.1", "192.0.2.1")
     for host in ("localhost", "0.0.0.0", "::", "example.org", ""):
         with pytest.raises(NotLoopback):
@@ -252,7 +289,9 @@ def test_a_name_that_leads_elsewhere_is_no_loopback(storage: BaseStorage, monkey
 def test_pages_are_for_whoever_asks_by_a_loopback_name(host: str, status: str) -> None:
     given: list[str] = []
 
-    def start_response(status: str, headers: object, error: object = None) -> Callable[[bytes], object]:
+    def start_response(
+        status: str, headers: object, error: object = None
+    ) -> Callable[[bytes], object]:
         given.append(status)
         return given.append
 

@@ -32,7 +32,18 @@ def spec_of(dataset: str) -> StudySpec:
 def stored(folder: Path | None, fingerprint: str | None = OURS) -> StoredStudy:
     at = None if folder is None else str(folder)
     return StoredStudy(
-        1, "u", "s", "{}", "0", Budget(2), "open", None, None, None, data_folder=at, data_fingerprint=fingerprint
+        1,
+        "u",
+        "s",
+        "{}",
+        "0",
+        Budget(2),
+        "open",
+        None,
+        None,
+        None,
+        data_folder=at,
+        data_fingerprint=fingerprint,
     )
 
 
@@ -59,7 +70,9 @@ class Place:
             nowhere,
             nowhere,
             Files("", nowhere),
-            data_map=read_data_map({key: str(self.root / here) for key, here in (data_map or {}).items()}),
+            data_map=read_data_map(
+                {key: str(self.root / here) for key, here in (data_map or {}).items()}
+            ),
             accept_data=accept_data,
         )
 
@@ -84,7 +97,10 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 PHOTOS = "images:photos"
 # What is found in the folders of a machine, for a study that was created in `home`.
 FOUND = {
-    "where the study was created": (("home/photos", "here/photos", "data/photos"), "images:/home/photos"),
+    "where the study was created": (
+        ("home/photos", "here/photos", "data/photos"),
+        "images:/home/photos",
+    ),
     "as written, from here": (("here/photos", "data/photos"), "images:photos"),
     "below the data root": (("data/photos",), "images:/data/photos"),
 }
@@ -94,16 +110,27 @@ FOUND = {
 def test_images_are_found(folders: tuple[str, ...], expected: str, root: Path) -> None:
     place = Place(root, dict.fromkeys(folders, OURS))
     assert place.find(PHOTOS, stored(root / "home" / "photos")) == expected
-    assert Place(root, {**place.holds, "mapped": OURS}).find(
-        PHOTOS, stored(root / "home" / "photos"), {"photos": "mapped"}
-    ) == ("images:/mapped")
+    assert (
+        Place(root, {**place.holds, "mapped": OURS}).find(
+            PHOTOS, stored(root / "home" / "photos"), {"photos": "mapped"}
+        )
+        == "images:/mapped"
+    )
 
 
-@pytest.mark.parametrize("wrong", [OTHER, DataError("of one class"), DataUnavailable("not readable")])
+@pytest.mark.parametrize(
+    "wrong", [OTHER, DataError("of one class"), DataUnavailable("not readable")]
+)
 @pytest.mark.parametrize("right", ["here/photos", "data/photos"])
-def test_the_fingerprint_decides_which_of_the_places_it_is(wrong: str | Exception, right: str, root: Path) -> None:
-    holds = {"mapped": wrong, "home/photos": wrong, "here/photos": wrong, "data/photos": wrong} | {right: OURS}
-    found = Place(root, holds).find(PHOTOS, stored(root / "home" / "photos"), {"images:photos": "mapped"})
+def test_the_fingerprint_decides_which_of_the_places_it_is(
+    wrong: str | Exception, right: str, root: Path
+) -> None:
+    holds = {"mapped": wrong, "home/photos": wrong, "here/photos": wrong, "data/photos": wrong} | {
+        right: OURS
+    }
+    found = Place(root, holds).find(
+        PHOTOS, stored(root / "home" / "photos"), {"images:photos": "mapped"}
+    )
     assert found == ("images:photos" if right == "here/photos" else f"images:/{right}")
 
 
@@ -111,10 +138,11 @@ def test_where_no_place_has_the_fingerprint_the_first_one_is_named(root: Path) -
     place = Place(root, {"home/photos": OTHER, "here/photos": "c" * 64})
     with pytest.raises(OtherData) as refused:
         place.find(PHOTOS, stored(root / "home" / "photos"))
-    assert str(refused.value) == (
-        f"study 's' is on other data than images:{root}/home/photos (fingerprint aaaaaaaaaaaa, not bbbbbbbbbbbb): "
-        "restore it, say where it lies with --data-map STORED=HERE or --data-root DIR, or go on with this by "
-        "--accept-data"
+    assert (
+        str(refused.value)
+        == f"study 's' is on other data than images:{root}/home/photos (fingerprint aaaaaaaaaaaa,"
+        " not bbbbbbbbbbbb): restore it, say where it lies with --data-map STORED=HERE or"
+        " --data-root DIR, or go on with this by --accept-data"
     )
 
 
@@ -126,13 +154,16 @@ def test_whoever_accepts_other_data_gets_the_first_that_is_found(root: Path) -> 
     assert place.find(PHOTOS, study, {"photos": "new"}) == "images:/home/photos"
 
 
-def test_a_relative_path_is_not_looked_up_from_elsewhere_before_a_fingerprint_tells(root: Path) -> None:
+def test_a_relative_path_is_not_looked_up_from_elsewhere_before_a_fingerprint_tells(
+    root: Path,
+) -> None:
     place = Place(root, {"here/photos": OTHER})
     with pytest.raises(DataUnavailable) as refused:
         place.find(PHOTOS, stored(root / "home" / "photos", fingerprint=None))
-    assert str(refused.value) == (
-        f'dataset "images:photos": found in none of {root}/home/photos, {root}/data/photos; place it in one of them, '
-        "or say where it lies with --data-map photos=HERE"
+    assert (
+        str(refused.value)
+        == f'dataset "images:photos": found in none of {root}/home/photos, {root}/data/photos;'
+        " place it in one of them, or say where it lies with --data-map photos=HERE"
     )
     with pytest.raises(OtherData):
         place.find(PHOTOS, stored(root / "home" / "photos"))
@@ -140,7 +171,9 @@ def test_a_relative_path_is_not_looked_up_from_elsewhere_before_a_fingerprint_te
 
 def test_a_study_that_knows_no_folder_is_looked_up_from_here(root: Path) -> None:
     assert Place(root, {"here/photos": OTHER}).find(PHOTOS, stored(None, None)) == "images:photos"
-    assert Place(root, {"here/photos": OTHER}).find(PHOTOS, None) == "images:photos"  # it is being created
+    assert (
+        Place(root, {"here/photos": OTHER}).find(PHOTOS, None) == "images:photos"
+    )  # it is being created
     with pytest.raises(DataUnavailable, match=r"found in none of .*/here/dogs, .*/data/dogs; "):
         Place(root, {}).find("images:dogs", stored(None))
 
@@ -174,8 +207,12 @@ def test_no_folder_above_the_data_root_is_taken_for_one_below(root: Path) -> Non
     assert f"found in none of {root}/home/.., {root}/here/../../photos; " in str(refused.value)
 
 
-@pytest.mark.parametrize("name", ["photos", "photos/", "./photos", "images:photos", "{home}", "images:{home}/"])
-def test_the_map_knows_a_folder_by_its_name_in_the_spec_and_in_the_storage(name: str, root: Path) -> None:
+@pytest.mark.parametrize(
+    "name", ["photos", "photos/", "./photos", "images:photos", "{home}", "images:{home}/"]
+)
+def test_the_map_knows_a_folder_by_its_name_in_the_spec_and_in_the_storage(
+    name: str, root: Path
+) -> None:
     home = root / "home" / "photos"
     place = Place(root, {"mapped": OURS})
     assert place.find(PHOTOS, stored(home), {name.format(home=home): "mapped"}) == "images:/mapped"
@@ -185,7 +222,10 @@ def test_the_map_knows_a_folder_by_its_name_in_the_spec_and_in_the_storage(name:
 
 def test_a_published_data_set_is_known_by_its_fingerprint_too(root: Path) -> None:
     place = Place(root, {"here/mnist": OTHER})  # where the made-up reader looks
-    with pytest.raises(OtherData, match=r"is on other data than mnist \(fingerprint aaaaaaaaaaaa, not bbbbbbbbbbbb\)"):
+    with pytest.raises(
+        OtherData,
+        match=r"is on other data than mnist \(fingerprint aaaaaaaaaaaa, not bbbbbbbbbbbb\)",
+    ):
         place.find("mnist", stored(None))
     assert place.find("mnist", stored(None), accept_data=True) == "mnist"
     assert place.find("mnist", stored(None, OTHER)) == "mnist"
@@ -211,7 +251,9 @@ def test_a_folder_whose_name_none_can_have_is_not_there(root: Path) -> None:
         ("", None),
     ],
 )
-def test_stored_and_here_are_split_where_here_is_a_folder(text: str, expected: tuple[str, str] | None) -> None:
+def test_stored_and_here_are_split_where_here_is_a_folder(
+    text: str, expected: tuple[str, str] | None
+) -> None:
     assert split_data_map(text) == expected
 
 
@@ -220,7 +262,9 @@ def test_here_must_be_a_folder(root: Path) -> None:
     for here in (str(root / "nowhere"), str(root / "file"), ""):
         with pytest.raises(DataError) as refused:
             read_data_map({"photos": here})
-        assert str(refused.value) == (
-            f"--data-map photos={here}: {here} is no folder; name the one that holds photos on this machine"
+        assert (
+            str(refused.value)
+            == f"--data-map photos={here}: {here} is no folder; name the one that holds photos on"
+            " this machine"
         )
     assert read_data_map({"photos": "../here"}) == {"photos": root / "here"}

@@ -44,7 +44,11 @@ Found = Mapping[str, DataFacts | None]  # data by the study that it is found for
 
 
 def curve(
-    hyperparameters: Hyperparameters, seed: int, computing: Computing, resume: bytes | None, pulse: Pulse
+    hyperparameters: Hyperparameters,
+    seed: int,
+    computing: Computing,
+    resume: bytes | None,
+    pulse: Pulse,
 ) -> ResumableTraining:
     return synthetic_curve(hyperparameters, 8, seed, resume=resume, pulse=pulse)
 
@@ -57,19 +61,28 @@ class Lab:
         self.folder = folder
         self.url = f"sqlite:///{folder}/a.db"
 
-    def work(self, trials: int, found: Found, accept_data: bool = False, stop_after: float = math.inf) -> list[Event]:
+    def work(
+        self, trials: int, found: Found, accept_data: bool = False, stop_after: float = math.inf
+    ) -> list[Event]:
         """Works until each of the studies has so many trials, or after so many events."""
         database, rdb = open_for_work(self.url)
         events: list[Event] = []
         files = Files(str(self.folder / "artifacts"), self.folder / "checkpoints")
         with database:
             for name in found:
-                document: Document = {"study": {"name": name, "pruner": "none"}, "data": {"dataset": "synthetic"}}
+                document: Document = {
+                    "study": {"name": name, "pruner": "none"},
+                    "data": {"dataset": "synthetic"},
+                }
                 join(database, rdb, Request(document, {"study": {"trials": trials}}, "test"))
 
             def choose() -> list[JoinedStudy]:
                 studies = [find_study(database, name) for name in found]
-                return [JoinedStudy(stored, stored_spec(stored)) for stored in studies if stored.state != "ended"]
+                return [
+                    JoinedStudy(stored, stored_spec(stored))
+                    for stored in studies
+                    if stored.state != "ended"
+                ]
 
             def build(joined: JoinedStudy) -> Objective:
                 return Objective(curve, "cpu", Computing(1, 64), data=found[joined.stored.name])
@@ -114,32 +127,45 @@ def test_a_study_that_is_on_other_data_is_left_and_others_are_served(lab: Lab) -
     events = lab.work(2, {"one": NEW, "two": NEW})
     (left,) = (event for event in events if isinstance(event, StudyLeft))
     assert (left.study, type(left.error)) == ("one", OtherData)
-    assert str(left.error) == (
-        "study 'one' is on other data than synthetic (fingerprint aaaaaaaaaaaa, not bbbbbbbbbbbb): restore it, say "
-        "where it lies with --data-map STORED=HERE or --data-root DIR, or go on with this by --accept-data"
+    assert (
+        str(left.error)
+        == "study 'one' is on other data than synthetic (fingerprint aaaaaaaaaaaa, not"
+        " bbbbbbbbbbbb): restore it, say where it lies with --data-map STORED=HERE or"
+        " --data-root DIR, or go on with this by --accept-data"
     )
     assert [event.study for event in events if isinstance(event, TrialFinished)] == ["two", "two"]
     assert len(lab.trials("one")) == 1
 
 
-def test_whoever_goes_on_with_other_data_first_says_so_once(lab: Lab, caplog: pytest.LogCaptureFixture) -> None:
+def test_whoever_goes_on_with_other_data_first_says_so_once(
+    lab: Lab, caplog: pytest.LogCaptureFixture
+) -> None:
     lab.work(1, {"s": OLD})
     assert notices(caplog) == []
     lab.work(3, {"s": NEW}, accept_data=True)
     assert notices(caplog) == [
-        "study 's' goes on with other data, synthetic (fingerprint bbbbbbbbbbbb), not aaaaaaaaaaaa, from its trial 1 "
-        "on: 'hypersearch compare s' says which trials had which"
+        "study 's' goes on with other data, synthetic (fingerprint bbbbbbbbbbbb), not aaaaaaaaaaaa,"
+        " from its trial 1 on: 'hypersearch compare s' says which trials had which"
     ]
     lab.work(4, {"s": NEW}, accept_data=True)
     assert notices(caplog) == []
-    assert [trial.data_fingerprint for trial in lab.trials("s")] == [OLD.fingerprint, *[NEW.fingerprint] * 3]
+    assert [trial.data_fingerprint for trial in lab.trials("s")] == [
+        OLD.fingerprint,
+        *[NEW.fingerprint] * 3,
+    ]
 
 
 @pytest.mark.parametrize(
     ("facts", "more"),
     [
         (NEW, ""),
-        (SCALED, ", and they were trained on pictures that were read in another way: their values do not compare"),
+        (
+            SCALED,
+            (
+                ", and they were trained on pictures that were read in another way: their values do"
+                " not compare"
+            ),
+        ),
     ],
 )
 def test_a_study_from_before_goes_on_and_says_since_when_its_data_is_known(
@@ -149,10 +175,14 @@ def test_a_study_from_before_goes_on_and_says_since_when_its_data_is_known(
     lab.forget_fingerprints()
     lab.work(4, {"s": facts})
     assert notices(caplog) == [
-        "study 's' is on synthetic (fingerprint bbbbbbbbbbbb) from its trial 2 on; what its earlier trials had is not "
-        f"recorded{more}"
+        "study 's' is on synthetic (fingerprint bbbbbbbbbbbb) from its trial 2 on; what its"
+        f" earlier trials had is not recorded{more}"
     ]
-    assert [trial.data_fingerprint for trial in lab.trials("s")] == [None, None, *[NEW.fingerprint] * 2]
+    assert [trial.data_fingerprint for trial in lab.trials("s")] == [
+        None,
+        None,
+        *[NEW.fingerprint] * 2,
+    ]
 
 
 @pytest.mark.parametrize(("found", "kept"), [(OLD, 3), (NEW, 0)])
@@ -163,26 +193,34 @@ def test_a_trial_goes_on_where_its_data_is_the_same_and_begins_anew_where_it_is_
     started, *events = lab.work(1, {"s": found}, accept_data=True)
     assert isinstance(started, TrialStarted)
     assert (started.number, started.attempt, started.epochs) == (0, 2, kept)
-    assert [event.measurement.epoch for event in events if isinstance(event, EpochFinished)] == [*range(kept + 1, 9)]
+    assert [event.measurement.epoch for event in events if isinstance(event, EpochFinished)] == [
+        *range(kept + 1, 9)
+    ]
     (trial,) = lab.trials("s")
     assert [each.epoch for each in trial.epochs] == [*range(1, 9)]
     assert trial.data_fingerprint == found.fingerprint
 
 
-def test_made_up_curves_have_no_data_and_need_none(lab: Lab, caplog: pytest.LogCaptureFixture) -> None:
+def test_made_up_curves_have_no_data_and_need_none(
+    lab: Lab, caplog: pytest.LogCaptureFixture
+) -> None:
     lab.work(1, {"s": None}, stop_after=4)
-    (started, *_) = lab.work(2, {"s": None})
+    started, *_ = lab.work(2, {"s": None})
     assert isinstance(started, TrialStarted)
     assert started.epochs == 3
     assert notices(caplog) == []
     assert [trial.data_fingerprint for trial in lab.trials("s")] == [None, None]
 
 
-def train_on_images(folder: Path, stop_after: float = math.inf) -> tuple[list[Event], list[TrialRecord]]:
+def train_on_images(
+    folder: Path, stop_after: float = math.inf
+) -> tuple[list[Event], list[TrialRecord]]:
     """Works on a study of `folder`/photos that accepts whatever lies there."""
     database, rdb = open_for_work(f"sqlite:///{folder}/a.db")
     files = Files(str(folder / "artifacts"), folder / "checkpoints")
-    machine = Machine(folder, folder / "cache", folder, files, device="cpu", threads=1, accept_data=True)
+    machine = Machine(
+        folder, folder / "cache", folder, files, device="cpu", threads=1, accept_data=True
+    )
     document: Document = {
         "study": {"name": "s", "trials": 1, "pruner": "none", "sampler": "random"},
         "data": {"dataset": f"images:{folder}/photos"},
@@ -211,7 +249,9 @@ def train_on_images(folder: Path, stop_after: float = math.inf) -> tuple[list[Ev
 
 
 def make_images(folder: Path, row: int) -> None:
-    """Ten images of noise in each of two classes, the first of which is the `row`th of all noise."""
+    """Ten images of noise in each of two classes, the first of which is the `row`th of all
+    noise.
+    """
     for name in ("cat", "dog"):
         (folder / name).mkdir(parents=True, exist_ok=True)
     pixels = np.random.RandomState(0).randint(0, 256, (40, 8, 8)).astype(np.uint8)
@@ -223,7 +263,9 @@ def curve_of(trial: TrialRecord) -> list[tuple[float, float]]:
     return [(epoch.train_loss, epoch.validation_loss) for epoch in trial.epochs]
 
 
-def test_a_checkpoint_of_images_that_were_changed_since_has_no_part_in_what_is_trained(tmp_path: Path) -> None:
+def test_a_checkpoint_of_images_that_were_changed_since_has_no_part_in_what_is_trained(
+    tmp_path: Path,
+) -> None:
     curves = []
     for name in ("disturbed", "undisturbed"):
         if name == "disturbed":

@@ -27,7 +27,13 @@ def division(alone: int, together: Share) -> Division:
 
 @pytest.mark.parametrize(
     ("cores", "expected"),
-    [(1, [1]), (2, [1, 2]), (6, [1, 2, 4, 6]), (64, [1, 2, 4, 8, 16, 32, 64]), (96, [1, 2, 4, 8, 16, 32, 64, 96])],
+    [
+        (1, [1]),
+        (2, [1, 2]),
+        (6, [1, 2, 4, 6]),
+        (64, [1, 2, 4, 8, 16, 32, 64]),
+        (96, [1, 2, 4, 8, 16, 32, 64, 96]),
+    ],
 )
 def test_thread_counts_are_powers_of_two_and_all_cores(cores: int, expected: list[int]) -> None:
     assert thread_counts(cores) == expected
@@ -60,19 +66,30 @@ GB = 10**9
 @pytest.mark.parametrize(
     ("found", "expected"),
     [
-        (room_for(2, worker_bytes=GB // 2, available_bytes=13 * GB), Room(12)),  # never less than a worker may take
+        (
+            room_for(2, worker_bytes=GB // 2, available_bytes=13 * GB),
+            Room(12),
+        ),  # never less than a worker may take
         (room_for(2, worker_bytes=3 * GB, available_bytes=13 * GB), Room(6)),
         (room_for(1, worker_bytes=GB, available_bytes=0), Room(1)),
-        (room_for(2, 3 * GB, 120 * GB, gpus=1, gpu_bytes=4 * GB, free_gpu_bytes=76 * GB), Room(20, 1)),
+        (
+            room_for(2, 3 * GB, 120 * GB, gpus=1, gpu_bytes=4 * GB, free_gpu_bytes=76 * GB),
+            Room(20, 1),
+        ),
         # Never less than a worker may take there.
         (room_for(2, 3 * GB, 120 * GB, gpus=1, gpu_bytes=GB, free_gpu_bytes=76 * GB), Room(31, 1)),
         (room_for(2, 3 * GB, 120 * GB, gpus=1, gpu_bytes=GB, free_gpu_bytes=6 * GB), Room(3, 1)),
-        (room_for(2, 3 * GB, 120 * GB, gpus=4, gpu_bytes=4 * GB, free_gpu_bytes=17 * GB), Room(20, 4)),
+        (
+            room_for(2, 3 * GB, 120 * GB, gpus=4, gpu_bytes=4 * GB, free_gpu_bytes=17 * GB),
+            Room(20, 4),
+        ),
         (room_for(2, 3 * GB, 120 * GB, gpus=4, gpu_bytes=2 * GB, free_gpu_bytes=GB), Room(4, 4)),
         (room_for(2, GB, 13 * GB, gpus=1), Room(12, 1)),  # a GPU that does not say
     ],
 )
-def test_there_is_room_for_as_many_as_the_first_shows_in_memory_and_on_the_gpus(found: Room, expected: Room) -> None:
+def test_there_is_room_for_as_many_as_the_first_shows_in_memory_and_on_the_gpus(
+    found: Room, expected: Room
+) -> None:
     assert found == expected
 
 
@@ -89,7 +106,9 @@ def test_there_is_room_for_as_many_as_the_first_shows_in_memory_and_on_the_gpus(
 def test_more_workers_and_threads_must_be_better_by_more_than_a_twentieth(
     speeds: dict[tuple[int, int], float], expected: tuple[int, int]
 ) -> None:
-    assert fewest(Measured(Share(*share), speed) for share, speed in speeds.items()) == Share(*expected)
+    assert fewest(Measured(Share(*share), speed) for share, speed in speeds.items()) == Share(
+        *expected
+    )
 
 
 @pytest.mark.parametrize(
@@ -114,7 +133,13 @@ def test_only_what_depends_on_it_is_measured(
 @pytest.mark.parametrize("device", ["cuda", "cuda:1", "mps"])
 @pytest.mark.parametrize(
     ("workers", "threads", "cores", "expected"),
-    [(None, None, 16, True), (None, 2, 16, True), (1, None, 16, False), (4, None, 16, False), (None, None, 1, False)],
+    [
+        (None, None, 16, True),
+        (None, 2, 16, True),
+        (1, None, 16, False),
+        (4, None, 16, False),
+        (None, None, 1, False),
+    ],
 )
 def test_on_a_gpu_only_the_number_of_workers_is_measured(
     device: str, workers: int | None, threads: int | None, cores: int, expected: bool
@@ -124,7 +149,13 @@ def test_on_a_gpu_only_the_number_of_workers_is_measured(
 
 @pytest.mark.parametrize(
     ("workers", "threads", "cores", "expected"),
-    [(None, None, 16, True), (None, 2, 16, True), (1, None, 16, True), (16, None, 16, False), (2, 2, 16, False)],
+    [
+        (None, None, 16, True),
+        (None, 2, 16, True),
+        (1, None, 16, True),
+        (16, None, 16, False),
+        (2, 2, 16, False),
+    ],
 )
 def test_on_what_may_be_a_gpu_whatever_depends_on_either_is_measured(
     workers: int | None, threads: int | None, cores: int, expected: bool
@@ -154,7 +185,11 @@ MEASURED = division(alone=4, together=Share(8, 2))  # of 16 cores
     ],
 )
 def test_what_is_pinned_stays_and_the_rest_follows(
-    workers: int | None, threads: int | None, room: int, known: Division | None, expected: tuple[int, int]
+    workers: int | None,
+    threads: int | None,
+    room: int,
+    known: Division | None,
+    expected: tuple[int, int],
 ) -> None:
     assert share_out(workers, threads, 16, room, known) == Share(*expected)
 
@@ -176,7 +211,11 @@ ON_A_GPU = Division("cuda:0", 1, Share(4, 1), (), 0.0, "2026-11-01T00:00:00+00:0
     ],
 )
 def test_workers_of_a_gpu_are_those_that_pay_and_have_a_thread_each(
-    workers: int | None, threads: int | None, room: int, known: Division | None, expected: tuple[int, int]
+    workers: int | None,
+    threads: int | None,
+    room: int,
+    known: Division | None,
+    expected: tuple[int, int],
 ) -> None:
     assert share_out(workers, threads, 16, room, known, "cuda") == Share(*expected)
 

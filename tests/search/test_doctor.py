@@ -63,7 +63,11 @@ def test_a_server_without_tables_is_not_there_yet(postgresql: Server) -> None:
     ("url", "code", "mend"),
     [
         ("nonsense", 2, "storage URL 'nonsense' cannot be read"),
-        ("sqlite:////nowhere/at/all.db", 3, "the folder /nowhere/at of the database does not exist"),
+        (
+            "sqlite:////nowhere/at/all.db",
+            3,
+            "the folder /nowhere/at of the database does not exist",
+        ),
         ("postgresql://me:secret@127.0.0.1:1/x", 3, "see that the server runs"),
     ],
 )
@@ -80,8 +84,10 @@ def test_a_database_of_a_newer_version_has_its_mend(tmp_path: Path) -> None:
     with database, database.engine.begin() as connection:
         connection.execute(text(f"UPDATE {schema.VERSION_TABLE} SET version_num = '9999'"))
     finding = storage_finding(url)
-    assert finding_text(finding) == (
-        "wrong  storage: not usable: the database has schema 9999, newer than this program: pip install -U hypersearch"
+    assert (
+        finding_text(finding)
+        == "wrong  storage: not usable: the database has schema 9999, newer than this program: pip"
+        " install -U hypersearch"
     )
     assert finding.exit_code == 3
 
@@ -99,12 +105,17 @@ def test_a_folder_is_looked_into_and_not_made(tmp_path: Path) -> None:
     assert "is made when it is needed" in later.found
     (tmp_path / "file").write_text("")
     wrong = folder_finding("cache", tmp_path / "file" / "below")
-    assert finding_text(wrong) == f"wrong  cache: {tmp_path}/file is no folder: mend that, or name another cache"
+    assert (
+        finding_text(wrong)
+        == f"wrong  cache: {tmp_path}/file is no folder: mend that, or name another cache"
+    )
     assert wrong.exit_code == 3
     assert sorted(path.name for path in tmp_path.iterdir()) == ["data", "file"]
 
 
-def test_an_artifact_root_holds_its_artifacts_and_neither_marks_nor_checkpoints_are_counted(tmp_path: Path) -> None:
+def test_an_artifact_root_holds_its_artifacts_and_neither_marks_nor_checkpoints_are_counted(
+    tmp_path: Path,
+) -> None:
     root = tmp_path / "artifacts"
     store = open_artifact_store(str(root))
     for files in ({}, {"model": b"m" * 1500, "curve": b"c"}):
@@ -114,14 +125,20 @@ def test_an_artifact_root_holds_its_artifacts_and_neither_marks_nor_checkpoints_
         (root / "letter.txt").write_text("to a friend")
         found = artifacts_finding(str(root))
         assert found.is_good
-        what, holdings = ("2 artifacts (1.5 kB)", Holdings(2, 1501)) if files else ("nothing yet", Holdings(0, 0))
+        what, holdings = (
+            ("2 artifacts (1.5 kB)", Holdings(2, 1501))
+            if files
+            else ("nothing yet", Holdings(0, 0))
+        )
         assert found.found.startswith(f"{root} holds {what}, ")
         assert found.facts[1:] == (holdings,)
 
 
 def test_an_artifact_root_that_holds_files_is_not_said_to_hold_nothing(tmp_path: Path) -> None:
     put(open_artifact_store(str(tmp_path)), {"model": b"m" * 1500, "curve": b"c"})
-    assert artifacts_finding(str(tmp_path)).found.startswith(f"{tmp_path} holds 2 artifacts (1.5 kB), ")
+    assert artifacts_finding(str(tmp_path)).found.startswith(
+        f"{tmp_path} holds 2 artifacts (1.5 kB), "
+    )
 
 
 def test_a_bucket_holds_its_artifacts(bucket: str) -> None:
@@ -134,7 +151,9 @@ def test_a_bucket_holds_its_artifacts(bucket: str) -> None:
             store.mark(artifact.artifact_id, owner)
     put(open_artifact_store(bucket.replace("/search?", "/search/deeper?")), {"model": b"another's"})
     assert artifacts_finding(bucket) == Finding(
-        "artifact root", f"{store.root} answers and holds 2 artifacts (8 bytes)", facts=(Holdings(2, 8),)
+        "artifact root",
+        f"{store.root} answers and holds 2 artifacts (8 bytes)",
+        facts=(Holdings(2, 8),),
     )
 
 
@@ -154,7 +173,9 @@ def test_a_data_folder_holds_data_sets_whether_they_are_folders_or_files(tmp_pat
         (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / file).touch()
     found = folder_finding("data folder", tmp_path)
-    assert found.found.startswith(f"{tmp_path} holds birds, cifar100, mnist in part, svhn in part, usps, ")
+    assert found.found.startswith(
+        f"{tmp_path} holds birds, cifar100, mnist in part, svhn in part, usps, "
+    )
 
 
 def test_a_cache_holds_what_is_decoded(tmp_path: Path) -> None:
@@ -181,11 +202,15 @@ def test_the_packages_here_are_those_that_are_required() -> None:
     assert required["optuna"].wanted == ">=5.0"
     assert required["optuna"].version is not None
     assert "pytest" not in required
-    assert {facts.name: facts.extra for facts in extras.facts if isinstance(facts, Package)}["pymysql"] == "mysql"
+    assert {facts.name: facts.extra for facts in extras.facts if isinstance(facts, Package)}[
+        "pymysql"
+    ] == "mysql"
     assert pytorch.found.startswith("loads: torch ")
 
 
-def test_what_is_missing_or_too_old_is_named_with_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_missing_or_too_old_is_named_with_how_to_install_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     wanted = ["optuna>=99", "not-a-package>=1", 'psycopg>=3; extra == "postgresql"', "rich>=1"]
     monkeypatch.setattr("search.doctor.requires", lambda name: wanted)
     packages = next(package_findings())
@@ -195,7 +220,12 @@ def test_what_is_missing_or_too_old_is_named_with_how_to_install_it(monkeypatch:
 
 def test_the_worst_finding_decides_the_exit_code() -> None:
     good, bad, away = Finding("a", "b"), Finding("a", "b", "mend", 2), Finding("a", "b", "mend", 3)
-    assert [worst_exit_code(found) for found in ([], [good], [good, bad], [away, bad])] == [0, 0, 2, 3]
+    assert [worst_exit_code(found) for found in ([], [good], [good, bad], [away, bad])] == [
+        0,
+        0,
+        2,
+        3,
+    ]
 
 
 def test_the_document_holds_every_fact(tmp_path: Path) -> None:
@@ -204,7 +234,13 @@ def test_the_document_holds_every_fact(tmp_path: Path) -> None:
     assert document["good"] is False
     assert [each["part"] for each in document["findings"]] == ["data folder", "a"]
     assert document["findings"][0]["facts"][0]["path"] == str(tmp_path)
-    assert document["findings"][1] == {"part": "a", "good": False, "found": "b", "mend": "mend", "facts": []}
+    assert document["findings"][1] == {
+        "part": "a",
+        "good": False,
+        "found": "b",
+        "mend": "mend",
+        "facts": [],
+    }
 
 
 def test_a_file_that_is_no_database_is_not_good(tmp_path: Path) -> None:

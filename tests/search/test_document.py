@@ -18,7 +18,9 @@ NO_TEXT = "is no text in UTF-8: save it as such"
 
 @pytest.mark.parametrize("end", [b"\n", b"\r\n"])
 @pytest.mark.parametrize("before", [b"", codecs.BOM_UTF8])
-def test_a_spec_is_read_with_and_without_a_byte_order_mark(before: bytes, end: bytes, tmp_path: Path) -> None:
+def test_a_spec_is_read_with_and_without_a_byte_order_mark(
+    before: bytes, end: bytes, tmp_path: Path
+) -> None:
     (tmp_path / "s.toml").write_bytes(before + SPEC.encode().replace(b"\n", end))
     assert load_document(tmp_path / "s.toml") == READ
 
@@ -38,7 +40,9 @@ def test_a_dash_is_the_standard_input(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(SpecError, match=r"^standard input: is no TOML: Invalid value"):
         load_document(Path("-"))
     monkeypatch.setattr(sys, "stdin", None)
-    with pytest.raises(SpecError, match=r"^standard input: cannot be read \(it is closed\): name another file$"):
+    with pytest.raises(
+        SpecError, match=r"^standard input: cannot be read \(it is closed\): name another file$"
+    ):
         load_document(Path("-"))
 
 
@@ -56,12 +60,18 @@ def test_what_is_no_file_of_a_spec_is_told_in_one_line(tmp_path: Path) -> None:
         file.truncate(2**40)
     faults = {
         tmp_path: "cannot be read (Is a directory): name another file",
-        tmp_path / "loop.toml": "cannot be read (Too many levels of symbolic links): name another file",
+        tmp_path / "loop.toml": (
+            "cannot be read (Too many levels of symbolic links): name another file"
+        ),
         tmp_path / "large.toml" / "x": "cannot be read (Not a directory): name another file",
         tmp_path / ("a" * 300): "cannot be read (File name too long): name another file",
         tmp_path / "a\nb": "no such file: 'hypersearch spec init FILE' writes one to start from",
-        tmp_path / "large.toml": f"is larger than {LARGEST_BYTES // 2**20} MiB, as no spec is: name another file",
-        Path("/dev/zero"): f"is larger than {LARGEST_BYTES // 2**20} MiB, as no spec is: name another file",
+        tmp_path / "large.toml": (
+            f"is larger than {LARGEST_BYTES // 2**20} MiB, as no spec is: name another file"
+        ),
+        Path(
+            "/dev/zero"
+        ): f"is larger than {LARGEST_BYTES // 2**20} MiB, as no spec is: name another file",
     }
     for path, fault in faults.items():
         with pytest.raises(SpecError) as refused:

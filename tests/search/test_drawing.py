@@ -1,4 +1,6 @@
-"""Pictures of incumbents are drawn beside the training, and none is lost with whoever should have drawn it."""
+"""Pictures of incumbents are drawn beside the training, and none is lost with whoever should have
+drawn it.
+"""
 
 import json
 import subprocess
@@ -20,7 +22,14 @@ from search.pictures import incumbent_files, incumbent_pictures
 from search.spec import StudySpec, parse_spec
 from search.study import Request, create_or_join
 from search.worker import this_worker
-from storage.artifacts import ArtifactStore, StoredArtifact, attributes, open_artifact_store, put, read
+from storage.artifacts import (
+    ArtifactStore,
+    StoredArtifact,
+    attributes,
+    open_artifact_store,
+    put,
+    read,
+)
 from storage.engine import Database, open_database, open_for_work
 from storage.errors import StudyDeleted
 from storage.hosts import this_host
@@ -29,7 +38,9 @@ from storage.owners import Owner
 from storage.records import EpochRecord, read_artifacts
 from storage.studies import StoredStudy, delete_study, find_study
 
-EXAMINATION = Examination(np.eye(2, dtype=np.int64), (WrongImage(4, np.zeros((1, 2, 2), np.uint8), 0, 1, 0.75),))
+EXAMINATION = Examination(
+    np.eye(2, dtype=np.int64), (WrongImage(4, np.zeros((1, 2, 2), np.uint8), 0, 1, 0.75),)
+)
 EPOCH = EpochRecord(1, 2.25, 0.25, 2.0, 0.3125, 0.3, 0.2, 0.01, 0.5, 1.5, 1000.0, None)
 AT_ONCE = {"model.safetensors", "learning-curve.csv", "confusion-matrix.csv", "examination.npz"}
 PICTURES = {"learning-curve.png", "confusion-matrix.png", "wrongly-classified.png"}
@@ -37,7 +48,9 @@ PICTURES = {"learning-curve.png", "confusion-matrix.png", "wrongly-classified.pn
 
 def incumbent(url: str, store: ArtifactStore) -> StoredStudy:
     """A study whose one trial is complete and has all that is kept at once."""
-    create_or_join(url, Request({"study": {"name": "s"}, "data": {"dataset": "synthetic"}}, {}, "test"))
+    create_or_join(
+        url, Request({"study": {"name": "s"}, "data": {"dataset": "synthetic"}}, {}, "test")
+    )
     database, rdb = open_for_work(url)
     with database:
         leases = TrialLeases(database, rdb, this_worker(this_host(), "-", 0))
@@ -62,13 +75,19 @@ def pictures_of(url: str, store: ArtifactStore, stored: StoredStudy) -> list[dic
         trials = rdb.get_all_trials(stored.study_id)
         kept = [optuna.artifacts.get_all_artifact_meta(trial, storage=rdb) for trial in trials]
     return [
-        {meta.filename: read(store, meta.artifact_id) for meta in metas if meta.mimetype == "image/png"}
+        {
+            meta.filename: read(store, meta.artifact_id)
+            for meta in metas
+            if meta.mimetype == "image/png"
+        }
         for metas in kept
         if metas
     ]
 
 
-def test_what_is_missing_is_drawn_once_by_however_many_at_once(url: str, store: ArtifactStore) -> None:
+def test_what_is_missing_is_drawn_once_by_however_many_at_once(
+    url: str, store: ArtifactStore
+) -> None:
     stored = incumbent(url, store)
 
     def draw(_: int) -> None:
@@ -102,7 +121,11 @@ def test_pictures_of_a_study_that_was_deleted_meanwhile_are_not_kept(
         with pytest.raises(StudyDeleted):
             draw_missing(database, store, stored)
     there = {path.name for path in (tmp_path / "artifacts").iterdir()}
-    assert there & {artifact.artifact_id for artifact in put(open_artifact_store(f"{tmp_path}/b"), drawn())} == set()
+    assert (
+        there
+        & {artifact.artifact_id for artifact in put(open_artifact_store(f"{tmp_path}/b"), drawn())}
+        == set()
+    )
 
 
 def drawn() -> dict[str, bytes]:
@@ -119,7 +142,9 @@ def test_what_a_picture_cannot_be_drawn_from_costs_that_picture(
         (tmp_path / "artifacts" / artifact_id).write_bytes(b"damaged")
         draw_missing(database, store, stored)
     assert pictures_of(url, store, stored) == [{}]
-    assert [message.endswith("; its trial goes without pictures") for message in caplog.messages] == [True]
+    assert [
+        message.endswith("; its trial goes without pictures") for message in caplog.messages
+    ] == [True]
 
 
 @pytest.fixture
@@ -152,7 +177,10 @@ import os, signal
 from search.illustrator import Illustrator
 from storage.engine import open_database
 
-with open_database("sqlite:///{tmp_path}/a.db") as database, Illustrator(database, "{tmp_path}/artifacts") as drawing:
+with (
+    open_database("sqlite:///{tmp_path}/a.db") as database,
+    Illustrator(database, "{tmp_path}/artifacts") as drawing,
+):
     drawing.draw("s")
     os.kill(os.getpid(), signal.SIGKILL)
 """
@@ -184,18 +212,21 @@ def test_a_worker_that_trains_draws_nothing_itself_and_pictures_are_there_when_t
     tmp_path: Path,
 ) -> None:
     (tmp_path / "s.toml").write_text(
-        '[study]\nname = "s"\ntrials = 2\nsampler = "random"\npruner = "none"\n[data]\ndataset = "digits"\n'
-        "[training]\nepochs = 1\n[model]\nchannels = [4]\nhidden_units = 8\n"
-        '[space]\nbatch_size = 32\naugmentation = "none"\n'
+        '[study]\nname = "s"\ntrials = 2\nsampler = "random"\npruner = "none"\n[data]\ndataset ='
+        ' "digits"\n[training]\nepochs = 1\n[model]\nchannels = [4]\nhidden_units ='
+        ' 8\n[space]\nbatch_size = 32\naugmentation = "none"\n'
     )
     code = f"""
 import sys
 import hypersearch
 
-hypersearch.run(hypersearch.load_spec("{tmp_path}/s.toml"), storage="sqlite:///{tmp_path}/a.db", threads=1)
+spec = hypersearch.load_spec("{tmp_path}/s.toml")
+hypersearch.run(spec, storage="sqlite:///{tmp_path}/a.db", threads=1)
 assert "matplotlib" not in sys.modules
 """
-    done = subprocess.run([sys.executable, "-c", code], check=False, timeout=120, capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code], check=False, timeout=120, capture_output=True, text=True
+    )
     assert done.returncode == 0, done.stderr
     with open_database(f"sqlite:///{tmp_path}/a.db") as database:
         found = read_artifacts(database, find_study(database, "s").study_id)
@@ -219,4 +250,6 @@ def test_whoever_works_on_a_study_next_draws_what_a_worker_that_was_killed_left_
         hypersearch.run(digits(), storage=url, threads=1)
         assert undrawn(database, stored.study_id) == {}
         found = read_artifacts(database, stored.study_id)
-        assert all(PICTURES - {"wrongly-classified.png"} <= set(found[trial_id]) for trial_id in missing)
+        assert all(
+            PICTURES - {"wrongly-classified.png"} <= set(found[trial_id]) for trial_id in missing
+        )

@@ -29,7 +29,13 @@ def small_space() -> SearchSpace:
     space: dict[str, Toml] = {}
     for name, parameter in PARAMETERS.items():
         one = parameter.default.low if isinstance(parameter.default, Range) else 64
-        space[name] = False if parameter.off is not None else parameter.options[0] if parameter.options else one
+        space[name] = (
+            False
+            if parameter.off is not None
+            else parameter.options[0]
+            if parameter.options
+            else one
+        )
     return parse_spec({"space": {**space, **SMALL}}).space
 
 
@@ -51,7 +57,9 @@ def every_configuration(space: SearchSpace) -> set[tuple[tuple[str, Value], ...]
     return found
 
 
-def _branches(answers: tuple[Value, ...], asked: list[tuple[Value, ...]]) -> list[tuple[Value, ...]]:
+def _branches(
+    answers: tuple[Value, ...], asked: list[tuple[Value, ...]]
+) -> list[tuple[Value, ...]]:
     firsts = tuple(options[0] for options in asked)
     return [
         (*answers, *firsts[len(answers) : place], option)
@@ -71,7 +79,10 @@ def test_every_configuration_of_a_conditional_space_is_counted_once() -> None:
 
 
 def test_a_schedule_runs_each_configuration_once_and_those_to_run_first_first() -> None:
-    first = ((("optimizer", "adam"), ("dropout", False)), (("optimizer", "sgd"), ("sgd.momentum", 0.9)))
+    first = (
+        (("optimizer", "adam"), ("dropout", False)),
+        (("optimizer", "sgd"), ("sgd.momentum", 0.9)),
+    )
     schedule = Schedule(small_space(), None, first, seed=3)
     every = Enumeration(small_space())
     planned = [schedule.configuration(number) for number in range(schedule.size)]
@@ -84,8 +95,12 @@ def test_a_schedule_runs_each_configuration_once_and_those_to_run_first_first() 
 
 
 def test_a_configuration_to_run_first_beside_the_points_of_a_range_is_run_besides() -> None:
-    space = SearchSpace((("optimizer", Choice(("sgd",))), ("sgd.learning_rate", Range(0.001, 1.0, log=True))))
-    schedule = Schedule(space, 4, ((("sgd.learning_rate", 0.5),), (("sgd.learning_rate", 1.0),)), seed=0)
+    space = SearchSpace(
+        (("optimizer", Choice(("sgd",))), ("sgd.learning_rate", Range(0.001, 1.0, log=True)))
+    )
+    schedule = Schedule(
+        space, 4, ((("sgd.learning_rate", 0.5),), (("sgd.learning_rate", 1.0),)), seed=0
+    )
     rates = [schedule.configuration(number)["sgd.learning_rate"] for number in range(schedule.size)]
     assert rates[:2] == [0.5, 1.0]
     assert sorted(float(rate) for rate in rates[2:]) == pytest.approx([0.001, 0.01, 0.1])
@@ -97,13 +112,18 @@ def test_an_early_part_of_a_schedule_covers_the_space_evenly() -> None:
     counts = dict.fromkeys(("sgd", "adagrad", "rmsprop", "adam", "adamw"), 0)
     for number in range(200):
         counts[str(schedule.configuration(number)["optimizer"])] += 1
-    shares = {name: Enumeration(_pinned(spec.space, name), 3).size / schedule.size for name in counts}
+    shares = {
+        name: Enumeration(_pinned(spec.space, name), 3).size / schedule.size for name in counts
+    }
     assert all(abs(count - 200 * shares[name]) <= 3 for name, count in counts.items())
 
 
 def _pinned(space: SearchSpace, optimizer: str) -> SearchSpace:
     return SearchSpace(
-        tuple((name, Choice((optimizer,)) if name == "optimizer" else domain) for name, domain in space.domains)
+        tuple(
+            (name, Choice((optimizer,)) if name == "optimizer" else domain)
+            for name, domain in space.domains
+        )
     )
 
 
@@ -119,8 +139,14 @@ def test_ranges_are_counted_by_points_on_their_own_scale_and_whole_numbers_as_th
     assert uncounted(space, None) == ["sgd.learning_rate"]
     every = Enumeration(space, 3)
     found = [every.at(index) for index in range(every.size)]
-    values = {name: sorted({values[name] for values in found}) for name in ("sgd.learning_rate", "batch_size")}
-    assert values == {"sgd.learning_rate": pytest.approx([0.01, 0.1, 1.0]), "batch_size": [8, 9, 10]}
+    values = {
+        name: sorted({values[name] for values in found})
+        for name in ("sgd.learning_rate", "batch_size")
+    }
+    assert values == {
+        "sgd.learning_rate": pytest.approx([0.01, 0.1, 1.0]),
+        "batch_size": [8, 9, 10],
+    }
     assert every.size == 9
     with pytest.raises(ValueError, match=r"sgd\.learning_rate holds more"):
         Enumeration(space)
@@ -157,7 +183,9 @@ def test_a_share_of_a_range_is_turned_back(name: str, domain: Range) -> None:
     values = [value_at(name, domain, place / 40) for place in range(41)]
     assert (values[0], values[-1]) == (domain.low, domain.high)
     assert values == sorted(values)
-    assert [value_at(name, domain, share_of(name, domain, float(value))) for value in values] == pytest.approx(values)
+    assert [
+        value_at(name, domain, share_of(name, domain, float(value))) for value in values
+    ] == pytest.approx(values)
 
 
 def test_options_and_whole_numbers_have_equal_shares() -> None:

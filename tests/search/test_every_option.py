@@ -1,4 +1,6 @@
-"""Every option of every technique trains, alone and with all others, on grey and on colour images."""
+"""Every option of every technique trains, alone and with all others, on grey and on colour
+images.
+"""
 
 import itertools
 import math
@@ -43,13 +45,17 @@ def noise(count: int, shape: tuple[int, int, int], classes: int = CLASSES) -> La
     return LabelledImages(images, torch.arange(count) % classes)
 
 
-def data(shape: tuple[int, int, int], train_count: int = 17, classes: int = CLASSES) -> ResidentData:
+def data(
+    shape: tuple[int, int, int], train_count: int = 17, classes: int = CLASSES
+) -> ResidentData:
     images = noise(train_count, shape, classes)
     pixels = images.images / 255
     names = tuple(f"class {number}" for number in range(classes))
     deviation = pixels.std((0, 2, 3), correction=0)
     deviation[deviation == 0] = 1.0  # as `hold` says
-    return ResidentData(images, noise(2 * classes, shape, classes), names, pixels.mean((0, 2, 3)), deviation)
+    return ResidentData(
+        images, noise(2 * classes, shape, classes), names, pixels.mean((0, 2, 3)), deviation
+    )
 
 
 GREY, COLOUR = data((1, 28, 28)), data((3, 32, 32))
@@ -94,7 +100,9 @@ def drawn(space: SearchSpace, seed: int) -> dict[str, Value]:
 
 
 def alone() -> list[dict[str, Value]]:
-    """A plain configuration, and each with one thing changed: every option, and both ends of every number."""
+    """A plain configuration, and each with one thing changed: every option, and both ends of every
+    number.
+    """
     plain: dict[str, Value] = {"optimizer": "sgd", "sgd.learning_rate": 0.01, "batch_size": 8}
     found = [plain]
     for name in PARAMETERS:
@@ -132,7 +140,18 @@ def middle(name: str) -> Value:
 
 def trained(values: dict[str, Value], images: ResidentData, epochs: int = 2) -> list[Measurement]:
     hyperparameters = to_hyperparameters(without_switches(values))
-    return list(train(Run(hyperparameters, images, epochs=epochs, seed=0, channels=(8, 16, 16), hidden_units=20)))
+    return list(
+        train(
+            Run(
+                hyperparameters,
+                images,
+                epochs=epochs,
+                seed=0,
+                channels=(8, 16, 16),
+                hidden_units=20,
+            )
+        )
+    )
 
 
 def assert_finite(measurements: list[Measurement], epochs: int) -> None:
@@ -175,7 +194,13 @@ def test_random_combinations_train(images: ResidentData) -> None:
         data((1, 8, 8), train_count=8),
         data((1, 8, 8), train_count=200, classes=100),
     ],
-    ids=["one pixel", "one image a class", "one row, nine images", "one batch", "as many classes as there may be"],
+    ids=[
+        "one pixel",
+        "one image a class",
+        "one row, nine images",
+        "one batch",
+        "as many classes as there may be",
+    ],
 )
 def test_the_smallest_of_everything_trains(images: ResidentData, seed: int) -> None:
     try:
@@ -186,6 +211,8 @@ def test_the_smallest_of_everything_trains(images: ResidentData, seed: int) -> N
 
 def test_a_blank_data_set_trains() -> None:
     """Constant images: nothing to normalize by, nothing to learn."""
-    blank = replace(GREY, train=LabelledImages(torch.zeros_like(GREY.train.images), GREY.train.labels))
+    blank = replace(
+        GREY, train=LabelledImages(torch.zeros_like(GREY.train.images), GREY.train.labels)
+    )
     for seed in range(20):
         assert_finite(trained(drawn(everything(), seed), blank, epochs=1), 1)

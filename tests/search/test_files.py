@@ -34,7 +34,9 @@ def names(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
 
 
-def test_a_file_that_cannot_be_written_is_as_it_was_and_nothing_is_left_beside_it(tmp_path: Path) -> None:
+def test_a_file_that_cannot_be_written_is_as_it_was_and_nothing_is_left_beside_it(
+    tmp_path: Path,
+) -> None:
     file = tmp_path / "a.csv"
     file.write_bytes(b"before")
     with no_room_after(100), pytest.raises(OSError, match="File too large"):
@@ -53,22 +55,30 @@ def test_an_answer_that_cannot_be_encoded_leaves_its_file_as_it_was(
     """As of a study whose folder was named in Latin-1, which a release before took."""
     database, file = tmp_path / "a.db", tmp_path / "a.toml"
     url = f"sqlite:///{database}"
-    create_or_join(url, Request({"study": {"name": "s"}, "data": {"dataset": "images:cafe"}}, {}, "test"))
+    create_or_join(
+        url, Request({"study": {"name": "s"}, "data": {"dataset": "images:cafe"}}, {}, "test")
+    )
     with sqlite3.connect(database) as connection:
-        connection.execute(r"UPDATE hypersearch_study SET definition = replace(definition, 'cafe', 'caf\udce9')")
+        connection.execute(
+            r"UPDATE hypersearch_study SET definition = replace(definition, 'cafe', 'caf\udce9')"
+        )
     file.write_bytes(b"before")
-    monkeypatch.setattr(sys, "argv", ["hypersearch", "spec", "show", "s", "--storage", url, "-o", str(file)])
+    monkeypatch.setattr(
+        sys, "argv", ["hypersearch", "spec", "show", "s", "--storage", url, "-o", str(file)]
+    )
     with pytest.raises(SystemExit) as ended:
         main()
     assert file.read_bytes() == b"before"
     refused = (
-        "hypersearch: study 's': data.dataset = \"images:caf\\udce9\": the folder's name is not in UTF-8: rename it, "
-        "or use a UTF-8 locale\n"
+        "hypersearch: study 's': data.dataset = \"images:caf\\udce9\": the folder's name is not in"
+        " UTF-8: rename it, or use a UTF-8 locale\n"
     )
     assert (ended.value.code, capsys.readouterr()) == (2, ("", refused))
 
 
-def test_a_written_file_keeps_its_permissions_and_a_new_one_has_the_usual_ones(tmp_path: Path) -> None:
+def test_a_written_file_keeps_its_permissions_and_a_new_one_has_the_usual_ones(
+    tmp_path: Path,
+) -> None:
     file, new, usual = tmp_path / "a.csv", tmp_path / "new.csv", tmp_path / "usual"
     file.write_bytes(b"before")
     file.chmod(0o640)
@@ -91,7 +101,9 @@ def test_a_written_file_keeps_its_owner(tmp_path: Path) -> None:
 
 @pytest.fixture
 def ordinary_user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Inside, this process has no more rights than an ordinary user, in a working folder of that user's."""
+    """Inside, this process has no more rights than an ordinary user, in a working folder of that
+    user's.
+    """
     monkeypatch.chdir(tmp_path)
     if os.geteuid() != 0:
         yield
@@ -158,9 +170,16 @@ def test_what_stands_for_an_open_descriptor_is_written_to_where_the_descriptor_s
 
 @pytest.mark.parametrize(
     ("name", "expected"),
-    [("", IsADirectoryError), ("nowhere/a.csv", FileNotFoundError), ("loop", OSError), ("x" * 300, OSError)],
+    [
+        ("", IsADirectoryError),
+        ("nowhere/a.csv", FileNotFoundError),
+        ("loop", OSError),
+        ("x" * 300, OSError),
+    ],
 )
-def test_what_is_no_place_for_a_file_is_refused(name: str, expected: type[OSError], tmp_path: Path) -> None:
+def test_what_is_no_place_for_a_file_is_refused(
+    name: str, expected: type[OSError], tmp_path: Path
+) -> None:
     (tmp_path / "loop").symlink_to("loop")
     with pytest.raises(expected):
         write_whole(tmp_path / name, b"after")

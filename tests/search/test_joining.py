@@ -25,9 +25,13 @@ def test_a_study_made_while_it_is_looked_for_is_not_taken_for_somebody_elses(url
     made: list[threading.Thread] = []
 
     def make_it(connection: object, cursor: object, statement: str, *_: object) -> None:
-        if "studies" in statement and not looked.is_set():  # after the first look, before a second one
+        if (
+            "studies" in statement and not looked.is_set()
+        ):  # after the first look, before a second one
             looked.set()
-            made.append(threading.Thread(target=create_or_join, args=(url, Request(DOCUMENT, {}, "test"))))
+            made.append(
+                threading.Thread(target=create_or_join, args=(url, Request(DOCUMENT, {}, "test")))
+            )
             made[0].start()
             made[0].join(timeout=5)
 
@@ -48,13 +52,18 @@ def test_a_study_of_plain_optuna_is_somebody_elses(url: str) -> None:
 
 
 def joined(url: str, document: Document | None, changes: Document | None = None) -> StudySpec:
-    return create_or_join(url, Request(document, changes or {"study": {"name": "older"}}, "asked")).spec
+    return create_or_join(
+        url, Request(document, changes or {"study": {"name": "older"}}, "asked")
+    ).spec
 
 
 def make_older(url: str) -> None:
     """A study of a folder as version 3 stored it: split by rows, with startup trials of its own."""
     document: Document = {
-        "study": {"name": "older", "sampler": {"name": "tpe", "startup_trials": 7, "startup": "random"}},
+        "study": {
+            "name": "older",
+            "sampler": {"name": "tpe", "startup_trials": 7, "startup": "random"},
+        },
         "data": {"dataset": "images:x", "image_size": 16},
         "training": {"epochs": 5},
         "space": {"dropout": False},
@@ -63,7 +72,9 @@ def make_older(url: str) -> None:
     joined(url, document)
     database, _ = open_for_work(url)
     with database, database.transactions.write() as connection:
-        definition = json.loads(str(connection.scalar(study.select().with_only_columns(study.c.definition))))
+        definition = json.loads(
+            str(connection.scalar(study.select().with_only_columns(study.c.definition)))
+        )
         del definition["data"]["split_version"]
         connection.execute(update(study).values(definition=json.dumps(definition | {"version": 3})))
 
@@ -85,16 +96,27 @@ def test_what_a_request_does_not_name_is_as_it_was_stored(url: str) -> None:
 @pytest.mark.parametrize(
     ("named", "differs"),
     [
-        ({"data": {"dataset": "images:x", "split_version": 2}}, "data.split_version = 2: study 'older' has 1 there"),
-        ({"data": {"dataset": "digits"}}, 'data.dataset = "digits": study \'older\' has "images:x" there'),
+        (
+            {"data": {"dataset": "images:x", "split_version": 2}},
+            "data.split_version = 2: study 'older' has 1 there",
+        ),
+        (
+            {"data": {"dataset": "digits"}},
+            'data.dataset = "digits": study \'older\' has "images:x" there',
+        ),
         ({"study": {"sampler": {"name": "tpe", "startup_trials": 5}}}, "study.sampler = "),
         ({"study": {"sampler": "gp"}}, "study.sampler = "),
-        ({"space": {"weight_decay": False}}, "space.adagrad.weight_decay = false: study 'older' has "),
+        (
+            {"space": {"weight_decay": False}},
+            "space.adagrad.weight_decay = false: study 'older' has ",
+        ),
         ({"training": {"epochs": 8}}, "training.epochs = 8: study 'older' has 5 there"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
-def test_what_a_request_names_must_be_as_it_was_stored(named: Document, differs: str, tmp_path: Path) -> None:
+def test_what_a_request_names_must_be_as_it_was_stored(
+    named: Document, differs: str, tmp_path: Path
+) -> None:
     url = f"sqlite:///{tmp_path}/a.db"
     make_older(url)
     with pytest.raises(SpecError) as refused:

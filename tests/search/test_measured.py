@@ -1,4 +1,6 @@
-"""What was measured is kept once a machine: by one process, found by all others, and never trusted when damaged."""
+"""What was measured is kept once a machine: by one process, found by all others, and never trusted
+when damaged.
+"""
 
 import json
 import logging
@@ -37,7 +39,11 @@ from search.measured import (
 from search.measuring import USUAL_STEPS, Steps
 
 HERE = Conditions("a processor", 4, "cpu", (), "2.15.0")
-TABLE = (Measured(Share(1, 1), 1234.5), Measured(Share(1, 4), 1200.0), Measured(Share(4, 1), 3456.0))
+TABLE = (
+    Measured(Share(1, 1), 1234.5),
+    Measured(Share(1, 4), 1200.0),
+    Measured(Share(4, 1), 3456.0),
+)
 FOUND = Division("cpu", 1, Share(4, 1), TABLE, 3.5, "2026-11-01T00:00:00+00:00", piece=128)
 
 
@@ -65,17 +71,29 @@ def test_what_was_measured_is_found_again(tmp_path: Path) -> None:
     ],
     ids=lambda other: next(iter(other)),
 )
-def test_what_it_depends_on_is_measured_anew_and_the_others_stay(tmp_path: Path, other: dict[str, object]) -> None:
+def test_what_it_depends_on_is_measured_anew_and_the_others_stay(
+    tmp_path: Path, other: dict[str, object]
+) -> None:
     find_division(tmp_path, HERE, lambda waited: FRESH)
     elsewhere, found_there = replace(HERE, **other), replace(FOUND, alone=2)  # type: ignore[arg-type]
-    assert find_division(tmp_path, elsewhere, lambda waited: FreshDivision(found_there)) == found_there
+    assert (
+        find_division(tmp_path, elsewhere, lambda waited: FreshDivision(found_there)) == found_there
+    )
     assert find_division(tmp_path, HERE, never) == FOUND
 
 
 def damaged(content: str) -> list[str]:
     document = json.loads(content)
     document["content"]["division"]["alone"] = 3
-    return ["", content[:-40], content.replace("1234.5", "1234.6"), "[]", "null", "{}", json.dumps(document)]
+    return [
+        "",
+        content[:-40],
+        content.replace("1234.5", "1234.6"),
+        "[]",
+        "null",
+        "{}",
+        json.dumps(document),
+    ]
 
 
 def test_a_damaged_file_is_measured_again(tmp_path: Path) -> None:
@@ -88,7 +106,9 @@ def test_a_damaged_file_is_measured_again(tmp_path: Path) -> None:
         assert read_division(tmp_path, HERE) == FOUND
 
 
-def test_a_file_that_was_deleted_is_measured_again_also_by_the_process_that_wrote_it(tmp_path: Path) -> None:
+def test_a_file_that_was_deleted_is_measured_again_also_by_the_process_that_wrote_it(
+    tmp_path: Path,
+) -> None:
     find_division(tmp_path, HERE, lambda waited: FRESH)
     division_file(tmp_path, HERE).unlink()
     again = FreshDivision(replace(FOUND, alone=4))
@@ -112,27 +132,34 @@ def test_what_is_in_doubt_is_used_and_not_kept(tmp_path: Path) -> None:
     assert find_division(tmp_path, HERE, never) == kept_by_another
     file = division_file(tmp_path, HERE)
     assert fresh_text(FRESH, file) == division_text(FOUND, file)
-    assert fresh_text(doubted, file) == (
-        "workers x threads on cpu: one worker 1 x 1, auto 4 x 1, 128 images at a time; images/s 1 x 1: 1,234, "
-        "1 x 4: 1,200, 4 x 1: 3,456; "
-        "at 2026-11-01T00:00:00+00:00; 1 x 4 trained more than 4 times what 1 x 1 did: not kept, the next start "
-        "measures again, and --threads N measures nothing"
+    assert (
+        fresh_text(doubted, file)
+        == "workers x threads on cpu: one worker 1 x 1, auto 4 x 1, 128 images at a time; images/s"
+        " 1 x 1: 1,234, 1 x 4: 1,200, 4 x 1: 3,456; at 2026-11-01T00:00:00+00:00; 1 x 4 trained"
+        " more than 4 times what 1 x 1 did: not kept, the next start measures again, and"
+        " --threads N measures nothing"
     )
 
 
 class Machine:
-    """A machine of two cores beside programs that use so much of its processor before and while it is measured."""
+    """A machine of two cores beside programs that use so much of its processor before and while it
+    is measured.
+    """
 
     device = "cpu"
 
-    def __init__(self, folder: Path, before: float, meanwhile: float, *, alone: float = 1000.0) -> None:
+    def __init__(
+        self, folder: Path, before: float, meanwhile: float, *, alone: float = 1000.0
+    ) -> None:
         self.folder = folder
         self.said: list[str] = []
         self.looks = self.measured = 0
         self._before, self._meanwhile, self._alone = before, meanwhile, alone
 
     def division(self) -> Division | None:
-        return machine_division("cpu", 2, self.folder, self.said.append, look=self._look, trainers=self._open)
+        return machine_division(
+            "cpu", 2, self.folder, self.said.append, look=self._look, trainers=self._open
+        )
 
     def _look(self) -> float:
         self.looks += 1
@@ -164,15 +191,18 @@ class Machine:
         return self._meanwhile
 
 
-MEASURING = "measuring how many threads and workers this machine trains best with, once: it takes some seconds"
+MEASURING = (
+    "measuring how many threads and workers this machine trains best with, once: it takes some"
+    " seconds"
+)
 NOT_KEPT = "not kept, the next start measures again, and --threads N measures nothing"
 
 
 def measured_line(division: Division | None, end: str) -> str:
     assert division is not None
     return (
-        "measured: workers x threads on cpu: one worker 1 x 2, auto 2 x 1, 256 images at a time; images/s 1 x 1: "
-        f"1,000, 1 x 2: 1,500, 2 x 1: 1,900; at {division.measured_at}; {end}"
+        "measured: workers x threads on cpu: one worker 1 x 2, auto 2 x 1, 256 images at a time;"
+        f" images/s 1 x 1: 1,000, 1 x 2: 1,500, 2 x 1: 1,900; at {division.measured_at}; {end}"
     )
 
 
@@ -204,11 +234,15 @@ def test_what_is_kept_is_that_of_this_machine(tmp_path: Path, device: str) -> No
     assert kept_division(device, tmp_path) is None
 
 
-def test_nothing_is_kept_where_nobody_may_look_and_no_piece_is_shown_of_a_gpu(tmp_path: Path) -> None:
+def test_nothing_is_kept_where_nobody_may_look_and_no_piece_is_shown_of_a_gpu(
+    tmp_path: Path,
+) -> None:
     (tmp_path / "file").touch()
     assert kept_division("cpu", FolderUnknown.cache()) is None
     assert kept_division("cpu", tmp_path / "file") is None
-    assert "images at a time" not in fresh_text(FreshDivision(replace(FOUND, device="cuda:0")), tmp_path)
+    assert "images at a time" not in fresh_text(
+        FreshDivision(replace(FOUND, device="cuda:0")), tmp_path
+    )
 
 
 def test_what_was_measured_beside_other_programs_is_used_and_not_kept(tmp_path: Path) -> None:
@@ -221,23 +255,28 @@ def test_what_was_measured_beside_other_programs_is_used_and_not_kept(tmp_path: 
     assert machine.measured == 1
 
 
-def test_quiet_is_waited_for_and_what_ran_before_the_measuring_does_not_count(tmp_path: Path) -> None:
+def test_quiet_is_waited_for_and_what_ran_before_the_measuring_does_not_count(
+    tmp_path: Path,
+) -> None:
     machine = Machine(tmp_path, before=100.0, meanwhile=0.0)
     division = machine.division()
     assert machine.looks == LOOKS
     assert [kept for _, kept in known_divisions(tmp_path, 2)] == [division]
 
 
-def test_what_cannot_be_is_told_of_and_not_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_cannot_be_is_told_of_and_not_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("search.measuring.ENOUGH_SECONDS", 0.0)
     machine = Machine(tmp_path, before=0.0, meanwhile=0.0, alone=273.0)
     division = machine.division()
     assert division is not None
-    assert machine.said[1] == (
-        "measured: workers x threads on cpu: one worker 1 x 2, auto 2 x 1, 256 images at a time; images/s 1 x 1: 273, "
-        "1 x 2: 1,500, 2 x 1: "
-        f"1,900; at {division.measured_at}; 1 x 2 trained more than 2 times what 1 x 1 did, which cannot be, so that "
-        f"the best round of each counts: {NOT_KEPT}"
+    assert (
+        machine.said[1]
+        == "measured: workers x threads on cpu: one worker 1 x 2, auto 2 x 1, 256 images at a"
+        f" time; images/s 1 x 1: 273, 1 x 2: 1,500, 2 x 1: 1,900; at {division.measured_at}; 1 x"
+        " 2 trained more than 2 times what 1 x 1 did, which cannot be, so that the best round"
+        f" of each counts: {NOT_KEPT}"
     )
     assert known_divisions(tmp_path, 2) == []
 
@@ -262,7 +301,9 @@ def waiting() -> Iterator[threading.Event]:
 
 
 def wait_for_another(machine: Machine, waiting: threading.Event) -> Division | None:
-    """The machine's division where another process has measured, and kept nothing, while this one waited."""
+    """The machine's division where another process has measured, and kept nothing, while this one
+    waited.
+    """
     known = conditions("cpu", 2, torch_version(), {})
     found: list[Division | None] = []
     waiter = threading.Thread(target=lambda: found.append(machine.division()))
@@ -281,8 +322,8 @@ def test_whoever_waited_for_another_on_a_busy_machine_does_not_measure_as_well(
     assert division is not None
     assert (division.alone, division.together) == (1, Share(2, 1))
     assert machine.said == [
-        "not measured: other programs use 93 % of the processor, and another process was measuring until now; each "
-        "worker has one thread this time, and --threads N says how many"
+        "not measured: other programs use 93 % of the processor, and another process was measuring"
+        " until now; each worker has one thread this time, and --threads N says how many"
     ]
     assert (machine.measured, machine.looks) == (0, 1)
     assert known_divisions(tmp_path, 2) == []
@@ -292,7 +333,9 @@ def test_whoever_waited_for_another_that_died_measures_where_it_is_quiet(
     tmp_path: Path, waiting: threading.Event
 ) -> None:
     machine = Machine(tmp_path, before=5.0, meanwhile=5.0)
-    assert [wait_for_another(machine, waiting)] == [kept for _, kept in known_divisions(tmp_path, 2)]
+    assert [wait_for_another(machine, waiting)] == [
+        kept for _, kept in known_divisions(tmp_path, 2)
+    ]
     assert machine.measured == 1
 
 
@@ -303,8 +346,8 @@ def test_a_folder_that_cannot_be_written_costs_the_measuring_and_a_warning(
     with caplog.at_level(logging.WARNING):
         assert find_division(tmp_path / "file", HERE, lambda waited: FRESH) == FOUND
     assert caplog.messages == [
-        f"{tmp_path}/file: what was measured cannot be kept there (File exists), and is measured again by each "
-        "process: make it writable, or pin --threads"
+        f"{tmp_path}/file: what was measured cannot be kept there (File exists), and is measured"
+        " again by each process: make it writable, or pin --threads"
     ]
     assert find_division(tmp_path / "file", HERE, never) == FOUND
 
@@ -330,7 +373,10 @@ print(find_division(folder / "division", here, measure).alone)
 
 def test_of_eight_processes_that_start_at_once_one_measures(tmp_path: Path) -> None:
     command = [sys.executable, "-c", ONE_OF_EIGHT, str(tmp_path)]
-    started = [subprocess.Popen([*command, str(number)], stdout=subprocess.PIPE, text=True) for number in range(8)]
+    started = [
+        subprocess.Popen([*command, str(number)], stdout=subprocess.PIPE, text=True)
+        for number in range(8)
+    ]
     said = " ".join(process.communicate(timeout=120)[0] for process in started).split()
     first = said[said.index("measured") + 1]
     assert sorted(said) == [first] * 8 + ["measured"]
@@ -348,7 +394,12 @@ def test_what_is_pinned_or_trains_nothing_is_not_measured(tmp_path: Path) -> Non
     def say(line: str) -> None:
         raise AssertionError(line)
 
-    for workers, threads, trains in ((None, 1, True), (3, 2, True), (None, None, False), (1, None, False)):
+    for workers, threads, trains in (
+        (None, 1, True),
+        (3, 2, True),
+        (None, None, False),
+        (1, None, False),
+    ):
         share = divide(workers, threads, device="cpu", folder=tmp_path, say=say, trains=trains)
         assert workers in (None, share.workers)
         assert threads in (None, share.threads)
@@ -356,7 +407,9 @@ def test_what_is_pinned_or_trains_nothing_is_not_measured(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("device", ["cuda", "cuda:1", "mps"])
-def test_so_many_workers_of_a_gpu_as_were_asked_for_have_a_thread_each_unmeasured(device: str, tmp_path: Path) -> None:
+def test_so_many_workers_of_a_gpu_as_were_asked_for_have_a_thread_each_unmeasured(
+    device: str, tmp_path: Path
+) -> None:
     for workers, threads, expected in ((1, None, 1), (4, None, 1), (1, 3, 3)):
         share = divide(workers, threads, device=device, folder=tmp_path, say=pytest.fail)
         assert share == Share(workers, expected)
@@ -370,21 +423,24 @@ def test_the_doctor_says_what_was_measured_and_how_to_do_it_again(tmp_path: Path
     find_division(tmp_path, replace(here, processor="another"), lambda waited: FRESH)
     file = division_file(tmp_path, here)
     assert known_divisions(tmp_path, cores) == [(file, FOUND)]
-    assert division_text(FOUND, file) == (
-        "workers x threads on cpu: one worker 1 x 1, auto 4 x 1, 128 images at a time; images/s 1 x 1: 1,234, "
-        "1 x 4: 1,200, 4 x 1: 3,456; "
-        f"at 2026-11-01T00:00:00+00:00; delete {file} to measure again"
+    assert (
+        division_text(FOUND, file)
+        == "workers x threads on cpu: one worker 1 x 1, auto 4 x 1, 128 images at a time; images/s"
+        f" 1 x 1: 1,234, 1 x 4: 1,200, 4 x 1: 3,456; at 2026-11-01T00:00:00+00:00; delete {file}"
+        " to measure again"
     )
 
 
 @pytest.mark.parametrize("cores", [1, 2])
-def test_the_doctor_looks_and_does_not_measure(tmp_path: Path, cores: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_doctor_looks_and_does_not_measure(
+    tmp_path: Path, cores: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("search.doctor.usable_cores", lambda: cores)
     finding = division_finding(tmp_path / "nothing")
     assert (finding.is_good, finding.facts) == (True, ())
     assert finding.found == (
-        "not measured yet: the first worker that is not told its threads does it, and keeps it if other programs use "
-        "at most 20 % of the processor meanwhile"
+        "not measured yet: the first worker that is not told its threads does it, and keeps it if"
+        " other programs use at most 20 % of the processor meanwhile"
         if cores > 1
         else "one core that workers may use: there is nothing to divide"
     )

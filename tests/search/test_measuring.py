@@ -1,4 +1,6 @@
-"""In which rounds the shares of a machine's cores are measured, when that is enough, and what is never believed."""
+"""In which rounds the shares of a machine's cores are measured, when that is enough, and what is
+never believed.
+"""
 
 import itertools
 from collections.abc import Callable, Iterable, Mapping
@@ -23,7 +25,9 @@ from search.measuring import (
 
 
 class Model:
-    """A machine in closed form, that notes what it is asked; each measurement takes a quarter of a second."""
+    """A machine in closed form, that notes what it is asked; each measurement takes a quarter of a
+    second.
+    """
 
     device = "cpu"
 
@@ -62,7 +66,9 @@ class Model:
 
 
 def small_network(share: Share) -> float:
-    """Eight threads are as much as it can use, and each of many is worth less; workers do not disturb each other."""
+    """Eight threads are as much as it can use, and each of many is worth less; workers do not
+    disturb each other.
+    """
     useful = min(share.threads, 8)
     return share.workers * 1000 * useful**0.7 * 0.9 ** max(0, share.threads - 8)
 
@@ -89,8 +95,12 @@ def test_a_large_machine_is_measured_in_few_steps_and_its_bad_shares_twice() -> 
     assert machine.started == 64
 
 
-@pytest.mark.parametrize(("gpus", "room", "expected"), [(1, 99, (4, 1)), (1, 3, (2, 1)), (2, 99, (8, 1))])
-def test_workers_of_a_gpu_are_as_many_as_keep_it_busy_or_fit(gpus: int, room: int, expected: tuple[int, int]) -> None:
+@pytest.mark.parametrize(
+    ("gpus", "room", "expected"), [(1, 99, (4, 1)), (1, 3, (2, 1)), (2, 99, (8, 1))]
+)
+def test_workers_of_a_gpu_are_as_many_as_keep_it_busy_or_fit(
+    gpus: int, room: int, expected: tuple[int, int]
+) -> None:
     machine = Model(lambda share: 5000.0 * min(share.workers, 4 * gpus), Room(room, gpus))
     found = choose("cuda", measure_shares(16, machine, machine.monotonic).table, 0.0, "now")
     assert (found.alone, found.together) == (1, Share(*expected))
@@ -123,11 +133,13 @@ def test_on_a_gpu_a_gain_within_the_tie_is_none_and_one_beyond_it_is_taken() -> 
         assert choose("cuda", table, 0.0, "now").together == Share(workers, 1)
 
 
-def test_on_a_gpu_no_further_step_begins_when_it_has_taken_long_and_what_does_not_start_ends_it() -> None:
+def test_on_a_gpu_no_step_begins_after_long_and_what_does_not_start_ends_it() -> None:
     slow = Model(lambda share: 5000.0 * share.workers, Room(99, gpus=1))
     measure_shares(16, slow, lambda: 3.0 * len(slow.asked))
     assert max(slow.asked) == Share(2, 1)
-    crowded = Model(lambda share: 5000.0 * share.workers if share.workers < 4 else None, Room(99, gpus=1))
+    crowded = Model(
+        lambda share: 5000.0 * share.workers if share.workers < 4 else None, Room(99, gpus=1)
+    )
     table = measure_shares(16, crowded, lambda: 0.0).table
     assert choose("cuda", table, 0.0, "now").together == Share(2, 1)
     assert Share(8, 1) not in crowded.asked
@@ -144,15 +156,25 @@ def test_rounds_are_interleaved_and_the_median_counts() -> None:
 
 @pytest.mark.parametrize(
     ("rates", "expected"),
-    [([100.0], 0.0), ([100.0, 90.0, 102.0, 101.0, 40.0], 0.02), ([100.0, 50.0, 75.0], 1 / 3), ([1.0, 1.0], 0.0)],
+    [
+        ([100.0], 0.0),
+        ([100.0, 90.0, 102.0, 101.0, 40.0], 0.02),
+        ([100.0, 50.0, 75.0], 1 / 3),
+        ([1.0, 1.0], 0.0),
+    ],
 )
-def test_half_of_the_rounds_lie_within_the_spread_of_their_median(rates: list[float], expected: float) -> None:
+def test_half_of_the_rounds_lie_within_the_spread_of_their_median(
+    rates: list[float], expected: float
+) -> None:
     assert spread(rates) == expected
 
 
 def test_what_may_be_the_best_is_measured_until_it_has_settled() -> None:
-    # The third round is disturbed: of 1 x 2 half of three rounds lie within 20 %, of four within 10 %, of five near it.
-    machine = noisy({(1, 1): [2000] * 9, (1, 2): [3000, 2400, 1800, 3000, 3000, 0]}, Room(workers=1))
+    # The third round is disturbed: of 1 x 2 half of three rounds lie within 20 %, of four within 10
+    # %, of five near it.
+    machine = noisy(
+        {(1, 1): [2000] * 9, (1, 2): [3000, 2400, 1800, 3000, 3000, 0]}, Room(workers=1)
+    )
     expected = (Measured(Share(1, 1), 2000), Measured(Share(1, 2), 3000))
     assert measure_shares(2, machine, lambda: 0.0) == Measurements(expected)
     assert machine.asked.count(Share(1, 2)) == 5
@@ -166,9 +188,12 @@ def test_what_never_settles_is_measured_for_so_long_and_no_longer() -> None:
 
 
 def test_a_share_that_was_disturbed_in_its_first_round_is_not_given_up() -> None:
-    # 1 x 4 is the best of one worker, and so (2, 4) is one of the shares, whatever the first round says.
+    # 1 x 4 is the best of one worker, and so (2, 4) is one of the shares, whatever the first round
+    # says.
     disturbed = iter([50.0])
-    machine = Model(lambda share: next(disturbed, 3000.0) if share == Share(1, 4) else small_network(share))
+    machine = Model(
+        lambda share: next(disturbed, 3000.0) if share == Share(1, 4) else small_network(share)
+    )
     found = choose("cpu", measure_shares(8, machine, machine.monotonic).table, 0.0, "now")
     assert found.alone in (4, 8)
     assert Share(2, 4) in machine.asked
@@ -181,7 +206,10 @@ def test_a_share_that_was_disturbed_in_its_first_round_is_not_given_up() -> None
         ({(1, 1): 273, (2, 1): 1116}, [((1, 1), (2, 1))]),  # of workers as of threads
         ({(1, 1): 1000, (1, 2): 2400}, []),  # within the tolerance
         ({(1, 1): 1000, (1, 2): 2410}, [((1, 1), (1, 2))]),
-        ({(1, 1): 1000, (1, 2): 300, (2, 1): 1900}, []),  # as many cores, which another way may use better
+        (
+            {(1, 1): 1000, (1, 2): 300, (2, 1): 1900},
+            [],
+        ),  # as many cores, which another way may use better
         ({(1, 1): 100, (1, 2): 1000, (1, 4): 1900}, [((1, 1), (1, 2))]),  # 1 x 4 by what 1 x 2 does
         ({(1, 1): 100, (1, 2): 190, (1, 4): 1900, (4, 1): 390}, [((1, 1), (1, 4))]),
         ({(1, 1): 0.0, (1, 2): 5.0}, [((1, 1), (1, 2))]),
@@ -192,12 +220,16 @@ def test_no_share_trains_more_than_its_cores_can(
     rates: dict[tuple[int, int], float], expected: list[tuple[tuple[int, int], tuple[int, int]]]
 ) -> None:
     table = [Measured(Share(*pair), rate) for pair, rate in rates.items()]
-    assert contradictions(table) == [Contradiction(Share(*small), Share(*large)) for small, large in expected]
+    assert contradictions(table) == [
+        Contradiction(Share(*small), Share(*large)) for small, large in expected
+    ]
 
 
 def test_shares_that_contradict_each_other_are_measured_again_until_they_do_not() -> None:
     # A neighbour had a core for itself in the first rounds of 1 x 1.
-    machine = noisy({(1, 1): [273.0, 270.0, 280.0, *[650.0] * 9], (1, 2): [1116.0] * 9}, Room(workers=1))
+    machine = noisy(
+        {(1, 1): [273.0, 270.0, 280.0, *[650.0] * 9], (1, 2): [1116.0] * 9}, Room(workers=1)
+    )
     assert measure_shares(2, machine, machine.monotonic) == Measurements(
         (Measured(Share(1, 1), 650.0), Measured(Share(1, 2), 1116.0))
     )
@@ -207,9 +239,14 @@ def test_where_the_contradiction_stays_the_best_rounds_count_and_it_is_told() ->
     machine = noisy({(1, 1): [273.0, 500.0, *[280.0] * 99], (1, 2): [1116.0] * 99}, Room(workers=1))
     found = measure_shares(2, machine, machine.monotonic)
     contradiction = Contradiction(Share(1, 1), Share(1, 2))
-    assert found == Measurements((Measured(Share(1, 1), 500.0), Measured(Share(1, 2), 1116.0)), contradiction)
+    assert found == Measurements(
+        (Measured(Share(1, 1), 500.0), Measured(Share(1, 2), 1116.0)), contradiction
+    )
     assert str(contradiction) == "1 x 2 trained more than 2 times what 1 x 1 did"
-    assert str(Contradiction(Share(1, 2), Share(3, 1))) == "3 x 1 trained more than 1.5 times what 1 x 2 did"
+    assert (
+        str(Contradiction(Share(1, 2), Share(3, 1)))
+        == "3 x 1 trained more than 1.5 times what 1 x 2 did"
+    )
     assert machine.monotonic() >= ENOUGH_SECONDS
 
 
@@ -228,7 +265,9 @@ def test_no_further_round_begins_on_a_slow_machine() -> None:
 
 def test_what_dies_is_left_out_and_a_machine_on_which_nothing_trains_is_told_of() -> None:
     crowded = Model(lambda share: None if share.workers > 2 else small_network(share))
-    assert choose("cpu", measure_shares(4, crowded, crowded.monotonic).table, 0.0, "now").together == Share(2, 2)
+    assert choose(
+        "cpu", measure_shares(4, crowded, crowded.monotonic).table, 0.0, "now"
+    ).together == Share(2, 2)
     with pytest.raises(NotMeasured):
         measure_shares(4, Model(lambda share: None))
 

@@ -1,4 +1,6 @@
-"""The name of a study that was given none is valid, readable, the same each time, and one folder's alone."""
+"""The name of a study that was given none is valid, readable, the same each time, and one folder's
+alone.
+"""
 
 from pathlib import Path
 
@@ -57,7 +59,9 @@ def test_folders_whose_names_look_the_same_are_told_apart() -> None:
 
 
 @pytest.mark.parametrize("dataset", ["images:", "no such set"])
-def test_what_is_wrong_with_the_data_set_is_told_without_a_word_about_the_name(dataset: str) -> None:
+def test_what_is_wrong_with_the_data_set_is_told_without_a_word_about_the_name(
+    dataset: str,
+) -> None:
     with pytest.raises(SpecError) as refused:
         Request(None, {"data": {"dataset": dataset}}, "test").spec()
     assert [fault.partition(" = ")[0] for fault in refused.value.faults] == ["data.dataset"]

@@ -1,4 +1,6 @@
-"""What `hypersearch.run` does to the process that it runs in: nothing that is left when it returns."""
+"""What `hypersearch.run` does to the process that it runs in: nothing that is left when it
+returns.
+"""
 
 import asyncio
 import gc
@@ -46,17 +48,31 @@ def _cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def digits(name: str, seed: int = 0, trials: int = 1) -> StudySpec:
     """Small networks with dropout; PyTorch's global generator draws their weights."""
     document: Document = {
-        "study": {"name": name, "seed": seed, "trials": trials, "sampler": "random", "pruner": UNREACHABLE},
+        "study": {
+            "name": name,
+            "seed": seed,
+            "trials": trials,
+            "sampler": "random",
+            "pruner": UNREACHABLE,
+        },
         "data": {"dataset": "digits"},
         "training": {"epochs": 3},
         "model": {"channels": [4], "hidden_units": 8},
-        "space": {"batch_size": 32, "dropout": 0.3, "augmentation": "none", "normalization": "none"},
+        "space": {
+            "batch_size": 32,
+            "dropout": 0.3,
+            "augmentation": "none",
+            "normalization": "none",
+        },
     }
     return parse_spec(document, "test")
 
 
 def made_up(name: str, trials: int = 1) -> StudySpec:
-    document: Document = {"study": {"name": name, "trials": trials}, "data": {"dataset": "synthetic"}}
+    document: Document = {
+        "study": {"name": name, "trials": trials},
+        "data": {"dataset": "synthetic"},
+    }
     return parse_spec(document, "test")
 
 
@@ -73,7 +89,11 @@ def test_runs_in_two_threads_find_what_they_find_one_after_the_other(tmp_path: P
 
     def all_losses(name: str, threads: int) -> list[list[list[tuple[float, float]]]]:
         with ThreadPoolExecutor(threads) as pool:
-            return list(pool.map(lambda spec: losses(spec, f"sqlite:///{tmp_path}/{name}-{spec.name}.db"), specs))
+            return list(
+                pool.map(
+                    lambda spec: losses(spec, f"sqlite:///{tmp_path}/{name}-{spec.name}.db"), specs
+                )
+            )
 
     assert all_losses("together", threads=2) == all_losses("in turn", threads=1)
 
@@ -83,7 +103,10 @@ def test_a_second_run_waits_until_the_first_returns_and_says_so(
 ) -> None:
     monkeypatch.setenv("HYPERSEARCH_SYNTHETIC_SECONDS", "0.02")
     with ThreadPoolExecutor(2) as pool:
-        both = [pool.submit(hypersearch.run, made_up(name), storage=f"sqlite:///{tmp_path}/a.db") for name in "ab"]
+        both = [
+            pool.submit(hypersearch.run, made_up(name), storage=f"sqlite:///{tmp_path}/a.db")
+            for name in "ab"
+        ]
         assert [run.result().record.finished for run in both] == [1, 1]
     waited, *trials = capfd.readouterr().err.splitlines()
     assert waited == WAITS
@@ -107,7 +130,10 @@ def test_a_run_inside_a_run_is_refused_and_the_outer_one_goes_on(
 
     monkeypatch.setattr(sys, "stderr", Nosy())
     assert hypersearch.run(made_up("outer"), storage=storage).record.finished == 1
-    expected = "hypersearch.run was called inside another one in the same thread: call it when that returns"
+    expected = (
+        "hypersearch.run was called inside another one in the same thread: call it when that"
+        " returns"
+    )
     assert set(refusals) == {expected}
     assert hypersearch.run(made_up("after"), storage=storage).record.finished == 1
 
@@ -161,7 +187,10 @@ def settings() -> Settings:
         locale.setlocale(locale.LC_ALL),
         (random.getstate(), str(np.random.get_state()), torch.get_rng_state().tolist()),
         np.geterr(),
-        {name: logging.getLogger(name).level for name in ("", "optuna", "alembic", "sqlalchemy", "PIL", "matplotlib")},
+        {
+            name: logging.getLogger(name).level
+            for name in ("", "optuna", "alembic", "sqlalchemy", "PIL", "matplotlib")
+        },
         list(logging.root.handlers),
         (torch.get_num_threads(), torch.get_num_interop_threads()),
         (torch.backends.cuda.matmul.fp32_precision, torch.get_float32_matmul_precision()),
@@ -182,7 +211,11 @@ def callers(monkeypatch: pytest.MonkeyPatch) -> Iterator[Settings]:
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 12345)
     monkeypatch.setattr(torch.backends.cudnn, "benchmark", True)
     monkeypatch.delenv("TORCHINDUCTOR_CACHE_DIR", raising=False)
-    before = torch.get_num_threads(), optuna.logging.get_verbosity(), logging.getLogger("alembic").level
+    before = (
+        torch.get_num_threads(),
+        optuna.logging.get_verbosity(),
+        logging.getLogger("alembic").level,
+    )
     handler = signal.signal(signal.SIGTERM, lambda number, frame: None)
     thresholds = gc.get_threshold()
     torch.set_num_threads(3)
@@ -201,7 +234,9 @@ def callers(monkeypatch: pytest.MonkeyPatch) -> Iterator[Settings]:
 
 def test_a_run_leaves_the_process_as_it_was(tmp_path: Path, callers: Settings) -> None:
     spec = digits("done")
-    assert hypersearch.run(spec, storage=f"sqlite:///{tmp_path}/a.db", threads=1).record.finished == 1
+    assert (
+        hypersearch.run(spec, storage=f"sqlite:///{tmp_path}/a.db", threads=1).record.finished == 1
+    )
     assert settings() == callers
 
 
@@ -219,13 +254,17 @@ def test_a_run_that_is_interrupted_leaves_the_process_as_it_was(
     with monkeypatch.context() as patched:
         patched.setattr(sys, "stderr", Pressed())
         with pytest.raises(KeyboardInterrupt):
-            hypersearch.run(digits("long", trials=3), storage=f"sqlite:///{tmp_path}/a.db", threads=1)
+            hypersearch.run(
+                digits("long", trials=3), storage=f"sqlite:///{tmp_path}/a.db", threads=1
+            )
     assert settings() == callers
 
 
 def test_a_run_works_inside_a_running_event_loop(tmp_path: Path) -> None:
     async def cell() -> int:
-        return hypersearch.run(made_up("cell"), storage=f"sqlite:///{tmp_path}/a.db").record.finished
+        return hypersearch.run(
+            made_up("cell"), storage=f"sqlite:///{tmp_path}/a.db"
+        ).record.finished
 
     assert asyncio.run(cell()) == 1
 
@@ -247,10 +286,15 @@ def test_the_callers_process_gives_freed_memory_back_as_before(tmp_path: Path) -
     """In a process of its own: what tests have had of memory before would tell in this one."""
     file = tmp_path / "small.toml"
     file.write_text(
-        '[study]\ntrials = 1\n[training]\nepochs = 1\n[data]\ndataset = "digits"\n[model]\nchannels = [4]\n'
+        '[study]\ntrials = 1\n[training]\nepochs = 1\n[data]\ndataset = "digits"\n[model]\nchannels'
+        " = [4]\n"
     )
     done = subprocess.run(
-        [sys.executable, "-c", KEEPS_MEMORY, str(file)], cwd=tmp_path, capture_output=True, text=True, check=False
+        [sys.executable, "-c", KEEPS_MEMORY, str(file)],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert (done.returncode, done.stdout.split()[-1:]) == (0, ["False"]), done.stderr
 
@@ -259,7 +303,9 @@ def test_a_run_that_fails_leaves_the_process_as_it_was(tmp_path: Path, callers: 
     weights_of_2_tb = replace(digits("broken").model, channels=(16, 32, 2_000_000_000))
     with pytest.raises(WorkFailed, match="ended after 3 failed trials"):
         hypersearch.run(
-            replace(digits("broken"), model=weights_of_2_tb), storage=f"sqlite:///{tmp_path}/a.db", threads=1
+            replace(digits("broken"), model=weights_of_2_tb),
+            storage=f"sqlite:///{tmp_path}/a.db",
+            threads=1,
         )
     assert settings() == callers
 

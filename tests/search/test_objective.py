@@ -35,7 +35,10 @@ objective.check()
 spent, cannot_capture = ProcessSpent(""), ProcessSpent("", captures=False)
 off = machine.after(cannot_capture)
 for each in (machine, machine.after(spent), off, off.after(spent)):
-    print(build_objective(spec, each).train(Hyperparameters(Adam(1e-3)), 0, Computing(1), None, lambda: None).path)
+    training = build_objective(spec, each).train(
+        Hyperparameters(Adam(1e-3)), 0, Computing(1), None, lambda: None
+    )
+    print(training.path)
 build_objective(spec, replace(machine, own_process=True))
 print(keeps_freed_memory())
 """
@@ -44,7 +47,14 @@ print(keeps_freed_memory())
 @pytest.fixture(scope="module")
 def said(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     """What a process of its own has said of itself, line by line."""
-    command = [sys.executable, "-W", "error", "-c", READIED, str(tmp_path_factory.mktemp("readied"))]
+    command = [
+        sys.executable,
+        "-W",
+        "error",
+        "-c",
+        READIED,
+        str(tmp_path_factory.mktemp("readied")),
+    ]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
     return done.stdout.splitlines()
@@ -59,4 +69,9 @@ def test_freed_memory_is_kept_in_a_process_of_our_own_alone(said: list[str]) -> 
 
 
 def test_steps_are_not_captured_once_a_process_before_could_not(said: list[str]) -> None:
-    assert said[2:-1] == ["eager: cpu", "eager: cpu", "eager: capture is off", "eager: capture is off"]
+    assert said[2:-1] == [
+        "eager: cpu",
+        "eager: cpu",
+        "eager: capture is off",
+        "eager: capture is off",
+    ]

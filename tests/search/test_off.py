@@ -51,14 +51,18 @@ def refused(text: str) -> str:
 
 
 def record(number: int, parameters: dict[str, ParameterValue], value: float = 0.5) -> TrialRecord:
-    return TrialRecord(number, "complete", value, (), PLAIN | parameters, (), 1, "cpu", 1, None, 0, 1)
+    return TrialRecord(
+        number, "complete", value, (), PLAIN | parameters, (), 1, "cpu", 1, None, 0, 1
+    )
 
 
 def test_the_neutral_value_of_every_technique_is_off() -> None:
     neutral = {technique: neutral_value(technique) for technique in TECHNIQUES}
     assert neutral == {
         **dict.fromkeys(("optimizer", "batch_size")),
-        **dict.fromkeys(("weight_decay", "warmup", "l1", "dropout", "label_smoothing", "gradient_clipping"), 0.0),
+        **dict.fromkeys(
+            ("weight_decay", "warmup", "l1", "dropout", "label_smoothing", "gradient_clipping"), 0.0
+        ),
         "scheduler": "constant",
         "augmentation": "none",
         "initializer": "default",
@@ -79,7 +83,9 @@ def test_the_neutral_value_of_every_technique_is_off() -> None:
         "warmup": 0.1,
     }
     assert all(is_on(name, value) for name, value in on.items())
-    assert to_hyperparameters({"optimizer": "sgd", "batch_size": 64, "sgd.learning_rate": 0.1}).optimizer == SGD(0.1)
+    assert to_hyperparameters(
+        {"optimizer": "sgd", "batch_size": 64, "sgd.learning_rate": 0.1}
+    ).optimizer == SGD(0.1)
 
 
 @pytest.mark.parametrize(
@@ -100,31 +106,65 @@ def test_the_neutral_value_of_every_technique_is_off() -> None:
 def test_a_strength_at_its_neutral_value_did_what_one_that_is_off_does(
     technique: str, off: dict[str, ParameterValue], on: dict[str, ParameterValue]
 ) -> None:
-    assert [technique_value(technique, PLAIN | values) for values in ({}, off, on)] == ["off", "off", "on"]
-    effects = observed_effects([record(0, {}, 0.2), record(1, off, 0.4), record(2, on, 0.6)], "maximize")
-    found = [(each.value, each.complete, each.best) for each in effects if each.technique == technique]
+    assert [technique_value(technique, PLAIN | values) for values in ({}, off, on)] == [
+        "off",
+        "off",
+        "on",
+    ]
+    effects = observed_effects(
+        [record(0, {}, 0.2), record(1, off, 0.4), record(2, on, 0.6)], "maximize"
+    )
+    found = [
+        (each.value, each.complete, each.best) for each in effects if each.technique == technique
+    ]
     assert found == [("off", 2, 0.4), ("on", 1, 0.6)]
-    assert not [each for each in observed_effects([record(0, {}), record(1, off)], "maximize") if each.value == "on"]
+    assert not [
+        each
+        for each in observed_effects([record(0, {}), record(1, off)], "maximize")
+        if each.value == "on"
+    ]
 
 
 def test_what_is_off_is_no_key_parameter_of_a_running_trial() -> None:
-    values: dict[str, Value] = {"optimizer": "sgd", "sgd.momentum": 0.0, "dropout": 0.0, "width": 1.0, "l1": 1e-5}
-    assert brief(values | {"scheduler": "constant", "sgd.nesterov": False, "theirs": 3}) == (
-        "optimizer sgd, l1 1e-05, theirs 3"
+    values: dict[str, Value] = {
+        "optimizer": "sgd",
+        "sgd.momentum": 0.0,
+        "dropout": 0.0,
+        "width": 1.0,
+        "l1": 1e-5,
+    }
+    assert (
+        brief(values | {"scheduler": "constant", "sgd.nesterov": False, "theirs": 3})
+        == "optimizer sgd, l1 1e-05, theirs 3"
     )
 
 
 @pytest.mark.parametrize(
     ("value", "said"),
     [
-        ("dropout = [false, 0.0, 0.25]", "dropout = [false, 0.0, 0.25]: a value stands there twice, as 0.0 is off"),
-        ("dropout = [false, 0]", "dropout = [false, 0.0]: a value stands there twice, as 0.0 is off"),
+        (
+            "dropout = [false, 0.0, 0.25]",
+            "dropout = [false, 0.0, 0.25]: a value stands there twice, as 0.0 is off",
+        ),
+        (
+            "dropout = [false, 0]",
+            "dropout = [false, 0.0]: a value stands there twice, as 0.0 is off",
+        ),
         ("width = [1.0, false]", "width = [false, 1.0]: a value stands there twice, as 1.0 is off"),
-        ('"rmsprop.alpha" = [false, 0.99]', "rmsprop.alpha = [false, 0.99]: a value stands there twice, as 0.99 is"),
-        ('"sgd.momentum" = [0.0, 0.9, false]', "sgd.momentum = [false, 0.0, 0.9]: a value stands there twice, as 0.0"),
+        (
+            '"rmsprop.alpha" = [false, 0.99]',
+            "rmsprop.alpha = [false, 0.99]: a value stands there twice, as 0.99 is",
+        ),
+        (
+            '"sgd.momentum" = [0.0, 0.9, false]',
+            "sgd.momentum = [false, 0.0, 0.9]: a value stands there twice, as 0.0",
+        ),
         (
             "l1 = { low = 0.0, high = 0.0, optional = true }",
-            'l1 = {"low": 0.0, "high": 0.0, "log": false, "optional": true}: a value stands there twice, as 0.0 is off',
+            (
+                'l1 = {"low": 0.0, "high": 0.0, "log": false, "optional": true}: a value stands'
+                " there twice, as 0.0 is off"
+            ),
         ),
     ],
 )
@@ -135,12 +175,16 @@ def test_a_domain_that_names_off_twice_is_refused_in_one_line(value: str, said: 
     assert message.count("\n") == 0
 
 
-def test_a_grid_whose_points_hold_off_beside_off_is_refused_and_a_range_that_is_drawn_from_is_not() -> None:
-    text = '[study]\nsampler = "{}"\n[space]\ndropout = {{ low = 0.0, high = 0.5, optional = true }}'
+def test_a_grid_with_points_of_off_beside_off_is_refused_and_a_drawn_range_is_not() -> None:
+    text = (
+        '[study]\nsampler = "{}"\n[space]\ndropout = {{ low = 0.0, high = 0.5, optional = true }}'
+    )
     assert spec_of(text.format("tpe")).space.domain("dropout") == Range(0.0, 0.5, optional=True)
     grid = text.format("grid").replace('"grid"', '{ name = "grid", points = 3 }')
     assert refused(grid).endswith("a value stands there twice, as 0.0 is off: leave optional out")
-    assert spec_of(grid.replace("low = 0.0", "low = 0.1")).space.domain("dropout") == Range(0.1, 0.5, optional=True)
+    assert spec_of(grid.replace("low = 0.0", "low = 0.1")).space.domain("dropout") == Range(
+        0.1, 0.5, optional=True
+    )
     width = grid.replace("dropout = { low = 0.0, high = 0.5", "width = { low = 0.5, high = 1.5")
     assert refused(width).endswith("a value stands there twice, as 1.0 is off: leave optional out")
 
@@ -161,7 +205,9 @@ def test_a_grid_whose_points_hold_off_beside_off_is_refused_and_a_range_that_is_
         ('optimizer = "sgd"\n"sgd.nesterov" = false', '"sgd.nesterov" = false', False),
     ],
 )
-def test_a_configuration_to_run_first_may_spell_off_as_it_likes(domain: str, value: str, held: Value) -> None:
+def test_a_configuration_to_run_first_may_spell_off_as_it_likes(
+    domain: str, value: str, held: Value
+) -> None:
     spec = spec_of(f"[space]\n{domain}\n[[trial]]\n{value}")
     ((_, found),) = spec.first_trials[0]
     assert (found, type(found)) == (held, type(held))
@@ -179,7 +225,9 @@ def test_a_configuration_to_run_first_may_spell_off_as_it_likes(domain: str, val
     ],
 )
 def test_off_is_no_configuration_where_the_space_has_no_off(domain: str, value: str) -> None:
-    assert "is not in the [space] of this study" in refused(f"[space]\n{domain}\n[[trial]]\n{value}")
+    assert "is not in the [space] of this study" in refused(
+        f"[space]\n{domain}\n[[trial]]\n{value}"
+    )
 
 
 def test_what_is_usually_off_is_drawn_off_also_where_it_has_no_switch() -> None:
@@ -197,7 +245,9 @@ OLD_SPACE: dict[str, Toml] = {"dropout": [False, 0.0, 0.25], "l1": [0.0, 1e-4, 1
 
 def old_spec(version: int, sampler: Toml) -> StudySpec:
     """Of a definition that was stored when this could be said."""
-    spec = parse_spec({"study": {"name": "old", "sampler": sampler}, "space": {**OLD_SPACE}}, stored=True)
+    spec = parse_spec(
+        {"study": {"name": "old", "sampler": sampler}, "space": {**OLD_SPACE}}, stored=True
+    )
     document = json.loads(spec.definition()) | {"version": version}
     return parse_definition(json.dumps(document), "old", spec.budget)
 
@@ -211,14 +261,19 @@ def first_draw(spec: StudySpec) -> dict[str, Value]:
 
 
 @pytest.mark.parametrize("version", [2, 3])
-def test_a_stored_definition_that_names_off_twice_gives_the_trials_that_it_gave(version: int) -> None:
+def test_a_stored_definition_that_names_off_twice_gives_the_trials_that_it_gave(
+    version: int,
+) -> None:
     spec = old_spec(version, {"name": "tpe", "startup": "usual"})
     assert spec.space.domain("dropout") == Choice((0.0, 0.25), optional=True)
     values = first_draw(spec)
     generator, flat = random.Random(0), flat_domains(spec.space)
     assert values.keys() >= {"dropout.on", "l1"}
     # Its strengths without a switch are drawn as any other value.
-    drawn = [usual_value("l1", Choice((0.0, 1e-4, 1e-5)), 1.0, generator, by_switch=True) for _ in range(60)]
+    drawn = [
+        usual_value("l1", Choice((0.0, 1e-4, 1e-5)), 1.0, generator, by_switch=True)
+        for _ in range(60)
+    ]
     assert set(drawn) == {0.0, 1e-4, 1e-5}
     firsts = {first_draw(replace(spec, seed=seed))["l1"] for seed in range(12)}
     assert firsts == {0.0, 1e-4, 1e-5}
@@ -230,12 +285,19 @@ def test_a_stored_enumeration_that_names_off_twice_counts_as_it_did() -> None:
     spec = old_spec(3, {"name": "grid", "points": 2})
     pinned = [(name, domain) for name, domain in spec.space.domains if name in ("dropout", "l1")]
     every = Enumeration(replace(spec.space, domains=tuple(pinned)))
-    assert [every.at(index).get("dropout", "off") for index in range(every.size)] == ["off", 0.0, 0.25] * 3
+    assert [every.at(index).get("dropout", "off") for index in range(every.size)] == [
+        "off",
+        0.0,
+        0.25,
+    ] * 3
 
 
 def test_a_study_that_was_stored_so_is_joined_by_its_file_and_raised(tmp_path: Path) -> None:
     url, space = f"sqlite:///{tmp_path}/a.db", {"dropout": [False, 0.0, 0.25]}
-    document: dict[str, Toml] = {"study": {"name": "a", "trials": 1}, "data": {"dataset": "synthetic"}}
+    document: dict[str, Toml] = {
+        "study": {"name": "a", "trials": 1},
+        "data": {"dataset": "synthetic"},
+    }
     create_or_join(url, Request(document, {}, "a.toml"))
     stored = parse_spec({**document, "space": {**space}}, stored=True)
     with sqlite3.connect(tmp_path / "a.db") as connection:
@@ -243,10 +305,17 @@ def test_a_study_that_was_stored_so_is_joined_by_its_file_and_raised(tmp_path: P
         connection.execute("UPDATE hypersearch_study SET definition = ?, definition_hash = ?", row)
     joined = create_or_join(url, Request({**document, "space": {**space}}, {}, "a.toml"))
     assert joined.spec.space.domain("dropout") == Choice((0.0, 0.25), optional=True)
-    assert create_or_join(url, Request(None, {"study": {"name": "a", "trials": 2}}, "-")).stored.budget.trials == 2
+    assert (
+        create_or_join(
+            url, Request(None, {"study": {"name": "a", "trials": 2}}, "-")
+        ).stored.budget.trials
+        == 2
+    )
     assert hypersearch.run(stored, storage=url).record.finished == 2
     with pytest.raises(SpecError, match="stands there twice"):
-        create_or_join(url, Request({**document, "space": {**space}}, {"study": {"name": "b"}}, "a.toml"))
+        create_or_join(
+            url, Request({**document, "space": {**space}}, {"study": {"name": "b"}}, "a.toml")
+        )
 
 
 def test_importances_know_off_in_either_spelling_as_one() -> None:
@@ -260,7 +329,9 @@ def test_importances_know_off_in_either_spelling_as_one() -> None:
     trials = []
     for number in range(90):
         values = strengths[number % 3] | {"l1": generator.choice((0.0, 1e-4, 1e-5))}
-        trials.append(record(number, values, (0.9 if number % 3 == 2 else 0.5) + generator.gauss(0, 0.01)))
+        trials.append(
+            record(number, values, (0.9 if number % 3 == 2 else 0.5) + generator.gauss(0, 0.01))
+        )
     switched = [replace(trial, parameters=spelt_once(trial.parameters)) for trial in trials]
     assert [trial.parameters.get("dropout.on") for trial in switched[:3]] == [False, False, True]
     assert "dropout" not in switched[1].parameters

@@ -29,7 +29,9 @@ from search.other_programs import (
         (0.0, 0.0, 0.0, 0.0),
     ],
 )
-def test_what_is_not_ours_is_theirs(passed: float, busy: float, ours: float, expected: float) -> None:
+def test_what_is_not_ours_is_theirs(
+    passed: float, busy: float, ours: float, expected: float
+) -> None:
     readings = iter([ProcessorSeconds(100.0, 50.0), ProcessorSeconds(100.0 + passed, 50.0 + busy)])
     own = iter([7.0, 7.0 + ours])
     others = OtherPrograms(lambda: next(own), lambda: next(readings))

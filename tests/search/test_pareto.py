@@ -42,7 +42,9 @@ def test_a_front_by_hand() -> None:
 
 @pytest.mark.parametrize("direction", ["maximize", "minimize"])
 @given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 5), st.integers(0, 5)), max_size=20))
-def test_nothing_on_the_front_is_beaten_and_all_else_is(direction: str, points: list[tuple[int, int, int]]) -> None:
+def test_nothing_on_the_front_is_beaten_and_all_else_is(
+    direction: str, points: list[tuple[int, int, int]]
+) -> None:
     trials = [trial(number, value, *costs) for number, (value, *costs) in enumerate(points)]
     front = {each.number for each in pareto_front(trials, direction)}
     for number, (value, *costs) in enumerate(points):

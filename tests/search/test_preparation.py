@@ -22,10 +22,16 @@ def shown(console: Console, steps: range, total: int) -> str:
     [
         (range(0), 0, []),
         (range(500, 501), 500, []),
-        (range(100, 1001, 100), 1000, ["decoded 300 of 1,000", "decoded 500 of 1,000", "decoded 800 of 1,000"]),
+        (
+            range(100, 1001, 100),
+            1000,
+            ["decoded 300 of 1,000", "decoded 500 of 1,000", "decoded 800 of 1,000"],
+        ),
     ],
 )
-def test_where_no_bar_can_be_drawn_there_are_a_few_lines(steps: range, total: int, expected: list[str]) -> None:
+def test_where_no_bar_can_be_drawn_there_are_a_few_lines(
+    steps: range, total: int, expected: list[str]
+) -> None:
     last = [f"decoded {total:,} images, once for this machine"] * bool(total)
     lines = shown(Console(file=StringIO()), steps, total).splitlines()
     assert lines == [f"{line} images" for line in expected] + last

@@ -1,4 +1,6 @@
-"""Which trials are due to be stopped: as Optuna's own pruners say where both mean the same, and where they differ."""
+"""Which trials are due to be stopped: as Optuna's own pruners say where both mean the same, and
+where they differ.
+"""
 
 import math
 import random
@@ -24,7 +26,12 @@ from search.space import Choice, Value
 from search.spec import StudySpec, parse_spec
 
 EPOCHS = 9
-PLAIN: dict[str, Value] = {"optimizer": "sgd", "sgd.learning_rate": 0.1, "batch_size": 64, "scheduler": "constant"}
+PLAIN: dict[str, Value] = {
+    "optimizer": "sgd",
+    "sgd.learning_rate": 0.1,
+    "batch_size": 64,
+    "scheduler": "constant",
+}
 COSINE: dict[str, Value] = {**PLAIN, "scheduler": "cosine"}
 DROPOUT: dict[str, Value] = {**PLAIN, "dropout.on": True, "dropout": 0.5}
 
@@ -51,9 +58,13 @@ def trial(
         state=state,
         value=curve[max(curve)] if state in (TrialState.COMPLETE, TrialState.PRUNED) else None,
         params=dict(params),
-        distributions={name: distribution(name, Choice((value,))) for name, value in params.items()},
+        distributions={
+            name: distribution(name, Choice((value,))) for name, value in params.items()
+        },
         intermediate_values=dict(curve),
-        system_attrs={} if due is None else {key: int(text) for key, text in due_attribute(due).items()},
+        system_attrs=(
+            {} if due is None else {key: int(text) for key, text in due_attribute(due).items()}
+        ),
     )
     made.number = number
     return made
@@ -94,8 +105,12 @@ def test_failed_trials_are_not_compared_with() -> None:
     assert not is_due(spec, trial(1, {1: 0.5}), lambda: [trial(0, {1: 0.6}, TrialState.FAIL)])
 
 
-def sequential_verdicts(pruner: BasePruner, direction: str, seed: int) -> Iterator[tuple[Run, list[Run], bool]]:
-    """Trials one after another, each judged by Optuna after each epoch: (the trial so far, those before, verdict)."""
+def sequential_verdicts(
+    pruner: BasePruner, direction: str, seed: int
+) -> Iterator[tuple[Run, list[Run], bool]]:
+    """Trials one after another, each judged by Optuna after each epoch: (the trial so far, those
+    before, verdict).
+    """
     rng = random.Random(seed)
     study = optuna.create_study(direction=direction, pruner=pruner)
     sign = 1 if direction == "maximize" else -1
@@ -111,7 +126,11 @@ def sequential_verdicts(pruner: BasePruner, direction: str, seed: int) -> Iterat
             yield own, before, due
             if due:
                 break
-        study.tell(running, state=TrialState.PRUNED if due else None, values=None if due else values[EPOCHS])
+        study.tell(
+            running,
+            state=TrialState.PRUNED if due else None,
+            values=None if due else values[EPOCHS],
+        )
         before = [*before, Run(number, own.curve, is_complete=not due)]
 
 
@@ -125,15 +144,31 @@ SAME_AS_OPTUNA: list[tuple[Toml, Callable[[], BasePruner]]] = [
         {"name": "percentile", "percentile": 30.0, "startup_trials": 2, "min_epochs": 1},
         lambda: PercentilePruner(30.0, 2, 1),
     ),
-    ({"name": "asha", "min_epochs": 1, "reduction_factor": 3}, lambda: SuccessiveHalvingPruner(1, 3, 0)),
-    ({"name": "asha", "min_epochs": 2, "reduction_factor": 2}, lambda: SuccessiveHalvingPruner(2, 2, 0)),
+    (
+        {"name": "asha", "min_epochs": 1, "reduction_factor": 3},
+        lambda: SuccessiveHalvingPruner(1, 3, 0),
+    ),
+    (
+        {"name": "asha", "min_epochs": 2, "reduction_factor": 2},
+        lambda: SuccessiveHalvingPruner(2, 2, 0),
+    ),
     (
         # Optuna's patience is of the epochs after the first one without improvement.
-        {"name": "patient", "patience": 2, "of": {"name": "median", "startup_trials": 3, "min_epochs": 2}},
+        {
+            "name": "patient",
+            "patience": 2,
+            "of": {"name": "median", "startup_trials": 3, "min_epochs": 2},
+        },
         wrapped_median,
     ),
-    ({"name": "threshold", "lower": 0.4, "min_epochs": 4}, lambda: ThresholdPruner(lower=0.4, n_warmup_steps=4)),
-    ({"name": "threshold", "upper": -0.4, "min_epochs": 4}, lambda: ThresholdPruner(upper=-0.4, n_warmup_steps=4)),
+    (
+        {"name": "threshold", "lower": 0.4, "min_epochs": 4},
+        lambda: ThresholdPruner(lower=0.4, n_warmup_steps=4),
+    ),
+    (
+        {"name": "threshold", "upper": -0.4, "min_epochs": 4},
+        lambda: ThresholdPruner(upper=-0.4, n_warmup_steps=4),
+    ),
 ]
 
 
@@ -165,7 +200,9 @@ def test_hyperband_is_asha_within_brackets_of_the_shares_of_the_paper() -> None:
     expected = [3000 * share / 49 for share in (27, 12, 6, 4)]
     assert [brackets.count(bracket) for bracket in range(4)] == pytest.approx(expected, rel=0.15)
     second = [number for number in range(3000) if brackets[number] == 1]
-    better = [Run(number, {1: 0.9, 2: 0.9, 3: 0.9}) for number in range(3000) if brackets[number] != 1]
+    better = [
+        Run(number, {1: 0.9, 2: 0.9, 3: 0.9}) for number in range(3000) if brackets[number] != 1
+    ]
     alike = [Run(number, {1: 0.5, 2: 0.5, 3: 0.7}) for number in second[:5]]
     own = {1: 0.1, 2: 0.1, 3: 0.6}
 
@@ -173,7 +210,11 @@ def test_hyperband_is_asha_within_brackets_of_the_shares_of_the_paper() -> None:
         curve = {each: value for each, value in own.items() if each <= epoch}
         return RULES["hyperband"](rule, Run(second[9], curve), lambda: others, setting)
 
-    assert [due(epoch, better + alike) for epoch in (1, 2, 3)] == [False, False, True]  # its first rung is at 3
+    assert [due(epoch, better + alike) for epoch in (1, 2, 3)] == [
+        False,
+        False,
+        True,
+    ]  # its first rung is at 3
     assert not due(3, better)
     assert RULES["asha"](ASHA(3, 3), Run(second[9], own), lambda: alike, setting)
 
@@ -206,14 +247,21 @@ def test_a_regularized_trial_is_judged_later_and_with_its_like() -> None:
 def test_what_an_audited_trial_did_after_it_was_due_changes_no_judgement() -> None:
     spec = spec_of({"name": "median", "startup_trials": 2, "min_epochs": 1})
     others = [trial(number, {1: 0.5, 2: 0.6, 3: 0.6}, TrialState.COMPLETE) for number in range(2)]
-    audited = [trial(number, {1: 0.1, 2: 0.1, 3: 0.1}, TrialState.COMPLETE, due=1) for number in range(2, 9)]
+    audited = [
+        trial(number, {1: 0.1, 2: 0.1, 3: 0.1}, TrialState.COMPLETE, due=1)
+        for number in range(2, 9)
+    ]
     own = trial(9, {1: 0.5, 2: 0.55})
     assert is_due(spec, own, lambda: others)
     assert is_due(spec, own, lambda: others + audited)
     rungs = spec_of({"name": "asha", "min_epochs": 3, "reduction_factor": 2})
     own = trial(9, {3: 0.5})
     assert is_due(rungs, own, lambda: others + audited)
-    assert not is_due(rungs, own, lambda: [*others, *(trial(n, {3: 0.1}, TrialState.COMPLETE) for n in range(2, 9))])
+    assert not is_due(
+        rungs,
+        own,
+        lambda: [*others, *(trial(n, {3: 0.1}, TrialState.COMPLETE) for n in range(2, 9))],
+    )
 
 
 def test_trials_are_read_at_epochs_that_are_judged_alone() -> None:
@@ -235,7 +283,10 @@ def test_trials_are_read_at_epochs_that_are_judged_alone() -> None:
     verdicts = {}
     for pruner in pruners:
         reads.clear()
-        verdicts[str(pruner)] = [due_after(pruner, epoch) for epoch in range(1, EPOCHS)], list(reads)
+        verdicts[str(pruner)] = (
+            [due_after(pruner, epoch) for epoch in range(1, EPOCHS)],
+            list(reads),
+        )
     assert list(verdicts.values()) == [
         ([False] * 8, []),
         ([False] * 8, [2, 4, 8]),
@@ -246,10 +297,16 @@ def test_trials_are_read_at_epochs_that_are_judged_alone() -> None:
 
 @pytest.mark.parametrize("share", [0.0, 0.1, 0.5, 1.0])
 def test_the_share_to_audit_is_audited_and_by_study_and_number_alone(share: float) -> None:
-    chosen = [is_audited(spec_of({"name": "asha", "audit": share}), number) for number in range(2000)]
+    chosen = [
+        is_audited(spec_of({"name": "asha", "audit": share}), number) for number in range(2000)
+    ]
     deviation = math.sqrt(2000 * share * (1 - share))
     assert abs(sum(chosen) - 2000 * share) <= 3 * deviation
-    again = [is_audited(spec_of({"name": "median", "audit": share}), number) for number in range(2000)]
+    again = [
+        is_audited(spec_of({"name": "median", "audit": share}), number) for number in range(2000)
+    ]
     assert chosen == again
     if 0 < share < 1:
-        assert chosen != [is_audited(spec_of({"name": "asha", "audit": share}, seed=1), n) for n in range(2000)]
+        assert chosen != [
+            is_audited(spec_of({"name": "asha", "audit": share}, seed=1), n) for n in range(2000)
+        ]

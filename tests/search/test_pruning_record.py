@@ -9,7 +9,8 @@ from storage.records import EpochRecord, TrialRecord, TrialState
 
 
 @pytest.mark.parametrize(
-    ("successes", "trials"), [(0, 1), (0, 20), (1, 20), (7, 20), (19, 20), (20, 20), (3, 400), (0, 5000)]
+    ("successes", "trials"),
+    [(0, 1), (0, 20), (1, 20), (7, 20), (19, 20), (20, 20), (3, 400), (0, 5000)],
 )
 def test_the_bound_is_that_of_clopper_and_pearson(successes: int, trials: int) -> None:
     expected = 1.0 if successes == trials else beta.ppf(0.95, successes + 1, trials - successes)
@@ -21,7 +22,12 @@ def test_without_audits_nothing_is_known() -> None:
 
 
 def record(
-    number: int, state: TrialState, value: float | None, epochs: int, due: int | None = None, reason: str | None = None
+    number: int,
+    state: TrialState,
+    value: float | None,
+    epochs: int,
+    due: int | None = None,
+    reason: str | None = None,
 ) -> TrialRecord:
     each = [
         EpochRecord(
@@ -59,21 +65,28 @@ TRIALS = [
 
 def test_what_pruning_saved_and_may_have_cost() -> None:
     found = pruning_record(TRIALS, "asha", 8, "maximize")
-    assert found == PruningRecord("asha", 2, 8 + 2 + 6 + 8 + 8 + 4 + 5 + 1, 6 + 2, 16.0, audited=3, better=1)
+    assert found == PruningRecord(
+        "asha", 2, 8 + 2 + 6 + 8 + 8 + 4 + 5 + 1, 6 + 2, 16.0, audited=3, better=1
+    )
     assert found.share_saved == 8 / 50
     assert found.bound == pytest.approx(0.8646, abs=1e-4)
     assert pruning_record(TRIALS, "asha", 8, "minimize").better == 1
 
 
 def test_few_audits_are_said_to_say_little() -> None:
-    assert pruning_text(pruning_record(TRIALS, "asha", 8, "maximize")) == (
-        "pruning (asha): 2 trials were stopped, which saved 8 of 50 epochs (16 %)\n"
-        "audits: of 3 that were due to be stopped and ran to their end, 1 ended better than the best of all others; "
-        "with fewer than 20 audits that says little of the stopped ones"
+    assert (
+        pruning_text(pruning_record(TRIALS, "asha", 8, "maximize"))
+        == "pruning (asha): 2 trials were stopped, which saved 8 of 50 epochs (16 %)\naudits: of 3"
+        " that were due to be stopped and ran to their end, 1 ended better than the best of all"
+        " others; with fewer than 20 audits that says little of the stopped ones"
     )
-    assert pruning_text(PruningRecord("asha", 200, 900, 1100, 0.0, audited=20, better=0)) == (
-        "pruning (asha): 200 trials were stopped, which saved 1100 of 2000 epochs (55 %)\n"
-        "audits: of 20 that were due to be stopped and ran to their end, 0 ended better than the best of all others: "
-        "at most 14 % of the stopped ones would have (95 % confidence)"
+    assert (
+        pruning_text(PruningRecord("asha", 200, 900, 1100, 0.0, audited=20, better=0))
+        == "pruning (asha): 200 trials were stopped, which saved 1100 of 2000 epochs (55"
+        " %)\naudits: of 20 that were due to be stopped and ran to their end, 0 ended better"
+        " than the best of all others: at most 14 % of the stopped ones would have (95 %"
+        " confidence)"
     )
-    assert pruning_text(PruningRecord("median", 0, 80, 0, 0.0, 0, 0)).endswith("what it cost is unknown")
+    assert pruning_text(PruningRecord("median", 0, 80, 0, 0.0, 0, 0)).endswith(
+        "what it cost is unknown"
+    )

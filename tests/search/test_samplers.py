@@ -1,4 +1,6 @@
-"""Each sampler draws what it says, is a function of spec, number and record, and ends where nothing is left."""
+"""Each sampler draws what it says, is a function of spec, number and record, and ends where nothing
+is left.
+"""
 
 import threading
 from collections.abc import Callable
@@ -34,7 +36,13 @@ def pinned() -> dict[str, Toml]:
     space: dict[str, Toml] = {}
     for name, parameter in PARAMETERS.items():
         one = parameter.default.low if isinstance(parameter.default, Range) else 64
-        space[name] = False if parameter.off is not None else parameter.options[0] if parameter.options else one
+        space[name] = (
+            False
+            if parameter.off is not None
+            else parameter.options[0]
+            if parameter.options
+            else one
+        )
     return space
 
 
@@ -56,9 +64,17 @@ RANGES: dict[str, Toml] = {
 }
 
 
-def document(sampler: Toml, trials: int, space: dict[str, Toml] | None = None, seed: int = 0) -> Document:
+def document(
+    sampler: Toml, trials: int, space: dict[str, Toml] | None = None, seed: int = 0
+) -> Document:
     return {
-        "study": {"name": "s", "trials": trials, "pruner": "median", "sampler": sampler, "seed": seed},
+        "study": {
+            "name": "s",
+            "trials": trials,
+            "pruner": "median",
+            "sampler": sampler,
+            "seed": seed,
+        },
         "data": {"dataset": "synthetic"},
         "training": {"epochs": EPOCHS},
         "space": {} if space is None else dict(space),
@@ -66,12 +82,18 @@ def document(sampler: Toml, trials: int, space: dict[str, Toml] | None = None, s
 
 
 def curve(
-    hyperparameters: Hyperparameters, seed: int, computing: Computing, resume: bytes | None, pulse: Pulse
+    hyperparameters: Hyperparameters,
+    seed: int,
+    computing: Computing,
+    resume: bytes | None,
+    pulse: Pulse,
 ) -> ResumableTraining:
     return synthetic_curve(hyperparameters, EPOCHS, seed, resume=resume, pulse=pulse)
 
 
-def run(url: str, folder: Path, asked: Document, train=curve) -> tuple[list[TrialRecord], str | None]:  # type: ignore[no-untyped-def]
+def run(
+    url: str, folder: Path, asked: Document, train=curve
+) -> tuple[list[TrialRecord], str | None]:  # type: ignore[no-untyped-def]
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     database, rdb = open_for_work(url)
     with database:
@@ -81,7 +103,10 @@ def run(url: str, folder: Path, asked: Document, train=curve) -> tuple[list[Tria
             stored = find_study(database, joined.stored.name)
             return [JoinedStudy(stored, stored_spec(stored))]
 
-        me, files = this_worker(this_host(), "-", 0), Files(str(folder / "artifacts"), folder / "checkpoints")
+        me, files = (
+            this_worker(this_host(), "-", 0),
+            Files(str(folder / "artifacts"), folder / "checkpoints"),
+        )
         with (
             workplace(database, rdb, me, files) as place,
             closing(
@@ -124,11 +149,16 @@ def test_a_study_ends_when_every_configuration_has_been_run(tmp_path: Path, samp
     trials, reason = run(new_url(tmp_path, "a"), tmp_path, document(sampler, 40, ENUMERATION))
     assert len({str(trial.parameters) for trial in trials}) == len(trials) == CONFIGURATIONS
     assert reason == "exhausted"
-    assert run(new_url(tmp_path, "a"), tmp_path, document(sampler, 40, ENUMERATION)) == (trials, "exhausted")
+    assert run(new_url(tmp_path, "a"), tmp_path, document(sampler, 40, ENUMERATION)) == (
+        trials,
+        "exhausted",
+    )
 
 
 def test_a_budget_below_the_number_of_configurations_ends_the_study(tmp_path: Path) -> None:
-    trials, reason = run(new_url(tmp_path, "a"), tmp_path, document("grid", CONFIGURATIONS, ENUMERATION))
+    trials, reason = run(
+        new_url(tmp_path, "a"), tmp_path, document("grid", CONFIGURATIONS, ENUMERATION)
+    )
     assert (len(trials), reason) == (CONFIGURATIONS, "trials")
 
 
@@ -136,7 +166,11 @@ def test_a_configuration_that_fails_is_not_run_again(tmp_path: Path) -> None:
     calls: list[int] = []
 
     def flaky(
-        hyperparameters: Hyperparameters, seed: int, computing: Computing, resume: bytes | None, pulse: Pulse
+        hyperparameters: Hyperparameters,
+        seed: int,
+        computing: Computing,
+        resume: bytes | None,
+        pulse: Pulse,
     ) -> ResumableTraining:
         calls.append(seed)
         if len(calls) == 2:
@@ -151,7 +185,11 @@ def test_a_configuration_that_fails_is_not_run_again(tmp_path: Path) -> None:
 
 def test_an_enumeration_in_which_everything_fails_has_failed(tmp_path: Path) -> None:
     def broken(
-        hyperparameters: Hyperparameters, seed: int, computing: Computing, resume: bytes | None, pulse: Pulse
+        hyperparameters: Hyperparameters,
+        seed: int,
+        computing: Computing,
+        resume: bytes | None,
+        pulse: Pulse,
     ) -> ResumableTraining:
         raise ValueError("broken")
 
@@ -165,9 +203,15 @@ def test_several_workers_run_each_configuration_once(url: str, tmp_path: Path) -
     results: list[tuple[list[TrialRecord], str | None]] = []
 
     def slow(
-        hyperparameters: Hyperparameters, seed: int, computing: Computing, resume: bytes | None, pulse: Pulse
+        hyperparameters: Hyperparameters,
+        seed: int,
+        computing: Computing,
+        resume: bytes | None,
+        pulse: Pulse,
     ) -> ResumableTraining:
-        return synthetic_curve(hyperparameters, EPOCHS, seed, resume=resume, pulse=pulse, seconds_per_epoch=0.02)
+        return synthetic_curve(
+            hyperparameters, EPOCHS, seed, resume=resume, pulse=pulse, seconds_per_epoch=0.02
+        )
 
     def one_worker() -> None:
         results.append(run(url, tmp_path, document("brute_force", 40, ENUMERATION), slow))
@@ -182,7 +226,9 @@ def test_several_workers_run_each_configuration_once(url: str, tmp_path: Path) -
     assert len({str(trial.parameters) for trial in trials}) == len(trials) == CONFIGURATIONS
 
 
-def configuration(spec: StudySpec, number: int, study: optuna.Study | None = None) -> dict[str, Value]:
+def configuration(
+    spec: StudySpec, number: int, study: optuna.Study | None = None
+) -> dict[str, Value]:
     study = study or optuna.create_study(direction=spec.direction)
     study.sampler = build_sampler(spec, number)
     running = create_trial(state=TrialState.RUNNING)
@@ -197,12 +243,18 @@ def test_a_trial_takes_the_sobol_point_of_its_number() -> None:
         domain = RANGES[name]
         assert isinstance(domain, dict)
         values = [float(values[name]) for values in drawn]
-        cells = sorted(int(64 * (value - float(domain["low"])) / float(domain["high"])) for value in values)  # type: ignore[arg-type]
-        assert cells == list(range(64))  # one in each sixty-fourth of the range, as random ones would not be
+        cells = sorted(
+            int(64 * (value - float(domain["low"])) / float(domain["high"])) for value in values
+        )  # type: ignore[arg-type]
+        assert cells == list(
+            range(64)
+        )  # one in each sixty-fourth of the range, as random ones would not be
     assert drawn == [configuration(spec, number) for number in range(64)]
 
 
-def recorded(spec: StudySpec, numbers: range, pruned: bool = False) -> list[optuna.trial.FrozenTrial]:
+def recorded(
+    spec: StudySpec, numbers: range, pruned: bool = False
+) -> list[optuna.trial.FrozenTrial]:
     """Trials of a made-up objective: the nearer momentum to 0.9 and dropout to 0.1 the better."""
     study = optuna.create_study(direction="maximize")
     for number in numbers:
@@ -210,7 +262,9 @@ def recorded(spec: StudySpec, numbers: range, pruned: bool = False) -> list[optu
         running = create_trial(state=TrialState.RUNNING)
         running.number = number
         found = draw(spec.space, study, running, {})
-        value = -abs(float(found.values.get("sgd.momentum", 0.0)) - 0.9) - abs(float(found.values["dropout"]) - 0.1)
+        value = -abs(float(found.values.get("sgd.momentum", 0.0)) - 0.9) - abs(
+            float(found.values["dropout"]) - 0.1
+        )
         study.add_trial(
             create_trial(
                 params=found.values,
@@ -229,13 +283,17 @@ def test_a_sampler_that_learns_comes_nearer_to_the_best(sampler: str, pruned: bo
     count = 20 if sampler == "gp" else 40
     trials = recorded(parse_spec(document(sampler, count, RANGES)), range(count), pruned)
     at_random = recorded(parse_spec(document("random", count, RANGES)), range(count))
-    late, random_late = ([trial.value or 0.0 for trial in each[-8:]] for each in (trials, at_random))
+    late, random_late = (
+        [trial.value or 0.0 for trial in each[-8:]] for each in (trials, at_random)
+    )
     assert sum(late) / 8 > sum(random_late) / 8 + 0.1
 
 
 def test_gp_models_parameters_that_only_some_trials_have() -> None:
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    spec = parse_spec(document({"name": "gp", "startup_trials": 8}, 40, {**RANGES, "optimizer": ["sgd", "adam"]}))
+    spec = parse_spec(
+        document({"name": "gp", "startup_trials": 8}, 40, {**RANGES, "optimizer": ["sgd", "adam"]})
+    )
     trials = recorded(spec, range(18))
     late = [trial for trial in trials[10:] if trial.params["optimizer"] == "sgd"]
     assert len(late) >= 6  # without momentum it is never near
@@ -252,7 +310,10 @@ def test_cmaes_learns_from_ranks_alone() -> None:
             assert trial.value is not None
             study.add_trial(
                 create_trial(
-                    params=trial.params, distributions=trial.distributions, value=change(trial.value), state=trial.state
+                    params=trial.params,
+                    distributions=trial.distributions,
+                    value=change(trial.value),
+                    state=trial.state,
                 )
             )
         return configuration(spec, 20, study)

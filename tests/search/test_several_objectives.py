@@ -1,4 +1,6 @@
-"""A study of several objectives: its front is Optuna's, its bounds hold, and it is pruned by its metric."""
+"""A study of several objectives: its front is Optuna's, its bounds hold, and it is pruned by its
+metric.
+"""
 
 import csv
 import io
@@ -37,7 +39,11 @@ def test_a_study_of_40_trials_shows_the_front_that_optuna_and_a_look_at_every_pa
     found: Comparison, tmp_path: Path
 ) -> None:
     study = optuna.load_study(study_name="several", storage=f"sqlite:///{tmp_path}/a.db")
-    assert [direction.name for direction in study.directions] == ["MAXIMIZE", "MINIMIZE", "MINIMIZE"]
+    assert [direction.name for direction in study.directions] == [
+        "MAXIMIZE",
+        "MINIMIZE",
+        "MINIMIZE",
+    ]
     assert study.metric_names == ["accuracy", "parameters", "macs"]
     front = [trial.number for trial in found.front]
     assert sorted(front) == sorted(trial.number for trial in study.best_trials)
@@ -60,14 +66,20 @@ def test_a_study_of_40_trials_shows_the_front_that_optuna_and_a_look_at_every_pa
 
 
 def test_what_is_over_a_bound_is_not_trained_and_uses_up_the_budget(found: Comparison) -> None:
-    over = [trial for trial in found.trials if trial.reason is not None and trial.reason.startswith("infeasible")]
+    over = [
+        trial
+        for trial in found.trials
+        if trial.reason is not None and trial.reason.startswith("infeasible")
+    ]
     assert over
     assert {trial.state for trial in over} == {"pruned"}
     assert all(trial.epochs == () and trial.value is None for trial in over)
     assert over[0].reason is not None
     assert "is over 600,000" in over[0].reason
     widths = {trial.number: float(trial.parameters["width"] or 0) for trial in found.trials}
-    assert {trial.number for trial in over} == {n for n, width in widths.items() if round(338_006 * width**2) > BOUND}
+    assert {trial.number for trial in over} == {
+        n for n, width in widths.items() if round(338_006 * width**2) > BOUND
+    }
     assert found.record.finished == 40
     # The sampler has learnt it: of the second half fewer are over the bound.
     late = sum(trial.number >= 20 for trial in over)
@@ -104,7 +116,13 @@ def test_other_samplers_serve_several_objectives(tmp_path: Path, sampler: str) -
 def test_a_real_network_is_bounded_and_timed(tmp_path: Path) -> None:
     spec = parse_spec(
         {
-            "study": {"name": "real", "minimize": list(COSTS), "trials": 2, "pruner": "none", "sampler": "random"},
+            "study": {
+                "name": "real",
+                "minimize": list(COSTS),
+                "trials": 2,
+                "pruner": "none",
+                "sampler": "random",
+            },
             "training": {"epochs": 1},
             "model": {"channels": [4, 8], "hidden_units": 10},
             "space": {"width": [1.0, 20.0]},
@@ -117,7 +135,9 @@ def test_a_real_network_is_bounded_and_timed(tmp_path: Path) -> None:
     assert first.state == "complete"
     parameters, macs, latency = first.costs
     assert macs == 28 * 28 * 4 * 9 + 28 * 28 * 8 * 4 * 9 + 14 * 14 * 8 * 10 + 10 * 10
-    assert parameters >= 4 * 9 + 4 + 8 * 4 * 9 + 8 + 14 * 14 * 8 * 10 + 10 + 10 * 10 + 10  # and a normalization's
+    assert (
+        parameters >= 4 * 9 + 4 + 8 * 4 * 9 + 8 + 14 * 14 * 8 * 10 + 10 + 10 * 10 + 10
+    )  # and a normalization's
     assert 0 < latency < 1000
     wide = next(trial for trial in found.trials if trial.number == 1)
     assert wide.reason is not None
@@ -127,12 +147,24 @@ def test_a_real_network_is_bounded_and_timed(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "expected"),
     [
-        ({"study": {"minimize": ["params"]}}, "study.minimize = \"params\": did you mean 'parameters'?"),
-        ({"study": {"minimize": "macs"}}, 'study.minimize = "macs": must be a list of different names'),
-        ({"study": {"minimize": ["macs", "macs"]}}, "must be a list of different names: parameters, macs, latency"),
+        (
+            {"study": {"minimize": ["params"]}},
+            "study.minimize = \"params\": did you mean 'parameters'?",
+        ),
+        (
+            {"study": {"minimize": "macs"}},
+            'study.minimize = "macs": must be a list of different names',
+        ),
+        (
+            {"study": {"minimize": ["macs", "macs"]}},
+            "must be a list of different names: parameters, macs, latency",
+        ),
         ({"study": {"minimize": ["macs"], "sampler": "gp"}}, "searches one objective: use tpe"),
         ({"constraints": {"parameters": 0}}, "constraints.parameters = 0: must be above 0"),
-        ({"constraints": {"parameters": "few"}}, 'constraints.parameters = "few": must be a number'),
+        (
+            {"constraints": {"parameters": "few"}},
+            'constraints.parameters = "few": must be a number',
+        ),
         ({"constraints": {"size": 3}}, "constraints.size = 3: unknown key"),
     ],
 )

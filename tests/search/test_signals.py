@@ -31,7 +31,9 @@ def test_the_second_signal_leaves_at_once_unless_a_terminal_is_closed(
     first: str, second: str, said: str, code: int
 ) -> None:
     program = TWICE.format(first=first, second=second)
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False
+    )
     assert (done.returncode, done.stdout, done.stderr) == (code, f"{said}\nstill here\n", "")
 
 

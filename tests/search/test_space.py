@@ -1,4 +1,6 @@
-"""The conditional search space: no inactive parameter, and what is conditional is sampled by the model."""
+"""The conditional search space: no inactive parameter, and what is conditional is sampled by the
+model.
+"""
 
 import random
 
@@ -9,14 +11,27 @@ from models import names as model_names
 from objectives import names
 from objectives.hyperparameters import Adam, Cosine
 from search import methods, pruners, samplers
-from search.space import PARAMETERS, TECHNIQUES, Choice, Range, SearchSpace, Value, to_hyperparameters, without_switches
+from search.space import (
+    PARAMETERS,
+    TECHNIQUES,
+    Choice,
+    Range,
+    SearchSpace,
+    Value,
+    to_hyperparameters,
+    without_switches,
+)
 
 
 def drawn_at_random(seed: int) -> dict[str, Value]:
     rng = random.Random(seed)
 
     def suggest(name: str, domain: Choice | Range) -> Value:
-        return rng.choice(domain.options) if isinstance(domain, Choice) else rng.uniform(domain.low, domain.high)
+        return (
+            rng.choice(domain.options)
+            if isinstance(domain, Choice)
+            else rng.uniform(domain.low, domain.high)
+        )
 
     return SearchSpace.default().suggest(suggest)
 
@@ -33,9 +48,20 @@ def test_a_configuration_holds_active_parameters_alone(seed: int) -> None:
 
 
 def test_values_make_the_hyperparameters_that_they_name() -> None:
-    values = {"optimizer": "adam", "adam.learning_rate": 0.01, "batch_size": 32, "scheduler": "cosine", "l1": 1e-5}
+    values = {
+        "optimizer": "adam",
+        "adam.learning_rate": 0.01,
+        "batch_size": 32,
+        "scheduler": "cosine",
+        "l1": 1e-5,
+    }
     made = to_hyperparameters(values)
-    assert (made.optimizer, made.scheduler, made.l1, made.dropout) == (Adam(0.01), Cosine(), 1e-5, 0.0)
+    assert (made.optimizer, made.scheduler, made.l1, made.dropout) == (
+        Adam(0.01),
+        Cosine(),
+        1e-5,
+        0.0,
+    )
 
 
 def test_each_list_of_names_is_what_the_space_offers() -> None:
@@ -77,7 +103,9 @@ def test_conditional_parameters_are_sampled_by_the_model_once_they_have_been_see
         seen |= configuration.values.keys()
         finished.append(
             optuna.trial.create_trial(
-                params=configuration.values, distributions=configuration.distributions, value=float(number % 7)
+                params=configuration.values,
+                distributions=configuration.distributions,
+                value=float(number % 7),
             )
         )
     assert late == []

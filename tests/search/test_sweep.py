@@ -14,7 +14,9 @@ from storage.hosts import this_host
 from storage.leases import TrialLeases
 
 
-def test_checkpoints_of_ended_trials_and_of_deleted_studies_are_removed_and_no_others(tmp_path: Path) -> None:
+def test_checkpoints_of_ended_trials_and_of_deleted_studies_are_removed_and_no_others(
+    tmp_path: Path,
+) -> None:
     url = f"sqlite:///{tmp_path}/a.db"
     stored = create_or_join(url, Request({"data": {"dataset": "synthetic"}}, {}, "test")).stored
     root = tmp_path / "checkpoints"
@@ -40,7 +42,9 @@ def test_checkpoints_of_ended_trials_and_of_deleted_studies_are_removed_and_no_o
         sweep_checkpoints(database, own_checkpoints(database, root))
         sweep_checkpoints(database, own_checkpoints(database, tmp_path / "not there"))
     kept = [path.parent for path in root.rglob("*.ckpt")]
-    assert sorted(kept) == sorted([ours / stored.uid / "1", another / stored.uid / "0", before / "0"])
+    assert sorted(kept) == sorted(
+        [ours / stored.uid / "1", another / stored.uid / "0", before / "0"]
+    )
 
 
 def test_workers_may_sweep_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

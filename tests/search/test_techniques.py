@@ -22,7 +22,9 @@ def test_every_technique_and_every_option_is_described_and_nothing_else() -> Non
         assert all(option.formula and option.source for option in technique.options)
 
 
-def test_the_command_prints_them_for_people_and_for_scripts(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_prints_them_for_people_and_for_scripts(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     app(["techniques"], standalone_mode=False)
     text = capsys.readouterr().out
     for parameter in PARAMETERS.values():
@@ -30,6 +32,8 @@ def test_the_command_prints_them_for_people_and_for_scripts(capsys: pytest.Captu
     app(["techniques", "--json"], standalone_mode=False)
     document = json.loads(capsys.readouterr().out)
     assert [entry["technique"] for entry in document] == list(TECHNIQUES)
-    assert {row["name"] for entry in document for row in entry["hyperparameters"]} == set(PARAMETERS)
+    assert {row["name"] for entry in document for row in entry["hyperparameters"]} == set(
+        PARAMETERS
+    )
     app(["techniques", "dropout"], standalone_mode=False)
     assert capsys.readouterr().out.startswith("dropout: ")

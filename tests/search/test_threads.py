@@ -1,4 +1,6 @@
-"""A worker has fewer threads while other programs take its cores, more when they stop, and looks seldom."""
+"""A worker has fewer threads while other programs take its cores, more when they stop, and looks
+seldom.
+"""
 
 from collections.abc import Callable
 from itertools import pairwise
@@ -12,12 +14,20 @@ from search.threads import APART_SECONDS, LEAST_SECONDS, FittingThreads
 
 
 class Machine:
-    """Cores of which other programs take some, and a worker that trains its trials one after another."""
+    """Cores of which other programs take some, and a worker that trains its trials one after
+    another.
+    """
 
     device = "cpu"
 
     def __init__(
-        self, threads: int, *, most: int = 2, cores: int = 2, workers: int = 1, busy_at_start: float = -1.0
+        self,
+        threads: int,
+        *,
+        most: int = 2,
+        cores: int = 2,
+        workers: int = 1,
+        busy_at_start: float = -1.0,
     ) -> None:
         self.now = 1000.0
         self.cores = cores
@@ -47,7 +57,9 @@ class Machine:
         return self._worker.for_next_trial()
 
     def trial(self, busy_cores: float, seconds: float = 60.0) -> int:
-        """The threads of the trial after one that takes so long beside programs that take so much."""
+        """The threads of the trial after one that takes so long beside programs that take so
+        much.
+        """
         with self._worker.trial():
             self._pass(seconds, busy_cores)
         return self._worker.for_next_trial()
@@ -140,7 +152,9 @@ def test_looks_are_minutes_apart_however_busy_it_is_and_what_changes_nothing_is_
     assert machine.said == []
 
 
-@pytest.mark.parametrize(("busy_cores", "threads", "looks"), [(-1.0, 2, 0), (0.0, 2, 0), (1.0, 1, 1)])
+@pytest.mark.parametrize(
+    ("busy_cores", "threads", "looks"), [(-1.0, 2, 0), (0.0, 2, 0), (1.0, 1, 1)]
+)
 def test_a_worker_that_starts_beside_other_programs_has_fewer_threads_from_its_first_trial_on(
     busy_cores: float, threads: int, looks: int
 ) -> None:

@@ -48,7 +48,9 @@ def test_most_draws_are_usual_and_the_others_are_any_of_the_domain() -> None:
 def test_the_first_trial_that_is_drawn_keeps_to_all_that_is_usual(own: int, number: int) -> None:
     flat = flat_domains(SearchSpace.default())
     for seed in range(30):
-        values = first_values("usual", number, optuna.create_study(direction="maximize"), seed=seed, own=own)
+        values = first_values(
+            "usual", number, optuna.create_study(direction="maximize"), seed=seed, own=own
+        )
         for name, usual in USUAL.items():
             if isinstance(usual, Choice):
                 assert values[name] in usual.options
@@ -78,10 +80,17 @@ def test_nothing_is_drawn_that_the_domain_does_not_hold(name: str, domain: Choic
 
 
 def first_values(
-    startup: str, number: int, study: optuna.Study, sampler: str = "tpe", seed: int = 0, own: int = 0
+    startup: str,
+    number: int,
+    study: optuna.Study,
+    sampler: str = "tpe",
+    seed: int = 0,
+    own: int = 0,
 ) -> dict[str, Value]:
     named: Toml = {"name": sampler, "startup": startup, "startup_trials": 3}
-    spec = parse_spec({"study": {"sampler": named, "seed": seed}, "trial": [{"batch_size": 32}] * own})
+    spec = parse_spec(
+        {"study": {"sampler": named, "seed": seed}, "trial": [{"batch_size": 32}] * own}
+    )
     study.sampler = build_sampler(spec, number)
     running = create_trial(state=TrialState.RUNNING)
     running.number = number
@@ -113,10 +122,14 @@ def test_a_study_stored_before_goes_on_to_begin_at_random() -> None:
     document["version"] = 2
     del document["study"]["sampler"]["startup"]
     older = parse_definition(json.dumps(document), "a", spec.budget)
-    assert older == parse_spec({"study": {"name": "a", "sampler": {"name": "tpe", "startup": "random"}}})
+    assert older == parse_spec(
+        {"study": {"name": "a", "sampler": {"name": "tpe", "startup": "random"}}}
+    )
 
 
-@pytest.mark.parametrize(("trials", "number", "usual"), [(3, 2, True), (3, 3, False), (0, 0, False)])
+@pytest.mark.parametrize(
+    ("trials", "number", "usual"), [(3, 2, True), (3, 3, False), (0, 0, False)]
+)
 def test_what_comes_after_the_first_trials_is_learnt(trials: int, number: int, usual: bool) -> None:
     spec = parse_spec({"study": {"sampler": {"name": "tpe", "startup_trials": trials}}})
     assert isinstance(build_sampler(spec, number), optuna.samplers.TPESampler) is not usual

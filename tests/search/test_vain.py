@@ -38,12 +38,18 @@ VAIN = [
     ("[study]\ntarget = 99.5", "study.target = 99.5: accuracy is a share: write 0.995"),
     ("[study]\ntarget = 1.01", "study.target = 1.01: accuracy is a share: give one from 0 to 1"),
     ("[study]\ntarget = -0.5", "study.target = -0.5: accuracy is a share: give one from 0 to 1"),
-    ('[study]\nmetric = "macro_f1"\ntarget = 90', "study.target = 90: macro_f1 is a share: write 0.9"),
+    (
+        '[study]\nmetric = "macro_f1"\ntarget = 90',
+        "study.target = 90: macro_f1 is a share: write 0.9",
+    ),
     (
         '[study]\nmetric = "balanced_accuracy"\ntarget = 1000',
         "study.target = 1000: balanced_accuracy is a share: give one from 0 to 1",
     ),
-    ('[study]\nmetric = "loss"\ntarget = -1', "study.target = -1: a loss is never below 0: give 0 or more"),
+    (
+        '[study]\nmetric = "loss"\ntarget = -1',
+        "study.target = -1: a loss is never below 0: give 0 or more",
+    ),
     (
         '[study]\npruner = { name = "threshold", lower = 50 }',
         "study.pruner.lower = 50: every trial would be stopped: accuracy is a share: write 0.5",
@@ -54,16 +60,25 @@ VAIN = [
     ),
     (
         '[study]\npruner = { name = "threshold", lower = 0.0 }',
-        "study.pruner.lower = 0.0: no trial would be stopped: no accuracy is below 0; give more than 0",
+        (
+            "study.pruner.lower = 0.0: no trial would be stopped: no accuracy is below 0; give more"
+            " than 0"
+        ),
     ),
     (
         '[study]\nmetric = "loss"\npruner = { name = "threshold", upper = -0.1 }',
-        "study.pruner.upper = -0.1: every trial would be stopped: no loss is below 0; give more than 0",
+        (
+            "study.pruner.upper = -0.1: every trial would be stopped: no loss is below 0; give more"
+            " than 0"
+        ),
     ),
     *(
         (
             f'[study]\npruner = {{ name = "{name}", min_epochs = 9{more} }}',
-            "study.pruner.min_epochs = 9: a trial has 8 epochs, so none would be stopped: give less than that",
+            (
+                "study.pruner.min_epochs = 9: a trial has 8 epochs, so none would be stopped: give"
+                " less than that"
+            ),
         )
         for name, more in [
             ("asha", ""),
@@ -75,33 +90,53 @@ VAIN = [
     ),
     (
         '[study]\npruner = { name = "patient", of = { name = "asha", min_epochs = 20 } }',
-        "study.pruner.of.min_epochs = 20: a trial has 8 epochs, so none would be stopped: give less than that",
+        (
+            "study.pruner.of.min_epochs = 20: a trial has 8 epochs, so none would be stopped: give"
+            " less than that"
+        ),
     ),
     (
         '[study]\npruner = { name = "patient", patience = 9 }',
-        "study.pruner.patience = 9: a trial has 8 epochs, so none would be stopped: give less than that",
+        (
+            "study.pruner.patience = 9: a trial has 8 epochs, so none would be stopped: give less"
+            " than that"
+        ),
     ),
     (
         "[constraints]\nparameters = 338_005",
-        "constraints.parameters = 338005.0: every network of this space is over it: the smallest has 338,006",
+        (
+            "constraints.parameters = 338005.0: every network of this space is over it: the"
+            " smallest has 338,006"
+        ),
     ),
     (
         f"[constraints]\nmacs = 1000\n{SMALL}",
-        "constraints.macs = 1000.0: every network of this space is over it: the smallest has 1,941,684",
+        (
+            "constraints.macs = 1000.0: every network of this space is over it: the smallest has"
+            " 1,941,684"
+        ),
     ),
     (
         '[data]\ndataset = "images:x"\nimage_size = 64\n[constraints]\nmacs = 1e6',
-        "constraints.macs = 1000000.0: every network of this space is over it: the smallest has 39,977,160",
+        (
+            "constraints.macs = 1000000.0: every network of this space is over it: the smallest has"
+            " 39,977,160"
+        ),
     ),
     (
         '[data]\ndataset = "images:x"\n[constraints]\nparameters = 1000',
-        "constraints.parameters = 1000.0: every network of this space is over it: the smallest has 29,998",
+        (
+            "constraints.parameters = 1000.0: every network of this space is over it: the smallest"
+            " has 29,998"
+        ),
     ),
 ]
 
 
 @pytest.mark.parametrize(("text", "expected"), VAIN)
-def test_what_can_never_hold_is_refused_of_a_new_spec_and_a_stored_one_goes_on(text: str, expected: str) -> None:
+def test_what_can_never_hold_is_refused_of_a_new_spec_and_a_stored_one_goes_on(
+    text: str, expected: str
+) -> None:
     with pytest.raises(SpecError) as caught:
         spec_of(text)
     assert str(caught.value) == f"a.toml: {expected}"
@@ -117,10 +152,23 @@ def test_what_can_never_hold_is_refused_of_a_new_spec_and_a_stored_one_goes_on(t
     [
         *(f"[study]\ntarget = {target}" for target in (0, 0.0, 0.5, 1, 1.0)),
         *(f'[study]\nmetric = "loss"\ntarget = {target}' for target in (0, 0.25, 95)),
-        *(f'[study]\npruner = {{ name = "threshold", lower = {lower} }}' for lower in (1e-9, 0.5, 1)),
-        *(f'[study]\nmetric = "loss"\npruner = {{ name = "threshold", upper = {upper} }}' for upper in (0, 3.5)),
-        *(f'[study]\npruner = {{ name = "{name}", min_epochs = 8 }}' for name in ("asha", "median", "hyperband")),
-        *(f'[study]\npruner = "{name}"\n[training]\nepochs = 1' for name in RULES if name != "threshold"),
+        *(
+            f'[study]\npruner = {{ name = "threshold", lower = {lower} }}'
+            for lower in (1e-9, 0.5, 1)
+        ),
+        *(
+            f'[study]\nmetric = "loss"\npruner = {{ name = "threshold", upper = {upper} }}'
+            for upper in (0, 3.5)
+        ),
+        *(
+            f'[study]\npruner = {{ name = "{name}", min_epochs = 8 }}'
+            for name in ("asha", "median", "hyperband")
+        ),
+        *(
+            f'[study]\npruner = "{name}"\n[training]\nepochs = 1'
+            for name in RULES
+            if name != "threshold"
+        ),
         '[study]\npruner = { name = "asha", reduction_factor = 1000 }',
         "[constraints]\nparameters = 338_006\nmacs = 7_652_840\nlatency = 1e-9",
         '[data]\ndataset = "synthetic"\n[constraints]\nparameters = 1',
@@ -133,7 +181,10 @@ def test_what_may_hold_is_let_pass(text: str) -> None:
 
 def test_all_that_is_in_vain_is_named_at_once() -> None:
     with pytest.raises(SpecError) as caught:
-        spec_of('[study]\ntarget = 95\npruner = { name = "asha", min_epochs = 50 }\n[constraints]\nmacs = 5')
+        spec_of(
+            '[study]\ntarget = 95\npruner = { name = "asha", min_epochs = 50'
+            " }\n[constraints]\nmacs = 5"
+        )
     assert [fault.partition(":")[0] for fault in caught.value.faults] == [
         "study.target = 95",
         "study.pruner.min_epochs = 50",
@@ -148,7 +199,10 @@ def test_all_that_is_in_vain_is_named_at_once() -> None:
             "[data]\nvalidation_fraction = 20",
             "data.validation_fraction = 20: must be 0 < value < 1: write 0.2 for 20 %",
         ),
-        ("[space]\ndropout = 25", "space.dropout = 25: must be 0 <= value < 1: write 0.25 for 25 %"),
+        (
+            "[space]\ndropout = 25",
+            "space.dropout = 25: must be 0 <= value < 1: write 0.25 for 25 %",
+        ),
         (
             "[space]\nlabel_smoothing = [false, 10]",
             "space.label_smoothing = 10: must be 0 <= value < 1: write 0.1 for 10 %",
@@ -170,10 +224,14 @@ def test_a_share_in_percent_is_told_as_a_share(text: str, expected: str) -> None
 def test_the_shapes_of_data_sets_are_theirs(mnist_5k_cache: Path) -> None:
     assert [*SHAPES, "synthetic"] == [*DATASETS]
     assert {each.name: len(each.class_names) for each in _SETS if each.class_names is not None} == {
-        name: classes for name, (_, classes) in SHAPES.items() if name not in ("mnist-5k", "digits", "cifar100")
+        name: classes
+        for name, (_, classes) in SHAPES.items()
+        if name not in ("mnist-5k", "digits", "cifar100")
     }
     for name in ("mnist-5k", "digits"):
-        found = open_dataset(DataConfig(name), data_root=mnist_5k_cache / "unused", cache_root=mnist_5k_cache)
+        found = open_dataset(
+            DataConfig(name), data_root=mnist_5k_cache / "unused", cache_root=mnist_5k_cache
+        )
         assert (found.image_shape, len(found.class_names)) == SHAPES[name]
 
 
@@ -182,18 +240,25 @@ def notice(text: str) -> str:
 
 
 def test_what_may_not_have_been_meant_is_told() -> None:
-    assert notice("[study]\ntrials = 1\n[[trial]]\noptimizer = 'sgd'\n[[trial]]\noptimizer = 'adam'") == (
-        "2 [[trial]] and a budget of 1: the last 1 will not run, unless --trials raises it"
+    assert (
+        notice("[study]\ntrials = 1\n[[trial]]\noptimizer = 'sgd'\n[[trial]]\noptimizer = 'adam'")
+        == "2 [[trial]] and a budget of 1: the last 1 will not run, unless --trials raises it"
     )
-    assert notice('[study]\ntrials = 40\nsampler = { name = "tpe", startup_trials = 50 }') == (
-        "sampler tpe learns from trial 50 on, counted from 0, and the budget is 40 trials: it learns nothing"
+    assert (
+        notice('[study]\ntrials = 40\nsampler = { name = "tpe", startup_trials = 50 }')
+        == "sampler tpe learns from trial 50 on, counted from 0, and the budget is 40 trials: it"
+        " learns nothing"
     )
-    assert notice('[study]\ntrials = 8\nsampler = "gp"').startswith("sampler gp learns from trial 10 on")
-    assert notice('[study]\ntrials = 9\npruner = { name = "median", startup_trials = 9 }') == (
-        "pruner median waits for 9 complete trials, and the budget is 9: it stops none"
+    assert notice('[study]\ntrials = 8\nsampler = "gp"').startswith(
+        "sampler gp learns from trial 10 on"
     )
-    assert notice('[study]\npruner = { name = "asha", min_epochs = 8 }') == (
-        "pruner asha, as it is set, judges no trial before the last of 8 epochs: it stops none"
+    assert (
+        notice('[study]\ntrials = 9\npruner = { name = "median", startup_trials = 9 }')
+        == "pruner median waits for 9 complete trials, and the budget is 9: it stops none"
+    )
+    assert (
+        notice('[study]\npruner = { name = "asha", min_epochs = 8 }')
+        == "pruner asha, as it is set, judges no trial before the last of 8 epochs: it stops none"
     )
     for nothing in (
         "",
@@ -240,7 +305,10 @@ def call(*arguments: str) -> tuple[int, str, str]:
     return ended.value.code, out.getvalue(), errors.getvalue()
 
 
-MADE = '[study]\nname = "a"\ntrials = 2\npruner = "none"\n[data]\ndataset = "synthetic"\n[training]\nepochs = 2\n'
+MADE = (
+    '[study]\nname = "a"\ntrials = 2\npruner = "none"\n[data]\ndataset ='
+    ' "synthetic"\n[training]\nepochs = 2\n'
+)
 
 
 def test_a_vain_limit_is_bad_input_of_every_command_and_makes_nothing(
@@ -257,14 +325,17 @@ def test_a_vain_limit_is_bad_input_of_every_command_and_makes_nothing(
         source = "a.toml" if "a.toml" in arguments else "the command line"
         assert (code, out) == (2, "")
         assert errors in {
-            f"hypersearch: {source}: study.target = {n}: accuracy is a share: write 0.95\n" for n in (95, 95.0)
+            f"hypersearch: {source}: study.target = {n}: accuracy is a share: write 0.95\n"
+            for n in (95, 95.0)
         }
     (tmp_path / "a.toml").write_text(MADE.replace("trials = 2", "trials = 2\ntarget = 95"))
     assert call("spec", "check", "a.toml")[0] == 2
     assert [path.name for path in tmp_path.iterdir()] == ["a.toml"]
 
 
-def test_a_target_that_is_raised_beyond_reach_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_target_that_is_raised_beyond_reach_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "a.toml").write_text(MADE)
     assert call("create", "a.toml")[0] == 0
@@ -275,7 +346,9 @@ def test_a_target_that_is_raised_beyond_reach_is_refused(tmp_path: Path, monkeyp
     lossy = MADE.replace('"a"', '"b"').replace("trials", 'metric = "loss"\ntrials')
     (tmp_path / "b.toml").write_text(lossy)
     assert call("create", "b.toml")[0] == 0
-    assert call("run", "--study", "b", "--target", "3.5")[0] == 0  # above what its trials have: reached at once
+    assert (
+        call("run", "--study", "b", "--target", "3.5")[0] == 0
+    )  # above what its trials have: reached at once
 
 
 def test_a_study_stored_with_a_vain_limit_is_listed_joined_and_run(tmp_path: Path) -> None:
@@ -286,16 +359,29 @@ def test_a_study_stored_with_a_vain_limit_is_listed_joined_and_run(tmp_path: Pat
     stored = parse_spec(vain, stored=True)
     with sqlite3.connect(tmp_path / "a.db") as connection:
         row = (stored.definition(), stored.definition_hash())
-        connection.execute("UPDATE hypersearch_study SET definition = ?, definition_hash = ?, target = 95", row)
+        connection.execute(
+            "UPDATE hypersearch_study SET definition = ?, definition_hash = ?, target = 95", row
+        )
     told = (
         "study 'a': study.target = 95.0: accuracy is a share: write 0.95",
-        "study 'a': study.pruner.min_epochs = 9: a trial has 2 epochs, so none would be stopped: give less than that",
-        "study 'a': pruner asha, as it is set, judges no trial before the last of 2 epochs: it stops none",
+        (
+            "study 'a': study.pruner.min_epochs = 9: a trial has 2 epochs, so none would be"
+            " stopped: give less than that"
+        ),
+        (
+            "study 'a': pruner asha, as it is set, judges no trial before the last of 2 epochs: it"
+            " stops none"
+        ),
     )
     assert create_or_join(url, Request(vain, {}, "a.toml")).notices == told
-    assert create_or_join(url, Request(None, {"study": {"name": "a", "trials": 3}}, "-")).notices == told
+    assert (
+        create_or_join(url, Request(None, {"study": {"name": "a", "trials": 3}}, "-")).notices
+        == told
+    )
     assert hypersearch.run(stored, storage=url).record.finished == 3
     with open_database(url) as database:
-        assert [(record.stored.name, record.stored.state) for record in list_studies(database)] == [("a", "ended")]
+        assert [(record.stored.name, record.stored.state) for record in list_studies(database)] == [
+            ("a", "ended")
+        ]
     with pytest.raises(SpecError, match="min_epochs = 9: a trial has 2 epochs"):
         create_or_join(url, Request(vain, {"study": {"name": "b"}}, "a.toml"))

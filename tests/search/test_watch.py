@@ -1,4 +1,6 @@
-"""Looking again and again: it leaves the database alone most of the time, and outlasts its absence."""
+"""Looking again and again: it leaves the database alone most of the time, and outlasts its
+absence.
+"""
 
 from io import StringIO
 from pathlib import Path
@@ -23,7 +25,11 @@ from storage.hosts import this_host
 
 
 def request(name: str) -> Request:
-    document = {"study": {"name": name, "trials": 3}, "data": {"dataset": "synthetic"}, "training": {"epochs": 2}}
+    document = {
+        "study": {"name": name, "trials": 3},
+        "data": {"dataset": "synthetic"},
+        "training": {"epochs": 2},
+    }
     return Request(parse_spec(document).to_document(), {}, "test")
 
 
@@ -50,7 +56,9 @@ def test_a_watch_outlasts_a_database_that_goes_away(postgresql: Server) -> None:
                 look = next(looks)
                 found.append(look.record.stored.state if isinstance(look, Status) else type(look))
                 act()
-            assert [look.record.stored.state for look in looks if isinstance(look, Status)] == ["ended"]
+            assert [look.record.stored.state for look in looks if isinstance(look, Status)] == [
+                "ended"
+            ]
     assert found == ["open", Away, "open"]
 
 
@@ -75,7 +83,9 @@ def test_a_study_that_is_deleted_or_made_anew_is_watched_no_more(tmp_path: Path)
         with open_database(url) as database:
             looks = watch_status(database, "gone")
             next(looks)
-            control.delete(url, "gone", Files(str(tmp_path / "artifacts"), tmp_path / "checkpoints"))
+            control.delete(
+                url, "gone", Files(str(tmp_path / "artifacts"), tmp_path / "checkpoints")
+            )
             if is_made_anew:
                 create_or_join(url, request("gone"))
             with pytest.raises(StudyDeleted):
@@ -93,7 +103,9 @@ def test_a_log_gets_a_line_where_something_is_new(tmp_path: Path) -> None:
     show_pages(status_pages([*statuses, Away("it is gone"), *statuses]), Console(file=out))
     show_pages(list_pages([records, records]), Console(file=out))
     state, away, listed = out.getvalue().splitlines()
-    assert state.startswith("study one: ended (its budget of trials is used up), 3/3 trials finished")
+    assert state.startswith(
+        "study one: ended (its budget of trials is used up), 3/3 trials finished"
+    )
     assert "; incumbent 0." in state
     assert away == "the database does not answer (it is gone): looking again until Ctrl-C"
     assert listed == state.partition("; incumbent")[0]
@@ -101,6 +113,9 @@ def test_a_log_gets_a_line_where_something_is_new(tmp_path: Path) -> None:
 
 def test_a_terminal_shows_the_last_page_in_the_place_of_the_one_before() -> None:
     out = StringIO()
-    show_pages([Page("first", ("a",)), Page("second", ("b",))], Console(file=out, force_terminal=True, width=40))
+    show_pages(
+        [Page("first", ("a",)), Page("second", ("b",))],
+        Console(file=out, force_terminal=True, width=40),
+    )
     assert out.getvalue().index("first") < out.getvalue().rindex("second")
     assert "\x1b[2K" in out.getvalue()  # the line is erased

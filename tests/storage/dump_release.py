@@ -1,8 +1,10 @@
-"""Keeps a small study as a release records it, for the tests of the next one's migration: data/schema-REVISION-*.sql.
+"""Keeps a small study as a release records it, for the tests of the next one's migration:
+data/schema-REVISION-*.sql.
 
 It runs with the code of that release, which it finds in the current folder:
 
-    git archive RELEASE | tar -x -C FOLDER && cd FOLDER && python REPOSITORY/tests/storage/dump_release.py
+    git archive RELEASE | tar -x -C FOLDER && cd FOLDER && python
+        REPOSITORY/tests/storage/dump_release.py
 """
 
 import re
@@ -53,14 +55,22 @@ SPEC: Document = {
 
 
 def record(url: str, folder: Path) -> None:
-    """A study of four trials: the first is complete and has artifacts, the second pruned, the third handed back."""
+    """A study of four trials: the first is complete and has artifacts, the second pruned, the third
+    handed back.
+    """
 
     def train(
-        hyperparameters: Hyperparameters, seed: int, computing: Computing, resume: bytes | None, pulse: Pulse
+        hyperparameters: Hyperparameters,
+        seed: int,
+        computing: Computing,
+        resume: bytes | None,
+        pulse: Pulse,
     ) -> ResumableTraining:
         return synthetic_curve(hyperparameters, 4, seed, resume=resume, pulse=pulse)
 
-    objective = Objective(train, "none", Computing(1), lambda training, epochs: {"model.safetensors": b"weights"})
+    objective = Objective(
+        train, "none", Computing(1), lambda training, epochs: {"model.safetensors": b"weights"}
+    )
     database, rdb = open_for_work(url)
     with database:
         joined = join(database, rdb, Request(SPEC, {}, "dump_release"))
@@ -75,13 +85,17 @@ def record(url: str, folder: Path) -> None:
             workplace(database, rdb, worker, files) as place,
             closing(work(place, rdb, choose, lambda spec: objective)) as events,
         ):
-            next(event for event in events if isinstance(event, EpochFinished) and event.number == 2)
+            next(
+                event for event in events if isinstance(event, EpochFinished) and event.number == 2
+            )
         with database.transactions.write() as connection:  # where it was made is nobody's business
             connection.execute(text("UPDATE hypersearch_database SET place = 'laptop'"))
 
 
 def write(backend: str, dump: str) -> None:
-    """Without comments, settings of the session, and what the dump's own client alone understands."""
+    """Without comments, settings of the session, and what the dump's own client alone
+    understands.
+    """
     passed_over = re.compile(r"--|\\|/\*|SET |SELECT pg_catalog.set_config")
     lines = [line for line in dump.splitlines() if line and not passed_over.match(line)]
     (DATA / f"schema-{HEAD}-{backend}.sql").write_text("\n".join(lines) + "\n")
@@ -101,11 +115,20 @@ def main() -> None:
         with PostgreSQLServer(folder / "postgresql") as server:
             record(url := server.database("kept"), folder)
             program = server.binary.with_name("pg_dump")
-            write("postgresql", said(program, "--inserts", "--no-owner", "--no-privileges", "--dbname", url))
+            write(
+                "postgresql",
+                said(program, "--inserts", "--no-owner", "--no-privileges", "--dbname", url),
+            )
         with MariaDBServer(folder / "mariadb") as server:
             record(server.database("kept"), folder)
             program = Path(shutil.which("mariadb-dump") or "mariadb-dump")
-            options = ("--no-defaults", "--compact", "--skip-extended-insert", "--user=root", "--host=127.0.0.1")
+            options = (
+                "--no-defaults",
+                "--compact",
+                "--skip-extended-insert",
+                "--user=root",
+                "--host=127.0.0.1",
+            )
             write("mariadb", said(program, *options, f"--port={server.port}", "kept"))
 
 

@@ -1,4 +1,6 @@
-"""Artifacts are kept by content, whole, in a folder or a bucket, and are Optuna's: real files, a real S3 endpoint."""
+"""Artifacts are kept by content, whole, in a folder or a bucket, and are Optuna's: real files, a
+real S3 endpoint.
+"""
 
 import errno
 import hashlib
@@ -17,7 +19,14 @@ from optuna.artifacts import download_artifact, get_all_artifact_meta, upload_ar
 from optuna.storages import InMemoryStorage
 
 from storage import artifacts
-from storage.artifacts import ArtifactStore, StoredArtifact, attributes, open_artifact_store, put, read
+from storage.artifacts import (
+    ArtifactStore,
+    StoredArtifact,
+    attributes,
+    open_artifact_store,
+    put,
+    read,
+)
 from storage.errors import ArtifactDamaged, ArtifactRootError, ArtifactsUnavailable
 
 if TYPE_CHECKING:
@@ -34,7 +43,13 @@ STORED = tuple(
     StoredArtifact(hashlib.sha256(content).hexdigest(), name, mime_type)
     for (name, content), mime_type in zip(
         FILES.items(),
-        ("application/octet-stream", "image/png", "text/csv", "text/csv", "application/octet-stream"),
+        (
+            "application/octet-stream",
+            "image/png",
+            "text/csv",
+            "text/csv",
+            "application/octet-stream",
+        ),
         strict=True,
     )
 )
@@ -42,7 +57,9 @@ MODEL = STORED[0].artifact_id
 
 
 def keys(client: "BaseClient") -> list[str]:
-    return [entry["Key"] for entry in client.list_objects_v2(Bucket="team-bucket").get("Contents", [])]
+    return [
+        entry["Key"] for entry in client.list_objects_v2(Bucket="team-bucket").get("Contents", [])
+    ]
 
 
 @pytest.fixture
@@ -52,7 +69,9 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.fixture(params=["folder", "bucket"])
 def store(request: pytest.FixtureRequest, folder: Path) -> ArtifactStore:
-    return open_artifact_store(str(folder) if request.param == "folder" else request.getfixturevalue("bucket"))
+    return open_artifact_store(
+        str(folder) if request.param == "folder" else request.getfixturevalue("bucket")
+    )
 
 
 def test_what_is_put_is_read_by_its_content(store: ArtifactStore) -> None:
@@ -61,7 +80,9 @@ def test_what_is_put_is_read_by_its_content(store: ArtifactStore) -> None:
     assert {artifact.file_name: read(store, artifact.artifact_id) for artifact in STORED} == FILES
 
 
-def test_what_is_there_is_not_written_again(store: ArtifactStore, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_there_is_not_written_again(
+    store: ArtifactStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
     put(store, {"old name": FILES["model.safetensors"]})
     written: list[str] = []
     write = store.write
@@ -80,8 +101,9 @@ def test_an_artifact_that_was_changed_or_lost_is_told(store: ArtifactStore) -> N
     store.write(MODEL, io.BytesIO(b"something else"))
     with pytest.raises(ArtifactDamaged) as damaged:
         read(store, MODEL)
-    assert str(damaged.value) == (
-        f"artifact {MODEL} in {store.root} is damaged, its SHA-256 is another one: "
+    assert (
+        str(damaged.value)
+        == f"artifact {MODEL} in {store.root} is damaged, its SHA-256 is another one: "
         "delete it there and put it there again from a copy"
     )
     store.remove(MODEL)
@@ -90,7 +112,10 @@ def test_an_artifact_that_was_changed_or_lost_is_told(store: ArtifactStore) -> N
     store.remove(MODEL)
     with pytest.raises(ArtifactsUnavailable) as lost:
         read(store, MODEL)
-    assert str(lost.value) == f"artifacts in {store.root} cannot be stored or read: artifact {MODEL} is not there"
+    assert (
+        str(lost.value)
+        == f"artifacts in {store.root} cannot be stored or read: artifact {MODEL} is not there"
+    )
 
 
 def test_attributes_make_files_the_artifacts_of_a_trial_as_optunas_upload_does(
@@ -104,7 +129,10 @@ def test_attributes_make_files_the_artifacts_of_a_trial_as_optunas_upload_does(
         # Optuna would guess text/html, which the dashboard would show inline.
         mime_type = artifacts.DEFAULT_MIME_TYPE if name == "page.html" else None
         upload_artifact(
-            artifact_store=store, file_path=str(tmp_path / name), study_or_trial=uploaded, mimetype=mime_type
+            artifact_store=store,
+            file_path=str(tmp_path / name),
+            study_or_trial=uploaded,
+            mimetype=mime_type,
         )
     for key, text in attributes(put(store, FILES)).items():
         database.set_trial_system_attr(ours._trial_id, key, text)
@@ -121,7 +149,9 @@ def test_attributes_make_files_the_artifacts_of_a_trial_as_optunas_upload_does(
     assert (tmp_path / "copy").read_bytes() == FILES["model.safetensors"]
 
 
-def test_a_write_that_breaks_off_leaves_nothing(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_write_that_breaks_off_leaves_nothing(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     store = open_artifact_store(str(folder))
 
     def full(descriptor: int) -> None:
@@ -131,7 +161,10 @@ def test_a_write_that_breaks_off_leaves_nothing(folder: Path, monkeypatch: pytes
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(ArtifactsUnavailable) as told:
         put(store, FILES)
-    assert str(told.value) == f"artifacts in {folder} cannot be stored or read: No space left on device"
+    assert (
+        str(told.value)
+        == f"artifacts in {folder} cannot be stored or read: No space left on device"
+    )
     assert list(folder.iterdir()) == []
 
 
@@ -142,22 +175,33 @@ def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
     for call in calls:
         with pytest.raises(ArtifactsUnavailable) as told:
             call()
-        assert str(told.value) == f"artifacts in {tmp_path}/file/artifacts cannot be stored or read: Not a directory"
+        assert (
+            str(told.value)
+            == f"artifacts in {tmp_path}/file/artifacts cannot be stored or read: Not a directory"
+        )
 
 
-def test_objects_in_a_bucket_stand_under_the_prefix(bucket: str, endpoint: str, client: "BaseClient") -> None:
+def test_objects_in_a_bucket_stand_under_the_prefix(
+    bucket: str, endpoint: str, client: "BaseClient"
+) -> None:
     put(open_artifact_store(bucket), FILES)
-    put(open_artifact_store(f"s3://team-bucket?endpoint_url={endpoint}"), {"model": FILES["model.safetensors"]})
-    assert sorted(keys(client)) == sorted([MODEL, *(f"images/search/{artifact.artifact_id}" for artifact in STORED)])
+    put(
+        open_artifact_store(f"s3://team-bucket?endpoint_url={endpoint}"),
+        {"model": FILES["model.safetensors"]},
+    )
+    assert sorted(keys(client)) == sorted(
+        [MODEL, *(f"images/search/{artifact.artifact_id}" for artifact in STORED)]
+    )
 
 
 def test_a_bucket_that_is_not_there_is_told(bucket: str, endpoint: str) -> None:
     store = open_artifact_store(f"s3://other/a?endpoint_url={endpoint}")
     with pytest.raises(ArtifactsUnavailable) as told:
         put(store, FILES)
-    assert str(told.value) == (
-        "artifacts in s3://other/a cannot be stored or read: An error occurred (NoSuchBucket) when calling the "
-        "PutObject operation: The specified bucket does not exist"
+    assert (
+        str(told.value)
+        == "artifacts in s3://other/a cannot be stored or read: An error occurred (NoSuchBucket)"
+        " when calling the PutObject operation: The specified bucket does not exist"
     )
 
 
@@ -175,7 +219,8 @@ def test_a_bucket_out_of_reach_is_told_in_one_line_without_secrets(
                 call()
             assert str(told.value) == (
                 "artifacts in s3://team-bucket/a cannot be stored or read: "
-                f'Could not connect to the endpoint URL: "{endpoint}/team-bucket/a/{STORED[0].artifact_id}"'
+                "Could not connect to the endpoint URL:"
+                f' "{endpoint}/team-bucket/a/{STORED[0].artifact_id}"'
             )
 
 
@@ -184,8 +229,10 @@ def test_a_bucket_without_credentials_is_told(bucket: str, monkeypatch: pytest.M
     monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
     with pytest.raises(ArtifactsUnavailable) as told:
         put(open_artifact_store(bucket), FILES)
-    assert str(told.value) == (
-        "artifacts in s3://team-bucket/images/search cannot be stored or read: Unable to locate credentials"
+    assert (
+        str(told.value)
+        == "artifacts in s3://team-bucket/images/search cannot be stored or read: Unable to locate"
+        " credentials"
     )
 
 
@@ -211,10 +258,10 @@ def test_a_bucket_without_credentials_is_told(bucket: str, monkeypatch: pytest.M
 def test_a_root_that_cannot_be_read_is_told_in_one_line_without_secrets(root: str) -> None:
     with pytest.raises(ArtifactRootError) as told:
         open_artifact_store(root)
-    assert str(told.value) == (
-        "the artifact root cannot be read: write a folder, s3://bucket/prefix or "
-        "s3://bucket/prefix?endpoint_url=https://host:9000, without credentials, which boto3 finds in "
-        "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY or ~/.aws"
+    assert (
+        str(told.value) == "the artifact root cannot be read: write a folder, s3://bucket/prefix or"
+        " s3://bucket/prefix?endpoint_url=https://host:9000, without credentials, which boto3"
+        " finds in AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY or ~/.aws"
     )
 
 

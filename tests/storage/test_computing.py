@@ -1,4 +1,6 @@
-"""What a trial is computed with stays with it, and the next new trial has its worker's own again."""
+"""What a trial is computed with stays with it, and the next new trial has its worker's own
+again.
+"""
 
 import os
 import uuid
@@ -52,17 +54,23 @@ def make_study(database: Database, rdb: RDBStorage) -> StoredStudy:
     return find_study(database, name)
 
 
-def test_a_trial_that_is_taken_over_keeps_its_own_and_the_next_one_has_the_workers(shared_url: str) -> None:
+def test_a_trial_that_is_taken_over_keeps_its_own_and_the_next_one_has_the_workers(
+    shared_url: str,
+) -> None:
     database, rdb = open_for_work(shared_url)
     with database:
         stored = make_study(database, rdb)
 
-        def leases(computing: Computing, device: str = "cpu", pid: int | None = None) -> TrialLeases:
+        def leases(
+            computing: Computing, device: str = "cpu", pid: int | None = None
+        ) -> TrialLeases:
             return TrialLeases(database, rdb, worker(computing, device, pid))
 
         def attempts(of: Lease) -> list[tuple[str, int, int | None]]:
             columns = schema.attempt.c
-            query = select(columns.device, columns.threads, columns.piece).where(columns.trial_id == of.trial_id)
+            query = select(columns.device, columns.threads, columns.piece).where(
+                columns.trial_id == of.trial_id
+            )
             with database.transactions.read() as connection:
                 return [tuple(row) for row in connection.execute(query.order_by(columns.attempt))]
 

@@ -21,7 +21,9 @@ from storage.engine import open_database, open_for_work
 from storage.errors import StorageUnavailable, StorageURLError
 
 
-def test_the_databases_clock_is_utc_milliseconds_and_goes_on_in_a_transaction(shared_url: str) -> None:
+def test_the_databases_clock_is_utc_milliseconds_and_goes_on_in_a_transaction(
+    shared_url: str,
+) -> None:
     database, _ = open_for_work(shared_url)
     with database, database.transactions.read() as connection:
         before = time.time() * 1000
@@ -35,11 +37,17 @@ def test_the_databases_clock_is_utc_milliseconds_and_goes_on_in_a_transaction(sh
 
 
 @pytest.mark.parametrize("backend", ["sqlite", "postgresql", "mariadb"])
-def test_eight_processes_open_an_empty_database_at_once(backend: str, new_database: Callable[[str], str]) -> None:
+def test_eight_processes_open_an_empty_database_at_once(
+    backend: str, new_database: Callable[[str], str]
+) -> None:
     url = new_database(backend)
     code = f"from storage.engine import open_for_work; open_for_work({url!r})"
-    processes = [subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.PIPE) for _ in range(8)]
-    assert [(process.communicate(timeout=120)[1], process.returncode) for process in processes] == [(b"", 0)] * 8
+    processes = [
+        subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.PIPE) for _ in range(8)
+    ]
+    assert [(process.communicate(timeout=120)[1], process.returncode) for process in processes] == [
+        (b"", 0)
+    ] * 8
 
 
 def test_threads_of_one_process_make_databases_at_once(tmp_path: Path) -> None:
@@ -52,7 +60,9 @@ def test_threads_of_one_process_make_databases_at_once(tmp_path: Path) -> None:
         assert list(pool.map(make, range(4))) == [schema.HEAD] * 4
 
 
-def test_a_database_is_opened_while_its_last_writer_closes_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_database_is_opened_while_its_last_writer_closes_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The files that a writer keeps beside it go at any moment, also between two looks at them."""
     url = f"sqlite:///{tmp_path}/a.db"
     with open_for_work(url)[0]:
@@ -68,7 +78,9 @@ def test_a_database_is_opened_while_its_last_writer_closes_it(tmp_path: Path, mo
 
 
 def test_a_file_that_is_no_database_of_ours_is_left_alone(tmp_path: Path) -> None:
-    (tmp_path / "a.db").write_text("a letter to a friend, long enough to be no header of SQLite" * 20)
+    (tmp_path / "a.db").write_text(
+        "a letter to a friend, long enough to be no header of SQLite" * 20
+    )
     with pytest.raises(StorageUnavailable, match="is not a database of hypersearch or Optuna"):
         open_database(f"sqlite:///{tmp_path}/a.db")
 
@@ -78,8 +90,13 @@ def test_tables_that_are_there_in_part_are_being_made_or_were_left_by_a_process_
     tmp_path: Path, made: int
 ) -> None:
     RDBStorage(f"sqlite:///{tmp_path}/whole.db")
-    with closing(sqlite3.connect(tmp_path / "whole.db")) as whole, closing(sqlite3.connect(tmp_path / "a.db")) as part:
-        statements = whole.execute("SELECT sql FROM sqlite_master WHERE sql IS NOT NULL ORDER BY rowid").fetchall()
+    with (
+        closing(sqlite3.connect(tmp_path / "whole.db")) as whole,
+        closing(sqlite3.connect(tmp_path / "a.db")) as part,
+    ):
+        statements = whole.execute(
+            "SELECT sql FROM sqlite_master WHERE sql IS NOT NULL ORDER BY rowid"
+        ).fetchall()
         assert len(statements) == 15
         for (statement,) in statements[:made]:
             part.execute(statement)
@@ -91,7 +108,9 @@ def test_tables_that_are_there_in_part_are_being_made_or_were_left_by_a_process_
         assert rdb.get_all_studies() == []
 
 
-@pytest.mark.parametrize("table", ["users (id INTEGER)", "studies (id INTEGER, subject TEXT)", "trials (court TEXT)"])
+@pytest.mark.parametrize(
+    "table", ["users (id INTEGER)", "studies (id INTEGER, subject TEXT)", "trials (court TEXT)"]
+)
 def test_a_database_of_something_else_is_left_alone(tmp_path: Path, table: str) -> None:
     with closing(sqlite3.connect(tmp_path / "a.db")) as theirs:
         theirs.execute(f"CREATE TABLE {table}")
@@ -130,7 +149,15 @@ def test_urls_that_people_write_are_understood(text: str, accepted: str) -> None
 
 @pytest.mark.parametrize(
     "text",
-    ["", "x", "sqlite://", "oracle://a:hush@h/d", "postgresql://h", "mysql+mysqldb://a:hush@h/d", "a//me:hush@h"],
+    [
+        "",
+        "x",
+        "sqlite://",
+        "oracle://a:hush@h/d",
+        "postgresql://h",
+        "mysql+mysqldb://a:hush@h/d",
+        "a//me:hush@h",
+    ],
 )
 def test_urls_that_cannot_be_used_are_refused_without_their_password(text: str) -> None:
     with pytest.raises(StorageURLError) as refused:

@@ -1,4 +1,6 @@
-"""The exact budget, taking over from the dead, and the fence: one contract on every kind of database."""
+"""The exact budget, taking over from the dead, and the fence: one contract on every kind of
+database.
+"""
 
 import math
 import os
@@ -59,7 +61,15 @@ FAR = 2**22 + 1  # no process has this id
 
 def worker(name: str, pid: int | None = None, machine: str = "here") -> Worker:
     pid = pid or os.getpid()
-    return Worker(f"{name}-{uuid.uuid4().hex[:8]}", machine, machine, pid, process_start(pid), "cpu", Computing(1, 64))
+    return Worker(
+        f"{name}-{uuid.uuid4().hex[:8]}",
+        machine,
+        machine,
+        pid,
+        process_start(pid),
+        "cpu",
+        Computing(1, 64),
+    )
 
 
 def far_away(name: str) -> Worker:
@@ -94,17 +104,25 @@ class Opened:
         """What the database's clock going on does to a lease."""
         with self.database.transactions.write() as connection:
             columns = schema.lease.c
-            connection.execute(update(schema.lease).where(columns.trial_id == held.trial_id).values(expires_ms=by_ms))
+            connection.execute(
+                update(schema.lease)
+                .where(columns.trial_id == held.trial_id)
+                .values(expires_ms=by_ms)
+            )
 
     def outcomes(self, held: Lease) -> list[tuple[str, str | None, str | None]]:
         columns = schema.attempt.c
-        query = select(columns.owner, columns.outcome, columns.reason).where(columns.trial_id == held.trial_id)
+        query = select(columns.owner, columns.outcome, columns.reason).where(
+            columns.trial_id == held.trial_id
+        )
         with self.database.transactions.read() as connection:
             rows = connection.execute(query.order_by(columns.attempt)).all()
         return [(row.owner.partition("-")[0], row.outcome, row.reason) for row in rows]
 
 
-def make_study(database: Database, rdb: RDBStorage, trials: int = 2, name: str = "s") -> StoredStudy:
+def make_study(
+    database: Database, rdb: RDBStorage, trials: int = 2, name: str = "s"
+) -> StoredStudy:
     create_study(
         database,
         rdb,
@@ -179,7 +197,13 @@ def test_a_stale_owner_changes_nothing(opened: Opened) -> None:
     assert leases.beat(stale) is False
     assert leases.hand_back(stale) is False
     trial = opened.rdb.get_trial(stale.trial_id)
-    assert (trial.state, trial.params, trial.user_attrs, trial.system_attrs, trial.intermediate_values) == (
+    assert (
+        trial.state,
+        trial.params,
+        trial.user_attrs,
+        trial.system_attrs,
+        trial.intermediate_values,
+    ) == (
         TrialState.RUNNING,
         {},
         {},
@@ -217,7 +241,9 @@ def test_a_trial_of_a_dead_process_is_taken_up_and_one_of_a_living_is_not(opened
     with pytest.raises(NothingToTake):
         third.acquire(opened.stored)
     child.kill()
-    while psutil.Process(child.pid).status() != psutil.STATUS_ZOMBIE:  # not waited for by its parent: dead all the same
+    while (
+        psutil.Process(child.pid).status() != psutil.STATUS_ZOMBIE
+    ):  # not waited for by its parent: dead all the same
         time.sleep(0.01)
     taken = third.acquire(opened.stored)
     assert (taken.number, taken.attempt) == (0, 2)
@@ -225,7 +251,9 @@ def test_a_trial_of_a_dead_process_is_taken_up_and_one_of_a_living_is_not(opened
     assert opened.outcomes(held) == [("dying", "lost", "its process is gone"), ("c", None, None)]
 
 
-def test_a_trial_of_another_machine_is_taken_over_when_it_is_silent_and_not_before(opened: Opened) -> None:
+def test_a_trial_of_another_machine_is_taken_over_when_it_is_silent_and_not_before(
+    opened: Opened,
+) -> None:
     with_budget(opened, 1)
     far = opened.leases(far_away("far"))
     held = far.acquire(opened.stored)
@@ -255,7 +283,9 @@ def test_a_trial_of_another_machine_is_taken_over_when_it_is_silent_and_not_befo
 
 
 @pytest.mark.parametrize("by_ms", [0, 2**62 - 1], ids=["an hour ahead", "an hour back"])
-def test_a_step_of_the_databases_clock_takes_no_trial_from_the_living(by_ms: int, opened: Opened) -> None:
+def test_a_step_of_the_databases_clock_takes_no_trial_from_the_living(
+    by_ms: int, opened: Opened
+) -> None:
     with_budget(opened, 1)
     far = opened.leases(far_away("far"))
     held = far.acquire(opened.stored)
@@ -285,7 +315,14 @@ def test_a_taker_that_was_away_itself_watches_anew(opened: Opened) -> None:
     clock = Clock()
     taker = opened.leases(worker("b"), Watch(LeaseTimes(), clock))
     opened.expire(held)
-    for pause in (5, 5, 60, 5, 5, 5):  # an outage of a minute, after which the owner may just be coming back
+    for pause in (
+        5,
+        5,
+        60,
+        5,
+        5,
+        5,
+    ):  # an outage of a minute, after which the owner may just be coming back
         taker.look_out()
         with pytest.raises(NothingToTake):
             taker.acquire(opened.stored)
@@ -304,7 +341,12 @@ def test_a_taker_that_had_to_wait_for_its_own_write_watches_anew(opened: Opened)
     clock = Clock()
     taker = opened.leases(worker("b"), Watch(LeaseTimes(), clock))
     opened.expire(held)
-    for pause in (5, 5, 5, 60):  # the last one in BEGIN IMMEDIATE: the owner has waited for the same lock
+    for pause in (
+        5,
+        5,
+        5,
+        60,
+    ):  # the last one in BEGIN IMMEDIATE: the owner has waited for the same lock
         taker.look_out()
         clock.now += pause
     with pytest.raises(NothingToTake):
@@ -333,18 +375,30 @@ def test_an_epoch_is_recorded_with_its_report_and_read_back_whole(opened: Opened
         saved = SavedCheckpoint(measurement.epoch, f"1-{measurement.epoch}.ckpt", "0" * 64)
         leases.report(held, measurement, measurement.validation_accuracy, saved)
     checkpoints = read_checkpoints(opened.database, held.trial_id)
-    assert [(each.epoch, each.name) for each in checkpoints] == [(1, "1-1.ckpt"), (2, "1-2.ckpt"), (3, "1-3.ckpt")]
-    leases.finish(held, "complete", value=MEASUREMENTS[-1].validation_accuracy, system_attributes={"end": "1"})
+    assert [(each.epoch, each.name) for each in checkpoints] == [
+        (1, "1-1.ckpt"),
+        (2, "1-2.ckpt"),
+        (3, "1-3.ckpt"),
+    ]
+    leases.finish(
+        held, "complete", value=MEASUREMENTS[-1].validation_accuracy, system_attributes={"end": "1"}
+    )
     record = read_trials(opened.database, opened.stored.study_id)[0]
     assert record.parameters == {"x": 0.25}
-    assert [vars(epoch) for epoch in record.epochs] == [vars(measurement) for measurement in MEASUREMENTS]
+    assert [vars(epoch) for epoch in record.epochs] == [
+        vars(measurement) for measurement in MEASUREMENTS
+    ]
     trial = opened.rdb.get_trial(held.trial_id)
-    assert trial.intermediate_values == {each.epoch: each.validation_accuracy for each in MEASUREMENTS}
+    assert trial.intermediate_values == {
+        each.epoch: each.validation_accuracy for each in MEASUREMENTS
+    }
     assert trial.system_attrs == {"note": "kept", "end": 1}
 
 
 @pytest.mark.parametrize("value", [math.inf, -math.inf, math.nan])
-def test_a_value_that_is_no_number_is_reported_as_optuna_reports_it(value: float, opened: Opened) -> None:
+def test_a_value_that_is_no_number_is_reported_as_optuna_reports_it(
+    value: float, opened: Opened
+) -> None:
     leases = opened.leases(worker("a"))
     held = leases.acquire(opened.stored)
     leases.report(held, MEASUREMENTS[0], value)
@@ -353,17 +407,23 @@ def test_a_value_that_is_no_number_is_reported_as_optuna_reports_it(value: float
     assert [str(reported[epoch]) for epoch in (1, 2)] == [str(value)] * 2
 
 
-def test_what_is_known_since_an_epoch_is_recorded_with_its_report_also_when_that_is_repeated(opened: Opened) -> None:
+def test_what_is_known_since_an_epoch_is_recorded_with_its_report_also_when_that_is_repeated(
+    opened: Opened,
+) -> None:
     leases = opened.leases(worker("a"))
     held = leases.acquire(opened.stored)
     leases.report(held, MEASUREMENTS[0], 0.5, None, {DUE_KEY: "1"})
-    leases.report(held, MEASUREMENTS[0], 0.5, None, {DUE_KEY: "1"})  # as after a COMMIT without an answer
+    leases.report(
+        held, MEASUREMENTS[0], 0.5, None, {DUE_KEY: "1"}
+    )  # as after a COMMIT without an answer
     (record,) = read_trials(opened.database, opened.stored.study_id)
     assert (record.due_epoch, len(record.epochs)) == (1, 1)
     assert opened.rdb.get_trial(held.trial_id).system_attrs == {DUE_KEY: 1}
 
 
-def test_a_study_that_can_have_no_more_trials_ends_once_the_last_one_has_ended(opened: Opened) -> None:
+def test_a_study_that_can_have_no_more_trials_ends_once_the_last_one_has_ended(
+    opened: Opened,
+) -> None:
     with_budget(opened, 9)
     leases, other = opened.leases(worker("a")), opened.leases(worker("b"))
     held = [leases.acquire(opened.stored, 3), other.acquire(opened.stored, 3)]
@@ -388,7 +448,9 @@ def test_a_study_that_can_have_no_more_trials_ends_once_the_last_one_has_ended(o
 def test_only_a_trial_that_was_made_for_its_lease_is_new(opened: Opened) -> None:
     leases = opened.leases(worker("a"))
     made = leases.acquire(opened.stored)
-    assert leases.acquire(opened.stored) == replace(made, is_new=False)  # as after a COMMIT without an answer
+    assert leases.acquire(opened.stored) == replace(
+        made, is_new=False
+    )  # as after a COMMIT without an answer
     leases.hand_back(made)
     assert leases.acquire(opened.stored) == replace(made, is_new=False, attempt=2)
     assert made.is_new
@@ -412,7 +474,10 @@ FIRST, LAST = SavedCheckpoint(1, "1-1.ckpt", "1" * 64), SavedCheckpoint(2, "1-2.
 
 def named(opened: Opened, held: Lease) -> list[tuple[int, str | None, str | None]]:
     """The checkpoint of each recorded epoch."""
-    return [(each.epoch, each.name, each.sha256) for each in read_checkpoints(opened.database, held.trial_id)]
+    return [
+        (each.epoch, each.name, each.sha256)
+        for each in read_checkpoints(opened.database, held.trial_id)
+    ]
 
 
 def test_a_hand_back_names_the_checkpoint_of_the_last_recorded_epoch(opened: Opened) -> None:
@@ -429,7 +494,9 @@ def test_a_hand_back_names_the_checkpoint_of_the_last_recorded_epoch(opened: Ope
     assert leases.unsaved_epoch(held) is None
 
 
-def test_who_has_lost_a_trial_names_no_checkpoint_of_it_and_is_asked_for_none(opened: Opened) -> None:
+def test_who_has_lost_a_trial_names_no_checkpoint_of_it_and_is_asked_for_none(
+    opened: Opened,
+) -> None:
     leases = opened.leases(worker("a"))
     stale = leases.acquire(opened.stored)
     for measurement in MEASUREMENTS[:2]:
@@ -444,7 +511,9 @@ def test_who_has_lost_a_trial_names_no_checkpoint_of_it_and_is_asked_for_none(op
 def test_a_hand_back_whose_commit_went_unanswered_is_known_to_be_done(
     opened: Opened, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Also when another worker has taken the trial up meanwhile: the file that is named is not thrown away."""
+    """Also when another worker has taken the trial up meanwhile: the file that is named is not
+    thrown away.
+    """
     leases = opened.leases(worker("a"))
     held = leases.acquire(opened.stored)
     for measurement in MEASUREMENTS[:2]:
@@ -468,7 +537,10 @@ def test_failures_end_a_study_at_their_cap(finished: int, failures: int, opened:
     leases = opened.leases(worker("a"))
     for _ in range(finished):
         leases.finish(leases.acquire(opened.stored), "complete", value=0.5)
-    states = [leases.finish(leases.acquire(opened.stored), "failed", reason="boom") for _ in range(failures)]
+    states = [
+        leases.finish(leases.acquire(opened.stored), "failed", reason="boom")
+        for _ in range(failures)
+    ]
     assert states == ["open"] * (failures - 1) + ["ended"]
     assert opened.again().end_reason == "failures"
 
@@ -530,24 +602,39 @@ def test_deleting_a_study_takes_all_of_its_rows(opened: Opened) -> None:
     delete_study(opened.database, opened.rdb, opened.stored)
     with opened.database.transactions.read() as connection:
         for table in schema.OF_TRIAL:
-            assert connection.execute(select(table).where(table.c.trial_id == held.trial_id)).all() == []
-        assert connection.execute(select(schema.study).where(schema.study.c.uid == opened.stored.uid)).all() == []
+            assert (
+                connection.execute(select(table).where(table.c.trial_id == held.trial_id)).all()
+                == []
+            )
+        assert (
+            connection.execute(
+                select(schema.study).where(schema.study.c.uid == opened.stored.uid)
+            ).all()
+            == []
+        )
     with pytest.raises((LeaseLost, StudyDeleted)):
         leases.report(held, MEASUREMENTS[1], 0.5)
     with pytest.raises(StudyDeleted):
         leases.acquire(opened.stored)
 
 
-def test_a_study_that_plain_optuna_deleted_and_made_again_is_another_one(opened: Opened, shared_url: str) -> None:
+def test_a_study_that_plain_optuna_deleted_and_made_again_is_another_one(
+    opened: Opened, shared_url: str
+) -> None:
     leases = opened.leases(worker("a"))
     held = leases.acquire(opened.stored)
     leases.report(held, MEASUREMENTS[0], 0.5)
-    plain = shared_url.replace("postgresql://", "postgresql+psycopg://").replace("mariadb://", "mysql+pymysql://")
+    plain = shared_url.replace("postgresql://", "postgresql+psycopg://").replace(
+        "mariadb://", "mysql+pymysql://"
+    )
     theirs = RDBStorage(plain)
     optuna.delete_study(study_name=opened.stored.name, storage=theirs)
     with opened.database.transactions.read() as connection:
         for table in schema.OF_TRIAL:
-            assert connection.execute(select(table).where(table.c.trial_id == held.trial_id)).all() == []
+            assert (
+                connection.execute(select(table).where(table.c.trial_id == held.trial_id)).all()
+                == []
+            )
     again = optuna.create_study(study_name=opened.stored.name, storage=theirs)
     again.ask()
     with pytest.raises((LeaseLost, StudyDeleted)):
@@ -601,14 +688,18 @@ def test_workers_that_are_alive_are_shown_with_what_they_hold(opened: Opened) ->
         leases.beat(None)
     ids = {first.worker.id: 0, second.worker.id: 1}
     shown = sorted(
-        (ids[each.worker], each.study, each.number) for each in read_workers(opened.database) if each.worker in ids
+        (ids[each.worker], each.study, each.number)
+        for each in read_workers(opened.database)
+        if each.worker in ids
     )
     assert shown == [(0, opened.stored.name, held.number), (1, None, None)]
-    assert [(each.number, each.worker) for each in read_running(opened.database, opened.stored.study_id)] == [
-        (held.number, first.worker.id)
-    ]
+    assert [
+        (each.number, each.worker) for each in read_running(opened.database, opened.stored.study_id)
+    ] == [(held.number, first.worker.id)]
     second.leave()
-    assert [each.worker for each in read_workers(opened.database) if each.worker in ids] == [first.worker.id]
+    assert [each.worker for each in read_workers(opened.database) if each.worker in ids] == [
+        first.worker.id
+    ]
 
 
 def test_a_training_that_hangs_loses_its_lease_and_one_that_moves_keeps_it(opened: Opened) -> None:
@@ -634,7 +725,9 @@ def test_a_training_that_hangs_loses_its_lease_and_one_that_moves_keeps_it(opene
 
 @contextmanager
 def failing(opened: Opened, *words: str, times: float = math.inf) -> Iterator[None]:
-    """A database that is away for statements that start with these words, else for all; for the first so many."""
+    """A database that is away for statements that start with these words, else for all; for the
+    first so many.
+    """
     failures = count(1)
 
     def fail(connection: object, cursor: object, statement: str, *_: object) -> None:
@@ -649,7 +742,9 @@ def failing(opened: Opened, *words: str, times: float = math.inf) -> Iterator[No
 
 
 def test_a_training_that_waits_for_the_database_does_not_hang(opened: Opened) -> None:
-    leases = TrialLeases(opened.database, opened.rdb, worker("a"), LeaseTimes(0.6, 0.15, 0.3, hung=0.6))
+    leases = TrialLeases(
+        opened.database, opened.rdb, worker("a"), LeaseTimes(0.6, 0.15, 0.3, hung=0.6)
+    )
     held = leases.acquire(opened.stored)
     with Keeper(leases) as keeper:
         keeper.hold(held)

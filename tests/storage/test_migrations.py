@@ -1,4 +1,6 @@
-"""A database that an older release made is brought up to date when it is asked for, and loses nothing."""
+"""A database that an older release made is brought up to date when it is asked for, and loses
+nothing.
+"""
 
 import os
 import signal
@@ -56,7 +58,9 @@ def load(dump: str, url: str) -> None:
             assert parsed.host is not None
             assert parsed.port is not None
             with (
-                pymysql.connect(host=parsed.host, port=parsed.port, user="root", database=parsed.database) as client,
+                pymysql.connect(
+                    host=parsed.host, port=parsed.port, user="root", database=parsed.database
+                ) as client,
                 client.cursor() as cursor,
             ):
                 cursor.execute("SET foreign_key_checks = 0")
@@ -73,7 +77,9 @@ def before(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture(params=BACKENDS)
 def old_url(before: str, request: pytest.FixtureRequest, new_database: Callable[[str], str]) -> str:
-    """A database of each kind in turn as that release made it: data/schema-*.sql, by dump_release.py."""
+    """A database of each kind in turn as that release made it: data/schema-*.sql, by
+    dump_release.py.
+    """
     url = new_database(request.param)
     load((DATA / f"schema-{before}-{request.param}.sql").read_text(), url)
     return url
@@ -81,8 +87,8 @@ def old_url(before: str, request: pytest.FixtureRequest, new_database: Callable[
 
 def refusal(revision: str, url: str) -> str:
     return (
-        f"the database has hypersearch's schema {revision}, older than this program: stop its workers, back it up, "
-        f"and run 'hypersearch upgrade --storage {shown(parse_url(url))}'"
+        f"the database has hypersearch's schema {revision}, older than this program: stop its"
+        f" workers, back it up, and run 'hypersearch upgrade --storage {shown(parse_url(url))}'"
     )
 
 
@@ -91,8 +97,12 @@ def is_as_the_models_say(connection: Connection) -> bool:
     context = MigrationContext.configure(
         connection,
         opts={
-            "include_object": lambda item, name, kind, reflected, other: kind != "table" or name in ours,
-            "compare_type": connection.dialect.name != "mysql",  # Alembic takes its DOUBLE for no FLOAT(53)
+            "include_object": lambda item, name, kind, reflected, other: (
+                kind != "table" or name in ours
+            ),
+            "compare_type": (
+                connection.dialect.name != "mysql"
+            ),  # Alembic takes its DOUBLE for no FLOAT(53)
         },
     )
     return bool(compare_metadata(context, schema.metadata) == [])
@@ -111,9 +121,13 @@ def rows_of(database: Database, like: Rows | None = None) -> Rows:
         return {
             name: list(
                 connection.execute(
-                    select(*(table.c if like is None else (table.c[key] for key in like[name][0]._fields))).order_by(
-                        *table.primary_key
-                    )
+                    select(
+                        *(
+                            table.c
+                            if like is None
+                            else (table.c[key] for key in like[name][0]._fields)
+                        )
+                    ).order_by(*table.primary_key)
                 )
             )
             for name, table in tables.tables.items()
@@ -121,11 +135,17 @@ def rows_of(database: Database, like: Rows | None = None) -> Rows:
         }
 
 
-def work_to_the_end(url: str, folder: Path, tell: Callable[[Event], None] = lambda event: None) -> None:
+def work_to_the_end(
+    url: str, folder: Path, tell: Callable[[Event], None] = lambda event: None
+) -> None:
     """A worker of this release in this process."""
 
     def train(
-        hyperparameters: Hyperparameters, seed: int, computing: Computing, resume: bytes | None, pulse: Pulse
+        hyperparameters: Hyperparameters,
+        seed: int,
+        computing: Computing,
+        resume: bytes | None,
+        pulse: Pulse,
     ) -> ResumableTraining:
         return synthetic_curve(hyperparameters, 4, seed, resume=resume, pulse=pulse)
 
@@ -139,7 +159,9 @@ def work_to_the_end(url: str, folder: Path, tell: Callable[[Event], None] = lamb
 
         files = Files(str(folder / "artifacts"), folder / "checkpoints")
         with workplace(database, rdb, this_worker(this_host(), "-", 0), files) as place:
-            for event in work(place, rdb, choose, lambda spec: Objective(train, "none", Computing(1))):
+            for event in work(
+                place, rdb, choose, lambda spec: Objective(train, "none", Computing(1))
+            ):
                 tell(event)
 
 
@@ -190,10 +212,14 @@ def test_a_study_of_an_older_release_is_worked_on_to_its_end(old_url: str, tmp_p
     assert after[2].parameters == held[2].parameters
     assert after[2].epochs[0] == held[2].epochs[0]
     assert [(trial.threads, trial.piece) for trial in after] == [(1, None)] * 4
-    assert [(trial.state, trial.attempts) for trial in after[2:]] == [("complete", 2), ("complete", 1)]
+    assert [(trial.state, trial.attempts) for trial in after[2:]] == [
+        ("complete", 2),
+        ("complete", 1),
+    ]
 
 
-# Is killed once the statements that it was told have changed a table: on MySQL each of them commits by itself.
+# Is killed once the statements that it was told have changed a table: on MySQL each of them commits
+# by itself.
 KILLED = """
 import os, signal, sys
 from sqlalchemy import Engine, event
@@ -204,7 +230,8 @@ left = int(sys.argv[2])
 @event.listens_for(Engine, "after_cursor_execute")
 def count(connection, cursor, statement, *_):
     global left
-    left -= statement.lstrip().startswith(("ALTER TABLE hypersearch", "CREATE TABLE IF NOT EXISTS hypersearch"))
+    changes = ("ALTER TABLE hypersearch", "CREATE TABLE IF NOT EXISTS hypersearch")
+    left -= statement.lstrip().startswith(changes)
     if left == 0:
         os.kill(os.getpid(), signal.SIGKILL)
 
@@ -212,21 +239,27 @@ upgrade_database(sys.argv[1])
 """
 
 
-# (statements before it is killed, the revision that is left), one after the other. From 0002: before the last of the
-# four columns of 0003; when that and the new table are there; and, after the table that is there already, when the
-# column of 0004 is.
+# (statements before it is killed, the revision that is left), one after the other. From 0002:
+# before the last of the four columns of 0003; when that and the new table are there; and, after the
+# table that is there already, when the column of 0004 is.
 KILLS = {"0002": [(3, "0002"), (2, "0002"), (2, "0003")], "0003": [(1, "0003")]}
 
 
 @pytest.mark.parametrize("old_url", ["mariadb"], indirect=True)
-def test_an_upgrade_that_is_killed_half_way_goes_through_when_it_is_run_again(before: str, old_url: str) -> None:
+def test_an_upgrade_that_is_killed_half_way_goes_through_when_it_is_run_again(
+    before: str, old_url: str
+) -> None:
     with looking_at(old_url) as old:
         held = rows_of(old)
     left = before
     for statements, left in KILLS[before]:
-        killed = subprocess.run([sys.executable, "-c", KILLED, old_url, str(statements)], timeout=60)
+        killed = subprocess.run(
+            [sys.executable, "-c", KILLED, old_url, str(statements)], timeout=60
+        )
         assert killed.returncode == -signal.SIGKILL
-        with pytest.raises(StorageUnavailable, match=f"has hypersearch's schema {left}, older than this program"):
+        with pytest.raises(
+            StorageUnavailable, match=f"has hypersearch's schema {left}, older than this program"
+        ):
             open_database(old_url)
     assert upgrade_database(old_url) == (left, schema.HEAD)
     with open_database(old_url) as upgraded:
@@ -240,7 +273,9 @@ def test_a_database_of_the_first_release_is_upgraded(tmp_path: Path) -> None:
     load((DATA / "schema-0001.sql").read_text(), url)
     assert upgrade_database(url) == ("0001", schema.HEAD)
     with open_database(url) as database, database.transactions.read() as connection:
-        assert connection.execute(select(schema.study.c.uid, schema.study.c.priority)).all() == [("u" * 32, 0)]
+        assert connection.execute(select(schema.study.c.uid, schema.study.c.priority)).all() == [
+            ("u" * 32, 0)
+        ]
 
 
 NEWER = "the database has schema 9999, newer than this program: pip install -U hypersearch"
@@ -281,7 +316,9 @@ def test_a_command_of_an_older_program_leaves_a_newer_database_with_one_line(
     assert (left.returncode, left.stdout, left.stderr) == (3, "", f"hypersearch: {NEWER}\n")
 
 
-def test_a_worker_takes_no_more_trials_once_a_newer_program_has_upgraded_the_database(tmp_path: Path) -> None:
+def test_a_worker_takes_no_more_trials_once_a_newer_program_has_upgraded_the_database(
+    tmp_path: Path,
+) -> None:
     url = f"sqlite:///{tmp_path}/a.db"
     load((DATA / f"schema-{OLDER[-1]}-sqlite.sql").read_text(), url)
     upgrade_database(url)
@@ -294,5 +331,7 @@ def test_a_worker_takes_no_more_trials_once_a_newer_program_has_upgraded_the_dat
         work_to_the_end(url, tmp_path, upgrade_once_a_trial_has_ended)
     assert str(newer.value) == NEWER
     with looking_at(url) as database:
-        ended = [trial.state for trial in read_trials(database, find_study(database, "kept").study_id)]
+        ended = [
+            trial.state for trial in read_trials(database, find_study(database, "kept").study_id)
+        ]
     assert ended == ["complete", "pruned", "complete"]

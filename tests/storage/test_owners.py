@@ -1,4 +1,6 @@
-"""Databases that share an artifact root: each is known by where it is, and none removes what another one wants."""
+"""Databases that share an artifact root: each is known by where it is, and none removes what
+another one wants.
+"""
 
 import os
 import shutil
@@ -34,7 +36,11 @@ BACKENDS = ("sqlite", "postgresql", "mariadb")
 @pytest.fixture(params=["folder", "bucket"])
 def root(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """A place for artifacts that databases share."""
-    return str(tmp_path / "artifacts") if request.param == "folder" else request.getfixturevalue("bucket")
+    return (
+        str(tmp_path / "artifacts")
+        if request.param == "folder"
+        else request.getfixturevalue("bucket")
+    )
 
 
 def request(study: str) -> Request:
@@ -57,7 +63,9 @@ def name_it(url: str, study: str, content: bytes = MODEL) -> None:
     with database:
         leases = TrialLeases(database, rdb, this_worker(this_host(), "-", 0))
         held = leases.acquire(find_study(database, study))
-        leases.finish(held, "complete", value=0.5, system_attributes={f"artifacts:{id_of(content)}": "{}"})
+        leases.finish(
+            held, "complete", value=0.5, system_attributes={f"artifacts:{id_of(content)}": "{}"}
+        )
 
 
 def keep(url: str, root: str, study: str = "s", content: bytes = MODEL) -> None:
@@ -81,7 +89,9 @@ def copy_of(url: str, new_database: Callable[[str], str]) -> str:
         shutil.copy2(sqlite_path(parsed), sqlite_path(parse_url(copy)))
         return copy
     name, copied = parsed.database, f"{parsed.database}_copy"
-    engine = create_engine(parsed.set(database="postgres" if "postgres" in url else name), isolation_level="AUTOCOMMIT")
+    engine = create_engine(
+        parsed.set(database="postgres" if "postgres" in url else name), isolation_level="AUTOCOMMIT"
+    )
     with engine.connect() as connection:
         if engine.dialect.name == "postgresql":
             connection.execute(text(f"CREATE DATABASE {copied} TEMPLATE {name}"))
@@ -89,7 +99,9 @@ def copy_of(url: str, new_database: Callable[[str], str]) -> str:
             connection.execute(text(f"CREATE DATABASE {copied}"))
             for table in connection.scalars(text("SHOW TABLES")).all():
                 connection.execute(text(f"CREATE TABLE {copied}.{table} LIKE {name}.{table}"))
-                connection.execute(text(f"INSERT INTO {copied}.{table} SELECT * FROM {name}.{table}"))
+                connection.execute(
+                    text(f"INSERT INTO {copied}.{table} SELECT * FROM {name}.{table}")
+                )
     engine.dispose()
     return parsed.set(database=copied).render_as_string(hide_password=False)
 
@@ -113,7 +125,9 @@ def uid_of(url: str) -> str:
         return read_uid(database)
 
 
-def test_a_deleted_study_takes_no_artifact_that_another_database_has(root: str, two: tuple[str, str]) -> None:
+def test_a_deleted_study_takes_no_artifact_that_another_database_has(
+    root: str, two: tuple[str, str]
+) -> None:
     first, second = two
     for url in two:
         keep(url, root)
@@ -224,7 +238,9 @@ def test_an_ordinary_role_of_postgresql_tells_databases_apart(
         with engine.begin() as connection:
             connection.execute(text(f"GRANT ALL ON ALL TABLES IN SCHEMA public TO {role}"))
             if not may_read_control_data:
-                connection.execute(text("REVOKE EXECUTE ON FUNCTION pg_control_system() FROM PUBLIC"))
+                connection.execute(
+                    text("REVOKE EXECUTE ON FUNCTION pg_control_system() FROM PUBLIC")
+                )
         engine.dispose()
     plain = [url.replace("postgres@", f"{role}@") for url in (first, second)]
     assert uid_of(plain[0]) == uid_of(plain[0]) != uid_of(plain[1])
@@ -241,7 +257,9 @@ def test_workers_that_find_a_database_at_once_agree_on_its_uid(url: str) -> None
     assert len(uids) == 1
 
 
-def test_the_first_worker_on_a_full_server_needs_no_second_connection(new_database: Callable[[str], str]) -> None:
+def test_the_first_worker_on_a_full_server_needs_no_second_connection(
+    new_database: Callable[[str], str],
+) -> None:
     url = new_database("postgresql")
     open_for_work(url)[0].engine.dispose()
     engine = create_engine(parse_url(url))
@@ -291,9 +309,14 @@ class Interrupted:
 
 
 def every_interruption(
-    store: ArtifactStore, prepare: Callable[[], None], act: Callable[[ArtifactStore], None], other: Callable[[], None]
+    store: ArtifactStore,
+    prepare: Callable[[], None],
+    act: Callable[[ArtifactStore], None],
+    other: Callable[[], None],
 ) -> Iterator[int]:
-    """Yields once for each call of `act` to the store, when `other` was done before it, and once for it after all."""
+    """Yields once for each call of `act` to the store, when `other` was done before it, and once
+    for it after all.
+    """
     for at in range(100):
         prepare()
         interrupted = Interrupted(store, at, other)
@@ -321,7 +344,9 @@ class Side:
         owner = Owner(self.database, store)
         owner.put({"model": MODEL})
         held = self._leases.acquire(find_study(self.database, study))
-        self._leases.finish(held, "complete", value=0.5, system_attributes={f"artifacts:{MODEL_ID}": "{}"})
+        self._leases.finish(
+            held, "complete", value=0.5, system_attributes={f"artifacts:{MODEL_ID}": "{}"}
+        )
         owner.put({"model": MODEL})
 
     def delete(self, store: ArtifactStore, study: str) -> None:
@@ -341,7 +366,9 @@ def sides(request: pytest.FixtureRequest, two: tuple[str, str]) -> Iterator[tupl
         side.database.engine.dispose()
 
 
-def test_a_deletion_takes_nothing_that_is_kept_meanwhile(sides: tuple[Side, Side], tmp_path: Path) -> None:
+def test_a_deletion_takes_nothing_that_is_kept_meanwhile(
+    sides: tuple[Side, Side], tmp_path: Path
+) -> None:
     first, second = sides
     store = open_artifact_store(str(tmp_path))
     rounds = every_interruption(
@@ -356,7 +383,9 @@ def test_a_deletion_takes_nothing_that_is_kept_meanwhile(sides: tuple[Side, Side
         assert there(store) == GONE
 
 
-def test_what_is_kept_loses_nothing_to_a_deletion_meanwhile(sides: tuple[Side, Side], tmp_path: Path) -> None:
+def test_what_is_kept_loses_nothing_to_a_deletion_meanwhile(
+    sides: tuple[Side, Side], tmp_path: Path
+) -> None:
     first, second = sides
     store = open_artifact_store(str(tmp_path))
     rounds = every_interruption(
@@ -381,7 +410,9 @@ def test_what_nobody_has_marked_is_never_removed(two: tuple[str, str], tmp_path:
     assert (tmp_path / MODEL_ID).read_bytes() == MODEL
 
 
-def test_a_database_marks_in_each_root_what_its_trials_named_before(two: tuple[str, str], tmp_path: Path) -> None:
+def test_a_database_marks_in_each_root_what_its_trials_named_before(
+    two: tuple[str, str], tmp_path: Path
+) -> None:
     url, _ = two
     make_study(url)
     for content in (MODEL, b"lost"):
@@ -390,7 +421,10 @@ def test_a_database_marks_in_each_root_what_its_trials_named_before(two: tuple[s
         store = open_artifact_store(str(folder))
         put(store, {"model": MODEL, "another's": b"unknown"})
         with owner_of(url, store) as owner:
-            marked = {each: store.owners(each) for each in (MODEL_ID, id_of(b"lost"), id_of(b"unknown"), ALL)}
+            marked = {
+                each: store.owners(each)
+                for each in (MODEL_ID, id_of(b"lost"), id_of(b"unknown"), ALL)
+            }
         assert marked == {
             MODEL_ID: {owner.uid},
             id_of(b"lost"): frozenset(),
@@ -399,13 +433,17 @@ def test_a_database_marks_in_each_root_what_its_trials_named_before(two: tuple[s
         }
 
 
-def test_a_database_without_artifacts_asks_nothing_of_a_root(two: tuple[str, str], tmp_path: Path) -> None:
+def test_a_database_without_artifacts_asks_nothing_of_a_root(
+    two: tuple[str, str], tmp_path: Path
+) -> None:
     make_study(two[0])
     with owner_of(two[0], open_artifact_store(str(tmp_path / "file" / "artifacts"))):
         assert list(tmp_path.iterdir()) == []
 
 
-def test_a_name_that_is_no_artifacts_is_neither_marked_nor_removed(two: tuple[str, str], tmp_path: Path) -> None:
+def test_a_name_that_is_no_artifacts_is_neither_marked_nor_removed(
+    two: tuple[str, str], tmp_path: Path
+) -> None:
     url, _ = two
     root = tmp_path / "artifacts"
     keep(url, str(root))
@@ -419,19 +457,31 @@ def test_a_name_that_is_no_artifacts_is_neither_marked_nor_removed(two: tuple[st
         leases.finish(held, "complete", value=0.5, system_attributes=names)
     keep(url, str(root), "t")
     delete(url, str(root))
-    assert sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file()) == sorted(
-        ["mine", f"artifacts/{MODEL_ID}", f"artifacts/{mark}", f"artifacts/all.owners/{uid_of(url)}"]
+    assert sorted(
+        str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file()
+    ) == sorted(
+        [
+            "mine",
+            f"artifacts/{MODEL_ID}",
+            f"artifacts/{mark}",
+            f"artifacts/all.owners/{uid_of(url)}",
+        ]
     )
 
 
-def test_a_root_out_of_reach_keeps_no_study_from_its_deletion(two: tuple[str, str], tmp_path: Path) -> None:
+def test_a_root_out_of_reach_keeps_no_study_from_its_deletion(
+    two: tuple[str, str], tmp_path: Path
+) -> None:
     url, _ = two
     make_study(url)
     name_it(url, "s")
     (tmp_path / "file").touch()
     with pytest.raises(ArtifactsUnavailable) as told:
         delete(url, f"{tmp_path}/file/artifacts")
-    assert str(told.value) == f"artifacts in {tmp_path}/file/artifacts cannot be stored or read: Not a directory"
+    assert (
+        str(told.value)
+        == f"artifacts in {tmp_path}/file/artifacts cannot be stored or read: Not a directory"
+    )
     with open_database(url) as database, database.transactions.read() as connection:
         assert connection.scalars(select(schema.study.c.uid)).all() == []
 
@@ -456,5 +506,6 @@ def test_a_worker_that_cannot_mark_says_so_and_works(
         artifacts.claim()
         artifacts.claim()
     assert caplog.messages == [
-        f"artifacts in {root} cannot be stored or read: Not a directory; trials go on without artifacts"
+        f"artifacts in {root} cannot be stored or read: Not a directory; trials go on without"
+        " artifacts"
     ]

@@ -1,4 +1,6 @@
-"""All trials of a study are trained on the same data, on every kind of database, unless the user lets it change."""
+"""All trials of a study are trained on the same data, on every kind of database, unless the user
+lets it change.
+"""
 
 import os
 import threading
@@ -42,13 +44,17 @@ class Opened:
     def leases(self, pid: int | None = None) -> TrialLeases:
         """Those of another worker; that of a `pid` which no process has is dead."""
         started = process_start(os.getpid())
-        me = Worker(uuid.uuid4().hex, "h", "h", pid or os.getpid(), started, "cpu", Computing(1, 64))
+        me = Worker(
+            uuid.uuid4().hex, "h", "h", pid or os.getpid(), started, "cpu", Computing(1, 64)
+        )
         return TrialLeases(self.database, self.rdb, me)
 
     def recorded(self) -> tuple[str | None, str | None]:
         query = select(schema.study.c.data_fingerprint, schema.study.c.pixel_scales)
         with self.database.transactions.read() as connection:
-            row = connection.execute(query.where(schema.study.c.study_id == self.stored.study_id)).one()
+            row = connection.execute(
+                query.where(schema.study.c.study_id == self.stored.study_id)
+            ).one()
         return row.data_fingerprint, row.pixel_scales
 
     def trained_on(self) -> list[tuple[int, str | None]]:
@@ -82,13 +88,16 @@ def make_study(database: Database, rdb: RDBStorage, name: str, folder: str | Non
 
 def refusal(opened: Opened, has: str = "aaaaaaaaaaaa", found: str = "bbbbbbbbbbbb") -> str:
     return (
-        f"study {opened.stored.name!r} is on other data than images:photos (fingerprint {has}, not {found}): restore "
-        "it, say where it lies with --data-map STORED=HERE or --data-root DIR, or go on with this by --accept-data"
+        f"study {opened.stored.name!r} is on other data than images:photos (fingerprint {has}, not"
+        f" {found}): restore it, say where it lies with --data-map STORED=HERE or --data-root DIR,"
+        " or go on with this by --accept-data"
     )
 
 
 def begun_on_old_data(opened: Opened) -> Lease:
-    """A trial that was handed back after two epochs, the second of which said that it is due to be stopped."""
+    """A trial that was handed back after two epochs, the second of which said that it is due to be
+    stopped.
+    """
     leases = opened.leases()
     held = leases.acquire(opened.stored, data=OLD)
     leases.record_parameters(held, {"dropout": 0.5}, {"dropout": FloatDistribution(0, 1)})
@@ -102,7 +111,10 @@ def test_the_first_trial_records_what_it_is_trained_on_and_the_next_ones_are_tra
     opened: Opened,
 ) -> None:
     assert opened.recorded() == (None, None)
-    held = [opened.leases().acquire(opened.stored, data=NEW), opened.leases().acquire(opened.stored, data=NEW)]
+    held = [
+        opened.leases().acquire(opened.stored, data=NEW),
+        opened.leases().acquire(opened.stored, data=NEW),
+    ]
     assert [lease.data_change for lease in held] == [None, None]
     assert opened.recorded() == (NEW.fingerprint, NEW.pixel_scales)
     assert opened.trained_on() == [(0, NEW.fingerprint), (1, NEW.fingerprint)]
@@ -118,7 +130,9 @@ def test_other_data_is_refused_and_changes_nothing(opened: Opened) -> None:
     assert opened.trained_on() == [(0, OLD.fingerprint)]
 
 
-def test_a_trial_that_was_begun_on_other_data_is_left_to_those_who_have_them(opened: Opened) -> None:
+def test_a_trial_that_was_begun_on_other_data_is_left_to_those_who_have_them(
+    opened: Opened,
+) -> None:
     held = begun_on_old_data(opened)
     with pytest.raises(OtherData, match=r"not bbbbbbbbbbbb\)"):
         opened.leases().acquire(opened.stored, data=NEW)
@@ -155,10 +169,16 @@ def test_of_two_who_accept_different_data_the_second_is_refused(opened: Opened) 
     assert str(refused.value) == refusal(opened, "bbbbbbbbbbbb", "cccccccccccc")
 
 
-def test_nothing_of_a_trial_that_was_begun_on_other_data_counts_but_its_number_and_parameters(opened: Opened) -> None:
+def test_nothing_of_a_trial_that_was_begun_on_other_data_counts_but_its_number_and_parameters(
+    opened: Opened,
+) -> None:
     held = begun_on_old_data(opened)
     taken = opened.leases().acquire(opened.stored, data=NEW_ACCEPTED)
-    assert (taken.number, taken.attempt, taken.data_change) == (held.number, 2, DataChange(before=OLD.fingerprint))
+    assert (taken.number, taken.attempt, taken.data_change) == (
+        held.number,
+        2,
+        DataChange(before=OLD.fingerprint),
+    )
     (trial,) = read_trials(opened.database, opened.stored.study_id)
     assert (trial.epochs, trial.due_epoch, trial.parameters) == ((), None, {"dropout": 0.5})
     assert trial.data_fingerprint == NEW.fingerprint
@@ -194,7 +214,9 @@ def test_a_study_from_before_takes_what_its_next_trial_is_trained_on(opened: Ope
     assert leases.acquire(opened.stored, data=NEW).data_change is None
 
 
-def test_whoever_ends_the_trials_of_an_ended_study_needs_no_data_and_keeps_what_is_recorded(opened: Opened) -> None:
+def test_whoever_ends_the_trials_of_an_ended_study_needs_no_data_and_keeps_what_is_recorded(
+    opened: Opened,
+) -> None:
     begun_on_old_data(opened)
     stop_study(opened.database, opened.stored)
     assert opened.leases().settle(opened.stored) == 0
@@ -212,7 +234,9 @@ def test_a_study_without_room_is_not_compared_with_anything(opened: Opened) -> N
         opened.leases().acquire(opened.stored, data=NEW)
 
 
-def test_of_two_who_take_the_first_trial_at_once_with_different_data_one_is_refused(opened: Opened) -> None:
+def test_of_two_who_take_the_first_trial_at_once_with_different_data_one_is_refused(
+    opened: Opened,
+) -> None:
     found: list[str] = []
     ready = threading.Barrier(2)
 
@@ -236,8 +260,12 @@ def test_of_two_who_take_the_first_trial_at_once_with_different_data_one_is_refu
     assert opened.trained_on() == [(0, taken)]
 
 
-@pytest.mark.parametrize("folder", ["/home/me/photos", "/home/나/사진 😀", "/home/\udcff/a\\b\n", "/a\0b", None])
-def test_every_database_keeps_a_folder_whatever_it_is_called(folder: str | None, opened: Opened) -> None:
+@pytest.mark.parametrize(
+    "folder", ["/home/me/photos", "/home/나/사진 😀", "/home/\udcff/a\\b\n", "/a\0b", None]
+)
+def test_every_database_keeps_a_folder_whatever_it_is_called(
+    folder: str | None, opened: Opened
+) -> None:
     name = f"s{uuid.uuid4().hex[:12]}"
     make_study(opened.database, opened.rdb, name, folder)
     assert find_study(opened.database, name).data_folder == folder

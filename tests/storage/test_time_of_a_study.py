@@ -1,4 +1,6 @@
-"""What a study's time counts, and what opens one that has ended: one contract on every kind of database."""
+"""What a study's time counts, and what opens one that has ended: one contract on every kind of
+database.
+"""
 
 import os
 import uuid
@@ -53,16 +55,28 @@ class Opened:
         """All that has happened to the study was so much longer ago."""
         columns = {name: study.c[name] - round(hours * HOUR_MS) for name in TIMES}
         with self.database.transactions.write() as connection:
-            connection.execute(update(study).where(study.c.study_id == self.stored.study_id).values(columns))
+            connection.execute(
+                update(study).where(study.c.study_id == self.stored.study_id).values(columns)
+            )
 
-    def has_budget(self, trials: int, hours: float | None = None, target: float | None = None, **most: int) -> None:
+    def has_budget(
+        self, trials: int, hours: float | None = None, target: float | None = None, **most: int
+    ) -> None:
         budget = Budget(trials, None if hours is None else 3600 * hours, target)
         raise_budget(self.database, self.stored, budget, **most)
 
     @property
     def leases(self) -> TrialLeases:
         """Of a new worker: one that is known takes its own trial up again."""
-        me = Worker(uuid.uuid4().hex, "here", "here", os.getpid(), process_start(os.getpid()), "cpu", Computing(1, 64))
+        me = Worker(
+            uuid.uuid4().hex,
+            "here",
+            "here",
+            os.getpid(),
+            process_start(os.getpid()),
+            "cpu",
+            Computing(1, 64),
+        )
         return TrialLeases(self.database, self.rdb, me)
 
     def take(self) -> Lease:
@@ -149,7 +163,9 @@ def test_a_pause_that_ends_in_a_stop_is_counted_once(opened: Opened) -> None:
 
 
 @pytest.mark.parametrize("is_stopped", [False, True])
-def test_what_passes_before_the_first_trial_makes_no_study_longer(is_stopped: bool, opened: Opened) -> None:
+def test_what_passes_before_the_first_trial_makes_no_study_longer(
+    is_stopped: bool, opened: Opened
+) -> None:
     (stop_study if is_stopped else pause_study)(opened.database, opened.stored)
     opened.hours_pass(7.0)
     if is_stopped:
@@ -161,7 +177,9 @@ def test_what_passes_before_the_first_trial_makes_no_study_longer(is_stopped: bo
     assert opened.look() == ("ended", "timeout")
 
 
-def test_a_trial_that_ran_when_its_study_ended_goes_on_where_that_is_opened_again(opened: Opened) -> None:
+def test_a_trial_that_ran_when_its_study_ended_goes_on_where_that_is_opened_again(
+    opened: Opened,
+) -> None:
     opened.has_budget(9, hours=1.0, target=0.9)
     held = opened.take()
     opened.leases.report(held, MEASUREMENTS[0], 0.5)
@@ -191,17 +209,23 @@ def test_a_target_of_a_loss_is_reached_from_above(shared_url: str) -> None:
         opened = opened_study(database, rdb, "minimize")
         opened.has_budget(9, target=0.3)
         held = [opened.take(), opened.take()]
-        assert opened.leases.finish(held[0], "complete", value=0.4, costs=[0.1]) == "open"  # the cost is no loss
+        assert (
+            opened.leases.finish(held[0], "complete", value=0.4, costs=[0.1]) == "open"
+        )  # the cost is no loss
         assert opened.leases.finish(held[1], "complete", value=0.3, costs=[5.0]) == "ended"
         opened.has_budget(9, target=0.25)
         assert opened.how() == ("open", None)
 
 
-def test_a_target_that_is_set_later_counts_for_what_has_been_and_for_what_runs(opened: Opened) -> None:
+def test_a_target_that_is_set_later_counts_for_what_has_been_and_for_what_runs(
+    opened: Opened,
+) -> None:
     assert opened.complete(0.6) == "open"
     held = opened.take()
     opened.has_budget(9, target=0.7)
-    assert opened.leases.finish(held, "complete", value=0.75) == "ended"  # taken when there was no target yet
+    assert (
+        opened.leases.finish(held, "complete", value=0.75) == "ended"
+    )  # taken when there was no target yet
     opened.has_budget(9, target=0.8)
     assert opened.complete(0.78) == "open"
     opened.has_budget(9, target=0.77)
@@ -240,4 +264,8 @@ def test_spans_of_work_leave_out_what_lies_between_and_after_the_dead(opened: Op
         for trial_id, (start, end, outcome) in times.items():
             values = {"started_ms": start, "ended_ms": end, "outcome": outcome}
             connection.execute(update(attempt).where(attempt.c.trial_id == trial_id).values(values))
-    assert sorted(read_work_spans(opened.database, opened.stored.study_id)) == [(0, 5), (10, 11), (20, None)]
+    assert sorted(read_work_spans(opened.database, opened.stored.study_id)) == [
+        (0, 5),
+        (10, 11),
+        (20, None),
+    ]

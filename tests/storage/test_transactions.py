@@ -1,4 +1,6 @@
-"""Which errors of the drivers pass, so that the transaction is repeated; who goes first where many write."""
+"""Which errors of the drivers pass, so that the transaction is repeated; who goes first where many
+write.
+"""
 
 import sqlite3
 import time
@@ -41,7 +43,10 @@ def of_sqlite(code: int) -> DBAPIError:
         (OperationalError("SELECT 1", None, postgresql.DeadlockDetected()), True),
         (OperationalError("SELECT 1", None, postgresql.LockNotAvailable()), True),
         (OperationalError("SELECT 1", None, postgresql.SerializationFailure()), True),
-        (OperationalError("SELECT 1", None, postgresql.OperationalError("connection refused")), True),
+        (
+            OperationalError("SELECT 1", None, postgresql.OperationalError("connection refused")),
+            True,
+        ),
         (ProgrammingError("SELECT 1", None, postgresql.UndefinedTable()), False),
         (of_sqlite(sqlite3.SQLITE_BUSY), True),
         (of_sqlite(sqlite3.SQLITE_FULL), True),
@@ -54,7 +59,9 @@ def test_errors_that_pass_are_told_from_those_that_stay(error: Exception, passes
     assert is_passing(error) is passes
 
 
-def test_of_those_who_wait_for_the_writer_of_sqlite_the_urgent_one_goes_first(tmp_path: Path) -> None:
+def test_of_those_who_wait_for_the_writer_of_sqlite_the_urgent_one_goes_first(
+    tmp_path: Path,
+) -> None:
     database, _ = open_for_work(f"sqlite:///{tmp_path}/s.db", connections=4)
     transactions = database.transactions
 

@@ -1,4 +1,6 @@
-"""A storage URL names exactly the database that whoever wrote it means, or is refused in one line."""
+"""A storage URL names exactly the database that whoever wrote it means, or is refused in one
+line.
+"""
 
 from pathlib import Path
 
@@ -35,24 +37,36 @@ def test_a_file_is_made_under_exactly_its_name(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/it's {{x}} 100%25%3F.db"
     # Optuna runs its URL through str.format.
     open_for_work(url)[0].engine.dispose()
-    assert {path.name for path in tmp_path.iterdir() if path.suffix == ".db"} == {"it's {x} 100%?.db"}
+    assert {path.name for path in tmp_path.iterdir() if path.suffix == ".db"} == {
+        "it's {x} 100%?.db"
+    }
     open_database(shown(parse_url(url))).engine.dispose()
 
 
-@pytest.mark.parametrize("text", ["sqlite:///x.db\r", "sqlite:///x.db\r\n", " sqlite:///x.db\t", "\nsqlite:///x.db "])
+@pytest.mark.parametrize(
+    "text", ["sqlite:///x.db\r", "sqlite:///x.db\r\n", " sqlite:///x.db\t", "\nsqlite:///x.db "]
+)
 def test_blanks_around_a_url_are_no_part_of_it(text: str) -> None:
     assert sqlite_path(parse_url(text)) == Path.cwd() / "x.db"
 
 
 OPTIONS = "has a '?': a file takes no options, and a '?' in its name is written %3F"
-UNPRINTABLE = "holds a control character, or bytes that are no UTF-8, as such or as %XX: leave them out"
-HOST = "names a host, not a file: write sqlite:///FILE.db, with three slashes, or four before a path from the root"
+UNPRINTABLE = (
+    "holds a control character, or bytes that are no UTF-8, as such or as %XX: leave them out"
+)
+HOST = (
+    "names a host, not a file: write sqlite:///FILE.db, with three slashes, or four before a path"
+    " from the root"
+)
 HOME = (
-    "begins with '~', which is nobody's home in a URL: write the whole path, as sqlite:////home/me/hypersearch.db, "
-    "or ./~ for a folder of that name"
+    "begins with '~', which is nobody's home in a URL: write the whole path, as"
+    " sqlite:////home/me/hypersearch.db, or ./~ for a folder of that name"
 )
 AT = "has more than one '@': write those of a name or password as %40"
-FORMS = "cannot be read: write it like sqlite:///FILE.db, postgresql://USER@HOST/NAME or mysql://USER@HOST/NAME"
+FORMS = (
+    "cannot be read: write it like sqlite:///FILE.db, postgresql://USER@HOST/NAME or"
+    " mysql://USER@HOST/NAME"
+)
 
 
 @pytest.mark.parametrize(
@@ -74,7 +88,10 @@ FORMS = "cannot be read: write it like sqlite:///FILE.db, postgresql://USER@HOST
         ("sqlite:///~me/a.db", f"storage sqlite:///~me/a.db {HOME}"),
         (
             "sqlite:///a.db/",
-            "storage sqlite:///a.db/ is no file (it ends with '/', as a folder): name one, as sqlite:///hypersearch.db",
+            (
+                "storage sqlite:///a.db/ is no file (it ends with '/', as a folder): name one, as"
+                " sqlite:///hypersearch.db"
+            ),
         ),
         ("postgresql://me:hu\nsh@h/d", f"storage URL 'postgresql://***@h/d' {UNPRINTABLE}"),
         ("postgresql://me:hu%00sh@h/d", f"storage URL 'postgresql://***@h/d' {UNPRINTABLE}"),
@@ -97,8 +114,14 @@ def test_what_is_no_file_is_refused_and_nothing_is_made_beside_it(tmp_path: Path
     (tmp_path / "file").touch()
     long = "a" * 300
     refusals = {
-        "folder": f"is no file ({tmp_path}/folder is a folder or a device): name one, as sqlite:///hypersearch.db",
-        long: "is no file (its name is longer than the system allows): name one, as sqlite:///hypersearch.db",
+        "folder": (
+            f"is no file ({tmp_path}/folder is a folder or a device): name one, as"
+            " sqlite:///hypersearch.db"
+        ),
+        long: (
+            "is no file (its name is longer than the system allows): name one, as"
+            " sqlite:///hypersearch.db"
+        ),
     }
     for open_it in (open_database, open_for_work, upgrade_database):
         for name, told in refusals.items():
@@ -107,8 +130,10 @@ def test_what_is_no_file_is_refused_and_nothing_is_made_beside_it(tmp_path: Path
             assert str(refused.value) == f"storage sqlite:///{tmp_path}/{name} {told}"
         with pytest.raises(StorageUnavailable) as unavailable:
             open_it(f"sqlite:///{tmp_path}/file/a.db")
-        assert str(unavailable.value) == (
-            f"{tmp_path}/file, where the database should lie, is no folder: name another with --storage"
+        assert (
+            str(unavailable.value)
+            == f"{tmp_path}/file, where the database should lie, is no folder: name another with"
+            " --storage"
         )
     assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "folder"]
 
@@ -124,7 +149,9 @@ def test_what_is_no_file_is_refused_and_nothing_is_made_beside_it(tmp_path: Path
         ("postgresql", "a..b/d"),
     ],
 )
-def test_what_a_driver_does_not_understand_is_told_without_the_password(scheme: str, rest: str) -> None:
+def test_what_a_driver_does_not_understand_is_told_without_the_password(
+    scheme: str, rest: str
+) -> None:
     url = f"{scheme}://me:hush@{rest.format(port=free_port())}"
     for open_it in (open_database, open_for_work, upgrade_database):
         with pytest.raises(StorageURLError) as refused:

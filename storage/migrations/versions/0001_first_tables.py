@@ -11,7 +11,8 @@ LONG_TEXT = sa.Text().with_variant(mysql.LONGTEXT(), "mysql", "mariadb")
 
 
 def upgrade() -> None:
-    # On MySQL each statement commits by itself: one that was done before the program died is not done again.
+    # On MySQL each statement commits by itself: one that was done before the program died is not
+    # done again.
     op.create_table(
         "hypersearch_study",
         _of("studies", "study_id"),
@@ -78,4 +79,6 @@ def upgrade() -> None:
 
 
 def _of(table: str, key: str) -> "sa.Column[int]":
-    return sa.Column(key, sa.Integer, sa.ForeignKey(f"{table}.{key}", ondelete="CASCADE"), primary_key=True)
+    return sa.Column(
+        key, sa.Integer, sa.ForeignKey(f"{table}.{key}", ondelete="CASCADE"), primary_key=True
+    )

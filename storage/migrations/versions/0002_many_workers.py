@@ -1,4 +1,6 @@
-"""Leases that expire, workers, pauses, priorities and checkpoints; on SQLite our rows go with Optuna's in any case."""
+"""Leases that expire, workers, pauses, priorities and checkpoints; on SQLite our rows go with
+Optuna's in any case.
+"""
 
 import sqlalchemy as sa
 from alembic import op
@@ -44,11 +46,16 @@ def upgrade() -> None:
         if_not_exists=True,
     )
     if connection.dialect.name == "sqlite":
-        # Plain Optuna deletes with SQLite's foreign keys off, and SQLite uses ids of deleted rows again.
-        _follow("trials", "trial_id", ("hypersearch_lease", "hypersearch_attempt", "hypersearch_epoch"))
+        # Plain Optuna deletes with SQLite's foreign keys off, and SQLite uses ids of deleted rows
+        # again.
+        _follow(
+            "trials", "trial_id", ("hypersearch_lease", "hypersearch_attempt", "hypersearch_epoch")
+        )
         _follow("studies", "study_id", ("hypersearch_study",))
 
 
 def _follow(table: str, key: str, ours: tuple[str, ...]) -> None:
     deletions = " ".join(f"DELETE FROM {name} WHERE {key} = OLD.{key};" for name in ours)
-    op.execute(f"CREATE TRIGGER hypersearch_{table}_deleted AFTER DELETE ON {table} BEGIN {deletions} END")
+    op.execute(
+        f"CREATE TRIGGER hypersearch_{table}_deleted AFTER DELETE ON {table} BEGIN {deletions} END"
+    )
