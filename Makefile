@@ -18,7 +18,9 @@ $(INSTALLED): pyproject.toml constraints.txt
 demo: $(INSTALLED)
 	$(BIN)/hypersearch run examples/demo.toml
 
+# Tests start hundreds of processes: where Python is told to write no bytecode, each would compile all modules again.
 test: $(INSTALLED)
+	$(BIN)/python -m compileall -q hypersearch models objectives storage search benchmarks
 	$(TESTS)
 
 # The lowest versions of all that pyproject.toml names, in an environment of their own.
