@@ -20,7 +20,7 @@ demo: $(INSTALLED)
 
 # Tests start hundreds of processes: where Python is told to write no bytecode, each would compile all modules again.
 test: $(INSTALLED)
-	$(BIN)/python -m compileall -q hypersearch models objectives storage search benchmarks
+	$(BIN)/python -m compileall -q hypersearch models objectives storage search benchmarks lab
 	$(TESTS)
 
 # The lowest versions of all that pyproject.toml names, in an environment of their own.
