@@ -18,7 +18,7 @@ def borrowed_process() -> Iterator[Callable[[JoinedStudy], None]]:
     PyTorch's are looked at no sooner, and only where something is trained: it may never be loaded.
 
     >>> with borrowed_process() as work_begins:   # doctest: +SKIP
-    ...     run_study(url, request, machine, host=host, console=console, on_joined=work_begins)
+    ...     run_study(url, request, machine, host=host, on_joined=work_begins)
     """
     with ExitStack() as back:
         for name in LOGGERS:

@@ -1,5 +1,6 @@
-"""What happens while a worker works."""
+"""What happens while a worker works, as whoever looks on is told."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -69,4 +70,35 @@ class Running:
     trials: tuple[RunningTrial, ...]
 
 
-Event = TrialStarted | EpochFinished | TrialFinished | Waiting | StudyLeft | Running
+@dataclass(frozen=True)
+class Decoding:
+    """So many of a data set's images have been decoded, which happens once on a machine."""
+
+    done: int
+    total: int
+
+
+@dataclass(frozen=True)
+class StudyOpened:
+    """Work on this one study begins, which stands so."""
+
+    finished: int
+    budget: int
+    best: float | None
+    maximize: bool
+
+
+@dataclass(frozen=True)
+class Said:
+    """A line of text that somebody should read."""
+
+    line: str
+
+
+WorkerEvent = TrialStarted | EpochFinished | TrialFinished | Waiting | StudyLeft | Running
+Event = WorkerEvent | Decoding | StudyOpened | Said
+Tell = Callable[[Event], None]
+
+
+def nobody(event: Event) -> None:
+    """Whom it may be told where nobody looks on."""

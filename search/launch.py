@@ -4,22 +4,18 @@ import logging
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from functools import partial
 
 from optuna import logging as optuna_logging
 from optuna.storages import RDBStorage
-from rich.console import Console
 
 from objectives.errors import ProcessSpent
 from search.analysis.ranking import incumbent
-from search.console import tell
 from search.crew import Crew
 from search.division import Share
-from search.events import StudyLeft
-from search.live import Tally, View, choose_view, new_tally
+from search.events import Decoding, Said, StudyLeft, StudyOpened, Tell, nobody
 from search.measured import divide
 from search.objective import Machine, Objective, build_objective
-from search.preparation import decoding_shown, prepare_data
+from search.preparation import prepare_data
 from search.spec import StudySpec
 from search.study import JoinedStudy, Request, find_stored, has_work, join, stored_spec, study_name
 from search.watch import watch_study
@@ -76,12 +72,11 @@ def run_study(
     machine: Machine,
     *,
     host: Host,
-    console: Console,
-    quiet: bool = False,
+    tell: Tell = nobody,
     team: Team | None = None,
     on_joined: Callable[[JoinedStudy], None] = lambda joined: None,
 ) -> Outcome:
-    """Creates or joins the study and works on it until it ends; progress goes to `console`.
+    """Creates or joins the study and works on it until it ends, and tells what happens.
 
     With a `team` of more than one its processes work, and this one looks on; so it does with one of
     its processes when it can itself train no more.
@@ -98,14 +93,13 @@ def run_study(
     spec = request.spec(stored=there is not None)
     _check_machine(machine)
     check_place(storage_url)
-    shown = Console(quiet=True) if quiet else console
     facts = None
     if there is None:  # what cannot be trained is refused before anything is created, or changed
         _check_precision(spec, machine)
-        facts = prepare_data(spec, machine, shown)
+        facts = prepare_data(spec, machine, tell)
     elif has_work(there, request):
         _check_precision(stored_spec(there), machine)
-        facts = prepare_data(stored_spec(there), machine, shown, there)
+        facts = prepare_data(stored_spec(there), machine, tell, there)
     database, rdb = open_for_work(storage_url)
     with database:
         joined = join(database, rdb, request)
@@ -113,24 +107,22 @@ def run_study(
         had_ended = joined.stored.state == "ended"
         crew = None
         if team is not None and team.workers != 1 and not had_ended:
-            share = share_of(machine, team.workers, [joined], shown)
+            share = share_of(machine, team.workers, [joined], tell)
             machine = machine.shared(share)
             crew = team.hire(share.workers, machine) if share.workers > 1 else None
-        with choose_view(_tally(database, joined), console, quiet) as view:
-            if crew is None:
-                try:
-                    only = _only(database, joined)
-                    _work_alone(
-                        database, rdb, only, machine, host, view, console, quiet, several=False
-                    )
-                except ProcessSpent as spent:
-                    if team is None:
-                        raise
-                    crew = team.hire(1, machine.after(spent))
-            if crew is not None:
-                with crew.working(joined.stored.name):
-                    for event in watch_study(database, joined.stored, crew.is_working):
-                        view.show(event)
+        tell(_as_it_stands(database, joined))
+        if crew is None:
+            try:
+                only = _only(database, joined)
+                _work_alone(database, rdb, only, machine, host, tell, several=False)
+            except ProcessSpent as spent:
+                if team is None:
+                    raise
+                crew = team.hire(1, machine.after(spent))
+        if crew is not None:
+            with crew.working(joined.stored.name):
+                for event in watch_study(database, joined.stored, crew.is_working):
+                    tell(event)
         stored = find_study(database, joined.stored.name)
         if stored.end_reason == "failures":
             failed = read_study(database, stored).failed
@@ -159,8 +151,7 @@ def serve_studies(
     names: Sequence[str],
     forever: bool,
     host: Host,
-    console: Console,
-    quiet: bool = False,
+    tell: Tell = nobody,
 ) -> None:
     """Works on every open study, or on those of `names`, until nothing is left; `forever` waits for
     new ones.
@@ -178,20 +169,8 @@ def serve_studies(
     with database:
         for name in names:
             find_study(database, name)
-        with choose_view(None, console, quiet) as view:
-            studies = _open(database, names, forever)
-            _work_alone(
-                database,
-                rdb,
-                studies,
-                machine,
-                host,
-                view,
-                console,
-                quiet,
-                several=True,
-                forever=forever,
-            )
+        studies = _open(database, names, forever)
+        _work_alone(database, rdb, studies, machine, host, tell, several=True, forever=forever)
 
 
 def share_for_service(
@@ -201,8 +180,7 @@ def share_for_service(
     *,
     names: Sequence[str],
     forever: bool,
-    console: Console,
-    quiet: bool = False,
+    tell: Tell = nobody,
 ) -> Share:
     """With how many workers and threads to serve_studies; measured if a network is, or may yet be,
     trained.
@@ -214,19 +192,18 @@ def share_for_service(
             bad input.
         StorageUnavailable: out of reach.
     """
-    shown = Console(quiet=True) if quiet else console
     _check_machine(machine)
     database, _ = open_for_work(storage_url, create=not names)
     with database:
         for name in names:
             find_study(database, name)
         return share_of(
-            machine, workers, None if forever else _open(database, names, forever)(), shown
+            machine, workers, None if forever else _open(database, names, forever)(), tell
         )
 
 
 def share_of(
-    machine: Machine, workers: int | None, studies: Sequence[JoinedStudy] | None, console: Console
+    machine: Machine, workers: int | None, studies: Sequence[JoinedStudy] | None, tell: Tell
 ) -> Share:
     """How many workers with how many threads each work on these studies, or on any that may come
     (`None`).
@@ -236,7 +213,7 @@ def share_of(
         machine.threads,
         device=machine.device,
         folder=machine.division_root,
-        say=partial(tell, console),
+        say=lambda line: tell(Said(line)),
         trains=studies is None
         or any(joined.spec.data.dataset != "synthetic" for joined in studies),
     )
@@ -268,18 +245,21 @@ def _work_alone(
     choose: Choose,
     machine: Machine,
     host: Host,
-    view: View,
-    console: Console,
-    quiet: bool,
+    tell: Tell,
     *,
     several: bool,
     forever: bool = False,
 ) -> None:
+    def show(done: int, total: int) -> None:
+        # One study was prepared before, and its progress is what the terminal shows.
+        if several:
+            tell(Decoding(done, total))
+
+    def say(line: str) -> None:
+        tell(Said(line))
+
     def build(joined: JoinedStudy) -> Objective:
-        # One study was prepared before, and has a view that the terminal belongs to
-        with decoding_shown(Console(quiet=True) if quiet or not several else console) as show:
-            teller = partial(tell, Console(quiet=True) if quiet else console)
-            return build_objective(joined.spec, machine, show, teller, joined.stored)
+        return build_objective(joined.spec, machine, show, say, joined.stored)
 
     refused: Exception | None = None
     served = False
@@ -299,7 +279,7 @@ def _work_alone(
             for event in events:
                 if isinstance(event, StudyLeft) and not several:
                     raise event.error
-                view.show(event)
+                tell(event)
                 if isinstance(event, StudyLeft):
                     refused = event.error
                 else:
@@ -309,8 +289,8 @@ def _work_alone(
             raise
     if refused is not None and not served:
         raise refused
-    if several and not served and not quiet:
-        tell(console, "no study is open: there is nothing to do")
+    if several and not served:
+        tell(Said("no study is open: there is nothing to do"))
 
 
 def _only(database: Database, joined: JoinedStudy) -> Choose:
@@ -343,10 +323,10 @@ def _open(database: Database, names: Sequence[str], forever: bool) -> Choose:
     return choose
 
 
-def _tally(database: Database, joined: JoinedStudy) -> Tally:
+def _as_it_stands(database: Database, joined: JoinedStudy) -> StudyOpened:
     record = read_study(database, joined.stored)
     best = incumbent(read_trials(database, joined.stored.study_id), joined.spec.direction)
-    return new_tally(
+    return StudyOpened(
         record.finished,
         joined.spec.planned_trials,
         None if best is None else best.value,

@@ -2,33 +2,39 @@
 
 import time
 from collections.abc import Callable, Iterable
+from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, Self
 
 from rich.console import Console, Group
 from rich.live import Live
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
 from search.console import tell
 from search.events import (
+    Decoding,
     EpochFinished,
     Event,
     Running,
+    Said,
     StudyLeft,
+    StudyOpened,
     TrialFinished,
     TrialStarted,
     Waiting,
+    WorkerEvent,
 )
 from search.space import Value, is_on
 
 KEY_PARAMETERS = 5  # shown of a running trial
+DECODING_LINES = 4  # in all, where no bar can be drawn
 
 
 class View(Protocol):
     """Shows the events of a worker."""
 
-    def show(self, event: Event) -> None: ...
+    def show(self, event: WorkerEvent) -> None: ...
     def __enter__(self) -> "View": ...
     def __exit__(self, *_: object) -> None: ...
 
@@ -88,7 +94,7 @@ class PlainView:
     def __exit__(self, *_: object) -> None:
         pass
 
-    def show(self, event: Event) -> None:
+    def show(self, event: WorkerEvent) -> None:
         """Prints the line of a finished trial, or why there is none."""
         match event:
             case TrialFinished():
@@ -129,7 +135,7 @@ class LiveView:
     def __exit__(self, *_: object) -> None:
         self._live.__exit__(None, None, None)
 
-    def show(self, event: Event) -> None:
+    def show(self, event: WorkerEvent) -> None:
         """Redraws what the event changes."""
         match event:
             case TrialStarted(_, number, _, parameters):
@@ -159,15 +165,90 @@ class LiveView:
                 )
 
 
-def choose_view(tally: Tally | None, console: Console, quiet: bool) -> View:
-    """The live view of one study on a terminal, plain lines elsewhere, nothing if quiet."""
-    if quiet:
-        return PlainView(tally, Console(quiet=True))
-    return (
-        LiveView(tally, console)
-        if console.is_terminal and tally is not None
-        else PlainView(tally, console)
-    )
+def choose_view(tally: Tally | None, console: Console) -> View:
+    """The live view of one study on a terminal, plain lines elsewhere."""
+    live = console.is_terminal and tally is not None
+    return LiveView(tally, console) if live and tally is not None else PlainView(tally, console)
+
+
+class DecodingBar:
+    """How far decoding is: a bar on a terminal, a few lines elsewhere, and a line when it is done.
+
+    >>> DecodingBar(Console()).show(500, 500)
+    decoded 500 images, once for this machine
+    """
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._bar: Progress | None = None
+        self._lines = 0
+
+    def show(self, done: int, total: int) -> None:
+        """So many of all images have been decoded."""
+        if done == total:
+            self.stop()
+            tell(self._console, f"decoded {total:,} images, once for this machine")
+        elif self._console.is_terminal:
+            self._bar = self._bar or self._new_bar()
+            self._bar.update(self._bar.task_ids[0], completed=done, total=total)
+            self._bar.start()
+        elif DECODING_LINES * done // total > self._lines:
+            self._lines = DECODING_LINES * done // total
+            tell(self._console, f"decoded {done:,} of {total:,} images")
+
+    def stop(self) -> None:
+        """Leaves no bar behind."""
+        if self._bar is not None:
+            self._bar.live.stop()
+        self._bar, self._lines = None, 0
+
+    def _new_bar(self) -> Progress:
+        bar = Progress(
+            TextColumn("decoding images"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeRemainingColumn(),
+            console=self._console,
+            transient=True,
+        )
+        bar.add_task("")
+        return bar
+
+
+class Screen:
+    """Shows on a console what those who work tell: decoding, lines, and the progress of studies.
+
+    >>> with Screen(Console(), quiet=quiet) as screen:   # doctest: +SKIP
+    ...     run_study(url, request, machine, host=host, tell=screen.tell)
+    """
+
+    def __init__(self, console: Console, *, quiet: bool = False) -> None:
+        self._console = Console(quiet=True, force_terminal=False) if quiet else console
+        self._decoding = DecodingBar(self._console)
+        self._view: View = PlainView(None, self._console)
+        self._open = ExitStack()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._decoding.stop()
+        self._open.close()
+
+    def tell(self, event: Event) -> None:
+        """Shows what happens; of one study, from when it is opened, all of it in one view."""
+        if isinstance(event, Decoding):
+            self._decoding.show(event.done, event.total)
+            return
+        self._decoding.stop()
+        match event:
+            case Said(said):
+                tell(self._console, said)
+            case StudyOpened(finished, budget, best, maximize):
+                tally = new_tally(finished, budget, best, maximize)
+                self._view = self._open.enter_context(choose_view(tally, self._console))
+            case _:
+                self._view.show(event)
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from search.crew import hire
 from search.data_location import read_data_map
 from search.document import load_document
 from search.launch import Team, run_study
+from search.live import Screen
 from search.settings import Settings
 from search.spec import StudySpec, parse_spec
 from search.streams import progress_stream
@@ -74,7 +75,11 @@ def run(
         tell(console, WAITS)
 
     try:
-        with _TURNS.taken(say_that_it_waits), borrowed_process() as work_begins:
+        with (
+            _TURNS.taken(say_that_it_waits),
+            borrowed_process() as work_begins,
+            Screen(console) as screen,
+        ):
             run_study(
                 url,
                 Request(spec.to_document(), {}, f"study {spec.name!r}"),
@@ -86,7 +91,7 @@ def run(
                     accept_data=accept_data,
                 ),
                 host=this_host(),
-                console=console,
+                tell=screen.tell,
                 team=Team(1, partial(hire, url=url, artifact_root=None, quiet=True)),
                 on_joined=work_begins,
             )

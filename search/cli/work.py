@@ -132,6 +132,7 @@ def run(
     from search.console import console_on
     from search.crew import hire
     from search.launch import Team, run_study
+    from search.live import Screen
     from search.output import summary_text
     from search.signals import Stopped
     from storage.backends import parse_url, shown
@@ -147,16 +148,16 @@ def run(
         _tell(joined)
 
     try:
-        outcome = run_study(
-            url,
-            request,
-            machine,
-            host=this_host(),
-            console=console_on(sys.stderr),
-            quiet=quiet,
-            team=Team(count, partial(hire, url=url, artifact_root=artifact_root, quiet=True)),
-            on_joined=on_joined,
-        )
+        with Screen(console_on(sys.stderr), quiet=quiet) as screen:
+            outcome = run_study(
+                url,
+                request,
+                machine,
+                host=this_host(),
+                tell=screen.tell,
+                team=Team(count, partial(hire, url=url, artifact_root=artifact_root, quiet=True)),
+                on_joined=on_joined,
+            )
     except Stopped as stopped:
         if resume:
             stopped.how_to_go_on = f"the running trials were handed back; go on with: {resume}"
@@ -262,33 +263,28 @@ def _serve(
     from search.console import console_on
     from search.crew import SUPERVISED, end_with_supervisor, exit_code, hire
     from search.launch import WorkFailed, serve_studies, share_for_service
+    from search.live import Screen
     from storage.hosts import this_host
 
     if os.environ.get(SUPERVISED):
         end_with_supervisor()
-    console = console_on(sys.stderr)
     workers = 1
-    if processes != 1:
-        share = share_for_service(
-            url, machine, processes, names=names, forever=forever, console=console, quiet=quiet
-        )
-        machine, workers = machine.shared(share), share.workers
-    if workers == 1:
-        try:
-            serve_studies(
-                url,
-                machine,
-                names=names,
-                forever=forever,
-                host=this_host(),
-                console=console,
-                quiet=quiet,
+    with Screen(console_on(sys.stderr), quiet=quiet) as screen:
+        tell = screen.tell
+        if processes != 1:
+            share = share_for_service(
+                url, machine, processes, names=names, forever=forever, tell=tell
             )
-            return
-        except ProcessSpent as spent:
-            if os.environ.get(SUPERVISED):
-                raise typer.Exit(exit_code(spent)) from None
-            machine = machine.after(spent)
+            machine, workers = machine.shared(share), share.workers
+        if workers == 1:
+            host = this_host()
+            try:
+                serve_studies(url, machine, names=names, forever=forever, host=host, tell=tell)
+                return
+            except ProcessSpent as spent:
+                if os.environ.get(SUPERVISED):
+                    raise typer.Exit(exit_code(spent)) from None
+                machine = machine.after(spent)
     crew = hire(workers, machine, url, artifact_root, quiet=quiet, forever=forever)
     with crew.working(*names):
         crew.wait()

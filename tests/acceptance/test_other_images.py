@@ -13,7 +13,6 @@ from unittest.mock import patch
 import numpy as np
 import pytest
 from PIL import Image
-from rich.console import Console
 from sqlalchemy import update
 
 import hypersearch
@@ -309,7 +308,6 @@ def test_whoever_looks_on_says_why_its_workers_have_left(user: User) -> None:
             request,
             machine,
             host=this_host(),
-            console=Console(quiet=True),
             team=Team(2, lambda count, machine: crew),
         )
     assert str(refused.value).startswith(

@@ -14,8 +14,8 @@ from typing import TextIO
 import pytest
 
 from search.console import can_be_drawn_on, console_on, tell
-from search.live import LiveView, Page, PlainView, choose_view, new_tally, show_pages
-from search.preparation import decoding_shown
+from search.events import Decoding
+from search.live import LiveView, Page, PlainView, Screen, choose_view, new_tally, show_pages
 
 XTERM = {"TERM": "xterm"}
 
@@ -93,12 +93,12 @@ def test_no_variable_makes_a_log_a_terminal(asked: str, monkeypatch: pytest.Monk
     monkeypatch.setenv("COLUMNS", "²")
     console = console_on(StringIO())
     tally = new_tally(0, 2, None, True)
-    with choose_view(tally, console, quiet=False) as view:
+    with choose_view(tally, console) as view:
         assert isinstance(view, PlainView)
     show_pages([Page("first", ("a",)), Page("second", ("b",))], console)
-    with decoding_shown(console) as show:
-        show(1, 2)
-        show(2, 2)
+    with Screen(console) as screen:
+        screen.tell(Decoding(1, 2))
+        screen.tell(Decoding(2, 2))
     assert isinstance(console.file, StringIO)
     assert (
         console.file.getvalue()
@@ -110,7 +110,7 @@ def test_on_a_terminal_the_view_is_live(terminal: TextIO, monkeypatch: pytest.Mo
     for name in ("CI", "TTY_COMPATIBLE", "TTY_INTERACTIVE", "COLUMNS", "LINES"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("TERM", "xterm")
-    with choose_view(new_tally(0, 2, None, True), console_on(terminal), quiet=False) as view:
+    with choose_view(new_tally(0, 2, None, True), console_on(terminal)) as view:
         assert isinstance(view, LiveView)
 
 

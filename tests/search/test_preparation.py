@@ -6,13 +6,14 @@ from io import StringIO
 import pytest
 from rich.console import Console
 
-from search.preparation import decoding_shown
+from search.events import Decoding
+from search.live import Screen
 
 
 def shown(console: Console, steps: range, total: int) -> str:
-    with decoding_shown(console) as show:
+    with Screen(console) as screen:
         for done in steps:
-            show(done, total)
+            screen.tell(Decoding(done, total))
     assert isinstance(console.file, StringIO)
     return console.file.getvalue()
 
@@ -46,8 +47,8 @@ def test_a_terminal_shows_a_bar_that_is_gone_when_all_is_decoded() -> None:
 
 
 def stopped_by_ctrl_c(console: Console) -> None:
-    with decoding_shown(console) as show:
-        show(1, 2)
+    with Screen(console) as screen:
+        screen.tell(Decoding(1, 2))
         raise KeyboardInterrupt
 
 
