@@ -61,14 +61,14 @@ bench: $(INSTALLED)
 	$(BIN)/python -m benchmarks.many_workers --processes 2 --threads 4 --seconds 10
 
 soak: $(INSTALLED) kill-points
-	$(BIN)/python -m benchmarks.soak --backend postgresql --backend sqlite
+	$(BIN)/python -m lab.soak --backend postgresql --backend sqlite
 
 kill-points: $(INSTALLED)
-	$(BIN)/python -m benchmarks.kill_points --backend sqlite --backend postgresql --times 20
-	$(BIN)/python -m benchmarks.kill_points --backend mariadb --times 5
+	$(BIN)/python -m lab.kill_points --backend sqlite --backend postgresql --times 20
+	$(BIN)/python -m lab.kill_points --backend mariadb --times 5
 
 faults: $(INSTALLED)
-	$(BIN)/python -m benchmarks.faults
+	$(BIN)/python -m lab.faults
 
 clean:
 	rm -rf .venv .venv-oldest build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis hypersearch.db hypersearch.db-wal hypersearch.db-shm hypersearch.db.lock hypersearch.files

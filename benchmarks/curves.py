@@ -21,9 +21,10 @@ from pathlib import Path
 from benchmarks.checkout import ROOT, environment
 from benchmarks.figures import machine, percentile
 from benchmarks.true_scores import Judge
-from search.answers import compare_study
-from search.settings import Settings
-from search.space import Value, to_hyperparameters
+from search.analysis.comparison import compare_study
+from search.machine.settings import Settings
+from search.space.configuration import to_hyperparameters
+from search.space.domains import Value
 from storage.engine import open_database
 
 CURVES = ROOT / "benchmarks" / "data" / "curves-mnist-5k.json.gz"

@@ -18,8 +18,8 @@ from benchmarks.checkout import ROOT, environment
 from benchmarks.figures import machine, spread
 from benchmarks.peers.contest import cache_root
 from benchmarks.true_scores import Judge
-from search.answers import Comparison, compare_study
-from search.space import to_hyperparameters
+from search.analysis.comparison import Comparison, compare_study
+from search.space.configuration import to_hyperparameters
 from storage.engine import open_database
 
 

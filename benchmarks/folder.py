@@ -22,10 +22,10 @@ from torchvision.transforms.v2 import PILToTensor
 
 from benchmarks.checkout import environment
 from benchmarks.figures import machine, spread
-from objectives.cache import open_searchable
-from objectives.data_config import DataConfig
-from objectives.image_file import read_header, read_pixels
-from objectives.image_folder import image_folder
+from objectives.data.cache import open_searchable
+from objectives.data.config import DataConfig
+from objectives.data.folder import image_folder
+from objectives.data.image_file import read_header, read_pixels
 
 CLASSES = 10
 SIDE = 64
@@ -105,8 +105,8 @@ WAYS: dict[str, Callable[[Path], None]] = {
 SECOND_START = """
 import sys, time
 from pathlib import Path
-from objectives.cache import open_searchable
-from objectives.data_config import DataConfig
+from objectives.data.cache import open_searchable
+from objectives.data.config import DataConfig
 
 started = time.perf_counter()
 cache_root = Path(sys.argv[2])

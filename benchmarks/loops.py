@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from benchmarks.figures import machine, spread
 from benchmarks.trainer import CLASSES, LEARNING_RATE, Case, ours
-from objectives.data import LabelledImages
+from objectives.data.images import LabelledImages
 from objectives.device import keep_freed_memory, set_threads
 
 CASES = [

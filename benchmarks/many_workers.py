@@ -24,22 +24,25 @@ import optuna
 from sqlalchemy import create_engine
 
 from benchmarks.figures import machine, percentile
-from benchmarks.servers import PostgreSQLServer
 from benchmarks.storage import EPOCHS, Curve, eight_parameters
 from benchmarks.timed_leases import TimedLeases
+from lab.servers import PostgreSQLServer
 from objectives.hyperparameters import Hyperparameters
 from objectives.protocol import Pulse, ResumableTraining
-from search.artifacts import IncumbentArtifacts
-from search.events import TrialFinished
-from search.objective import Objective
-from search.study import JoinedStudy, Request, join, stored_spec
-from search.trial import Workplace
-from search.worker import this_worker, work
+from search.spec.definition import stored_spec
+from search.spec.request import Request
+from search.studies.joining import JoinedStudy, join
+from search.studies.this_worker import this_worker
+from search.worker.artifacts import IncumbentArtifacts
+from search.worker.events import TrialFinished
+from search.worker.loop import work
+from search.worker.objective import Objective
+from search.worker.trial import Workplace
 from storage.artifacts import open_artifact_store
 from storage.computing import Computing
 from storage.engine import Database, open_for_work
 from storage.hosts import this_host
-from storage.keeper import Keeper
+from storage.leases.keeper import Keeper
 from storage.studies import find_study
 
 CONNECTIONS = 2  # a worker
@@ -74,9 +77,8 @@ class Seen:
     acquire_seconds: list[float] = field(default_factory=list)
     finish_seconds: list[float] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
-    repeated: list[str] = field(
-        default_factory=list
-    )  # transactions, for a lock or a lost connection
+    # transactions, for a lock or a lost connection
+    repeated: list[str] = field(default_factory=list)
 
 
 class _Repeats(logging.Handler):
@@ -100,9 +102,8 @@ def work_in_threads(url: str, load: Load, folder: str) -> Seen:
     deadline = time.monotonic() + load.trial_seconds + load.seconds
 
     def one_worker() -> None:
-        time.sleep(
-            random.uniform(0, load.trial_seconds)
-        )  # trials of many workers do not end together
+        # trials of many workers do not end together
+        time.sleep(random.uniform(0, load.trial_seconds))
         leases = TimedLeases(database, rdb, this_worker(this_host(), "-", 0))
         try:
             _work(database, rdb, leases, load, Path(folder), deadline)

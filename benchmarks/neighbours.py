@@ -142,7 +142,7 @@ def train_when_asked() -> None:
     """The main of a Trainer's process: answers each line of its standard input."""
     import torch
 
-    from objectives.data import LabelledImages, ResidentData
+    from objectives.data.images import LabelledImages, ResidentData
     from objectives.device import keep_freed_memory, set_threads
     from objectives.hyperparameters import SGD, Hyperparameters
     from objectives.training import Run, train

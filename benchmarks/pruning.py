@@ -19,9 +19,9 @@ from optuna.trial import FrozenTrial, TrialState
 
 from benchmarks.curves import Curve, Recorded, read_true_scores
 from benchmarks.figures import machine, shown
-from search.document import Toml
-from search.pruners import is_due
-from search.spec import StudySpec, parse_spec
+from search.algorithms.pruners import is_due
+from search.spec.document import Toml
+from search.spec.study_spec import StudySpec, parse_spec
 
 STUDIES, TRIALS = 100, 40
 

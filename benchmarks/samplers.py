@@ -30,11 +30,12 @@ from sklearn.model_selection import GroupKFold, cross_val_predict
 
 from benchmarks.curves import CURVES, WIDER_CURVES, Curve, Recorded
 from benchmarks.figures import machine, shown
-from search.document import Toml
-from search.flat import flat_domains, share_of, stand_in
-from search.samplers import build_sampler, draw
-from search.space import Range, SearchSpace, Value
-from search.spec import parse_spec
+from search.algorithms.samplers import build_sampler, draw
+from search.space.domains import Range, Value
+from search.space.flat import flat_domains, share_of, stand_in
+from search.space.search_space import SearchSpace
+from search.spec.document import Toml
+from search.spec.study_spec import parse_spec
 
 STUDIES, TRIALS = 50, 40
 AFTER = (10, 20, 40)

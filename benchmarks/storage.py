@@ -23,33 +23,36 @@ from optuna.samplers import BaseSampler, RandomSampler, TPESampler
 from sqlalchemy import Engine, event
 
 from benchmarks.figures import machine, spread
-from benchmarks.servers import PostgreSQLServer
 from benchmarks.timed_leases import TimedLeases
+from lab.servers import PostgreSQLServer
 from objectives.costs import Costs
 from objectives.hyperparameters import Hyperparameters
 from objectives.measurement import Measurement
 from objectives.protocol import Pulse, ResumableTraining
-from search.artifacts import IncumbentArtifacts
-from search.document import Document
-from search.events import Event, TrialFinished
-from search.objective import Objective
-from search.samplers import distribution
-from search.space import Choice, Range, SearchSpace, Value
-from search.spec import parse_spec
-from search.study import JoinedStudy, Request, join, stored_spec
-from search.trial import Workplace
-from search.worker import this_worker, work
+from search.algorithms.samplers import distribution
+from search.space.domains import Choice, Range, Value
+from search.space.search_space import SearchSpace
+from search.spec.definition import stored_spec
+from search.spec.document import Document
+from search.spec.request import Request
+from search.spec.study_spec import parse_spec
+from search.studies.joining import JoinedStudy, join
+from search.studies.this_worker import this_worker
+from search.worker.artifacts import IncumbentArtifacts
+from search.worker.events import Event, TrialFinished
+from search.worker.loop import work
+from search.worker.objective import Objective
+from search.worker.trial import Workplace
 from storage.artifacts import open_artifact_store
 from storage.computing import Computing
 from storage.engine import open_for_work
 from storage.hosts import this_host
-from storage.keeper import Keeper
+from storage.leases.keeper import Keeper
 from storage.studies import find_study
 
 EPOCHS = 10
-CHECKPOINT_BYTES = (
-    3 * 4 * 338_006
-)  # the default network's float32 weights and Adam's two moments of each
+# the default network's float32 weights and Adam's two moments of each
+CHECKPOINT_BYTES = 3 * 4 * 338_006
 EIGHT_PARAMETERS: Document = {  # with what else there always is; augmentation is pinned
     "optimizer": ["adam", "adamw"],
     "adam.weight_decay": False,

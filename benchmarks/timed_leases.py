@@ -7,7 +7,9 @@ from optuna.distributions import BaseDistribution
 from optuna.storages import BaseStorage
 
 from storage.engine import Database
-from storage.leases import Lease, Outcome, TrialLeases, Worker
+from storage.leases.lease import Lease, Worker
+from storage.leases.recording import Outcome
+from storage.leases.taking import TrialLeases
 from storage.studies import StoredStudy, StudyState
 
 

@@ -18,7 +18,7 @@ from torch.utils.data import DataLoader, Dataset
 from benchmarks.figures import cpu_model, machine, spread
 from models.cnn import CNN, CNNConfig
 from objectives.cost_measurement import measure_costs
-from objectives.data import LabelledImages, ResidentData
+from objectives.data.images import LabelledImages, ResidentData
 from objectives.device import keep_freed_memory, pick_device, set_threads
 from objectives.hyperparameters import SGD, Hyperparameters
 from objectives.training import Run, train

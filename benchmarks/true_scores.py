@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from objectives.data import (
+from objectives.data.config import DataConfig
+from objectives.data.images import (
     LabelledArrays,
     LabelledImages,
     ResidentData,
@@ -17,7 +18,6 @@ from objectives.data import (
     open_test_split,
     to_device,
 )
-from objectives.data_config import DataConfig
 from objectives.device import derived_seed, keep_freed_memory, set_threads
 from objectives.evaluation import evaluate, normalizer
 from objectives.hyperparameters import Hyperparameters

@@ -28,9 +28,8 @@ class Spent:
     wall: float
     start: float  # until the worker held its first trial: imports, data, the sampler's first look
     training: float  # in epochs, evaluation included
-    inside_trials: (
-        float  # held but not in an epoch: sampler, storage, pruner, checkpoints, artifacts
-    )
+    # held but not in an epoch: sampler, storage, pruner, checkpoints, artifacts
+    inside_trials: float
     between_trials: float  # from one trial's end to the next one's start
     tail: float  # after the worker's last trial: waiting for the others, the summary
     overhead_percent: float  # (inside + between) of (training + inside + between)

@@ -10,15 +10,17 @@ from pathlib import Path
 from typer.core import TyperArgument, TyperCommand, TyperGroup, TyperOption
 from typer.main import get_command
 
-from search import methods
 from search.cli.completion import PROGRAM
 from search.cli.main import app
-from search.document import LARGEST_INTEGER, Document, Table, Toml
-from search.output import to_json
-from search.space import PARAMETERS, TECHNIQUES, Limits, Parameter, SearchSpace
-from search.spec import TrainingConfig, read_spec
-from search.techniques import THE_TUTORIAL, exists_under, shown_domain, techniques
-from search.template import starting_spec
+from search.report.documents import to_json
+from search.space.domains import Limits
+from search.space.parameters import PARAMETERS, TECHNIQUES, Parameter
+from search.space.search_space import SearchSpace
+from search.spec import methods
+from search.spec.document import LARGEST_INTEGER, Document, Table, Toml
+from search.spec.study_spec import TrainingConfig, read_spec
+from search.spec.techniques import THE_TUTORIAL, exists_under, shown_domain, techniques
+from search.spec.template import starting_spec
 
 FOLDER = Path(__file__).parent
 DEFAULT_EPOCHS = TrainingConfig.epochs
@@ -128,9 +130,8 @@ class Recorder(Table):
         known: Sequence[str] = (),
     ) -> None:
         key = self.key(name)
-        self._asked.setdefault(
-            key, Key(key, kind, default, limits, tuple(known))
-        )  # the first one says the most
+        # the first one says the most
+        self._asked.setdefault(key, Key(key, kind, default, limits, tuple(known)))
 
     def _below(self, name: str, table: Table) -> "Recorder":
         return Recorder(dict(table.content), f"{self.key(name)}.", self.faults, self._asked)

@@ -66,13 +66,11 @@ class CapturedStep:
         before = sys.exception()
         try:
             replay = self._capture.record(self._work, self._generators)
-        except (
-            Exception
-        ) as error:  # there is no end to what a device, its driver and its libraries may object to
+        # there is no end to what a device, its driver and its libraries may object to
+        except Exception as error:
             cause = _innermost(error, before)
-            if not isinstance(
-                cause, Exception
-            ):  # Ctrl-C, on which the end of the capture has failed
+            # Ctrl-C, on which the end of the capture has failed
+            if not isinstance(cause, Exception):
                 raise cause from None
             if not is_out_of_memory(cause):
                 raise CaptureFailed.because_of(cause) from error
@@ -141,9 +139,8 @@ class CUDAGraphs:
 
     def record(self, work: Work, generators: Sequence[torch.Generator]) -> Work:
         """See Capture."""
-        graph = (
-            torch.cuda.CUDAGraph()
-        )  # registers the default generator by itself, and since torch 2.14 every other
+        # registers the default generator by itself, and since torch 2.14 every other
+        graph = torch.cuda.CUDAGraph()
         if torch.__version__ < "2.14":
             for generator in generators:
                 graph.register_generator_state(generator)

@@ -54,9 +54,8 @@ class CheckpointFolder:
             try:
                 self._write(name, content)
                 break
-            except (
-                FileNotFoundError
-            ):  # whoever sweeps, or ends an earlier attempt, takes empty folders away
+            # whoever sweeps, or ends an earlier attempt, takes empty folders away
+            except FileNotFoundError:
                 if left == 0:
                     raise
         return SavedCheckpoint(epoch, name, hashlib.sha256(content).hexdigest())

@@ -15,9 +15,8 @@ from objectives.device import SHARED
 class Convolutions:
     """The choices of one training."""
 
-    memory_format: torch.memory_format | None = (
-        None  # of weights and images; None: memory_format_of
-    )
+    # of weights and images; None: memory_format_of
+    memory_format: torch.memory_format | None = None
     # Whether cuDNN times its algorithms for each shape that it meets; None leaves the process's
     # setting.
     benchmark: bool | None = None

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from objectives.data import LabelledImages
+from objectives.data.images import LabelledImages
 from objectives.examined import Examination, WrongImage
 
 WRONG_SHOWN = 64  # eight rows of eight: as many as a person looks through

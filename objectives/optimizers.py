@@ -24,9 +24,8 @@ from objectives.measurement import NEAR_ZERO
 def _sgd(
     groups: ParameterGroups, options: hp.SGD, rate: float | Tensor, replayable: bool
 ) -> torch.optim.Optimizer:
-    nesterov = (
-        options.nesterov and options.momentum > 0
-    )  # Nesterov's step without momentum is the plain one
+    # Nesterov's step without momentum is the plain one
+    nesterov = options.nesterov and options.momentum > 0
     return torch.optim.SGD(
         groups, lr=rate, momentum=options.momentum, nesterov=nesterov, fused=True
     )

@@ -121,9 +121,8 @@ class _Held:
         self._order = torch.empty_like(epoch.order)
         self._rates = torch.empty(self.count, device=device)
         self._transforms = epoch.transforms.each(torch.empty_like)
-        self._given: Tensor | None = (
-            None  # (count, 2, pieces), from the first step on, which is not a recorded one
-        )
+        # (count, 2, pieces), from the first step on, which is not a recorded one
+        self._given: Tensor | None = None
 
     def begin(self, epoch: Epoch) -> None:
         self._next.zero_()

@@ -21,7 +21,7 @@ from functools import cache
 
 import torch
 
-from objectives.data import LabelledImages, ResidentData
+from objectives.data.images import LabelledImages, ResidentData
 from objectives.device import keep_freed_memory, make_current, pick_device, set_threads
 from objectives.hyperparameters import SGD, Hyperparameters
 from objectives.training import Run, train
@@ -30,9 +30,8 @@ from objectives.training import Run, train
 # beside them would weigh more than they do; validation has a quarter of the images.
 BATCHES = {"cpu": 4, "mps": 4, "cuda": 64}
 CLASSES = 10
-LEARNING_RATE = (
-    1e-3  # the weights hardly move: numbers too small to compute with at full speed do not come up
-)
+# the weights hardly move: numbers too small to compute with at full speed do not come up
+LEARNING_RATE = 1e-3
 CONTEXT_BYTES = 2**30  # an allowance, not measured, for what CUDA takes beside PyTorch's tensors
 
 

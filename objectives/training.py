@@ -18,7 +18,7 @@ from objectives.captured import Capture, capture_of
 from objectives.convolutions import Convolutions, memory_format_of
 from objectives.cost_measurement import measure_costs
 from objectives.costs import Costs, scaled
-from objectives.data import LabelledImages, ResidentData
+from objectives.data.images import LabelledImages, ResidentData
 from objectives.device import (
     derived_seed,
     float32_products,
@@ -53,9 +53,8 @@ from objectives.schedulers import Plan, learning_rate_factor, warmup_factor
 # 4,300 by any. On a GPU so that large batches, and evaluation, fit into its memory; not measured.
 IMAGES_AT_ONCE = {"cpu": 64, "cuda": 512, "mps": 512}
 AS_THEY_COME = Convolutions()
-TRAIN_SAMPLE_SEED = (
-    0  # of the training images that train_eval_loss is measured on: the same for every trial
-)
+# of the training images that train_eval_loss is measured on: the same for every trial
+TRAIN_SAMPLE_SEED = 0
 
 
 @dataclass(frozen=True)
@@ -106,9 +105,8 @@ class Training:
         self._convolutions = convolutions
         self._pulse = pulse
         self._clock = clock
-        self._begun = (
-            state.epoch
-        )  # epochs: one more than are finished in the middle of one, or after it has raised
+        # epochs: one more than are finished in the middle of one, or after it has raised
+        self._begun = state.epoch
         # By epoch, the state before the epoch that was begun last, which trains in place.
         self._kept: dict[int, dict[str, object]] = {}
 
@@ -285,16 +283,14 @@ class _State:
             if saved["run"] != _fingerprint(run):
                 raise CheckpointError.of_another_run()
             self.validation_losses = saved["validation_losses"]
-            self.model.load_state_dict(
-                saved["model"]
-            )  # copied into the fresh weights, which keep their memory format
+            # copied into the fresh weights, which keep their memory format
+            self.model.load_state_dict(saved["model"])
             load_optimizer(self.optimizer, saved["optimizer"])
             self.shuffle.set_state(saved["shuffle"])
             if saved["device"] == device.type:
                 self.augmentation.set_state(saved["augmentation"])
-                self.masks.set_state(
-                    saved["random"][-1]
-                )  # of a list, as an earlier version had several
+                # of a list, as an earlier version had several
+                self.masks.set_state(saved["random"][-1])
             else:  # not those of the start, which would draw again what the first epochs have drawn
                 self.augmentation.manual_seed(
                     derived_seed(run.seed, f"augmentation after {self.epoch}")
@@ -302,9 +298,8 @@ class _State:
                 self.masks.manual_seed(derived_seed(run.seed, f"torch after {self.epoch}"))
         except CheckpointError:
             raise
-        except (
-            Exception
-        ) as error:  # there is no end to what torch raises for bytes that are no checkpoint
+        # there is no end to what torch raises for bytes that are no checkpoint
+        except Exception as error:
             raise CheckpointError.unreadable() from error
 
     def content(self, run: Run) -> dict[str, object]:
@@ -474,9 +469,8 @@ def _step(
             logits = logits.float()
             loss = nn.functional.cross_entropy(logits, truth, reduction="sum")
             losses.append(loss.detach())
-            if (
-                options.label_smoothing > 0
-            ):  # Szegedy et al. 2016: the truth shares it evenly among all classes
+            # Szegedy et al. 2016: the truth shares it evenly among all classes
+            if options.label_smoothing > 0:
                 smoothing = options.label_smoothing
                 loss = nn.functional.cross_entropy(
                     logits, truth, reduction="sum", label_smoothing=smoothing
@@ -485,9 +479,8 @@ def _step(
             correct.append((logits.detach().argmax(1) == truth).sum())
     if options.l1 > 0:
         torch.autograd.backward(l1_penalty(penalized(state.model, run.decay_scope), options.l1))
-    if (
-        options.gradient_clipping is not None
-    ):  # Pascanu et al. 2013: the gradient of all of that, as one vector
+    # Pascanu et al. 2013: the gradient of all of that, as one vector
+    if options.gradient_clipping is not None:
         nn.utils.clip_grad_norm_(state.model.parameters(), options.gradient_clipping)
     state.optimizer.step()
     return torch.stack([torch.stack(losses), torch.stack(correct).float()])

@@ -65,9 +65,8 @@ def looking_only(app: "WSGIApplication") -> "WSGIApplication":
     """
 
     def guarded(environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
-        if not is_loopback(
-            _asked_host(environ)
-        ):  # a name that was pointed at this machine: DNS rebinding
+        # a name that was pointed at this machine: DNS rebinding
+        if not is_loopback(_asked_host(environ)):
             start_response("403 Forbidden", [("Content-Type", "text/plain")])
             return [b"this dashboard answers on loopback names alone"]
         if environ["REQUEST_METHOD"] not in ("GET", "HEAD"):

@@ -6,19 +6,19 @@ from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
-from search.answers import Comparison, compare_study
-from search.borrowed import borrowed_process
-from search.console import console_on, tell
-from search.crew import hire
-from search.data_location import read_data_map
-from search.document import load_document
-from search.launch import Team, run_study
-from search.live import Screen
-from search.settings import Settings
-from search.spec import StudySpec, parse_spec
-from search.streams import progress_stream
-from search.study import Request
-from search.turns import Turns
+from search.analysis.comparison import Comparison, compare_study
+from search.engines.borrowed import borrowed_process
+from search.engines.launch import Team, run_study
+from search.engines.processes import hire
+from search.engines.turns import Turns
+from search.machine.settings import Settings
+from search.report.console import console_on, tell
+from search.report.live import Screen
+from search.report.streams import progress_stream
+from search.spec.document import load_document
+from search.spec.request import Request
+from search.spec.study_spec import StudySpec, parse_spec
+from search.studies.data_location import read_data_map
 from storage.backends import parse_url, shown
 from storage.engine import open_database
 from storage.hosts import this_host

@@ -29,9 +29,8 @@ DEFAULT_MIME_TYPE = "application/octet-stream"
 
 ARTIFACT_ID = re.compile(r"[0-9a-f]{64}")  # no other name in a root is an artifact of ours
 _OWNERS = ".owners"  # what is added to an artifact's name for the folder of its marks
-_MARK_ATTEMPTS = (
-    20  # to make a mark's folder and the mark, where others remove the folder in between
-)
+# to make a mark's folder and the mark, where others remove the folder in between
+_MARK_ATTEMPTS = 20
 _BUCKET = re.compile(r"[a-zA-Z0-9.\-_]{1,255}")  # as botocore checks it
 # Transient failures are tried again, each after a random wait of at most 1, 2, ... s (botocore's
 # "standard" mode). Writing again is safe: the same content goes to the same key.
@@ -207,9 +206,8 @@ class _Folder(FileSystemArtifactStore):
         with self._reaching():
             for _ in range(_MARK_ATTEMPTS):
                 marks.mkdir(parents=True, exist_ok=True)
-                with suppress(
-                    FileNotFoundError
-                ):  # another owner has just left, and removed the folder that was empty
+                # another owner has just left, and removed the folder that was empty
+                with suppress(FileNotFoundError):
                     (marks / owner).touch()
                     return
         raise ArtifactsUnavailable(self.root, f"{marks.name} is removed again and again")
@@ -294,9 +292,8 @@ class _Bucket(Boto3ArtifactStore):
 
     def open_reader(self, artifact_id: str) -> BinaryIO:
         with self._reaching(), closing(super().open_reader(self._prefix + artifact_id)) as body:
-            return io.BytesIO(
-                body.read()
-            )  # read here, where a connection that breaks off is told as what it is
+            # read here, where a connection that breaks off is told as what it is
+            return io.BytesIO(body.read())
 
     def write(self, artifact_id: str, content_body: BinaryIO) -> None:
         with self._reaching():
@@ -353,9 +350,8 @@ class _Bucket(Boto3ArtifactStore):
             yield
         except (BotoCoreError, ClientError) as error:
             raise ArtifactsUnavailable(self.root, str(error)) from error
-        except (
-            Boto3Error
-        ) as error:  # of an upload: it names a buffer in memory; what it was raised from says why
+        # of an upload: it names a buffer in memory; what it was raised from says why
+        except Boto3Error as error:
             raise ArtifactsUnavailable(self.root, str(error.__context__ or error)) from error
 
 

@@ -32,9 +32,8 @@ SQLITE_BUSY_TIMEOUT_SECONDS = 60.0
 IDLE_IN_TRANSACTION_SECONDS = 10
 LOCK_TIMEOUT_SECONDS = 12
 STATEMENT_TIMEOUT_SECONDS = 60
-ANSWER_TIMEOUT_SECONDS = (
-    30  # where only the client can tell that a connection is dead: half a lease
-)
+# where only the client can tell that a connection is dead: half a lease
+ANSWER_TIMEOUT_SECONDS = 30
 
 
 class EngineOptions(TypedDict, total=False):
@@ -91,9 +90,8 @@ class SQLite:
                 # SQLAlchemy's pool hands a connection to one thread at a time
                 check_same_thread=False,
             )
-            connection.execute(
-                "PRAGMA synchronous=FULL"
-            )  # WAL with NORMAL may lose acknowledged commits at power loss
+            # WAL with NORMAL may lose acknowledged commits at power loss
+            connection.execute("PRAGMA synchronous=FULL")
             connection.execute("PRAGMA foreign_keys=ON")  # our rows go when Optuna's do
             return connection
 

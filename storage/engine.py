@@ -25,9 +25,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 Given = ParamSpec("Given")
 _ALEMBIC = threading.Lock()  # its context is one for the whole process, whatever the database
-LOOKING_SECONDS = (
-    5.0  # that whoever looks on waits for a database that is away; workers wait longer
-)
+# that whoever looks on waits for a database that is away; workers wait longer
+LOOKING_SECONDS = 5.0
 
 
 class Database:
@@ -285,9 +284,8 @@ def _revision(url: URL, engine: Engine) -> str | None:
                 - {column["name"] for column in inspector.get_columns(table.name)}
                 for table in optunas
             )
-            if (
-                url.get_backend_name() == "sqlite" and tables and not optunas
-            ):  # a server's may hold other tables too
+            # a server's may hold other tables too
+            if url.get_backend_name() == "sqlite" and tables and not optunas:
                 is_foreign = "version_info" not in tables
             if is_foreign:
                 raise StorageUnavailable.foreign(shown(url))

@@ -92,13 +92,11 @@ class TrialRecord:
     reason: str | None
     started_ms: int | None
     ended_ms: int | None
-    due_epoch: int | None = (
-        None  # after which the pruner would stop it; an audited trial goes on all the same
-    )
+    # after which the pruner would stop it; an audited trial goes on all the same
+    due_epoch: int | None = None
     data_fingerprint: str | None = None  # of the data set that it trained on, where that is known
-    piece: int | None = (
-        None  # images that went through the network at a time, where that is recorded
-    )
+    # images that went through the network at a time, where that is recorded
+    piece: int | None = None
 
     @property
     def validation_loss(self) -> float | None:

@@ -126,14 +126,12 @@ study = Table(
     "hypersearch_study",
     metadata,
     _of_study(),
-    Column(
-        "uid", String(32), nullable=False, unique=True
-    ),  # ids of deleted studies are used again, uids are not
+    # ids of deleted studies are used again, uids are not
+    Column("uid", String(32), nullable=False, unique=True),
     Column("definition", LONG_TEXT, nullable=False),  # canonical JSON
     Column("definition_hash", String(64), nullable=False),  # SHA-256 of the definition
-    Column(
-        "trials", Integer, nullable=False
-    ),  # the budget: finished trials that the study ends with
+    # the budget: finished trials that the study ends with
+    Column("trials", Integer, nullable=False),
     Column("timeout_seconds", Float(53)),
     Column("target", Float(53)),
     Column("state", String(16), nullable=False),
@@ -141,9 +139,8 @@ study = Table(
     Column("created_ms", BigInteger, nullable=False),
     Column("started_ms", BigInteger),  # the first trial's start
     Column("ended_ms", BigInteger),
-    Column(
-        "priority", Integer, nullable=False, server_default="0"
-    ),  # of open studies the highest are served first
+    # of open studies the highest are served first
+    Column("priority", Integer, nullable=False, server_default="0"),
     Column("paused_since_ms", BigInteger),
     # Milliseconds in all that do not count: pauses but for the one that lasts, and while the study
     # had ended.
@@ -153,10 +150,10 @@ study = Table(
     # user wrote it.
     Column("data_folder", LONG_TEXT),
     # What the study is about, known from the first trial on; see storage.study_data.
-    Column("data_fingerprint", String(64)),  # objectives.source: SHA-256 of what is in the data set
-    Column(
-        "pixel_scales", LONG_TEXT
-    ),  # objectives.pixels: how numbers became 8 bits, by kind of pixel, as JSON
+    # objectives.data.source: SHA-256 of what is in the data set
+    Column("data_fingerprint", String(64)),
+    # objectives.data.pixels: how numbers became 8 bits, by kind of pixel, as JSON
+    Column("pixel_scales", LONG_TEXT),
     CheckConstraint("trials >= 1", name="hypersearch_study_trials"),
 )
 
@@ -169,14 +166,12 @@ lease = Table(
     Column("owner", String(32)),
     Column("host", String(255), nullable=False),  # its name, for people
     Column("pid", Integer, nullable=False),
-    Column(
-        "process_started", Float(53), nullable=False
-    ),  # hosts.process_start: another process may get its pid
+    # hosts.process_start: another process may get its pid
+    Column("process_started", Float(53), nullable=False),
     Column("beat_ms", BigInteger, nullable=False),  # the owner's last sign of life
     Column("expires_ms", BigInteger, nullable=False, server_default="0"),
-    Column(
-        "machine", String(128), nullable=False, server_default=""
-    ),  # where `pid` means something; see hosts.Host
+    # where `pid` means something; see hosts.Host
+    Column("machine", String(128), nullable=False, server_default=""),
 )
 
 # One row a worker that is alive, whether it holds a trial or waits.
@@ -208,9 +203,8 @@ attempt = Table(
     Column("ended_ms", BigInteger),
     Column("outcome", String(16)),  # complete, pruned, failed, handed_back, lost
     Column("reason", LONG_TEXT),  # why it was pruned or failed
-    Column(
-        "data_fingerprint", String(64)
-    ),  # of the data set that it trained on, where that is known
+    # of the data set that it trained on, where that is known
+    Column("data_fingerprint", String(64)),
     # Images that went through the network at a time; NULL: 64 on a CPU, before it was recorded,
     # else the device's own number, or none, as no network was trained.
     Column("piece", Integer),

@@ -36,9 +36,8 @@ TRANSITIONS: dict[StudyState, tuple[StudyState, ...]] = {
 }
 
 # Failed trials use up no budget, so a cap ends a study that cannot work.
-ALL_FAILED_CAP = (
-    3  # so many with nothing finished: the fault is in the spec, the data or the machine
-)
+# so many with nothing finished: the fault is in the spec, the data or the machine
+ALL_FAILED_CAP = 3
 FAILED_CAP = 10  # or as many as the budget of trials, if that is more
 
 
@@ -66,12 +65,10 @@ class StoredStudy:
     started_ms: int | None
     ended_ms: int | None
     priority: int = 0
-    data_folder: str | None = (
-        None  # the absolute folder of images:FOLDER, where the study was created
-    )
-    data_fingerprint: str | None = (
-        None  # of the data that its trials are trained on; None before the first
-    )
+    # the absolute folder of images:FOLDER, where the study was created
+    data_folder: str | None = None
+    # of the data that its trials are trained on; None before the first
+    data_fingerprint: str | None = None
 
     @classmethod
     def from_row(cls, row: Row[tuple[object, ...]]) -> "StoredStudy":

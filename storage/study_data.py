@@ -20,7 +20,7 @@ class TrainingData:
 
     name: str  # what the user knows it by
     fingerprint: str
-    pixel_scales: str  # as JSON; see objectives.pixels
+    pixel_scales: str  # as JSON; see objectives.data.pixels
     instead_of: str | None = None  # the fingerprint that the user has given up for this one
 
     @property

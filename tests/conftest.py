@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from benchmarks.servers import MariaDBServer, PostgreSQLServer, Server
-from objectives.data import open_dataset
-from objectives.data_config import DataConfig
+from lab.servers import MariaDBServer, PostgreSQLServer, Server
+from objectives.data.config import DataConfig
+from objectives.data.images import open_dataset
 
 if TYPE_CHECKING:
     from botocore.client import BaseClient

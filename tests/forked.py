@@ -23,7 +23,7 @@ def server() -> ForkServerContext:
     process.
     """
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["benchmarks.soak_worker", "tests.preloaded"])
+    context.set_forkserver_preload(["lab.soak_worker", "tests.preloaded"])
     return context
 
 

@@ -8,7 +8,7 @@ from benchmarks.figures import spread
 from benchmarks.gpu.lab import Lab, Result
 from benchmarks.gpu.measuring import PRECISIONS, lacking, made_up, take_device
 from benchmarks.peers.contest import searched
-from objectives.data import ResidentData
+from objectives.data.images import ResidentData
 from objectives.hyperparameters import Adam, Hyperparameters
 from objectives.training import Run, train
 

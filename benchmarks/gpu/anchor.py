@@ -11,7 +11,7 @@ from torch import nn
 
 from benchmarks.gpu.measuring import CLASSES
 from models.cnn import CNN, CNNConfig
-from objectives.data import LabelledImages
+from objectives.data.images import LabelledImages
 from objectives.device import float32_products
 
 WARM_UP_STEPS = 3

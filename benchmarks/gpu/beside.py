@@ -12,7 +12,7 @@ from benchmarks.gpu.anchor import HandWritten
 from benchmarks.gpu.lab import Expected, Lab, Result, failure
 from benchmarks.gpu.measuring import ENDLESS, PRECISIONS, lacking, made_up, take_device
 from benchmarks.trainer import LEARNING_RATE, Case, tutorial
-from objectives.data import LabelledImages, ResidentData
+from objectives.data.images import LabelledImages, ResidentData
 from objectives.hyperparameters import SGD, Hyperparameters
 from objectives.training import Run, train
 

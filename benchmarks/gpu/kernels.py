@@ -16,9 +16,8 @@ from objectives.training import Run, train
 
 STEPS = 20
 TOP = 15
-TRANSFORM = re.compile(
-    r"nchw|nhwc|transpose|permute|convertTensor", re.IGNORECASE
-)  # as cuDNN names changes of layout
+# as cuDNN names changes of layout
+TRANSFORM = re.compile(r"nchw|nhwc|transpose|permute|convertTensor", re.IGNORECASE)
 NAME_CHARACTERS = 60
 
 

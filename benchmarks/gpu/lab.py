@@ -54,9 +54,8 @@ class Result:
 
     name: str  # what was measured
     said: str  # what came of it
-    figures: Mapping[str, float] = field(
-        default_factory=dict
-    )  # the numbers in it, by name and unit
+    # the numbers in it, by name and unit
+    figures: Mapping[str, float] = field(default_factory=dict)
     expected: Expected | None = None  # of the first figure
     is_detail: bool = False  # left out first where lines are too many
 

@@ -12,7 +12,7 @@ import torch
 from benchmarks.gpu.lab import Lab
 from objectives import names
 from objectives.convolutions import Convolutions
-from objectives.data import LabelledImages, ResidentData
+from objectives.data.images import LabelledImages, ResidentData
 from objectives.device import (
     check_precision,
     keep_freed_memory,

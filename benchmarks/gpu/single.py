@@ -21,7 +21,7 @@ from benchmarks.gpu.measuring import (
     take_device,
 )
 from objectives.convolutions import Convolutions
-from objectives.data import ResidentData
+from objectives.data.images import ResidentData
 from objectives.hyperparameters import SGD, Augmentation, Hyperparameters, RAdam
 from objectives.names import AUGMENTATIONS
 from objectives.training import Run

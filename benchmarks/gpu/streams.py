@@ -14,7 +14,7 @@ from benchmarks.gpu.anchor import HandWritten
 from benchmarks.gpu.facts import wait_for
 from benchmarks.gpu.lab import Lab, Result
 from benchmarks.gpu.measuring import PRECISIONS, lacking, made_up, take_device
-from objectives.data import LabelledImages
+from objectives.data.images import LabelledImages
 
 BATCH_SIZE = 64
 COUNTS = (1, 2, 4, 8)

@@ -14,10 +14,10 @@ from benchmarks.gpu import predictions
 from benchmarks.gpu.lab import Lab, Result
 from benchmarks.peers.contest import cache_root
 from benchmarks.wall_time import Spent, run_once
-from objectives.cache import open_searchable
-from objectives.data_config import DataConfig
-from search.answers import Comparison, compare_study
-from search.document import Document
+from objectives.data.cache import open_searchable
+from objectives.data.config import DataConfig
+from search.analysis.comparison import Comparison, compare_study
+from search.spec.document import Document
 from storage.engine import open_database
 
 TRIALS = 40

@@ -11,17 +11,20 @@ from typing import TYPE_CHECKING
 
 import optuna
 
-from objectives.data_config import DataConfig
+from objectives.data.config import DataConfig
 from objectives.hyperparameters import Hyperparameters
 from objectives.measurement import Diverged
-from search.document import Document
-from search.settings import Settings
-from search.space import PARAMETERS, Choice, Range, SearchSpace, Value, to_hyperparameters
+from search.machine.settings import Settings
+from search.space.configuration import to_hyperparameters
+from search.space.domains import Choice, Range, Value
+from search.space.parameters import PARAMETERS
+from search.space.search_space import SearchSpace
+from search.spec.document import Document
 
 if TYPE_CHECKING:
     import torch
 
-    from objectives.data import ResidentData
+    from objectives.data.images import ResidentData
 
 EPOCHS = 8
 SPACE = SearchSpace.default()
@@ -105,7 +108,7 @@ def cache_root() -> Path:
 
 def searched(device: "torch.device") -> "ResidentData":
     """The images of the contest, on that device."""
-    from objectives.data import hold, open_dataset
+    from objectives.data.images import hold, open_dataset
 
     root = cache_root()
     return hold(open_dataset(DataConfig("mnist-5k"), data_root=root, cache_root=root), device)

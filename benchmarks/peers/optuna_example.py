@@ -17,13 +17,13 @@ from benchmarks.peers.contest import EPOCHS, Answer, first_values, searched, sug
 from benchmarks.trainer import TutorialImages
 from models.cnn import CNN, CNNConfig
 from objectives.augmentation import augment
-from objectives.data import ResidentData
+from objectives.data.images import ResidentData
 from objectives.device import generator, pick_device
 from objectives.evaluation import normalizer
 from objectives.hyperparameters import Hyperparameters
 from objectives.optimizers import build_optimizer, l1_penalty, penalized
 from objectives.schedulers import Plan, learning_rate_factor, warmup_factor
-from search.space import to_hyperparameters
+from search.space.configuration import to_hyperparameters
 
 
 def epochs_of(options: Hyperparameters, seed: int, data: ResidentData) -> Iterator[float]:

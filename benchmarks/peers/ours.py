@@ -10,7 +10,7 @@ import tomli_w
 
 from benchmarks.checkout import environment
 from benchmarks.peers.contest import DOCUMENT, Answer
-from search.answers import compare_study
+from search.analysis.comparison import compare_study
 from storage.engine import open_database
 
 

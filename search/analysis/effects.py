@@ -8,7 +8,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from search.space import PARAMETERS, TECHNIQUES, Off, Parameter, Range, SearchSpace, Value, is_on
+from search.space.domains import Off, Range, Value
+from search.space.parameters import PARAMETERS, TECHNIQUES, Parameter, is_on
+from search.space.search_space import SearchSpace
 from storage.records import ParameterValue, TrialRecord
 
 EDGE_SHARE = 0.05  # of a range, on its own scale: nearer to an end than this is "at the edge"

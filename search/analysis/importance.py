@@ -10,7 +10,10 @@ from statistics import NormalDist
 from typing import Literal
 
 from search.analysis.ranking import rank
-from search.space import PARAMETERS, SWITCHES, Choice, Off, Range, SearchSpace, spelt_once
+from search.space.configuration import spelt_once
+from search.space.domains import Choice, Off, Range
+from search.space.parameters import PARAMETERS, SWITCHES
+from search.space.search_space import SearchSpace
 from storage.records import ParameterValue, TrialRecord
 
 # Chosen on the made-up curves of objectives.synthetic, where sgd's learning rate decides under the

@@ -15,7 +15,7 @@ _BREAKS = re.compile("[:=]+")
 
 def study_names(ctx: typer.Context, incomplete: str) -> list[str]:
     """The studies whose names begin so; none where the storage is not there."""
-    from search.cli.common import settings
+    from search.cli.context import settings
     from storage.backends import parse_url
     from storage.engine import open_database
     from storage.records import read_study_names
@@ -28,9 +28,8 @@ def study_names(ctx: typer.Context, incomplete: str) -> list[str]:
             url.render_as_string(hide_password=False), patience_seconds=0
         ) as database:
             return [name for name in read_study_names(database) if name.startswith(incomplete)]
-    except (
-        Exception
-    ):  # a shell waits for names, not for reasons: the command itself will say what is wrong
+    # a shell waits for names, not for reasons: the command itself will say what is wrong
+    except Exception:
         return []
 
 

@@ -4,21 +4,16 @@ from typing import Annotated
 
 import typer
 
-from search.cli.common import (
+from search.cli.context import database_at, files_of, say, set_logging, storage_url
+from search.cli.options import (
     ArtifactRootOption,
-    CommandLineError,
     DebugOption,
     NameArgument,
     QuietOption,
     StorageOption,
     VerboseOption,
-    database_at,
-    files_of,
-    read_whole,
-    say,
-    set_logging,
-    storage_url,
 )
+from search.cli.reading import CommandLineError, read_whole
 
 
 def pause(
@@ -30,7 +25,7 @@ def pause(
 ) -> None:
     """Let workers hand their trials back after the epoch, and take no more until 'resume'."""
     set_logging(verbose, debug)
-    from search import control
+    from search.studies import control
 
     with database_at(storage) as database:
         control.pause(database, name)
@@ -46,7 +41,7 @@ def resume(
 ) -> None:
     """Let a paused study go on, where its trials stood."""
     set_logging(verbose, debug)
-    from search import control
+    from search.studies import control
 
     with database_at(storage) as database:
         control.resume(database, name)
@@ -62,7 +57,7 @@ def stop(
 ) -> None:
     """End a study as it stands; workers end its running trials after the epoch."""
     set_logging(verbose, debug)
-    from search import control
+    from search.studies import control
     from storage.hosts import this_host
 
     held = control.stop(storage_url(storage), name, this_host())
@@ -86,8 +81,8 @@ def extend(
     it.
     """
     set_logging(verbose, debug)
-    from search import control
-    from search.ending import why_it_stays_ended
+    from search.report.ending import why_it_stays_ended
+    from search.studies import control
 
     budget = read_whole("--trials", trials)
     with database_at(storage) as database:
@@ -109,7 +104,7 @@ def delete(
 ) -> None:
     """Delete a study with all its trials; workers leave it."""
     set_logging(verbose, debug)
-    from search import control
+    from search.studies import control
 
     if not yes:
         raise CommandLineError(

@@ -2,7 +2,8 @@
 
 import typer
 
-from search.cli.common import (
+from search.cli.context import data_folder, files_of, set_logging, settings, storage_url
+from search.cli.options import (
     ArtifactRootOption,
     DataRootOption,
     DebugOption,
@@ -10,11 +11,6 @@ from search.cli.common import (
     QuietOption,
     StorageOption,
     VerboseOption,
-    data_folder,
-    files_of,
-    set_logging,
-    settings,
-    storage_url,
 )
 
 
@@ -31,10 +27,10 @@ def doctor(
     it.
     """
     set_logging(verbose, debug)
-    from search.doctor import examine, worst_exit_code
-    from search.doctor_output import doctor_document, finding_text
-    from search.folders import FolderUnknown
-    from search.output import to_json
+    from search.machine.doctor import examine, worst_exit_code
+    from search.machine.folders import FolderUnknown
+    from search.report.doctor_output import doctor_document, finding_text
+    from search.report.documents import to_json
     from storage.errors import StorageURLError
 
     known = settings()

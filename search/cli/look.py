@@ -6,7 +6,17 @@ from typing import Annotated
 
 import typer
 
-from search.cli.common import (
+from search.cli.completion import study_names
+from search.cli.context import (
+    database_at,
+    files_of,
+    say,
+    set_logging,
+    storage_url,
+    watched_database_at,
+    write_text,
+)
+from search.cli.options import (
     ArtifactRootOption,
     DebugOption,
     JsonOption,
@@ -16,17 +26,9 @@ from search.cli.common import (
     StorageOption,
     VerboseOption,
     WatchOption,
-    database_at,
-    files_of,
-    read_whole,
     refuse_together,
-    say,
-    set_logging,
-    storage_url,
-    watched_database_at,
-    write_text,
 )
-from search.cli.completion import study_names
+from search.cli.reading import read_whole
 
 
 def list_command(
@@ -43,8 +45,9 @@ def list_command(
     if watch:
         _watch_studies(storage)
         return
-    from search.answers import list_studies
-    from search.output import list_document, list_text, to_json
+    from search.analysis.status import list_studies
+    from search.report.documents import list_document, to_json
+    from search.report.text import list_text
 
     with database_at(storage) as database:
         records = list_studies(database)
@@ -55,10 +58,10 @@ def list_command(
 
 
 def _watch_studies(storage: str | None) -> None:
-    from search.console import console_on
-    from search.live import show_pages
-    from search.output import list_pages
-    from search.watch import watch_studies
+    from search.engines.following import watch_studies
+    from search.report.console import console_on
+    from search.report.live import show_pages
+    from search.report.pages import list_pages
 
     with watched_database_at(storage) as database:
         show_pages(list_pages(watch_studies(database)), console_on(sys.stdout))
@@ -81,8 +84,9 @@ def status(
     if watch:
         _watch_status(storage, name)
         return
-    from search.answers import study_status
-    from search.output import status_document, status_text, to_json
+    from search.analysis.status import study_status
+    from search.report.documents import status_document, to_json
+    from search.report.text import status_text
 
     with database_at(storage) as database:
         found = study_status(database, name)
@@ -90,10 +94,10 @@ def status(
 
 
 def _watch_status(storage: str | None, name: str) -> None:
-    from search.console import console_on
-    from search.live import show_pages
-    from search.output import status_pages
-    from search.watch import watch_status
+    from search.engines.following import watch_status
+    from search.report.console import console_on
+    from search.report.live import show_pages
+    from search.report.pages import status_pages
 
     with watched_database_at(storage) as database:
         show_pages(status_pages(watch_status(database, name)), console_on(sys.stdout))
@@ -119,9 +123,10 @@ def compare(
     """
     set_logging(verbose, debug)
     refuse_together({"--csv": csv, "--json": json})
-    from search.answers import compare_studies, compare_study
-    from search.output import compare_document, compare_text, to_json
-    from search.side_by_side import side_by_side_document, side_by_side_text, trials_csv
+    from search.analysis.comparison import compare_studies, compare_study
+    from search.report.documents import compare_document, to_json
+    from search.report.side_by_side import side_by_side_document, side_by_side_text, trials_csv
+    from search.report.text import compare_text
 
     several = list(dict.fromkeys(names))
     with database_at(storage) as database:
@@ -156,7 +161,7 @@ def dashboard(
     from optuna.storages import get_storage
 
     from search.dashboard import refresh_artifacts, serve
-    from search.folders import FolderUnknown
+    from search.machine.folders import FolderUnknown
     from storage.artifacts import open_artifact_store
     from storage.backends import parse_url, shown
     from storage.engine import open_for_work

@@ -8,8 +8,9 @@ import sys
 import typer
 
 from search.cli import completion, control, health, look, specs, techniques, work
-from search.cli.common import CommandLineError, say
-from search.streams import OutputFailed, OutputGone, standard_streams
+from search.cli.context import say
+from search.cli.reading import CommandLineError
+from search.report.streams import OutputFailed, OutputGone, standard_streams
 from storage.text import on_one_line
 
 app = typer.Typer(
@@ -54,8 +55,8 @@ def main() -> None:
 
 def _guarded() -> int:
     from objectives.errors import DataError, DataUnavailable, DeviceError
-    from search.document import SpecError
-    from search.signals import Stopped, signals_as_exceptions
+    from search.engines.signals import Stopped, signals_as_exceptions
+    from search.spec.document import SpecError
     from storage.errors import (
         ArtifactRootError,
         ArtifactsUnavailable,
@@ -111,10 +112,10 @@ def _late(error: BaseException) -> int:
     from optuna.exceptions import StorageInternalError
     from sqlalchemy.exc import SQLAlchemyError
 
-    from search.answers import Incomparable
+    from search.analysis.comparison import Incomparable
     from search.dashboard import CannotListen, NotLoopback
-    from search.launch import WorkFailed
-    from search.settings import SettingsError
+    from search.engines.launch import WorkFailed
+    from search.machine.settings import SettingsError
     from storage.transactions import mend, reason
 
     match error:

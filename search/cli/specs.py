@@ -5,7 +5,8 @@ from typing import Annotated
 
 import typer
 
-from search.cli.common import (
+from search.cli.context import database_at, say, set_logging, write_text
+from search.cli.options import (
     DebugOption,
     JsonOption,
     NameArgument,
@@ -13,10 +14,6 @@ from search.cli.common import (
     QuietOption,
     StorageOption,
     VerboseOption,
-    database_at,
-    say,
-    set_logging,
-    write_text,
 )
 
 
@@ -31,7 +28,7 @@ def spec_init(
 ) -> None:
     """Write a commented spec to start from."""
     set_logging(verbose, debug)
-    from search.template import starting_spec
+    from search.spec.template import starting_spec
 
     write_text(starting_spec(), file, is_new=True)
 
@@ -49,11 +46,11 @@ def spec_check(
     recorded.
     """
     set_logging(verbose, debug)
-    from search.answers import seconds_per_epoch
-    from search.document import load_document, spec_source
-    from search.live import duration
-    from search.spec import parse_spec
-    from search.vain import notices
+    from search.analysis.status import seconds_per_epoch
+    from search.spec.document import load_document, spec_source
+    from search.spec.durations import duration
+    from search.spec.study_spec import parse_spec
+    from search.spec.vain import notices
     from storage.errors import StorageUnavailable
 
     source = spec_source(file)
@@ -61,9 +58,8 @@ def spec_check(
     try:
         with database_at(storage) as database:
             seconds = seconds_per_epoch(database, spec)
-    except (
-        StorageUnavailable
-    ):  # a spec can be checked before there is a database: nothing is recorded yet
+    # a spec can be checked before there is a database: nothing is recorded yet
+    except StorageUnavailable:
         seconds = None
     epochs = spec.planned_trials * spec.training.epochs
     long = (
@@ -92,8 +88,8 @@ def spec_show(
     set_logging(verbose, debug)
     import tomli_w
 
-    from search.output import to_json
-    from search.study import stored_spec
+    from search.report.documents import to_json
+    from search.spec.definition import stored_spec
     from storage.studies import find_study
 
     with database_at(storage) as database:

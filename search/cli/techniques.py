@@ -4,16 +4,10 @@ from typing import Annotated
 
 import typer
 
-from search.cli.common import (
-    DebugOption,
-    JsonOption,
-    QuietOption,
-    StorageOption,
-    VerboseOption,
-    set_logging,
-)
 from search.cli.completion import among
-from search.space import TECHNIQUES
+from search.cli.context import set_logging
+from search.cli.options import DebugOption, JsonOption, QuietOption, StorageOption, VerboseOption
+from search.space.parameters import TECHNIQUES
 
 
 def techniques_command(
@@ -31,10 +25,11 @@ def techniques_command(
 ) -> None:
     """Describe every technique: options, formula, source, the hyperparameters that it brings."""
     set_logging(verbose, debug)
-    from search.cli.common import CommandLineError
-    from search.document import one_of
-    from search.output import techniques_document, techniques_text, to_json
-    from search.techniques import techniques
+    from search.cli.reading import CommandLineError
+    from search.report.documents import techniques_document, to_json
+    from search.report.text import techniques_text
+    from search.spec.document import one_of
+    from search.spec.techniques import techniques
 
     every = techniques()
     chosen = [technique for technique in every if name in (None, technique.name)]

@@ -12,7 +12,9 @@ import typer
 
 from objectives.names import DATASETS
 from objectives.names import METRIC_DIRECTIONS as METRICS
-from search.cli.common import (
+from search.cli.completion import among, study_names
+from search.cli.context import data_folder, files_of, say, set_logging, settings, storage_url
+from search.cli.options import (
     AcceptDataOption,
     ArtifactRootOption,
     DataMapOption,
@@ -21,25 +23,21 @@ from search.cli.common import (
     QuietOption,
     StorageOption,
     VerboseOption,
+)
+from search.cli.reading import (
     change,
-    data_folder,
-    files_of,
     parse_change,
     parse_data_map,
     read_count,
     read_number,
     read_whole,
-    say,
-    set_logging,
-    settings,
-    storage_url,
 )
-from search.cli.completion import among, study_names
-from search.methods import RULES, SAMPLERS
+from search.spec.methods import RULES, SAMPLERS
 
 if TYPE_CHECKING:
-    from search.objective import Machine
-    from search.study import JoinedStudy, Request
+    from search.machine.this_machine import Machine
+    from search.spec.request import Request
+    from search.studies.joining import JoinedStudy
 
 SPEC_HELP = "A study's spec, a TOML file; - is the standard input."
 StudyOption = Annotated[
@@ -128,13 +126,13 @@ def run(
         _machine(threads, device, data_root, url, artifact_root),
     )
     machine = replace(machine, data_map=parse_data_map(data_map), accept_data=accept_data)
-    from search.answers import compare_study
-    from search.console import console_on
-    from search.crew import hire
-    from search.launch import Team, run_study
-    from search.live import Screen
-    from search.output import summary_text
-    from search.signals import Stopped
+    from search.analysis.comparison import compare_study
+    from search.engines.launch import Team, run_study
+    from search.engines.processes import hire
+    from search.engines.signals import Stopped
+    from search.report.console import console_on
+    from search.report.live import Screen
+    from search.report.text import summary_text
     from storage.backends import parse_url, shown
     from storage.engine import open_database
     from storage.hosts import this_host
@@ -186,7 +184,7 @@ def create(
 ) -> None:
     """Record a study for workers; nothing is trained."""
     set_logging(verbose, debug)
-    from search.study import create_or_join
+    from search.studies.joining import create_or_join
 
     options = _study_options(
         study, dataset, trials, epochs, timeout, target, metric, seed, sampler, pruner
@@ -226,7 +224,7 @@ def worker(
 ) -> None:
     """Take trials of every open study until nothing is left."""
     set_logging(verbose, debug)
-    from search.signals import Stopped
+    from search.engines.signals import Stopped
 
     url = storage_url(storage)
     count, machine = (
@@ -260,10 +258,10 @@ def _serve(
     quiet: bool,
 ) -> None:
     from objectives.errors import ProcessSpent
-    from search.console import console_on
-    from search.crew import SUPERVISED, end_with_supervisor, exit_code, hire
-    from search.launch import WorkFailed, serve_studies, share_for_service
-    from search.live import Screen
+    from search.engines.launch import WorkFailed, serve_studies, share_for_service
+    from search.engines.processes import SUPERVISED, end_with_supervisor, exit_code, hire
+    from search.report.console import console_on
+    from search.report.live import Screen
     from storage.hosts import this_host
 
     if os.environ.get(SUPERVISED):
@@ -324,8 +322,8 @@ def _study_options(
 def _request(
     spec: Path | None, options: dict[str, str | int | float], changes: list[str] | None
 ) -> "Request":
-    from search.document import load_document, spec_source
-    from search.study import Request, merge
+    from search.spec.document import load_document, spec_source
+    from search.spec.request import Request, merge
 
     request = Request(
         document=None if spec is None else load_document(spec),
@@ -340,7 +338,7 @@ def _request(
 
 
 def _tell(joined: "JoinedStudy") -> None:
-    from search.ending import why_it_stays_ended
+    from search.report.ending import why_it_stays_ended
 
     for notice in joined.notices:
         say(notice)
@@ -358,7 +356,7 @@ def _machine(
     threads: str, device: str, data_root: str | None, url: str, artifact_root: str | None
 ) -> "Machine":
     from objectives.device_name import check_device_name
-    from search.settings import check_openmp
+    from search.machine.settings import check_openmp
 
     check_device_name(device)
     check_openmp(os.environ)

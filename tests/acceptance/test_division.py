@@ -13,9 +13,9 @@ import psutil
 import pytest
 
 from objectives.processor import usable_cores
-from search.division import Share
-from search.measured import known_divisions
-from search.trainers import Trainers
+from search.machine.division import Share
+from search.machine.division_file import known_divisions
+from search.machine.trainers import Trainers
 from tests import forked
 
 SPEC = """

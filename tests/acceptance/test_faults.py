@@ -1,4 +1,4 @@
-"""Faults of the database: short runs of benchmarks.faults, on real servers; 'make faults' runs all
+"""Faults of the database: short runs of lab.faults, on real servers; 'make faults' runs all
 of them.
 """
 
@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.faults import statements
-from benchmarks.faults.lab import SERVERS, Lab, closing_lab
-from benchmarks.servers import Server
+from lab.faults import statements
+from lab.faults.lab import SERVERS, Lab, closing_lab
+from lab.servers import Server
 
 
 @pytest.fixture

@@ -20,8 +20,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from search.cli.main import main
-from search.document import Document, Toml
-from search.spec import parse_spec
+from search.spec.document import Document, Toml
+from search.spec.study_spec import parse_spec
 
 FIRST_TRIAL: Document = {"optimizer": "sgd", "sgd.momentum": 0.5, "dropout": False}
 VALID: Document = {

@@ -102,10 +102,9 @@ def test_what_needs_a_folder_says_what_to_set_and_makes_nothing(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr("search.measured.usable_cores", lambda: 2)
-    monkeypatch.setattr(
-        "shellingham.detect_shell", lambda: ("bash", "bash")
-    )  # tests may be started by no shell
+    monkeypatch.setattr("search.machine.division_file.usable_cores", lambda: 2)
+    # tests may be started by no shell
+    monkeypatch.setattr("shellingham.detect_shell", lambda: ("bash", "bash"))
     assert hypersearch(monkeypatch, *arguments) == code
     assert capsys.readouterr() == ("", f"hypersearch: {told}\n")
     assert [
@@ -139,7 +138,7 @@ def test_the_home_of_a_setting_is_the_users(folder: Path, monkeypatch: pytest.Mo
 def test_the_doctor_shows_it_among_its_findings(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("search.doctor.usable_cores", lambda: 2)
+    monkeypatch.setattr("search.machine.doctor.usable_cores", lambda: 2)
     assert hypersearch(monkeypatch, "doctor", "--storage", SERVER) == 3
     lines = capsys.readouterr().out.splitlines()
     assert [line for line in lines if "not known" in line] == [

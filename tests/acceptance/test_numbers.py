@@ -28,9 +28,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """
 
     def refuse(*_: object, **__: object) -> None:
-        raise AssertionError(
-            "a process is started"
-        )  # a thousand of them would bring the machine down
+        # a thousand of them would bring the machine down
+        raise AssertionError("a process is started")
 
     monkeypatch.setattr("subprocess.Popen.__init__", refuse)
     monkeypatch.chdir(tmp_path)

@@ -18,10 +18,10 @@ from sqlalchemy import update
 import hypersearch
 from objectives.errors import ProcessSpent
 from search.cli.main import main
-from search.crew import Crew, hire
-from search.launch import Team, run_study
-from search.objective import Files, Machine
-from search.study import Request
+from search.engines.launch import Team, run_study
+from search.engines.processes import Crew, hire
+from search.machine.this_machine import Files, Machine
+from search.spec.request import Request
 from storage.engine import open_for_work
 from storage.errors import OtherData
 from storage.hosts import this_host

@@ -10,8 +10,8 @@ import pytest
 from PIL import Image
 
 import hypersearch as library
-from search.document import Document
-from search.spec import parse_spec
+from search.spec.document import Document
+from search.spec.study_spec import parse_spec
 from tests import forked
 
 
@@ -93,7 +93,7 @@ def test_workers_find_the_images_decoded_and_an_ended_study_needs_them_no_more(
         "decoded 100 of 120 images",
         "decoded 120 images, once for this machine",
         (
-            "WARNING objectives.image_folder: images: 1 files or folders are no images or stand in"
+            "WARNING objectives.data.folder: images: 1 files or folders are no images or stand in"
             " no class: a/notes.txt"
         ),
     ]

@@ -17,7 +17,8 @@ from pathlib import Path
 import pytest
 from sqlalchemy.exc import OperationalError
 
-from search.study import Request, create_or_join
+from search.spec.request import Request
+from search.studies.joining import create_or_join
 from storage.engine import open_for_work
 from storage.errors import WRITABLE
 from storage.transactions import mend

@@ -119,7 +119,7 @@ def test_a_study_that_cannot_be_there_makes_no_database(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr("search.measured.usable_cores", lambda: 4)
+    monkeypatch.setattr("search.machine.division_file.usable_cores", lambda: 4)
     assert hypersearch(monkeypatch, *arguments) == 3
     assert capsys.readouterr() == (
         "",

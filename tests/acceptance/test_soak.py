@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.kill_points import EACH_EPOCH, NEVER, Point, points, run, run_all
-from benchmarks.soak import Soak, soak
+from lab.kill_points import EACH_EPOCH, NEVER, Point, points, run, run_all
+from lab.soak import Soak, soak
 from tests.forked import server
 
 SEED = 20261123

@@ -18,9 +18,10 @@ from objectives import synthetic
 from objectives.errors import ProcessSpent
 from objectives.hyperparameters import Hyperparameters
 from objectives.synthetic import SyntheticCurve
-from search.document import load_document
-from search.spec import parse_spec
-from search.study import Request, create_or_join
+from search.spec.document import load_document
+from search.spec.request import Request
+from search.spec.study_spec import parse_spec
+from search.studies.joining import create_or_join
 from storage.records import TrialRecord
 
 SPEC = """

@@ -15,11 +15,12 @@ import pytest
 import tomli_w
 
 import hypersearch
-from search.answers import study_status
+from search.analysis.status import study_status
 from search.cli.main import main
-from search.spec import parse_spec
-from search.streams import progress_stream
-from search.study import Request, create_or_join
+from search.report.streams import progress_stream
+from search.spec.request import Request
+from search.spec.study_spec import parse_spec
+from search.studies.joining import create_or_join
 from storage.engine import open_database
 
 # As bytes of a path that is not UTF-8 come to a program.

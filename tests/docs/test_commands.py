@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from benchmarks.servers import Server
 from docs.reference import pages
+from lab.servers import Server
 from tests.forked import hypersearch
 
 ROOT = Path(__file__).parents[2]

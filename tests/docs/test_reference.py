@@ -14,7 +14,9 @@ def test_the_reference_is_up_to_date(name: str) -> None:
 
 def test_every_key_of_a_spec_has_its_meaning_in_the_starting_spec() -> None:
     keys = {name for name in keys_of({}) if name.count(".") == 1}
-    assert meanings().keys() == keys, "give each key a line with a comment in search/template.py"
+    assert meanings().keys() == keys, (
+        "give each key a line with a comment in search/spec/template.py"
+    )
     assert len(keys) > 15
 
 

@@ -177,9 +177,8 @@ def test_the_same_seed_builds_the_same_network_and_another_seed_another(initiali
 def test_the_initializer_reaches_every_conv_and_linear_weight_and_bias() -> None:
     parameters = dict(seeded(replace(MNIST, initializer="normal")).named_parameters())
     weights = {name: weight.std().item() for name, weight in parameters.items() if weight.dim() > 1}
-    assert weights == pytest.approx(
-        dict.fromkeys(weights, 0.02), rel=0.2
-    )  # of 144 weights: 3.4 standard errors
+    # of 144 weights: 3.4 standard errors
+    assert weights == pytest.approx(dict.fromkeys(weights, 0.02), rel=0.2)
     assert len(weights) == 5
     assert not any(bias.any() for bias in parameters.values() if bias.dim() == 1)
 

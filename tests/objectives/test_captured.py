@@ -28,7 +28,7 @@ from models.names import NORMALIZATIONS
 from objectives import captured, names, training
 from objectives.augmentation import Transforms, draw
 from objectives.captured import WARM_UP_STEPS, Capture, CapturedStep, CUDAGraphs, Work, capture_of
-from objectives.data import LabelledImages, ResidentData
+from objectives.data.images import LabelledImages, ResidentData
 from objectives.device import float32_products, full_float32
 from objectives.errors import CaptureFailed, ProcessSpent
 from objectives.hyperparameters import (
@@ -269,9 +269,8 @@ def test_recorded_draws_go_on_in_their_generators() -> None:
 def test_without_memory_for_a_record_work_is_done_at_once_and_says_so(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    caplog.set_level(
-        "INFO", logger="objectives.captured"
-    )  # the command line, in other tests, sets its parent's
+    # the command line, in other tests, sets its parent's
+    caplog.set_level("INFO", logger="objectives.captured")
     done: list[int] = []
     step = CapturedStep(lambda: done.append(1), [], Refusal())
     for number in range(1, 7):

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from models.cnn import CNN, CNNConfig
-from objectives.data import LabelledImages
+from objectives.data.images import LabelledImages
 from objectives.evaluation import evaluate
 from objectives.examination import WRONG_SHOWN, Examination, examine
 

@@ -20,7 +20,9 @@ from models.cnn import CNN, CNNConfig
 from models.names import INITIALIZERS, NORMALIZATIONS
 from objectives import names, training
 from objectives.convolutions import Convolutions, memory_format_of
-from objectives.data import LabelledImages, ResidentData
+from objectives.data.images import LabelledImages, ResidentData
+from objectives.data.pixels import PixelScale
+from objectives.data.source import DataFacts
 from objectives.device import derived_seed, generator, global_random
 from objectives.errors import CheckpointError
 from objectives.evaluation import Evaluation
@@ -45,9 +47,7 @@ from objectives.hyperparameters import (
     Step,
 )
 from objectives.measurement import Diverged, Measurement
-from objectives.pixels import PixelScale
 from objectives.protocol import ResumableTraining
-from objectives.source import DataFacts
 from objectives.training import Run, train
 
 CLASSES = 4
@@ -755,9 +755,8 @@ def test_draws_of_others_in_the_middle_of_an_epoch_change_nothing_and_are_not_to
     """Dropout, too, has a generator of its own."""
     undisturbed = scores(list(train(tiny_run(RANDOM, epochs=3))))
     torch.manual_seed(123)
-    expected = torch.rand(
-        3 * 7
-    )  # after each step and evaluation, the last epoch's additional one included
+    # after each step and evaluation, the last epoch's additional one included
+    expected = torch.rand(3 * 7)
     torch.manual_seed(123)
     drawn: list[Tensor] = []
     disturbed = scores(

@@ -29,11 +29,11 @@ import torch
 from PIL import Image, ImageFile
 
 import hypersearch
-from search.document import Document, Toml
-from search.launch import WorkFailed
+from search.engines.launch import WorkFailed
+from search.engines.turns import RunInsideRun, Turns
 from search.notebook import WAITS
-from search.spec import StudySpec, parse_spec
-from search.turns import RunInsideRun, Turns
+from search.spec.document import Document, Toml
+from search.spec.study_spec import StudySpec, parse_spec
 
 SAID_BY_A_RUN = "trial 0 "
 # Whatever is stopped is no incumbent, of which pictures would be drawn.

@@ -20,15 +20,19 @@ sys.path.insert(0, str(Path.cwd()))
 
 from sqlalchemy import text
 
-from benchmarks.servers import MariaDBServer, PostgreSQLServer
+from lab.servers import MariaDBServer, PostgreSQLServer
 from objectives.hyperparameters import Hyperparameters
 from objectives.protocol import Pulse, ResumableTraining
 from objectives.synthetic import synthetic_curve
-from search.document import Document
-from search.events import EpochFinished
-from search.objective import Files, Objective
-from search.study import JoinedStudy, Request, join, stored_spec
-from search.worker import this_worker, work, workplace
+from search.machine.this_machine import Files
+from search.spec.definition import stored_spec
+from search.spec.document import Document
+from search.spec.request import Request
+from search.studies.joining import JoinedStudy, join
+from search.studies.this_worker import this_worker
+from search.worker.events import EpochFinished
+from search.worker.loop import work, workplace
+from search.worker.objective import Objective
 from storage.computing import Computing
 from storage.engine import open_for_work
 from storage.hosts import Host

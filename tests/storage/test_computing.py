@@ -13,7 +13,8 @@ from storage import schema
 from storage.computing import Computed, Computing
 from storage.engine import Database, open_for_work
 from storage.hosts import process_start
-from storage.leases import Lease, TrialLeases, Worker
+from storage.leases.lease import Lease, Worker
+from storage.leases.taking import TrialLeases
 from storage.records import read_trials
 from storage.studies import Budget, StoredStudy, create_study, find_study
 

@@ -13,7 +13,7 @@ import pytest
 from optuna.storages import RDBStorage
 from sqlalchemy import select, text
 
-from benchmarks.servers import free_port
+from lab.servers import free_port
 from storage import schema
 from storage.backends import parse_url, shown
 from storage.clock import now_ms

@@ -30,9 +30,11 @@ from storage.computing import Computing
 from storage.engine import Database, open_for_work
 from storage.errors import LeaseLost, StudyDeleted, StudyEnded
 from storage.hosts import process_start
-from storage.keeper import Keeper
-from storage.leased import LeasedStorage
-from storage.leases import Lease, LeaseTimes, NothingToTake, TrialLeases, Watch, Worker
+from storage.leases.keeper import Keeper
+from storage.leases.lease import Lease, LeaseTimes, Worker
+from storage.leases.optuna_storage import LeasedStorage
+from storage.leases.taking import NothingToTake, TrialLeases
+from storage.leases.watch import Watch
 from storage.records import (
     read_checkpoints,
     read_epoch_seconds,
@@ -241,9 +243,8 @@ def test_a_trial_of_a_dead_process_is_taken_up_and_one_of_a_living_is_not(opened
     with pytest.raises(NothingToTake):
         third.acquire(opened.stored)
     child.kill()
-    while (
-        psutil.Process(child.pid).status() != psutil.STATUS_ZOMBIE
-    ):  # not waited for by its parent: dead all the same
+    # not waited for by its parent: dead all the same
+    while psutil.Process(child.pid).status() != psutil.STATUS_ZOMBIE:
         time.sleep(0.01)
     taken = third.acquire(opened.stored)
     assert (taken.number, taken.attempt) == (0, 2)
@@ -413,9 +414,8 @@ def test_what_is_known_since_an_epoch_is_recorded_with_its_report_also_when_that
     leases = opened.leases(worker("a"))
     held = leases.acquire(opened.stored)
     leases.report(held, MEASUREMENTS[0], 0.5, None, {DUE_KEY: "1"})
-    leases.report(
-        held, MEASUREMENTS[0], 0.5, None, {DUE_KEY: "1"}
-    )  # as after a COMMIT without an answer
+    # as after a COMMIT without an answer
+    leases.report(held, MEASUREMENTS[0], 0.5, None, {DUE_KEY: "1"})
     (record,) = read_trials(opened.database, opened.stored.study_id)
     assert (record.due_epoch, len(record.epochs)) == (1, 1)
     assert opened.rdb.get_trial(held.trial_id).system_attrs == {DUE_KEY: 1}
@@ -448,9 +448,8 @@ def test_a_study_that_can_have_no_more_trials_ends_once_the_last_one_has_ended(
 def test_only_a_trial_that_was_made_for_its_lease_is_new(opened: Opened) -> None:
     leases = opened.leases(worker("a"))
     made = leases.acquire(opened.stored)
-    assert leases.acquire(opened.stored) == replace(
-        made, is_new=False
-    )  # as after a COMMIT without an answer
+    # as after a COMMIT without an answer
+    assert leases.acquire(opened.stored) == replace(made, is_new=False)
     leases.hand_back(made)
     assert leases.acquire(opened.stored) == replace(made, is_new=False, attempt=2)
     assert made.is_new

@@ -20,10 +20,13 @@ from sqlalchemy import Connection, MetaData, Row, create_engine, select, text
 from objectives.hyperparameters import Hyperparameters
 from objectives.protocol import Pulse, ResumableTraining
 from objectives.synthetic import synthetic_curve
-from search.events import Event, TrialFinished
-from search.objective import Files, Objective
-from search.study import JoinedStudy, stored_spec
-from search.worker import this_worker, work, workplace
+from search.machine.this_machine import Files
+from search.spec.definition import stored_spec
+from search.studies.joining import JoinedStudy
+from search.studies.this_worker import this_worker
+from search.worker.events import Event, TrialFinished
+from search.worker.loop import work, workplace
+from search.worker.objective import Objective
 from storage import migrations, schema
 from storage.backends import parse_url, shown, sqlite_path
 from storage.computing import Computing
@@ -100,9 +103,8 @@ def is_as_the_models_say(connection: Connection) -> bool:
             "include_object": lambda item, name, kind, reflected, other: (
                 kind != "table" or name in ours
             ),
-            "compare_type": (
-                connection.dialect.name != "mysql"
-            ),  # Alembic takes its DOUBLE for no FLOAT(53)
+            # Alembic takes its DOUBLE for no FLOAT(53)
+            "compare_type": (connection.dialect.name != "mysql"),
         },
     )
     return bool(compare_metadata(context, schema.metadata) == [])

@@ -13,18 +13,20 @@ from typing import BinaryIO
 import pytest
 from sqlalchemy import create_engine, select, text
 
-from search import control
-from search.artifacts import IncumbentArtifacts
-from search.objective import Files
-from search.study import Request, create_or_join, join
-from search.worker import this_worker, workplace
+from search.machine.this_machine import Files
+from search.spec.request import Request
+from search.studies import control
+from search.studies.joining import create_or_join, join
+from search.studies.this_worker import this_worker
+from search.worker.artifacts import IncumbentArtifacts
+from search.worker.loop import workplace
 from storage import schema
 from storage.artifacts import ArtifactStore, id_of, open_artifact_store, put
 from storage.backends import parse_url, sqlite_path
 from storage.engine import open_database, open_for_work
 from storage.errors import ArtifactsUnavailable
 from storage.hosts import this_host
-from storage.leases import TrialLeases
+from storage.leases.taking import TrialLeases
 from storage.owners import ALL, Owner, read_uid
 from storage.studies import delete_study, find_study
 

@@ -21,7 +21,9 @@ from storage.computing import Computing
 from storage.engine import Database, open_for_work
 from storage.errors import OtherData
 from storage.hosts import process_start
-from storage.leases import BARREN_CAP, Lease, NothingToTake, TrialLeases, Worker
+from storage.leases.lease import Lease, Worker
+from storage.leases.recording import BARREN_CAP
+from storage.leases.taking import NothingToTake, TrialLeases
 from storage.records import read_trials
 from storage.schema import DUE_KEY
 from storage.studies import Budget, StoredStudy, create_study, find_study, raise_budget, stop_study

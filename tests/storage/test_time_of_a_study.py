@@ -18,7 +18,8 @@ from objectives.synthetic import synthetic_curve
 from storage.computing import Computing
 from storage.engine import Database, open_for_work
 from storage.hosts import process_start
-from storage.leases import Lease, NothingToTake, TrialLeases, Worker
+from storage.leases.lease import Lease, Worker
+from storage.leases.taking import NothingToTake, TrialLeases
 from storage.records import read_work_spans
 from storage.schema import attempt, study
 from storage.studies import (
@@ -209,9 +210,8 @@ def test_a_target_of_a_loss_is_reached_from_above(shared_url: str) -> None:
         opened = opened_study(database, rdb, "minimize")
         opened.has_budget(9, target=0.3)
         held = [opened.take(), opened.take()]
-        assert (
-            opened.leases.finish(held[0], "complete", value=0.4, costs=[0.1]) == "open"
-        )  # the cost is no loss
+        # the cost is no loss
+        assert opened.leases.finish(held[0], "complete", value=0.4, costs=[0.1]) == "open"
         assert opened.leases.finish(held[1], "complete", value=0.3, costs=[5.0]) == "ended"
         opened.has_budget(9, target=0.25)
         assert opened.how() == ("open", None)
@@ -223,9 +223,8 @@ def test_a_target_that_is_set_later_counts_for_what_has_been_and_for_what_runs(
     assert opened.complete(0.6) == "open"
     held = opened.take()
     opened.has_budget(9, target=0.7)
-    assert (
-        opened.leases.finish(held, "complete", value=0.75) == "ended"
-    )  # taken when there was no target yet
+    # taken when there was no target yet
+    assert opened.leases.finish(held, "complete", value=0.75) == "ended"
     opened.has_budget(9, target=0.8)
     assert opened.complete(0.78) == "open"
     opened.has_budget(9, target=0.77)

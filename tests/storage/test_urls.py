@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.servers import free_port
+from lab.servers import free_port
 from storage.backends import parse_url, shown, sqlite_path
 from storage.engine import open_database, open_for_work, upgrade_database
 from storage.errors import StorageUnavailable, StorageURLError

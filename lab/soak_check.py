@@ -1,0 +1,449 @@
+"""What the database, the journals and the files of a soak must say together; read by SQL of its
+own.
+"""
+
+import hashlib
+import json
+import threading
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from sqlalchemy import Connection, bindparam, create_engine, make_url, text
+
+from lab.soak_worker import Line, Value, read_journal
+from objectives.synthetic import synthetic_curve
+from search.algorithms.samplers import derived_seed
+from search.space.configuration import to_hyperparameters
+from search.spec.study_spec import StudySpec
+
+Row = Mapping[str, str | int | float | None]
+DRIVERS = {"sqlite": "sqlite", "postgresql": "postgresql+psycopg", "mariadb": "mysql+pymysql"}
+BEGIN = {  # one moment for all statements that follow
+    "sqlite": "BEGIN",
+    "postgresql": "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
+    "mysql": "START TRANSACTION WITH CONSISTENT SNAPSHOT",
+}
+STATES = {"COMPLETE": "complete", "PRUNED": "pruned", "FAIL": "failed"}
+OF_MEASUREMENT = (
+    "trial_id",
+    "attempt",
+    "checkpoint",
+    "checkpoint_sha256",
+)  # columns of an epoch beside its metrics
+
+
+@dataclass(frozen=True)
+class Trial:
+    """All rows of one trial."""
+
+    number: int
+    state: str
+    values: tuple[float, ...]
+    parameters: Mapping[str, str | int | float | bool]
+    reports: Mapping[int, float]
+    epochs: tuple[Row, ...]
+    attempts: tuple[Row, ...]
+
+
+@dataclass(frozen=True)
+class Moment:
+    """What one snapshot of a running study shows."""
+
+    budget: int
+    study_state: str
+    states: Mapping[int, tuple[int, str]]  # trial_id -> (number, state)
+    leased: int
+
+    @property
+    def finished(self) -> int:
+        """What the budget counts."""
+        return sum(state in ("COMPLETE", "PRUNED") for _, state in self.states.values())
+
+    @property
+    def running(self) -> int:
+        """Trials that have not ended."""
+        return sum(state not in STATES for _, state in self.states.values())
+
+
+class Reader:
+    """Reads one study.
+
+    >>> reader = Reader("sqlite:////tmp/soak.db", "soak")     # doctest: +SKIP
+    >>> with reader.snapshot() as connection: reader.moment(connection).finished
+    """
+
+    def __init__(self, url: str, study: str) -> None:
+        parsed = make_url(url)
+        self._engine = create_engine(
+            parsed.set(drivername=DRIVERS[parsed.drivername]), isolation_level="AUTOCOMMIT"
+        )
+        self._study = study
+
+    def close(self) -> None:
+        """Leaves the database."""
+        self._engine.dispose()
+
+    @contextmanager
+    def snapshot(self) -> Iterator[Connection]:
+        """A connection whose statements all see the same moment."""
+        with self._engine.connect() as connection:
+            connection.exec_driver_sql(BEGIN[self._engine.dialect.name])
+            try:
+                yield connection
+            finally:
+                connection.exec_driver_sql("COMMIT")
+
+    def moment(self, connection: Connection) -> Moment:
+        """The study as it is."""
+        study = connection.execute(
+            text(
+                "SELECT s.study_id, h.trials, h.state FROM hypersearch_study h "
+                "JOIN studies s ON s.study_id = h.study_id WHERE s.study_name = :name"
+            ),
+            {"name": self._study},
+        ).one()
+        of_study = {"study": study.study_id}
+        states = connection.execute(
+            text("SELECT trial_id, number, state FROM trials WHERE study_id = :study"), of_study
+        )
+        leased = connection.execute(
+            text(
+                "SELECT COUNT(*) FROM hypersearch_lease l JOIN trials t ON t.trial_id = l.trial_id "
+                "WHERE t.study_id = :study"
+            ),
+            of_study,
+        )
+        found = {trial_id: (number, state) for trial_id, number, state in states}
+        return Moment(study.trials, study.state, found, leased.scalar_one())
+
+    def trials(
+        self, connection: Connection, wanted: Mapping[int, tuple[int, str]]
+    ) -> dict[int, Trial]:
+        """All rows of the trials that are asked for, by number."""
+        if not wanted:
+            return {}
+
+        def rows(query: str) -> dict[int, list[Row]]:
+            found: dict[int, list[Row]] = defaultdict(list)
+            statement = text(query).bindparams(bindparam("ids", expanding=True))
+            for row in connection.execute(statement, {"ids": list(wanted)}).mappings():
+                found[row["trial_id"]].append(dict(row))
+            return found
+
+        values = rows(
+            "SELECT trial_id, value FROM trial_values WHERE trial_id IN :ids ORDER BY objective"
+        )
+        parameters = rows("SELECT * FROM trial_params WHERE trial_id IN :ids ORDER BY param_name")
+        reports = rows(
+            "SELECT trial_id, step, intermediate_value FROM trial_intermediate_values WHERE"
+            " trial_id IN :ids"
+        )
+        epochs = rows("SELECT * FROM hypersearch_epoch WHERE trial_id IN :ids ORDER BY epoch")
+        attempts = rows("SELECT * FROM hypersearch_attempt WHERE trial_id IN :ids ORDER BY attempt")
+        return {
+            number: Trial(
+                number=number,
+                state=STATES.get(state, state),
+                values=tuple(float(row["value"] or 0) for row in values[trial_id]),
+                parameters={
+                    str(row["param_name"]): _parameter(row) for row in parameters[trial_id]
+                },
+                reports={
+                    int(row["step"] or 0): float(row["intermediate_value"] or 0)
+                    for row in reports[trial_id]
+                },
+                epochs=tuple(epochs[trial_id]),
+                attempts=tuple(attempts[trial_id]),
+            )
+            for trial_id, (number, state) in wanted.items()
+        }
+
+
+def _parameter(row: Row) -> str | int | float | bool:
+    held = json.loads(str(row["distribution_json"]))
+    value = float(row["param_value"] or 0)
+    if held["name"] == "CategoricalDistribution":
+        choice: str | int | float | bool = held["attributes"]["choices"][int(value)]
+        return choice
+    return int(value) if held["name"] == "IntDistribution" else value
+
+
+class Watcher(threading.Thread):
+    """Looks at the study several times a second, and keeps each trial as it was when first seen
+    ended.
+
+    >>> with Watcher(reader) as watcher: ...       # doctest: +SKIP
+    >>> watcher.faults, watcher.looks, watcher.finished
+    """
+
+    def __init__(self, reader: Reader, every_seconds: float = 0.2) -> None:
+        super().__init__(name="watcher", daemon=True)
+        self._reader = reader
+        self._every_seconds = every_seconds
+        self._leave = threading.Event()
+        self.finished = 0
+        self.ended = False
+        self.looks = 0
+        self.faults: Counter[str] = Counter()
+        self.seen: dict[int, Trial] = {}
+
+    def __enter__(self) -> "Watcher":
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._leave.set()
+        self.join()
+
+    def run(self) -> None:
+        """Looks until the context is left."""
+        while not self._leave.wait(self._every_seconds):
+            self.look()
+
+    def look(self) -> None:
+        """One snapshot."""
+        with self._reader.snapshot() as connection:
+            moment = self._reader.moment(connection)
+            new = {
+                trial_id: (number, state)
+                for trial_id, (number, state) in moment.states.items()
+                if state in STATES and number not in self.seen
+            }
+            self.seen |= self._reader.trials(connection, new)
+        self.looks += 1
+        self.finished, self.ended = moment.finished, moment.study_state == "ended"
+        if moment.finished + moment.leased > moment.budget:
+            self.faults["a moment with more finished and leased trials than the budget"] += 1
+        if moment.running != moment.leased:
+            self.faults[
+                "a moment with trials that run without a lease, or leases of ended trials"
+            ] += 1
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """All that is left of a run."""
+
+    spec: StudySpec
+    moment: Moment
+    trials: Mapping[int, Trial]
+    journals: Sequence[Sequence[Line]]
+    files: Sequence[Path]  # that checkpoints left
+    checkpoint_seconds: float  # between two that were written
+    seen: Mapping[int, Trial] = field(default_factory=dict)  # as they were when they ended
+    thaws_ms: Sequence[int] = ()  # when all workers went on after all had been frozen at once
+    quiet_ms: int = 0  # after each thaw, in which nobody alive may lose a trial
+
+
+def gather(
+    reader: Reader,
+    spec: StudySpec,
+    journals: Path,
+    checkpoint_root: Path,
+    checkpoint_seconds: float,
+) -> Evidence:
+    """Reads what a run has left."""
+    with reader.snapshot() as connection:
+        moment = reader.moment(connection)
+        trials = reader.trials(connection, moment.states)
+    return Evidence(
+        spec,
+        moment,
+        trials,
+        [read_journal(path) for path in sorted(journals.glob("*.jsonl"))],
+        [path for path in checkpoint_root.rglob("*") if path.is_file()],
+        checkpoint_seconds,
+    )
+
+
+def faults(evidence: Evidence) -> list[str]:
+    """Every violation, in words; empty where all claims hold."""
+    found = [*_of_the_end(evidence), *_of_journals(evidence)]
+    for trial in evidence.trials.values():
+        of_trial = [
+            *_of_attempts(trial),
+            *_of_curve(trial, evidence.spec, evidence.checkpoint_seconds),
+        ]
+        found += [f"trial {trial.number}: {fault}" for fault in of_trial]
+    return found
+
+
+def _of_the_end(evidence: Evidence) -> Iterator[str]:
+    moment = evidence.moment
+    if moment.finished != moment.budget:
+        yield f"{moment.finished} trials are finished, the budget is {moment.budget}"
+    if moment.study_state != "ended":
+        yield f"the study is {moment.study_state}"
+    if moment.running or moment.leased:
+        yield f"{moment.running} trials are running or waiting, {moment.leased} are leased"
+    numbers = sorted(number for number, _ in moment.states.values())
+    if numbers != list(range(len(numbers))):
+        yield "the numbers of the trials have gaps or repetitions"
+    for number, trial in evidence.seen.items():
+        if trial != evidence.trials.get(number):
+            yield f"trial {number} has changed after it had ended"
+    if evidence.files:
+        yield (
+            f"{len(evidence.files)} files of checkpoints are left, {evidence.files[0].name} the"
+            " first"
+        )
+    for thaw_ms in evidence.thaws_ms:
+        lost = sum(
+            row["reason"] == "no sign of life"
+            and 0 <= int(row["ended_ms"] or 0) - thaw_ms <= evidence.quiet_ms
+            for trial in evidence.trials.values()
+            for row in trial.attempts
+        )
+        if lost:
+            yield f"{lost} trials were taken from the living after all had been frozen at once"
+
+
+def _of_attempts(trial: Trial) -> Iterator[str]:
+    if [row["attempt"] for row in trial.attempts] != list(range(1, len(trial.attempts) + 1)):
+        yield "its attempts have gaps"
+    for row in trial.attempts:
+        last = row["attempt"] == len(trial.attempts)
+        expected = (trial.state,) if last else ("lost", "handed_back")
+        if row["outcome"] not in expected:
+            yield f"attempt {row['attempt']} is {row['outcome']}, not {' or '.join(expected)}"
+        if row["ended_ms"] is None or not row["owner"] or not row["host"]:
+            yield f"attempt {row['attempt']} lacks its end, its owner or its host"
+        if row["outcome"] == "lost" and not row["reason"]:
+            yield f"attempt {row['attempt']} was lost without a reason"
+        if row["outcome"] == "failed" and not str(row["reason"]).startswith("given up: "):
+            yield f"it failed: {row['reason']}"
+
+
+def _of_curve(trial: Trial, spec: StudySpec, checkpoint_seconds: float) -> Iterator[str]:
+    """The curve is a function of parameters and seed: all that was recorded of it is computed
+    again.
+    """
+    if not trial.parameters:
+        if trial.state != "failed" or trial.epochs or trial.reports:
+            yield "it has no parameters"
+        return
+    epochs = spec.training.epochs
+    curve = synthetic_curve(
+        to_hyperparameters(trial.parameters), epochs, derived_seed(spec.seed, trial.number, "trial")
+    )
+    count = len(trial.epochs)
+    if [row["epoch"] for row in trial.epochs] != list(range(1, count + 1)):
+        yield f"it has the epochs {[row['epoch'] for row in trial.epochs]}"
+        return
+    by_attempt = [int(row["attempt"] or 0) for row in trial.epochs]
+    if by_attempt != sorted(by_attempt) or (by_attempt and by_attempt[-1] > len(trial.attempts)):
+        yield f"its epochs are of the attempts {by_attempt}"
+    handed_back = {row["attempt"] for row in trial.attempts if row["outcome"] == "handed_back"}
+    last_rows = {row["attempt"]: row for row in trial.epochs}
+    for number in handed_back & last_rows.keys():
+        if last_rows[number]["checkpoint"] is None:
+            yield (
+                f"it was handed back after epoch {last_rows[number]['epoch']}, which names no"
+                " checkpoint"
+            )
+    reports: dict[int, float] = {}
+    for row, measurement in zip(trial.epochs, curve, strict=False):
+        reports[measurement.epoch] = measurement.metric(spec.metric)
+        if {key: value for key, value in row.items() if key not in OF_MEASUREMENT} != asdict(
+            measurement
+        ):
+            yield f"epoch {measurement.epoch} is not what its parameters give"
+        saved = (
+            f"{row['attempt']}-{row['epoch']}.ckpt",
+            hashlib.sha256(curve.checkpoint()).hexdigest(),
+        )
+        named = (row["checkpoint"], row["checkpoint_sha256"])
+        if named != saved and (named != (None, None) or checkpoint_seconds == 0):
+            yield f"epoch {measurement.epoch} names another checkpoint, or none"
+    if trial.reports != reports:
+        yield f"its intermediate values are not those of its {count} epochs"
+    if trial.state in ("complete", "pruned") and trial.values != (reports.get(count),):
+        yield f"its value {trial.values} is not that of its last epoch"
+    if (trial.state == "complete" and count != epochs) or (
+        trial.state == "pruned" and not 0 < count < epochs
+    ):
+        yield f"it is {trial.state} after {count} epochs"
+
+
+def _of_journals(evidence: Evidence) -> Iterator[str]:
+    attempts = {
+        (trial.number, row["attempt"]): row
+        for trial in evidence.trials.values()
+        for row in trial.attempts
+    }
+    hosts: dict[Value, Value] = {}
+    acknowledged: Counter[int] = Counter()
+    started: Counter[tuple[int, int]] = Counter()
+    for journal in evidence.journals:
+        owner, host = _worker(journal)
+        hosts[owner] = host
+        for line in journal[1:]:
+            number, attempt = line["number"], line["attempt"]
+            assert isinstance(number, int)
+            assert isinstance(attempt, int)
+            row, trial = attempts.get((number, attempt)), evidence.trials.get(number)
+            if row is None or trial is None or row["owner"] != owner:
+                yield (
+                    f"attempt {attempt} at trial {number} was {line['what']} by one who is not"
+                    " recorded as its owner"
+                )
+                continue
+            if line["what"] == "started":
+                started[number, attempt] += 1
+            if line["what"] == "refused" and row["outcome"] in STATES.values():
+                yield (
+                    f"attempt {attempt} at trial {number} is {row['outcome']}, and its worker was"
+                    " refused"
+                )
+            if line.get("parameters") and line["parameters"] != _without_switches(trial):
+                yield f"trial {number} had other parameters in attempt {attempt} than it has now"
+            if line["what"] == "acknowledged":
+                acknowledged[number] += 1
+                now = trial.state, (trial.values[0] if trial.values else None), row["outcome"]
+                if now != (line["outcome"], line["value"], line["outcome"]):
+                    yield (
+                        f"trial {number} was acknowledged as {line['outcome']}, {line['value']}; it"
+                        f" is {now}"
+                    )
+    yield from (
+        f"trial {number} was acknowledged {n} times" for number, n in acknowledged.items() if n > 1
+    )
+    yield from (
+        f"attempt {key[1]} at trial {key[0]} was started {n} times"
+        for key, n in started.items()
+        if n > 1
+    )
+    for (number, attempt), row in attempts.items():
+        if hosts.get(row["owner"]) != row["host"]:
+            yield f"attempt {attempt} at trial {number} has an owner or host that no journal knows"
+
+
+def _worker(journal: Sequence[Line]) -> tuple[Value, Value]:
+    """Owner and host of a journal; a process that was killed before it said so has none."""
+    if not journal:
+        return None, None
+    owner, host = journal[0]["owner"], journal[0]["host"]
+    assert isinstance(owner, str)
+    assert isinstance(host, str)
+    return owner, host
+
+
+def _without_switches(trial: Trial) -> dict[str, Value]:
+    return {name: value for name, value in trial.parameters.items() if not name.endswith(".on")}
+
+
+def tally(evidence: Evidence) -> dict[str, Counter[str]]:
+    """How trials and attempts ended, why attempts were lost, and what the journals say."""
+    rows = [row for trial in evidence.trials.values() for row in trial.attempts]
+    lines: Iterable[Line] = (line for journal in evidence.journals for line in journal[1:])
+    return {
+        "trials": Counter(trial.state for trial in evidence.trials.values()),
+        "attempts": Counter(str(row["outcome"]) for row in rows),
+        "lost": Counter(
+            str(row["reason"]).partition(":")[0] for row in rows if row["outcome"] == "lost"
+        ),
+        "journals": Counter(str(line["what"]) for line in lines),
+    }

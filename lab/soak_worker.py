@@ -1,0 +1,203 @@
+"""One worker process of a soak: the product's own loop on made-up curves, with a journal; its
+guards can be broken.
+
+Imports no torch, and nothing of the soak itself: the server that forks the workers loads this
+module alone.
+"""
+
+import json
+import logging
+import os
+import time
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass, replace
+from itertools import islice
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import alembic.command  # noqa: F401 - loaded once here, not in each worker
+import optuna
+from sqlalchemy import Connection, Row
+
+from objectives.checkpoint import CheckpointFolder
+from objectives.synthetic import synthetic_curve  # noqa: F401 - as above
+from search.machine.this_machine import Files, Machine
+from search.spec.definition import stored_spec
+from search.studies.joining import JoinedStudy
+from search.studies.this_worker import this_worker
+from search.worker.events import Event, TrialFinished, TrialStarted
+from search.worker.loop import work, workplace
+from search.worker.objective import build_objective
+from storage.engine import open_for_work
+from storage.hosts import this_host
+from storage.leases import taking
+from storage.leases.lease import Lease, LeaseTimes
+from storage.leases.recording import Outcome
+from storage.leases.taking import TrialLeases
+from storage.leases.watch import Watch
+from storage.studies import Counts, find_study
+
+Value = str | int | float | bool | None
+Line = dict[str, Value | dict[str, Value]]
+
+
+@dataclass(frozen=True)
+class Job:
+    """What one worker process does."""
+
+    url: str
+    study: str
+    checkpoint_root: Path
+    journal: Path
+    times: LeaseTimes
+    seconds_per_epoch: float
+    checkpoint_seconds: float = 0.0  # between two that are written
+    broken: str | None = None  # a name in BREAKS
+    stop_after: int | None = None  # events: then it hands its trial back
+
+
+class Journal:
+    """What a worker says that it has done: one JSON line each, appended whole; acknowledgements are
+    on the disk.
+
+    >>> with Journal(Path("0.jsonl")) as journal:     # doctest: +SKIP
+    ...     journal.write("acknowledged", number=3, value=0.98)
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        at: TracebackType | None,
+    ) -> None:
+        os.close(self._descriptor)
+
+    def write(self, what: str, **line: Value | dict[str, Value]) -> None:
+        """Appends a line."""
+        os.write(self._descriptor, f"{json.dumps({'what': what, **line})}\n".encode())
+        if what == "acknowledged":
+            os.fsync(self._descriptor)
+
+    def note(self, event: Event) -> None:
+        """Appends what an event of the worker says of a trial."""
+        match event:
+            case TrialStarted():
+                self.write(
+                    "started",
+                    number=event.number,
+                    attempt=event.attempt,
+                    parameters={**event.parameters},
+                    epochs=event.epochs,
+                )
+            case TrialFinished(outcome="lost"):
+                self.write("refused", number=event.number, attempt=event.attempt)
+            case TrialFinished(outcome="complete" | "pruned" | "failed"):
+                self.write(
+                    "acknowledged",
+                    number=event.number,
+                    attempt=event.attempt,
+                    outcome=event.outcome,
+                    value=event.value,
+                    parameters={**event.parameters},
+                )
+
+
+def read_journal(path: Path) -> list[Line]:
+    """The lines of a journal; one that a kill cut off was never written."""
+    lines = path.read_text().split("\n")
+    return [json.loads(line) for line in lines[:-1]]
+
+
+def work_on(job: Job) -> None:
+    """Works until the study has ended, as `hypersearch worker` does."""
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    logging.basicConfig(filename=job.journal.with_suffix(".log"), format="%(asctime)s %(message)s")
+    try:
+        _work(job)
+    except Exception:  # whatever it was stands in the worker's log, and the soak sees the exit code
+        logging.exception("the worker has failed")
+        raise SystemExit(1) from None
+
+
+def _work(job: Job) -> None:
+    if job.broken is not None:
+        BREAKS[job.broken]()
+    nowhere = job.checkpoint_root / "unused"
+    files = Files(str(job.checkpoint_root.with_name("artifacts")), job.checkpoint_root)
+    machine = Machine(nowhere, nowhere, nowhere, files, synthetic_seconds=job.seconds_per_epoch)
+    database, rdb = open_for_work(job.url)
+
+    def choose() -> list[JoinedStudy]:
+        stored = find_study(database, job.study)
+        return [JoinedStudy(stored, stored_spec(stored))]
+
+    me = this_worker(this_host(), "none", 1)
+    with database, Journal(job.journal) as journal:
+        journal.write("worker", owner=me.id, pid=me.pid, host=me.host)
+        with (
+            workplace(
+                database, rdb, me, files, job.times, checkpoint_seconds=job.checkpoint_seconds
+            ) as place,
+            closing(
+                work(place, rdb, choose, lambda joined: build_objective(joined.spec, machine))
+            ) as events,
+        ):
+            for event in islice(events, job.stop_after):
+                journal.note(event)
+
+
+def _no_fence() -> None:
+    def renewed(self: TrialLeases, connection: Connection, held: Lease) -> bool:
+        return True
+
+    TrialLeases._renewed = renewed  # type: ignore[method-assign]
+
+
+def _no_budget() -> None:
+    taking.count_trials = lambda connection, study_id: Counts(0, 0, 0)
+
+
+def _no_watch() -> None:
+    def is_silent(self: Watch, row: Row[tuple[object, ...]]) -> bool:
+        return bool(row.expires_ms <= 1000 * time.time())
+
+    Watch.is_silent = is_silent  # type: ignore[method-assign]
+
+
+def _no_hash() -> None:
+    def load(self: CheckpointFolder, name: str, sha256: str) -> bytes | None:
+        path = self._folder / name
+        return path.read_bytes() if path.exists() else None
+
+    CheckpointFolder.load = load  # type: ignore[method-assign]
+
+
+def _no_look_back() -> None:
+    def has_ended(self: TrialLeases, held: Lease, outcome: Outcome) -> bool:
+        return False
+
+    TrialLeases._has_ended = has_ended  # type: ignore[method-assign]
+
+
+# Guards of the product, each taken away in this process alone: a check that then finds nothing is
+# worth nothing.
+BREAKS: dict[str, Callable[[], None]] = {
+    "fence": _no_fence,  # a write needs no lease
+    "budget": _no_budget,  # a trial is created whatever has finished
+    "watch": _no_watch,  # an expiry alone takes a trial over
+    "checkpoint-hash": _no_hash,  # a checkpoint is loaded as it is
+    "look-back": _no_look_back,  # an end whose COMMIT went unanswered is written again, and refused
+}
+
+
+def numbered(job: Job, life: int) -> Job:
+    """The same job for another process, with a journal of its own."""
+    return replace(job, journal=job.journal.with_name(f"{job.journal.stem}-{life}.jsonl"))

@@ -1,0 +1,261 @@
+"""Data sets decoded once a machine, in a cache that a changed data set invalidates; no torch."""
+
+import hashlib
+import json
+import math
+import os
+import shutil
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from filelock import FileLock
+
+from objectives.data.config import DataConfig
+from objectives.data.datasets import find_source
+from objectives.data.pixels import PixelScale
+from objectives.data.source import DataFacts, Decoded, Images, Progress, Source
+from objectives.data.splits import (
+    Belonging,
+    Labels,
+    Positions,
+    Undivided,
+    split_by_units,
+    stratified_split,
+)
+from objectives.errors import DataError, DataUnavailable
+
+# of what a decoded data set is and how it is laid out: another number decodes everything again
+CACHE_VERSION = 2
+_CHUNK_BYTES = 64 * 2**20
+
+
+@dataclass(frozen=True, eq=False)
+class LabelledArrays:
+    """Images with their classes, on the host."""
+
+    images: Images  # (N, C, H, W) uint8
+    labels: Labels  # (N,) int64
+
+
+@dataclass(frozen=True, eq=False)
+class _Opened:
+    class_names: tuple[str, ...]
+    arrays: LabelledArrays
+    belonging: Belonging | None
+    facts: DataFacts
+
+
+@dataclass(frozen=True, eq=False)
+class Searchable:
+    """What is not test, memory-mapped, and which rows of it are for training and which for
+    validation.
+    """
+
+    class_names: tuple[str, ...]
+    arrays: LabelledArrays
+    train: Positions
+    validation: Positions
+    facts: DataFacts  # of the whole data set
+
+
+def open_searchable(
+    config: DataConfig, data_root: Path, cache_root: Path, on_progress: Progress
+) -> Searchable:
+    """What is not test, split into training and validation with each class on both sides.
+
+    Raises DataError where the data or the configuration is bad, DataUnavailable where the data is
+    not to be had or `cache_root` cannot be written to.
+    """
+    opened = _open(config, "train", data_root, cache_root, on_progress)
+    _check_counts(config, opened.class_names, opened.arrays.labels)
+    train, validation = _split(config, opened)
+    return Searchable(opened.class_names, opened.arrays, train, validation, opened.facts)
+
+
+def open_test(config: DataConfig, data_root: Path, cache_root: Path) -> LabelledArrays:
+    """The test split, memory-mapped. Raises as open_searchable does, and DataError for one without
+    images.
+    """
+    arrays = _open(config, "test", data_root, cache_root, lambda done, total: None).arrays
+    if len(arrays.labels) == 0:
+        raise DataError(
+            f'dataset "{config.dataset}": no image is left for the test split; add images'
+        )
+    return arrays
+
+
+def _check_counts(config: DataConfig, class_names: tuple[str, ...], labels: Labels) -> None:
+    """Raises DataError where stratified_split cannot give every class an image on both sides."""
+    counts = np.bincount(labels, minlength=len(class_names))
+    fewest = int(counts.argmin())
+    if counts[fewest] < 2:
+        raise DataError(
+            f'dataset "{config.dataset}": class "{class_names[fewest]}" has {counts[fewest]} images'
+            " outside the test split; add some until it has 2 or more"
+        )
+    taken = round(config.validation_fraction * len(labels))
+    for side, count, mend in (
+        ("validation", taken, "raise"),
+        ("training", len(labels) - taken, "lower"),
+    ):
+        if count < len(class_names):
+            raise DataError(
+                f"validation_fraction {config.validation_fraction}: {count} of {len(labels)} images"
+                f" for {side} are fewer than the {len(class_names)} classes; {mend} it or add"
+                " images"
+            )
+
+
+def _split(config: DataConfig, opened: _Opened) -> tuple[Positions, Positions]:
+    """The rows for training and those for validation. Raises DataError for a class that cannot be
+    divided.
+    """
+    labels = opened.arrays.labels
+    if config.split_version == 1 or opened.belonging is None:
+        return stratified_split(labels, config.validation_fraction, config.split_seed)
+    try:
+        return split_by_units(
+            labels, opened.belonging, config.validation_fraction, config.split_seed
+        )
+    except Undivided as undivided:
+        name = opened.class_names[undivided.label]
+        raise DataError(
+            f'dataset "{config.dataset}": no image of class "{name}" can be set aside for'
+            " validation: all belong together, as equal images or as a group; add others"
+        ) from None
+
+
+def _open(
+    config: DataConfig,
+    split: Literal["train", "test"],
+    data_root: Path,
+    cache_root: Path,
+    on_progress: Progress,
+) -> _Opened:
+    source = find_source(config.dataset, data_root, config.groups)
+    size = "native" if config.image_size is None else f"{config.image_size}px"
+    slug = f"{source.slug}.{size}"
+    key = hashlib.sha256(
+        json.dumps([CACHE_VERSION, slug, source.fingerprint]).encode()
+    ).hexdigest()[:16]
+    entry = cache_root / f"{slug}.{key}"
+    try:
+        if not _is_intact(entry):
+            cache_root.mkdir(parents=True, exist_ok=True)
+            with FileLock(cache_root / f"{slug}.lock"):
+                if not _is_intact(entry):  # else another process has decoded it meanwhile
+                    _build(source, config.image_size, entry, slug, on_progress)
+        return _load(entry, split)
+    except OSError as error:
+        raise DataUnavailable(
+            f"{cache_root}: cannot keep decoded images there ({error.strerror or error}); make it"
+            " writable or make room"
+        ) from error
+
+
+def _build(
+    source: Source, image_size: int | None, entry: Path, slug: str, on_progress: Progress
+) -> None:
+    """Decodes aside and renames, under the lock of this slug: what is found half-made is of a
+    process that died.
+    """
+    aside = entry.with_name(f"{slug}.aside")
+    shutil.rmtree(aside, ignore_errors=True)
+    scratch = aside / "scratch"
+    scratch.mkdir(parents=True)
+    try:
+        _write(source.decode(scratch, image_size, on_progress), aside)
+        shutil.rmtree(scratch)
+        for outdated in entry.parent.glob(f"{slug}.*/"):
+            if outdated != aside:
+                shutil.rmtree(outdated, ignore_errors=True)
+        aside.rename(entry)
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+def _write(decoded: Decoded, folder: Path) -> None:
+    for split, rows in (("train", decoded.train), ("test", decoded.test)):
+        np.save(folder / f"{split}_labels.npy", decoded.labels[rows])
+        _save_images(folder / f"{split}_images.npy", decoded.images, rows)
+    if decoded.belonging is not None:
+        np.save(folder / "train_units.npy", decoded.belonging.units[decoded.train])
+        np.save(folder / "train_ranks.npy", decoded.belonging.ranks[decoded.train])
+    sizes = {}
+    for path in folder.glob("*.npy"):
+        with path.open("r+b") as file:
+            os.fsync(file.fileno())
+        sizes[path.name] = path.stat().st_size
+    content = {"class_names": decoded.class_names, "sizes": sizes, **asdict(decoded.facts)}
+    with (folder / "meta.json").open("w") as meta:
+        json.dump({"content": content, "sha256": _checksum(content)}, meta)
+        meta.flush()
+        os.fsync(meta.fileno())
+
+
+def _save_images(file: Path, images: Images, rows: Positions) -> None:
+    """Written, not mapped: a disk that runs full under a memory map ends the process by SIGBUS."""
+    with file.open("wb") as opened:
+        shape = (len(rows), *images.shape[1:])
+        header = {
+            "descr": np.lib.format.dtype_to_descr(images.dtype),
+            "fortran_order": False,
+            "shape": shape,
+        }
+        np.lib.format.write_array_header_1_0(opened, header)
+        for chunk in chunks(len(rows), images.shape[1:]):
+            opened.write(np.ascontiguousarray(images[rows[chunk]]).data)
+
+
+def _checksum(content: object) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def _is_intact(entry: Path) -> bool:
+    try:
+        meta = json.loads((entry / "meta.json").read_bytes())
+        return meta["sha256"] == _checksum(meta["content"]) and all(
+            (entry / name).stat().st_size == size for name, size in meta["content"]["sizes"].items()
+        )
+    except (
+        FileNotFoundError,
+        ValueError,
+        LookupError,
+        TypeError,
+    ):  # not there, or not as it was written
+        return False
+
+
+def _load(entry: Path, split: Literal["train", "test"]) -> _Opened:
+    content = json.loads((entry / "meta.json").read_bytes())["content"]
+    images = np.load(entry / f"{split}_images.npy", mmap_mode="r")
+    belonging = None
+    if split == "train" and "train_units.npy" in content["sizes"]:
+        belonging = Belonging(
+            np.load(entry / "train_units.npy"), np.load(entry / "train_ranks.npy")
+        )
+    return _Opened(
+        tuple(content["class_names"]),
+        LabelledArrays(images, np.load(entry / f"{split}_labels.npy")),
+        belonging,
+        DataFacts(
+            content["fingerprint"], tuple(PixelScale(**scale) for scale in content["pixel_scales"])
+        ),
+    )
+
+
+def chunks(count: int, shape: tuple[int, ...]) -> Iterator[slice]:
+    """Slices along N, of `count` images (C, H, W), that keep memory small."""
+    step = max(1, _CHUNK_BYTES // math.prod(shape))
+    return (slice(start, start + step) for start in range(0, count, step))
+
+
+def cached_in(cache_root: Path) -> tuple[str, ...]:
+    """The data sets that are decoded there, with their size where it is not their own; not what is
+    half-made.
+    """
+    found = [path.parent.name.rsplit(".", 2)[:2] for path in cache_root.glob("*/meta.json")]
+    return tuple(sorted(slug if size == "native" else f"{slug} at {size}" for slug, size in found))

@@ -1,0 +1,168 @@
+"""Images for training: split, and held on the device."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import psutil
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from objectives.data.cache import LabelledArrays, chunks, open_searchable, open_test
+from objectives.data.config import DataConfig
+from objectives.data.source import DataFacts, Images, Progress
+from objectives.data.splits import Positions
+from objectives.errors import DataError, TestSplitError
+
+MADE_UP = DataFacts("")  # of images that come from no data set
+
+
+@dataclass(frozen=True, eq=False)
+class ImageDataset:
+    """What a search sees of a data set: its training and its validation split, nothing of the test
+    split.
+
+    >>> data_root, cache_root = Path("data"), Path("cache")
+    >>> dataset = open_dataset(DataConfig("mnist-5k"), data_root=data_root, cache_root=cache_root)
+    >>> dataset.image_shape, dataset.split("validation").images.shape
+    ((1, 28, 28), (800, 1, 28, 28))
+    """
+
+    class_names: tuple[str, ...]
+    searchable: LabelledArrays  # both splits, memory-mapped and read-only
+    positions: Mapping[Literal["train", "validation"], Positions]  # of each split in `searchable`
+    facts: DataFacts
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """Channels, height, width."""
+        _, channels, height, width = self.searchable.images.shape
+        return channels, height, width
+
+    def split(self, name: Literal["train", "validation"]) -> LabelledArrays:
+        """A copy of one split, in the order in which the data set was read. Raises TestSplitError
+        for another name.
+        """
+        if name not in self.positions:
+            raise TestSplitError(name)
+        rows = self.positions[name]
+        return LabelledArrays(self.searchable.images[rows], self.searchable.labels[rows])
+
+
+def open_dataset(
+    config: DataConfig, *, data_root: Path, cache_root: Path, on_progress: Progress | None = None
+) -> ImageDataset:
+    """The training and the validation split, decoded into `cache_root` by the first process of a
+    machine that asks.
+
+    `data_root` is where downloaded data sets lie; `on_progress(done, total)` counts images while
+    they are decoded.
+
+    Raises DataError where the data or the configuration is bad, DataUnavailable where the data is
+    not to be had or `cache_root` cannot be written to.
+    """
+    opened = open_searchable(
+        config, data_root, cache_root, on_progress or (lambda done, total: None)
+    )
+    positions: Mapping[Literal["train", "validation"], Positions] = {
+        "train": opened.train,
+        "validation": opened.validation,
+    }
+    return ImageDataset(opened.class_names, opened.arrays, positions, opened.facts)
+
+
+def open_test_split(config: DataConfig, *, data_root: Path, cache_root: Path) -> LabelledArrays:
+    """The test split, for follow-ups, which judge what a search has chosen.
+
+    It depends on neither `validation_fraction` nor `split_seed`. Raises what open_dataset raises,
+    and DataError for a test split without images.
+    """
+    arrays = open_test(config, data_root, cache_root)
+    return LabelledArrays(np.array(arrays.images), arrays.labels)
+
+
+# --- on the device
+
+
+@dataclass(frozen=True, eq=False)
+class LabelledImages:
+    """Images with their classes, on a device."""
+
+    images: Tensor  # (N, C, H, W) uint8
+    labels: Tensor  # (N,) int64
+
+
+@dataclass(frozen=True, eq=False)
+class ResidentData:
+    """Both splits of a search on its device, and what `standard` input normalization needs.
+
+    Mean and deviation (population, divisor N) are those of the training split's pixels / 255,
+    validation not counted.
+    """
+
+    train: LabelledImages
+    validation: LabelledImages
+    class_names: tuple[str, ...]
+    mean: Tensor  # (C,) float32
+    deviation: Tensor  # (C,) float32, 1.0 where a channel is constant
+    facts: DataFacts = MADE_UP
+
+
+def hold(dataset: ImageDataset, device: torch.device) -> ResidentData:
+    """Copies both splits to the device as uint8. Raises DataError, before it allocates, if they do
+    not fit.
+    """
+    _check_memory(dataset, device)
+    train = dataset.split("train")
+    mean, deviation = _moments(train.images)
+    return ResidentData(
+        to_device(train, device),
+        to_device(dataset.split("validation"), device),
+        dataset.class_names,
+        torch.from_numpy(mean).to(device),
+        torch.from_numpy(deviation).to(device),
+        dataset.facts,
+    )
+
+
+def to_device(arrays: LabelledArrays, device: torch.device) -> LabelledImages:
+    """The same images and labels as tensors; on the CPU they share the arrays' memory."""
+    return LabelledImages(
+        torch.from_numpy(arrays.images).to(device), torch.from_numpy(arrays.labels).to(device)
+    )
+
+
+def _check_memory(dataset: ImageDataset, device: torch.device) -> None:
+    needed_bytes = dataset.searchable.images.nbytes
+    free = {"memory": psutil.virtual_memory().available}
+    if device.type == "cuda":
+        free[f"memory of {device}"] = torch.cuda.mem_get_info(device)[0]
+    for where, free_bytes in free.items():
+        if needed_bytes > free_bytes:
+            raise DataError(
+                f"the images need {needed_bytes / 1e9:.1f} GB and {free_bytes / 1e9:.1f} GB of"
+                f" {where} are free; set a smaller image_size"
+            )
+
+
+def _moments(images: Images) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Mean and deviation of pixels / 255 by channel, (C,) each, in whole numbers up to the last
+    division.
+    """
+    histograms = np.zeros((images.shape[1], 256), dtype=np.int64)
+    for chunk in chunks(len(images), images.shape[1:]):
+        for channel, histogram in enumerate(histograms):
+            histogram += np.bincount(images[chunk, channel].ravel(), minlength=256)
+    moments = []
+    for histogram in histograms:
+        times = [int(bin_count) for bin_count in histogram]
+        count = sum(times)
+        total = sum(value * n for value, n in enumerate(times))
+        spread = count * sum(value * value * n for value, n in enumerate(times)) - total * total
+        moments.append((total / count / 255, math.sqrt(spread) / count / 255 if spread else 1.0))
+    mean, deviation = np.array(moments, dtype=np.float32).T
+    return mean.copy(), deviation.copy()

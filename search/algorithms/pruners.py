@@ -1,0 +1,220 @@
+"""Pruners by name: whether a trial is due to be stopped, as a pure function of what is recorded.
+
+Optuna's own write to the trial and count failed ones (SuccessiveHalvingPruner), and none can be
+given a part of the trials. So a trial that is taken over is judged as it would have been, and a
+restart changes nothing.
+"""
+
+import hashlib
+import json
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from optuna.trial import FrozenTrial, TrialState
+
+from search.algorithms.likeness import FIRST_JUDGED_LATER, Likeness, likeness
+from search.space.domains import Value
+from search.spec.methods import (
+    ASHA,
+    Comparing,
+    Hyperband,
+    Median,
+    NoRule,
+    Patient,
+    Percentile,
+    Rule,
+    Threshold,
+)
+from search.spec.study_spec import StudySpec
+from storage.schema import DUE_KEY
+
+Curve = Mapping[int, float]  # value after each epoch, turned so that higher is better
+
+
+@dataclass(frozen=True)
+class Run:
+    """A trial as far as others are compared with it."""
+
+    number: int
+    curve: Curve
+    is_complete: bool = False
+
+
+Others = Callable[
+    [], Sequence[Run]
+]  # read when a rule asks for them: at most epochs there is nothing to judge
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What a rule may know of the study."""
+
+    seed: int
+    epochs: int
+    upward: bool = True  # the metric itself is better when higher
+
+
+def _none(rule: NoRule, own: Run, others: Others, setting: Setting) -> bool:
+    return False
+
+
+def _percentile(rule: Percentile | Median, own: Run, others: Others, setting: Setting) -> bool:
+    epoch = max(own.curve)
+    if epoch < rule.min_epochs:
+        return False
+    complete = [other.curve[epoch] for other in others() if other.is_complete]
+    if len(complete) < max(1, rule.startup_trials):
+        return False
+    return max(own.curve.values()) < float(np.percentile(complete, 100 - rule.percentile))
+
+
+def _asha(rule: ASHA, own: Run, others: Others, setting: Setting) -> bool:
+    # The stopping variant of Li et al. 2020, "A System for Massively Parallel Hyperparameter
+    # Tuning".
+    epoch, rung = max(own.curve), rule.min_epochs
+    while rung < epoch:
+        rung *= rule.reduction_factor
+    if rung != epoch:
+        return False
+    seen = [other.curve[epoch] for other in others() if epoch in other.curve]
+    better = sum(value > own.curve[epoch] for value in seen)
+    return better >= max(1, (len(seen) + 1) // rule.reduction_factor)
+
+
+def _hyperband(rule: Hyperband, own: Run, others: Others, setting: Setting) -> bool:
+    bracket = hyperband_bracket(rule, own.number, setting)
+
+    def rivals() -> list[Run]:
+        return [
+            other for other in others() if hyperband_bracket(rule, other.number, setting) == bracket
+        ]
+
+    rungs = ASHA(rule.min_epochs * rule.reduction_factor**bracket, rule.reduction_factor)
+    return _asha(rungs, own, rivals, setting)
+
+
+def hyperband_bracket(rule: Hyperband, number: int, setting: Setting) -> int:
+    """Which bracket a trial belongs to: 0 has the first rung at min_epochs, each further one later
+    by the factor.
+
+    By a hash, in the shares of Li et al. 2018, "Hyperband", algorithm 1.
+    """
+    last = 0
+    while rule.min_epochs * rule.reduction_factor ** (last + 1) <= setting.epochs:
+        last += 1
+    weights = [
+        math.ceil((last + 1) * rule.reduction_factor ** (last - bracket) / (last - bracket + 1))
+        for bracket in range(last + 1)
+    ]
+    place = _share(setting.seed, number, "bracket") * sum(weights)
+    return next(bracket for bracket in range(last + 1) if place < sum(weights[: bracket + 1]))
+
+
+def _threshold(rule: Threshold, own: Run, others: Others, setting: Setting) -> bool:
+    epoch = max(own.curve)
+    bound = rule.lower if setting.upward else rule.upper
+    if bound is None or epoch < rule.min_epochs:
+        return False
+    return own.curve[epoch] < (bound if setting.upward else -bound)
+
+
+def _patient(rule: Patient, own: Run, others: Others, setting: Setting) -> bool:
+    values = [own.curve[epoch] for epoch in sorted(own.curve)]
+    before, lately = values[: -rule.patience], values[-rule.patience :]
+    return (
+        bool(before)
+        and max(lately) < max(before)
+        and RULES[rule.of.name](rule.of, own, others, setting)
+    )
+
+
+RULES: dict[str, Callable[..., bool]] = {
+    "none": _none,
+    "median": _percentile,
+    "percentile": _percentile,
+    "asha": _asha,
+    "hyperband": _hyperband,
+    "patient": _patient,
+    "threshold": _threshold,
+}
+
+
+def is_due(
+    spec: StudySpec, own: FrozenTrial, read_trials: Callable[[], Sequence[FrozenTrial]]
+) -> bool:
+    """Whether the pruner would stop `own` after the last epoch that it holds, by all trials of the
+    study.
+    """
+    epoch, epochs, upward = own.last_step, spec.training.epochs, spec.direction == "maximize"
+    assert epoch is not None
+    rule, alike = spec.pruner.rule, spec.pruner.like_with_like
+    kind = _likeness(own.params, epoch, epochs)
+
+    def others() -> list[Run]:
+        return [
+            _run(other, upward)
+            for other in read_trials()
+            if other.number != own.number
+            and other.state != TrialState.FAIL
+            and epoch in other.intermediate_values
+            and (not alike or _likeness(other.params, epoch, epochs) == kind)
+        ]
+
+    if alike and kind.regularized:
+        rule = _later(rule)
+    return RULES[rule.name](rule, _run(own, upward), others, Setting(spec.seed, epochs, upward))
+
+
+def _likeness(params: Mapping[str, Value], epoch: int, epochs: int) -> Likeness:
+    return likeness(tuple(params.items()), epoch, epochs)
+
+
+def _later(rule: Rule) -> Rule:
+    """The rule with a later first judgement."""
+    match rule:
+        case Patient(of=of) if not isinstance(of, Threshold):
+            return replace(rule, of=_compared_later(of))
+        case Percentile() | Median() | ASHA() | Hyperband():
+            return _compared_later(rule)
+        case _:
+            return rule
+
+
+def _compared_later(rule: Comparing) -> Comparing:
+    return replace(rule, min_epochs=math.ceil(rule.min_epochs * FIRST_JUDGED_LATER))
+
+
+def _run(trial: FrozenTrial, upward: bool) -> Run:
+    # A trial that an audit let go on counts for others as if it had been stopped: an audit changes
+    # no judgement.
+    due = due_epoch(trial)
+    curve = {
+        epoch: value if upward else -value
+        for epoch, value in trial.intermediate_values.items()
+        if due is None or epoch <= due
+    }
+    return Run(trial.number, curve, trial.state == TrialState.COMPLETE and due is None)
+
+
+def due_epoch(trial: FrozenTrial) -> int | None:
+    """After which epoch the trial was found due to be stopped."""
+    found = trial.system_attrs.get(DUE_KEY)
+    return None if found is None else int(found)
+
+
+def due_attribute(epoch: int) -> dict[str, str]:
+    """What is recorded of a trial that is due, beside the report of that epoch."""
+    return {DUE_KEY: json.dumps(epoch)}
+
+
+def is_audited(spec: StudySpec, number: int) -> bool:
+    """Whether the trial runs all epochs even where it is due to be stopped."""
+    return _share(spec.seed, number, "audit") < spec.pruner.audit
+
+
+def _share(seed: int, number: int, purpose: str) -> float:
+    # From 0 to below 1, the same on every worker.
+    digest = hashlib.sha256(f"{seed}:{number}:{purpose}".encode()).digest()
+    return int.from_bytes(digest[:6], "big") / 2**48

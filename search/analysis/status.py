@@ -1,0 +1,88 @@
+"""How far studies are: what there is to see of them while they run."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from search.analysis.ranking import incumbent
+from search.spec.definition import stored_spec
+from search.spec.study_spec import StudySpec
+from storage.engine import Database
+from storage.records import (
+    RunningTrial,
+    StudyRecord,
+    TrialRecord,
+    WorkerRecord,
+    read_running,
+    read_studies,
+    read_study,
+    read_trials,
+    read_work_spans,
+    read_workers,
+)
+from storage.studies import find_study
+
+
+@dataclass(frozen=True)
+class Status:
+    """How far one study is."""
+
+    record: StudyRecord
+    spec: StudySpec
+    running: tuple[RunningTrial, ...]
+    workers: tuple[WorkerRecord, ...]  # every one that is alive, of this study or another
+    incumbent: TrialRecord | None
+    # finished ones, over the time in which somebody worked on the study
+    trials_per_hour: float | None
+    seconds_to_go: float | None
+
+
+def study_status(database: Database, name: str) -> Status:
+    """How far a study is. Raises StudyNotFound, ForeignStudy."""
+    stored = find_study(database, name)
+    record, spec = read_study(database, stored), stored_spec(stored)
+    trials = read_trials(database, stored.study_id)
+    hours = _worked_ms(read_work_spans(database, stored.study_id)) / 3_600_000
+    pace = record.finished / hours if record.finished and hours > 0 else None
+    left = max(0, spec.planned_trials - record.finished) if stored.state != "ended" else 0
+    return Status(
+        record=record,
+        spec=spec,
+        running=tuple(read_running(database, stored.study_id)),
+        workers=tuple(read_workers(database)),
+        incumbent=incumbent(trials, spec.direction),
+        trials_per_hour=pace,
+        seconds_to_go=None if pace is None else left / pace * 3600,
+    )
+
+
+def _worked_ms(spans: Sequence[tuple[int, int | None]]) -> int:
+    """For how long somebody worked: neither pauses count, nor the time while the study had ended,
+    nor between runs.
+    """
+    done_ms = max((end for _, end in spans if end is not None), default=0)
+    worked_ms, so_far = 0, 0
+    for start, end in sorted((start, done_ms if end is None else end) for start, end in spans):
+        worked_ms += max(0, end - max(start, so_far))
+        so_far = max(so_far, end)
+    return worked_ms
+
+
+def list_studies(database: Database) -> list[StudyRecord]:
+    """Every study that has a spec, in the order of creation."""
+    return read_studies(database)
+
+
+def seconds_per_epoch(database: Database, spec: StudySpec) -> float | None:
+    """The median over recorded epochs of studies with the same data, network and precision; `None`
+    without any.
+    """
+    from statistics import median
+
+    seconds = [
+        epoch.seconds
+        for record in read_studies(database)
+        if (other := stored_spec(record.stored)).data == spec.data and other.model == spec.model
+        for trial in read_trials(database, record.stored.study_id)
+        for epoch in trial.epochs
+    ]
+    return median(seconds) if seconds else None

@@ -1,0 +1,72 @@
+"""The options that several commands have, each declared once."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from search.cli.completion import study_names
+from search.cli.reading import CommandLineError
+
+NameArgument = Annotated[
+    str, typer.Argument(metavar="NAME", help="A study.", autocompletion=study_names)
+]
+StorageOption = Annotated[
+    str | None,
+    typer.Option(
+        "--storage",
+        metavar="URL",
+        help="Database [HYPERSEARCH_STORAGE, else sqlite:///hypersearch.db].",
+    ),
+]
+QuietOption = Annotated[bool, typer.Option("-q", "--quiet", help="No progress.")]
+VerboseOption = Annotated[bool, typer.Option("-v", "--verbose", help="Log what is done.")]
+DebugOption = Annotated[
+    bool, typer.Option("--debug", help="Log everything; errors with their traceback.")
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="One JSON document.")]
+WatchOption = Annotated[bool, typer.Option("--watch", help="Look again and again, until Ctrl-C.")]
+ArtifactRootOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="DIR",
+        help=(
+            "Where artifacts are kept, or s3://BUCKET [HYPERSEARCH_ARTIFACTS, else by the"
+            " database]."
+        ),
+    ),
+]
+DataRootOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="DIR", help="Where data sets lie [HYPERSEARCH_DATA, else the user's cache]."
+    ),
+]
+DataMapOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="STORED=HERE",
+        help=(
+            "Where a folder of images lies on this machine, by its name in the spec or the storage;"
+            " repeatable."
+        ),
+    ),
+]
+AcceptDataOption = Annotated[
+    bool,
+    typer.Option(
+        "--accept-data",
+        help="Go on with the data that is here, though earlier trials had other data.",
+    ),
+]
+OutputOption = Annotated[
+    Path | None, typer.Option("-o", "--output", metavar="FILE", help="Write there instead.")
+]
+
+
+def refuse_together(given: Mapping[str, bool]) -> None:
+    """Raises CommandLineError where more than one of these options is given."""
+    names = [name for name, is_given in given.items() if is_given]
+    if len(names) > 1:
+        raise CommandLineError(f"{' and '.join(names)} do not go together: leave one out")

@@ -1,0 +1,212 @@
+"""Worker processes of this machine: started, started again when they die, and stopped together."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from objectives.errors import ProcessSpent
+from search.engines.signals import stop_in_order
+from search.machine.folders import FolderUnknown
+from search.machine.settings import CAPTURES, CREW, PIECE, PROCESS
+from search.machine.this_machine import Machine
+
+# in the environment of a worker process: it ends when its standard input does
+SUPERVISED = "HYPERSEARCH_SUPERVISED"
+SHORT_LIFE_SECONDS = 20.0  # whoever dies sooner has not worked
+SHORT_LIVES = 3  # in a row: then it is not started again
+STOP_SECONDS = 30.0  # to hand back trials, before they are killed
+TOLD_WHY = (
+    2,
+    3,
+)  # exit codes of processes that have said what is wrong: starting them again mends nothing
+# Exit codes of processes that can train no more and want another in their place (75 is EX_TEMPFAIL
+# of sysexits.h), and what that one, and whoever follows it, finds in its environment.
+SPENT, SPENT_BY_CAPTURE = 75, 76
+FOLLOWS: Mapping[int, Mapping[str, str]] = {SPENT: {}, SPENT_BY_CAPTURE: {CAPTURES: "0"}}
+
+
+@dataclass
+class _Member:
+    number: int  # from 0: one that is started again keeps it
+    process: subprocess.Popen[bytes]
+    started: float
+    environment: Mapping[str, str]  # beside the crew's
+    short_lives: int = 0
+
+    def forget(self) -> None:
+        """Once it has ended: the pipe to it is of no more use."""
+        assert self.process.stdin is not None
+        self.process.stdin.close()
+
+
+@dataclass
+class Crew:
+    """So many processes of `hypersearch worker`.
+
+    They are told to end when this process does, also when it is killed: the pipe to their standard
+    input closes.
+
+    >>> with crew.working("mnist-5k"):             # doctest: +SKIP
+    ...     while crew.is_working(): time.sleep(1)
+    """
+
+    count: int
+    arguments: Sequence[str]  # of `hypersearch worker`
+    environment: Mapping[
+        str, str
+    ]  # what it finds there beside this process's own: the storage's URL, say
+    monotonic: Callable[[], float] = time.monotonic
+    last_words: str = ""
+    _members: list[_Member] = field(default_factory=list)
+    exit_codes: list[int] = field(default_factory=list)  # of those that are not started again
+
+    @contextmanager
+    def working(self, *studies: str) -> Iterator[None]:
+        """Inside, the processes work on these studies, or on all. Leaving stops them: each hands
+        its trial back.
+        """
+        arguments = [
+            *self.arguments,
+            *(argument for name in studies for argument in ("--study", name)),
+        ]
+        # -P: the working folder is not searched for modules, whatever it holds
+        self._command = [sys.executable, "-P", "-m", "hypersearch", "worker", *arguments]
+        try:
+            for number in range(self.count):
+                self._members.append(self._start(number, {}))
+            yield
+        finally:
+            self._stop()
+
+    def is_working(self) -> bool:
+        """Whether any is alive; those that have died meanwhile are started again."""
+        for member in list(self._members):
+            code = member.process.poll()
+            if code is None:
+                continue
+            self._members.remove(member)
+            member.forget()
+            if code == 0 or code in TOLD_WHY:
+                self._leave(code)
+                continue
+            # bounded by its trial, which is given up when it was lost too often
+            if code in FOLLOWS:
+                self._members.append(
+                    self._start(member.number, {**member.environment, **FOLLOWS[code]})
+                )
+                continue
+            short = self.monotonic() - member.started < SHORT_LIFE_SECONDS
+            lives = member.short_lives + 1 if short else 0
+            how = f"signal {-code}" if code < 0 else f"exit code {code}"
+            self.last_words = f"a worker process died ({how}) {lives} times in a row"
+            if lives >= SHORT_LIVES:
+                self._leave(code)
+            else:
+                self._members.append(self._start(member.number, member.environment, lives))
+        return bool(self._members)
+
+    @property
+    def told(self) -> int | None:
+        """The exit code with which each has said why it cannot work; `None` where they did not
+        agree on one.
+        """
+        codes = set(self.exit_codes)
+        return codes.pop() if len(codes) == 1 and codes <= set(TOLD_WHY) else None
+
+    def wait(self) -> None:
+        """Until none is alive."""
+        while self.is_working():
+            time.sleep(0.5)
+
+    def _leave(self, code: int) -> None:
+        self.exit_codes.append(code)
+        if code in TOLD_WHY:
+            self.last_words = "each has said why above"
+
+    def _start(self, number: int, environment: Mapping[str, str], short_lives: int = 0) -> _Member:
+        process = subprocess.Popen(
+            self._command,
+            stdin=subprocess.PIPE,
+            env={
+                **os.environ,
+                **self.environment,
+                **environment,
+                SUPERVISED: "1",
+                PROCESS: str(number),
+            },
+            start_new_session=True,  # Ctrl-C comes to this process, which tells them
+        )
+        return _Member(number, process, self.monotonic(), environment, short_lives)
+
+    def _stop(self) -> None:
+        for member in self._members:
+            member.process.terminate()
+        deadline = self.monotonic() + STOP_SECONDS
+        try:
+            for member in self._members:
+                try:
+                    member.process.wait(max(0.0, deadline - self.monotonic()))
+                except subprocess.TimeoutExpired:
+                    member.process.kill()
+                    member.process.wait()
+                member.forget()
+        finally:
+            self._members.clear()
+
+
+def hire(
+    count: int,
+    machine: Machine,
+    url: str,
+    artifact_root: str | None,
+    *,
+    quiet: bool,
+    forever: bool = False,
+) -> Crew:
+    """So many processes that work as this one would: on that machine, for the storage of that
+    URL.
+    """
+    threads = "auto" if machine.threads is None else str(machine.threads)
+    arguments = ["--device", machine.device, "--threads", threads]
+    arguments += (
+        []
+        if isinstance(machine.data_root, FolderUnknown)
+        else ["--data-root", str(machine.data_root)]
+    )
+    arguments += [f"--data-map={stored}={here}" for stored, here in machine.data_map.items()]
+    arguments += ["--accept-data"] * machine.accept_data
+    arguments += [] if artifact_root is None else ["--artifact-root", artifact_root]
+    arguments += ["--quiet"] * quiet + ["--forever"] * forever
+    # In the environment: others on this machine see the arguments of a process, and a URL may hold
+    # a password.
+    environment = {"HYPERSEARCH_STORAGE": url} | ({} if machine.captures else {CAPTURES: "0"})
+    environment |= {CREW: str(machine.crew)} if machine.crew else {}
+    # Where none is named each finds the one that trains best here by itself.
+    environment |= {} if machine.piece is None else {PIECE: str(machine.piece)}
+    return Crew(count, arguments, environment)
+
+
+def exit_code(spent: ProcessSpent) -> int:
+    """With which a worker process asks for another one in its place."""
+    return SPENT if spent.captures else SPENT_BY_CAPTURE
+
+
+def end_with_supervisor() -> None:
+    """In a worker process: ends it, as SIGTERM does, when the process that started it is gone.
+
+    SIGTERM is how that one stops it, also where whoever started both has it ignored.
+    """
+    signal.signal(signal.SIGTERM, stop_in_order)
+
+    def watch() -> None:
+        # unbuffered: a reader in a buffer would not let the process end
+        os.read(sys.stdin.fileno(), 1)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=watch, name="supervisor watch", daemon=True).start()

@@ -1,0 +1,211 @@
+"""What the environment and this machine's customs say; read once, at the command line's border."""
+
+import errno
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from objectives.checkpoint import CHECKPOINT_SECONDS
+from search.machine.folders import Place, below, expanded, needed, user_cache, user_files
+from search.machine.this_machine import Files, Machine
+from storage.backends import parse_url, sqlite_path
+from storage.errors import ArtifactRootError
+from storage.text import is_one_line
+
+PROCESS = "HYPERSEARCH_PROCESS"  # set by search.engines.processes for the processes that it starts
+# how many those are, where nobody asked for their threads; set by search.engines.processes too
+CREW = "HYPERSEARCH_CREW"
+# 0: steps are not captured; set by search.engines.processes where the process before could not
+CAPTURES = "HYPERSEARCH_CAPTURES"
+PIECE = "HYPERSEARCH_PIECE"  # images that go through the network at a time
+SYNTHETIC_SECONDS = "HYPERSEARCH_SYNTHETIC_SECONDS"
+BETWEEN_CHECKPOINTS = "HYPERSEARCH_CHECKPOINT_SECONDS"
+DEFAULT_STORAGE = "sqlite:///hypersearch.db"
+
+_WHOLE = re.compile(r"[0-9]{1,9}")
+_COUNT = re.compile(r"[1-9][0-9]{0,8}")
+_SECONDS = re.compile(r"[0-9]{1,9}(\.[0-9]*)?|\.[0-9]+")
+# OMP_NUM_THREADS: a number, or one a level of nesting
+_OPENMP = re.compile(r"[0-9]{1,9}(,[0-9]{1,9})*")
+
+
+class SettingsError(Exception):
+    """A variable of the environment, or an option that stands for one, says what cannot be used.
+    Exit code 2.
+    """
+
+    @classmethod
+    def empty(cls, name: str) -> "SettingsError":
+        return cls(f"{name} is empty: name a folder, or leave it out")
+
+    @classmethod
+    def unprintable(cls, name: str, text: str) -> "SettingsError":
+        return cls(
+            f"{name} {text!r} holds a control character, or bytes that are no UTF-8: leave them out"
+        )
+
+    @classmethod
+    def too_long(cls, name: str) -> "SettingsError":
+        return cls(f"{name} is longer than this system allows for a folder: name another")
+
+    @classmethod
+    def no_number(cls, name: str, text: str) -> "SettingsError":
+        return cls(f"{name} {text!r}: give a number, 0 or more, or leave it out")
+
+    @classmethod
+    def no_count(cls, name: str, text: str) -> "SettingsError":
+        return cls(f"{name} {text!r}: give a whole number of 1 or more, or leave it out")
+
+
+def _read_number(name: str, text: str, pattern: re.Pattern[str]) -> float:
+    if pattern.fullmatch(text.strip()) is None:
+        raise SettingsError.no_number(name, text)
+    return float(text)
+
+
+def _read_count(name: str, text: str | None) -> int | None:
+    if text is None:
+        return None
+    if _COUNT.fullmatch(text.strip()) is None:
+        raise SettingsError.no_count(name, text)
+    return int(text)
+
+
+def check_openmp(environment: Mapping[str, str]) -> None:
+    """Before PyTorch is loaded, whose OpenMP would complain in its own words, and go on. Raises
+    SettingsError.
+    """
+    text = environment.get("OMP_NUM_THREADS", "").strip()
+    if text and _OPENMP.fullmatch(text.replace(" ", "")) is None:
+        raise SettingsError.no_number("OMP_NUM_THREADS", text)
+
+
+def read_folder(name: str, text: str) -> Path:
+    """The folder that an option or variable of that name says; blanks around it are no part of it.
+
+    Raises SettingsError, and FolderUnknown for the home of nobody.
+    """
+    text = text.strip()
+    if not text:
+        raise SettingsError.empty(name)
+    if not is_one_line(text):
+        raise SettingsError.unprintable(name, text)
+    folder = expanded(name, text)
+    try:
+        folder.exists()
+    except OSError as error:
+        if error.errno == errno.ENAMETOOLONG:
+            raise SettingsError.too_long(name) from None
+    return folder
+
+
+def read_artifact_root(name: str, text: str) -> str:
+    """A folder, or the URL of a bucket. Raises as read_folder does, and ArtifactRootError."""
+    if "://" not in text:
+        return str(read_folder(name, text))
+    if not is_one_line(text.strip()):
+        raise ArtifactRootError.unreadable()
+    return text.strip()
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Where things are unless an option says otherwise."""
+
+    storage: str
+    data_root: Place  # downloaded data sets
+    cache_root: Place  # decoded ones
+    division_root: Place  # what this machine was measured to train best with
+    artifact_root: str | None  # a folder or s3://bucket/prefix
+    user_files: Place  # the user's data folder
+    process: int  # of several that one command started
+    # that an epoch of the made-up objective takes: for tests of many workers
+    synthetic_seconds: float
+    checkpoint_seconds: float  # of training, at least, between two checkpoints that are written
+    crew: int = 0  # how many those are, where nobody asked for their threads
+    captures: bool = True  # optimizer steps, where the device records them
+    # images that go through the network at a time; None: as many as train best
+    piece: int | None = None
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str]) -> "Settings":
+        """HYPERSEARCH_STORAGE, _DATA and _ARTIFACTS, else the working folder, the user's cache and
+        data folder.
+
+        Raises SettingsError, ArtifactRootError, and FolderUnknown for the home of nobody.
+        """
+        given = {name: text for name, text in environment.items() if text.strip()}
+        data, artifacts = given.get("HYPERSEARCH_DATA"), given.get("HYPERSEARCH_ARTIFACTS")
+        cache = user_cache()
+        return cls(
+            storage=given.get("HYPERSEARCH_STORAGE", DEFAULT_STORAGE),
+            data_root=(
+                below(cache, "data") if data is None else read_folder("HYPERSEARCH_DATA", data)
+            ),
+            cache_root=below(cache, "decoded"),
+            division_root=below(cache, "division"),
+            artifact_root=(
+                None
+                if artifacts is None
+                else read_artifact_root("HYPERSEARCH_ARTIFACTS", artifacts)
+            ),
+            user_files=user_files(),
+            process=int(_read_number(PROCESS, given.get(PROCESS, "0"), _WHOLE)),
+            synthetic_seconds=_read_number(
+                SYNTHETIC_SECONDS, given.get(SYNTHETIC_SECONDS, "0"), _SECONDS
+            ),
+            captures=_read_number(CAPTURES, given.get(CAPTURES, "1"), _WHOLE) > 0,
+            checkpoint_seconds=_read_number(
+                BETWEEN_CHECKPOINTS,
+                given.get(BETWEEN_CHECKPOINTS, str(CHECKPOINT_SECONDS)),
+                _SECONDS,
+            ),
+            crew=_read_count(CREW, given.get(CREW)) or 0,
+            piece=_read_count(PIECE, given.get(PIECE)),
+        )
+
+    def files(self, storage_url: str, artifact_root: str | None) -> Files:
+        """Where the files of a storage's studies lie: beside a SQLite file, else in the user's data
+        folder.
+
+        A local `artifact_root` that workers of several machines share holds their checkpoints too,
+        so that a trial that is taken over goes on from its last one.
+
+        Raises StorageURLError, and FolderUnknown where the user's data folder is needed.
+        """
+        url = parse_url(storage_url)
+        asked = artifact_root or self.artifact_root
+        if asked is not None and "://" not in asked:
+            return Files(asked, Path(asked) / "checkpoints")
+        is_file = url.get_backend_name() == "sqlite"
+        base = sqlite_path(url).with_suffix(".files") if is_file else needed(self.user_files)
+        return Files(asked or str(base / "artifacts"), base / "checkpoints")
+
+    def machine(
+        self,
+        files: Files,
+        *,
+        data_root: Path | None = None,
+        device: str = "auto",
+        threads: int | None = None,
+        data_map: Mapping[str, Path] | None = None,
+        accept_data: bool = False,
+    ) -> Machine:
+        """How to work on this machine."""
+        return Machine(
+            data_root=data_root or self.data_root,
+            cache_root=self.cache_root,
+            division_root=self.division_root,
+            files=files,
+            device=device,
+            threads=threads,
+            crew=self.crew,
+            piece=self.piece,
+            process=self.process,
+            synthetic_seconds=self.synthetic_seconds,
+            captures=self.captures,
+            checkpoint_seconds=self.checkpoint_seconds,
+            data_map=data_map or {},
+            accept_data=accept_data,
+        )

@@ -1,0 +1,19 @@
+"""Values as a person reads them."""
+
+from search.space.domains import Value
+from search.space.parameters import is_on
+
+KEY_PARAMETERS = 5  # shown of a running trial
+
+
+def brief(parameters: dict[str, Value]) -> str:
+    """The key hyperparameters of a configuration: what differs from its technique's neutral value,
+    the first few.
+    """
+    names = [name for name, value in parameters.items() if is_on(name, value)]
+    return ", ".join(f"{name} {shown(parameters[name])}" for name in names[:KEY_PARAMETERS])
+
+
+def shown(value: Value | None) -> str:
+    """A value for a person: numbers with three significant digits."""
+    return f"{value:.3g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,104 @@
+"""What happens while a worker works, as whoever looks on is told."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from objectives.measurement import Measurement
+from search.space.domains import Value
+from storage.records import RunningTrial
+
+# Beside what ends a trial: lost to another worker, or left to the next one.
+TrialOutcome = Literal["complete", "pruned", "failed", "lost", "handed back"]
+
+
+@dataclass(frozen=True)
+class TrialStarted:
+    """A trial was taken; `attempt` is above 1 where an earlier worker left it, after so many epochs
+    that are kept.
+    """
+
+    study: str
+    number: int
+    attempt: int
+    parameters: dict[str, Value]  # active ones, under their names in the spec
+    epochs: int = 0
+
+
+@dataclass(frozen=True)
+class EpochFinished:
+    """An epoch of the trial was recorded."""
+
+    number: int
+    measurement: Measurement
+    value: float
+
+
+@dataclass(frozen=True)
+class TrialFinished:
+    """The trial has left this worker's hands, and what became of it is recorded."""
+
+    study: str
+    number: int
+    attempt: int
+    outcome: TrialOutcome
+    value: float | None
+    epochs: int
+    parameters: dict[str, Value]
+    reason: str | None = None
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """There is nothing to take now, and why."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
+class StudyLeft:
+    """This worker does no more for a study: it was deleted, or cannot be served here (`error`)."""
+
+    study: str
+    error: Exception
+
+
+@dataclass(frozen=True)
+class Running:
+    """What all workers of the study hold now."""
+
+    trials: tuple[RunningTrial, ...]
+
+
+@dataclass(frozen=True)
+class Decoding:
+    """So many of a data set's images have been decoded, which happens once on a machine."""
+
+    done: int
+    total: int
+
+
+@dataclass(frozen=True)
+class StudyOpened:
+    """Work on this one study begins, which stands so."""
+
+    finished: int
+    budget: int
+    best: float | None
+    maximize: bool
+
+
+@dataclass(frozen=True)
+class Said:
+    """A line of text that somebody should read."""
+
+    line: str
+
+
+WorkerEvent = TrialStarted | EpochFinished | TrialFinished | Waiting | StudyLeft | Running
+Event = WorkerEvent | Decoding | StudyOpened | Said
+Tell = Callable[[Event], None]
+
+
+def nobody(event: Event) -> None:
+    """Whom it may be told where nobody looks on."""

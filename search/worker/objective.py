@@ -1,0 +1,190 @@
+"""From a spec to the function that trains one trial, on this machine."""
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+from objectives.data.config import DataConfig
+from objectives.hyperparameters import Hyperparameters
+from objectives.processor import usable_cores
+from objectives.protocol import Pulse, ResumableTraining
+from search.machine.division import PIECE, Division, is_gpu
+from search.machine.folders import needed
+from search.machine.other_programs import OtherPrograms, seconds_of_children
+from search.machine.this_machine import Machine
+from search.machine.threads import FittingThreads
+from search.spec.study_spec import StudySpec
+from search.studies.data_location import find_data
+from storage.computing import Computing
+from storage.records import EpochRecord
+
+if TYPE_CHECKING:
+    from objectives.data.source import DataFacts
+    from search.worker.artifacts import (
+        FilesOf,  # its imports, Optuna among them, would cost every command
+    )
+    from storage.studies import StoredStudy
+
+# (hyperparameters, seed, how the trial is computed, checkpoint to go on from, pulse)
+Train = Callable[[Hyperparameters, int, Computing, bytes | None, Pulse], ResumableTraining]
+
+
+@dataclass(frozen=True)
+class Objective:
+    """What trains a trial, and where."""
+
+    train: Train
+    device: str
+    computing: Computing  # of new trials; one that was begun elsewhere is trained as it was there
+    files_of: "FilesOf | None" = None  # of a new incumbent
+    data: "DataFacts | None" = None  # that it trains on; None where there is none
+    # after an error: raises ProcessSpent where this process trains no more
+    check: Callable[[], None] = lambda: None
+    # of new trials, where nobody has said how many they are to have
+    fitting: FittingThreads | None = None
+
+
+def build_objective(
+    spec: StudySpec,
+    machine: Machine,
+    on_progress: Callable[[int, int], None] | None = None,
+    say: Callable[[str], None] = lambda line: None,
+    stored: "StoredStudy | None" = None,
+) -> Objective:
+    """Loads the data and readies the device; `on_progress(done, total)` counts images where they
+    must be decoded.
+
+    Where the machine says no number of threads and none is known to be the best, it is measured,
+    which `say` is told. `stored` is the study's row, which knows more of its data than the spec
+    does.
+
+    Raises:
+        DataError, DataUnavailable: the data cannot be used, or is not to be had.
+        OtherData: it is not what the study was trained on so far.
+        DeviceError: the device is not there.
+    """
+    if spec.data.dataset == "synthetic":
+        return _synthetic(spec, machine)
+    from objectives import device, model_file, training
+    from objectives.data import images as data
+    from objectives.optimizers import load_optimizers
+    from search.machine.division_file import divide, kept_division
+    from search.worker.pictures import incumbent_files
+
+    chosen = device.pick_device(machine.device, machine.process)
+    device.make_current(chosen)
+    device.check_precision(spec.training.precision, chosen)
+    if machine.own_process:
+        device.keep_freed_memory()
+
+    def open_data(config: DataConfig) -> data.ImageDataset:
+        return data.open_dataset(
+            config,
+            data_root=needed(machine.data_root),
+            cache_root=needed(machine.cache_root),
+            on_progress=on_progress,
+        )
+
+    _, dataset = find_data(spec, stored, machine, open_data)
+    resident = data.hold(dataset, chosen)
+    # After all that may be refused
+    before = kept_division(str(chosen), machine.division_root)
+    share = divide(1, machine.threads, device=str(chosen), folder=machine.division_root, say=say)
+    kept = before or kept_division(str(chosen), machine.division_root)
+    computing = Computing(device.set_threads(share.threads), _piece_on(str(chosen), machine, kept))
+    load_optimizers(chosen)
+
+    def train(
+        hyperparameters: Hyperparameters,
+        seed: int,
+        computing: Computing,
+        resume: bytes | None,
+        pulse: Pulse,
+    ) -> ResumableTraining:
+        device.set_threads(computing.threads)
+        return training.train(
+            training.Run(
+                hyperparameters,
+                resident,
+                epochs=spec.training.epochs,
+                seed=seed,
+                channels=spec.model.channels,
+                hidden_units=spec.model.hidden_units,
+                decay_scope=spec.training.decay_scope,
+                precision=spec.training.precision,
+                piece=computing.piece,
+            ),
+            resume=resume,
+            pulse=pulse,
+            captures=machine.captures,
+        )
+
+    def files_of(trained: ResumableTraining, epochs: Sequence[EpochRecord]) -> Mapping[str, bytes]:
+        assert isinstance(trained, training.Training)
+        model = model_file.model_bytes(trained.trained())
+        return incumbent_files(model, epochs, trained.examine(), resident.class_names)
+
+    check = partial(device.check_answers, chosen)
+    fitting = (
+        None
+        if is_gpu(str(chosen))
+        else _fitting(machine, computing.threads, kept, before is not None, say)
+    )
+    return Objective(train, str(chosen), computing, files_of, dataset.facts, check, fitting)
+
+
+def _fitting(
+    machine: Machine,
+    threads: int,
+    kept: Division | None,
+    looks_first: bool,
+    say: Callable[[str], None],
+) -> FittingThreads | None:
+    # Where nobody has said how many.
+    cores = usable_cores()
+    if machine.crew > 1:  # the processes of one parent
+        others = partial(OtherPrograms, partial(seconds_of_children, os.getppid()))
+        return FittingThreads(
+            threads,
+            most=threads,
+            cores=cores,
+            workers=machine.crew,
+            looks_first=looks_first,
+            say=say,
+            others=others,
+        )
+    if machine.threads is None or machine.crew == 1:
+        most = cores if kept is None else kept.alone
+        return FittingThreads(threads, most=most, cores=cores, looks_first=looks_first, say=say)
+    return None
+
+
+def _piece_on(device: str, machine: Machine, kept: Division | None) -> int | None:
+    # None: as many images as go through the network by default on that kind of device.
+    if machine.piece is not None or is_gpu(device):
+        return machine.piece
+    return PIECE if kept is None else kept.piece
+
+
+def _synthetic(spec: StudySpec, machine: Machine) -> Objective:
+    from objectives.synthetic import synthetic_curve
+
+    def train(
+        hyperparameters: Hyperparameters,
+        seed: int,
+        computing: Computing,
+        resume: bytes | None,
+        pulse: Pulse,
+    ) -> ResumableTraining:
+        return synthetic_curve(
+            hyperparameters,
+            spec.training.epochs,
+            seed,
+            resume=resume,
+            pulse=pulse,
+            seconds_per_epoch=machine.synthetic_seconds,
+        )
+
+    return Objective(train, "none", Computing(1))
