@@ -82,7 +82,7 @@ def _sides(area: Tensor, aspect: float, generator: torch.Generator) -> tuple[Ten
 # as `warp` takes them.
 AFFINES: dict[str, Callable[[int, tuple[int, int], float, torch.Generator], Tensor]] = {
     "shift": _shift,
-    "crop": _crop,
+    "random_resized_crop": _crop,
     "flip": _flip,
     "vertical_flip": _vertical_flip,
     "rotate": _rotate,
@@ -198,7 +198,7 @@ def draw(
         if operation in AFFINES:
             drawn = AFFINES[operation](count, size, augmentation.strength, generator)
             matrices = drawn if matrices is None else matrices @ drawn
-    erased = "erase" in augmentation.operations
+    erased = "random_erasing" in augmentation.operations
     return Transforms(
         matrices, _rectangles(count, augmentation.strength, generator) if erased else None
     )
@@ -235,14 +235,14 @@ def augment(images: Tensor, augmentation: Augmentation, generator: torch.Generat
     `generator` is of the images' device. What comes in from outside is black. `strength` s means:
 
     - shift: uniformly by up to 25 % * s of each side on both axes.
-    - crop (Szegedy et al. 2015): a part of 1 - 92 % * s to all of the area, its aspect ratio
-      changed by up to (4/3)^s either way, stretched to the whole; at 1 it is torchvision's
-      RandomResizedCrop.
+    - random_resized_crop (Szegedy et al. 2015): a part of 1 - 92 % * s to all of the area, its
+      aspect ratio changed by up to (4/3)^s either way, stretched to the whole; at 1 it is
+      torchvision's RandomResizedCrop.
     - flip, vertical_flip: mirrored left to right, upside down, with probability s / 2.
     - rotate: uniformly by up to 45 degrees * s either way.
-    - erase: see `erase`.
+    - random_erasing: see `erase`.
 
-    All but erase move pixels: in their order, as one resampling. Erase comes last.
+    All but random_erasing move pixels: in their order, as one resampling. It comes last.
     """
     height, width = images.shape[-2:]
     return draw(len(images), (height, width), augmentation, generator).applied_to(images)

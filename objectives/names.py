@@ -5,14 +5,17 @@ from typing import Literal
 
 OPTIMIZERS = ("sgd", "adagrad", "rmsprop", "adam", "adamw", "nadam", "radam")
 SCHEDULERS = ("constant", "step", "multistep", "exponential", "plateau", "cosine", "onecycle")
+# In the order in which they act.
 AUGMENTATIONS = (
     "shift",
-    "crop",
+    "random_resized_crop",
     "flip",
     "vertical_flip",
     "rotate",
-    "erase",
-)  # in the order in which they act
+    "random_erasing",
+)
+# What two of them were called: studies that were stored so go on.
+FORMER_AUGMENTATIONS = {"crop": "random_resized_crop", "erase": "random_erasing"}
 INPUT_NORMALIZATIONS = ("none", "standard", "minmax")
 DECAY_SCOPES = ("weights", "all")
 PRECISIONS = ("float32", "tf32", "bf16")

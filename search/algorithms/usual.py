@@ -4,7 +4,7 @@ import random
 
 from search.space.domains import Choice, Range, Value
 from search.space.flat import share_of, value_at
-from search.space.parameters import PARAMETERS
+from search.space.parameters import PARAMETERS, present_augmentation
 
 _ADAPTIVE, _OFF = Range(1e-3, 4e-3), Choice((False,))
 # Weights for ReLU: He et al. 2015. Batch normalization: Ioffe and Szegedy 2015; beside it no
@@ -23,7 +23,7 @@ USUAL: dict[str, Choice | Range] = {
     "scheduler": Choice(("cosine", "onecycle")),
     "l1.on": _OFF,
     "dropout.on": _OFF,
-    "augmentation": Choice(("shift", "shift+flip", "crop+flip")),
+    "augmentation": Choice(("shift", "shift+flip", "random_resized_crop+flip")),
     "augmentation.strength": Range(0.1, 0.5),
     "initializer": Choice(("he_normal",)),
     "input_normalization": Choice(("standard",)),
@@ -67,7 +67,7 @@ def usual_value(
         allowed = [
             option
             for option in domain.options
-            if isinstance(usual, Choice) and option in usual.options
+            if isinstance(usual, Choice) and _present(name, option) in usual.options
         ]
         return generator.choice(allowed or domain.options)
     low, high = 0.0, 1.0
@@ -77,6 +77,10 @@ def usual_value(
             for end in (usual.low, usual.high)
         )
     return value_at(name, domain, generator.uniform(low, high))
+
+
+def _present(name: str, option: Value) -> Value:
+    return present_augmentation(str(option)) if name == "augmentation" else option
 
 
 def _usual_off(name: str, domain: Choice | Range) -> Value | None:

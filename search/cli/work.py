@@ -76,6 +76,9 @@ ChangesOption = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="Any key of the spec; repeatable."),
 ]
+WorkersOption = Annotated[
+    str, typer.Option(metavar="N|auto", help="Worker processes; auto: what trains best here.")
+]
 ThreadsOption = Annotated[
     str, typer.Option(metavar="N|auto", help="Threads of each worker; auto: what trains best here.")
 ]
@@ -100,9 +103,7 @@ def run(
     sampler: SamplerOption = None,
     pruner: PrunerOption = None,
     changes: ChangesOption = None,
-    workers: Annotated[
-        str, typer.Option(metavar="N|auto", help="Worker processes; auto: what trains best here.")
-    ] = "1",
+    workers: WorkersOption = "1",
     threads: ThreadsOption = "auto",
     device: DeviceOption = "auto",
     data_root: DataRootOption = None,
@@ -208,9 +209,7 @@ def worker(
         ),
     ] = None,
     forever: Annotated[bool, typer.Option("--forever", help="Wait for new studies.")] = False,
-    processes: Annotated[
-        str, typer.Option(metavar="N|auto", help="Worker processes; auto: what trains best here.")
-    ] = "1",
+    workers: WorkersOption = "1",
     threads: ThreadsOption = "auto",
     device: DeviceOption = "auto",
     data_root: DataRootOption = None,
@@ -228,7 +227,7 @@ def worker(
 
     url = storage_url(storage)
     count, machine = (
-        read_count("--processes", processes),
+        read_count("--workers", workers),
         _machine(threads, device, data_root, url, artifact_root),
     )
     machine = replace(machine, data_map=parse_data_map(data_map), accept_data=accept_data)
@@ -250,7 +249,7 @@ def worker(
 def _serve(
     url: str,
     machine: "Machine",
-    processes: int | None,
+    asked: int | None,
     names: Sequence[str],
     *,
     forever: bool,
@@ -269,10 +268,8 @@ def _serve(
     workers = 1
     with Screen(console_on(sys.stderr), quiet=quiet) as screen:
         tell = screen.tell
-        if processes != 1:
-            share = share_for_service(
-                url, machine, processes, names=names, forever=forever, tell=tell
-            )
+        if asked != 1:
+            share = share_for_service(url, machine, asked, names=names, forever=forever, tell=tell)
             machine, workers = machine.shared(share), share.workers
         if workers == 1:
             host = this_host()

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 
 from objectives import hyperparameters as hp
 from search.space.domains import Value
-from search.space.parameters import PARAMETERS, SWITCHES, is_on
+from search.space.parameters import PARAMETERS, SWITCHES, is_on, present_augmentation
 
 
 def spelt_once(values: Mapping[str, Value | None]) -> dict[str, Value | None]:
@@ -43,7 +43,10 @@ def to_hyperparameters(values: Mapping[str, Value]) -> hp.Hyperparameters:
         augmentation=(
             None
             if augmentation == "none"
-            else hp.Augmentation(tuple(augmentation.split("+")), number("augmentation.strength"))
+            else hp.Augmentation(
+                tuple(present_augmentation(augmentation).split("+")),
+                number("augmentation.strength"),
+            )
         ),
         initializer=option("initializer"),
         input_normalization=option("input_normalization"),

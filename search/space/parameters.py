@@ -1,6 +1,6 @@
 """Which parameters there are, what each may hold, and when it exists."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Literal
@@ -9,6 +9,7 @@ from models.names import INITIALIZERS, NORMALIZATIONS
 from objectives import hyperparameters as hp
 from objectives.names import (
     AUGMENTATIONS,
+    FORMER_AUGMENTATIONS,
     INPUT_NORMALIZATIONS,
     OPTIMIZERS,
     SCHEDULERS,
@@ -35,6 +36,8 @@ class Parameter:
     default: Domain
     limits: Limits = NO_LIMITS
     options: tuple[str, ...] = ()
+    # the names that some of them had: of studies stored then
+    former_options: tuple[str, ...] = ()
     off: str | float | None = None
     # its name, and the values of it that bring this parameter
     parent: tuple[str, tuple[str, ...]] | None = None
@@ -50,21 +53,35 @@ _POSITIVE = Limits(low=0.0, low_open=True)
 _SHARE = Limits(low=0.0, high=1.0, low_open=True)
 _WITHIN = Limits(low=0.0, high=1.0, low_open=True, high_open=True)
 _BELOW_ONE = Limits(low=0.0, high=1.0, high_open=True)
-# Every combination, its parts in the order in which they are applied.
-AUGMENTATION_NAMES = (
-    "none",
-    *(
-        "+".join(parts)
-        for count in range(1, len(AUGMENTATIONS) + 1)
-        for parts in combinations(AUGMENTATIONS, count)
-    ),
+
+
+def _combinations(names: Sequence[str]) -> list[str]:
+    """Every combination, its parts in the order in which they are applied."""
+    counts = range(1, len(names) + 1)
+    return ["+".join(parts) for count in counts for parts in combinations(names, count)]
+
+
+AUGMENTATION_NAMES = ("none", *_combinations(AUGMENTATIONS))
+_CALLED = {present: former for former, present in FORMER_AUGMENTATIONS.items()}
+FORMER_AUGMENTATION_NAMES = tuple(
+    name
+    for name in _combinations([_CALLED.get(each, each) for each in AUGMENTATIONS])
+    if name not in AUGMENTATION_NAMES
 )
 # What is tried unless a spec says otherwise: nothing that makes another thing of what is to be
 # recognized. A mirrored digit is no digit, a dress upside down is none that a camera sees.
 DEFAULT_AUGMENTATIONS: dict[Subject, Choice] = {
     "characters": Choice(("none", "shift", "rotate", "shift+rotate")),
-    "clothes": Choice(("none", "shift", "flip", "shift+flip", "shift+flip+erase")),
-    "photographs": Choice(("none", "flip", "shift+flip", "crop+flip", "crop+flip+erase")),
+    "clothes": Choice(("none", "shift", "flip", "shift+flip", "shift+flip+random_erasing")),
+    "photographs": Choice(
+        (
+            "none",
+            "flip",
+            "shift+flip",
+            "random_resized_crop+flip",
+            "random_resized_crop+flip+random_erasing",
+        )
+    ),
 }
 
 
@@ -174,9 +191,10 @@ def _parameters() -> Iterator[Parameter]:
         "choice",
         DEFAULT_AUGMENTATIONS["characters"],
         options=AUGMENTATION_NAMES,
+        former_options=FORMER_AUGMENTATION_NAMES,
         off="none",
     )
-    drawn = ("augmentation", AUGMENTATION_NAMES[1:])
+    drawn = ("augmentation", AUGMENTATION_NAMES[1:] + FORMER_AUGMENTATION_NAMES)
     yield Parameter(
         "augmentation.strength", "augmentation", "float", Range(0.1, 1.0), _SHARE, parent=drawn
     )
@@ -244,3 +262,12 @@ def is_active(parameter: Parameter, values: Mapping[str, Value]) -> bool:
         return True
     name, bringing = parameter.parent
     return values.get(name) in bringing
+
+
+def present_augmentation(name: str) -> str:
+    """The name that a combination has now.
+
+    >>> present_augmentation("crop+flip"), present_augmentation("shift")
+    ('random_resized_crop+flip', 'shift')
+    """
+    return "+".join(FORMER_AUGMENTATIONS.get(part, part) for part in name.split("+"))

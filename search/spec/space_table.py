@@ -111,7 +111,7 @@ def _read_option(table: "Table", parameter: Parameter, value: Toml) -> Value:
             if parameter.name == "augmentation" and isinstance(value, str)
             else value
         )
-        if not isinstance(name, str) or name not in parameter.options:
+        if not isinstance(name, str) or name not in _all_options(parameter):
             table.fault(parameter.name, value, _known(parameter, str(value)))
         return str(name)
     if parameter.kind == "bool":
@@ -124,6 +124,10 @@ def _read_option(table: "Table", parameter: Parameter, value: Toml) -> Value:
     return _read_number(table, parameter, value)
 
 
+def _all_options(parameter: Parameter) -> tuple[str, ...]:
+    return parameter.options + parameter.former_options
+
+
 def _known(parameter: Parameter, value: str) -> str:
     if parameter.name == "augmentation":  # of which there are 64
         return f"use none, or names joined by '+': {', '.join(AUGMENTATIONS)}"
@@ -134,7 +138,7 @@ def _canonical(augmentation: str) -> str:
     parts = augmentation.split("+")
     matching = [
         name
-        for name in PARAMETERS["augmentation"].options
+        for name in _all_options(PARAMETERS["augmentation"])
         if sorted(name.split("+")) == sorted(parts)
     ]
     return matching[0] if matching else augmentation

@@ -46,7 +46,7 @@ from search.spec.methods import (
     Threshold,
 )
 from search.spec.space_table import Trial, domain_to_toml, read_space, read_trial
-from search.spec.vain import said_in_vain
+from search.spec.vain import former_names, said_in_vain
 from storage.studies import Budget
 
 DEFAULT_STUDY = "mnist-5k-default"
@@ -266,7 +266,7 @@ def parse_spec(
     spec = read_spec(root)
     root.refuse_the_rest()
     if not faults and not stored:
-        faults += said_in_vain(spec)
+        faults += [*said_in_vain(spec), *former_names(spec)]
     if faults:
         raise SpecError(source, faults)
     return spec

@@ -144,7 +144,7 @@ _OPTIONS: dict[str, tuple[Option, ...]] = {
             "Simard et al. 2003",
         ),
         Option(
-            "crop",
+            "random_resized_crop",
             "a part of 1 - 92 % * strength to all of the area, its aspect ratio changed by up to"
             " (4/3)^strength, stretched to the whole",
             "Szegedy et al. 2015, " + TUTORIAL,
@@ -153,7 +153,7 @@ _OPTIONS: dict[str, tuple[Option, ...]] = {
         Option("vertical_flip", "turned upside down with probability strength / 2", "-"),
         Option("rotate", "turned by up to 45 degrees * strength", TUTORIAL),
         Option(
-            "erase",
+            "random_erasing",
             "a black rectangle of 2 % to 33 % of the area times strength, in half of the images",
             "Zhong et al. 2020",
         ),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from objectives.costs import counted_costs, scaled, shown_cost
 from objectives.names import METRIC_DIRECTIONS, SHAPES
 from search.space.domains import Choice, Domain, Off
-from search.space.parameters import PARAMETERS, is_on
+from search.space.parameters import PARAMETERS, is_on, present_augmentation
 from search.spec.document import Table
 from search.spec.enumeration import counted
 from search.spec.methods import (
@@ -42,6 +42,19 @@ def said_in_vain(spec: "StudySpec") -> list[str]:
     _rule(spec, spec.pruner.rule, Table({}, "study.pruner.", faults))
     _bounds(spec, Table({}, "constraints.", faults))
     _off_twice(spec, Table({}, "space.", faults))
+    return faults
+
+
+def former_names(spec: "StudySpec") -> list[str]:
+    """Options under names that they had once, each a line with the one that they have now."""
+    faults: list[str] = []
+    space = Table({}, "space.", faults)
+    domain = spec.space.domain("augmentation")
+    given = [*(domain.options if isinstance(domain, Choice) else ())]
+    given += [dict(trial).get("augmentation", False) for trial in spec.first_trials]
+    for option in dict.fromkeys(str(each) for each in given):
+        if (present := present_augmentation(option)) != option:
+            space.fault("augmentation", option, f"is called {present!r} now: name it so")
     return faults
 
 

@@ -119,10 +119,10 @@ def test_what_is_pinned_made_up_or_bad_is_not_measured(folder: Path) -> None:
     made_up = ("--dataset", "synthetic", "--study", "made-up")
     for arguments in (("--threads", "1"), (*made_up, "--workers", "auto"), made_up):
         assert measurings(hypersearch("run", "divided.toml", "-v", *arguments)) == 0
-    assert measurings(hypersearch("worker", "--processes", "auto")) == 0
+    assert measurings(hypersearch("worker", "--workers", "auto")) == 0
     bad = hypersearch("run", "--dataset", "images:nowhere", "--workers", "auto")
     assert (bad.returncode, bad.stderr.count("\n")) == (2, 1)
-    wrong = hypersearch("worker", "--study", "nothing", "--processes", "auto", "--forever")
+    wrong = hypersearch("worker", "--study", "nothing", "--workers", "auto", "--forever")
     assert (wrong.returncode, wrong.stderr.count("\n")) == (2, 1)
     assert not (folder / "cache" / "hypersearch" / "division").exists()
 

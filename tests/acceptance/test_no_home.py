@@ -72,7 +72,7 @@ def test_what_needs_no_folder_of_the_user_works(
     [
         (["run", "--dataset", "digits"], 3, CACHE),
         (["run", "--dataset", "digits", "--data-root", "here", "--workers", "2"], 3, CACHE),
-        (["worker", "--processes", "auto", "--forever"], 3, CACHE),
+        (["worker", "--workers", "auto", "--forever"], 3, CACHE),
         (["run", "--storage", SERVER], 3, FILES),
         (["worker", "--storage", SERVER, "--artifact-root", "s3://bucket"], 3, FILES),
         (["delete", "s", "--yes", "--storage", SERVER], 3, FILES),

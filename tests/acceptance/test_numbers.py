@@ -49,7 +49,7 @@ DIGITS = "give a whole number, in the digits 0 to 9"
         ([*RUN, "--threads", "129"], f"--threads 129: {MANY}"),
         ([*RUN, "--threads", "100000"], f"--threads 100000: {MANY}"),
         ([*RUN, "--workers", "999999999999999999"], f"--workers 999999999999999999: {MANY}"),
-        (["worker", "--processes", "1000"], f"--processes 1000: {MANY}"),
+        (["worker", "--workers", "1000"], f"--workers 1000: {MANY}"),
         ([*RUN, "--workers", "9" * 20], f"--workers {'9' * 20}: {FEW}"),
         ([*RUN, "--workers", "9" * 5000], f"--workers {'9' * 77}...: {FEW}"),
         ([*RUN, "--threads", "٣"], f"--threads ٣: {FEW}"),

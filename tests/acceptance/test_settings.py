@@ -110,7 +110,7 @@ def test_what_cannot_be_meant_is_refused_before_anything_is_made(
         ["stop", "s"],
         ["delete", "s", "--yes"],
         ["worker", "--study", "s"],
-        ["worker", "--study", "s", "--processes", "2"],
+        ["worker", "--study", "s", "--workers", "2"],
     ],
 )
 def test_a_study_that_cannot_be_there_makes_no_database(

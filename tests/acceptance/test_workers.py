@@ -151,7 +151,7 @@ def test_a_worker_that_waits_for_ever_takes_new_studies_and_leaves_with_0_when_t
     local: Shell,
 ) -> None:
     local.run("create", spec(local.folder, "first", 1))
-    worker = local.start("worker", "--forever", "--processes", "2")
+    worker = local.start("worker", "--forever", "--workers", "2")
     local.wait_for("first", lambda status: status["state"] == "ended")
     local.run("create", spec(local.folder, "second", 3))
     local.wait_for("second", lambda status: status["state"] == "ended")

@@ -43,8 +43,8 @@ INSTEAD = {
         f"hypersearch run flowers.toml --dataset images:flowers --set data.image_size=32 {SMALL}"
     ),
     "hypersearch run my.toml --workers 4": "hypersearch run my.toml --workers 2",
-    "hypersearch worker --processes 4": "hypersearch worker --processes 2",
-    "hypersearch worker --processes 2 --forever": "hypersearch worker --processes 2",
+    "hypersearch worker --workers 4": "hypersearch worker --workers 2",
+    "hypersearch worker --workers 2 --forever": "hypersearch worker --workers 2",
     "export HYPERSEARCH_STORAGE=postgresql://me@db.example/search": (
         'export HYPERSEARCH_STORAGE="$A_SERVER"'
     ),

@@ -21,13 +21,13 @@ from objectives.hyperparameters import Augmentation
 
 COMBINATIONS = [
     ("shift",),
-    ("crop",),
+    ("random_resized_crop",),
     ("rotate",),
     ("shift", "rotate"),
     ("rotate", "shift"),
     names.AUGMENTATIONS,
 ]
-SOMETIMES = [("flip",), ("vertical_flip",), ("erase",)]  # leave some images as they are
+SOMETIMES = [("flip",), ("vertical_flip",), ("random_erasing",)]  # leave some images as they are
 
 
 def generator(seed: int = 0) -> torch.Generator:
@@ -53,7 +53,7 @@ def centres(images: Tensor) -> Tensor:
 
 
 def test_every_name_is_implemented_and_nothing_else() -> None:
-    assert (*AFFINES, "erase") == names.AUGMENTATIONS
+    assert (*AFFINES, "random_erasing") == names.AUGMENTATIONS
 
 
 @pytest.mark.parametrize("operations", COMBINATIONS)
@@ -183,7 +183,9 @@ def test_crop_takes_a_part_of_the_documented_area_and_aspect(strength: float) ->
     sides = []
     for axis in (0, 1):
         found = augment(
-            ramp(axis, 64).expand(3000, 1, 64, 64), Augmentation(("crop",), strength), generator()
+            ramp(axis, 64).expand(3000, 1, 64, 64),
+            Augmentation(("random_resized_crop",), strength),
+            generator(),
         )
         line = found[:, 0, :, 32] if axis == 0 else found[:, 0, 32, :]
         sides.append(
@@ -246,7 +248,9 @@ def test_erase_reaches_every_place() -> None:
 
 def test_erase_comes_last() -> None:
     """Whatever stands first: what is black stays a rectangle of whole pixels."""
-    found = augment(torch.ones(200, 1, 41, 41), Augmentation(("erase", "flip"), 1.0), generator())
+    found = augment(
+        torch.ones(200, 1, 41, 41), Augmentation(("random_erasing", "flip"), 1.0), generator()
+    )
     black = found[:, 0] == 0
     assert torch.equal(black, black.any(2)[:, :, None] & black.any(1)[:, None, :])
     assert black.any()

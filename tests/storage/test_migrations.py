@@ -299,7 +299,7 @@ def test_a_newer_database_is_left_alone(url: str) -> None:
 
 @pytest.mark.parametrize(
     "command",
-    [["worker"], ["worker", "--processes", "2", "--threads", "1"], ["list"], ["upgrade"]],
+    [["worker"], ["worker", "--workers", "2", "--threads", "1"], ["list"], ["upgrade"]],
     ids=lambda command: "-".join(command[:2]),
 )
 def test_a_command_of_an_older_program_leaves_a_newer_database_with_one_line(

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from search.space.domains import Choice, Off, Range
+from search.space.configuration import to_hyperparameters
+from search.space.domains import Choice, Off, Range, Value
 from search.space.parameters import PARAMETERS
 from search.spec.document import Document, SpecError, Toml
 from search.spec.methods import ASHA, RULES, SAMPLERS, Hyperband, Median, Patient, Rule
@@ -192,7 +193,16 @@ MALFORMED = [
     ("[space]\nweight_decay = 0.1", "space.weight_decay = 0.1: only false goes here"),
     (
         '[space]\naugmentation = "shift+flop"',
-        "space.augmentation = \"shift+flop\": use none, or names joined by '+': shift, crop, flip",
+        "space.augmentation = \"shift+flop\": use none, or names joined by '+': shift, "
+        "random_resized_crop, flip",
+    ),
+    (
+        '[space]\naugmentation = ["none", "flip+crop"]',
+        "space.augmentation = \"crop+flip\": is called 'random_resized_crop+flip' now: name it so",
+    ),
+    (
+        '[space]\naugmentation = "erase"',
+        "space.augmentation = \"erase\": is called 'random_erasing' now: name it so",
     ),
     ('[space]\n"sgd.nesterov" = 1', "sgd.nesterov = [1]: give true, false, or [false, true]"),
     ('[space]\n"sgd.nesterov" = [true, true]', "give true, false, or [false, true]"),
@@ -368,6 +378,27 @@ def test_the_budget_is_no_part_of_the_definition() -> None:
 def test_the_starting_spec_is_the_default_study() -> None:
     spec = parse_spec(tomllib.loads(starting_spec()))
     assert spec == parse_spec({"study": {"name": "my-study"}})
+
+
+def test_a_definition_with_former_names_of_augmentations_goes_on_under_them() -> None:
+    text = (
+        '{"data": {"dataset": "cifar10"}, "space": {"augmentation": ["none", "crop+flip+erase"]}}'
+    )
+    stored = parse_spec(json.loads(text), stored=True)
+    again = parse_definition(stored.definition(), "old", stored.budget)
+    assert again.space.domain("augmentation") == Choice(("none", "crop+flip+erase"))
+    assert "augmentation.strength" in again.space.suggest(last_of_each)
+    hyperparameters = to_hyperparameters(again.space.suggest(last_of_each))
+    assert hyperparameters.augmentation is not None
+    assert hyperparameters.augmentation.operations == (
+        "random_resized_crop",
+        "flip",
+        "random_erasing",
+    )
+
+
+def last_of_each(name: str, domain: Choice | Range) -> Value:
+    return domain.options[-1] if isinstance(domain, Choice) else domain.low
 
 
 def test_a_definition_of_the_first_version_searches_what_it_did() -> None:
