@@ -49,10 +49,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 @pytest.fixture(scope="session")
 def mnist_5k_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A cache root that holds mnist-5k, which takes seconds to decode, and digits, once a
-    session.
+    """A cache root that holds mnist-5k, which takes seconds to decode, and digits: one for all of
+    xdist's processes.
     """
-    cache_root = tmp_path_factory.mktemp("mnist-5k-cache")
+    own = tmp_path_factory.getbasetemp()
+    cache_root = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "mnist-5k-cache"
+    cache_root.mkdir(exist_ok=True)
     for dataset in ("mnist-5k", "digits"):
         open_dataset(DataConfig(dataset), data_root=cache_root / "unused", cache_root=cache_root)
     return cache_root

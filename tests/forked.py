@@ -8,6 +8,7 @@ test_wheel.
 import io
 import multiprocessing
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -27,26 +28,69 @@ def server() -> ForkServerContext:
     return context
 
 
+class Started:
+    """A command that runs, with the methods of subprocess.Popen that tests use.
+
+    >>> process = Started(folder, "worker", "--forever")   # doctest: +SKIP
+    >>> process.send_signal(signal.SIGTERM)
+    >>> process.communicate(timeout=60)
+    ('', '')
+    """
+
+    def __init__(self, folder: Path, *arguments: str, **environment: str) -> None:
+        self._place = TemporaryDirectory()
+        self._files = [Path(self._place.name, name) for name in ("stdout", "stderr")]
+        variables = dict(os.environ) | environment
+        self._process = server().Process(
+            target=_run, args=(folder, arguments, variables, self._files)
+        )
+        self._process.start()
+        self._said: tuple[str, str] | None = None
+
+    @property
+    def pid(self) -> int:
+        assert self._process.pid is not None
+        return self._process.pid
+
+    @property
+    def returncode(self) -> int | None:
+        return self._process.exitcode
+
+    def poll(self) -> int | None:
+        return self._process.exitcode
+
+    def send_signal(self, number: int) -> None:
+        if self.poll() is None:
+            os.kill(self.pid, number)
+
+    def kill(self) -> None:
+        self.send_signal(signal.SIGKILL)
+
+    def communicate(self, timeout: float = SECONDS) -> tuple[str, str]:
+        """Standard output and error, once it has ended. Raises subprocess.TimeoutExpired."""
+        self._process.join(timeout)
+        if self._process.exitcode is None:
+            raise subprocess.TimeoutExpired("hypersearch", timeout)
+        if self._said is None:
+            stdout, stderr = (file.read_text(encoding="utf-8") for file in self._files)
+            self._said = (stdout, stderr)
+            self._place.cleanup()
+        return self._said
+
+
 def hypersearch(
     folder: Path, *arguments: str, **environment: str
 ) -> subprocess.CompletedProcess[str]:
     """How `hypersearch ARGUMENTS` ended in that folder and with these variables beside the test's
     own.
     """
-    with TemporaryDirectory() as place:
-        files = [Path(place, name) for name in ("stdout", "stderr")]
-        process = server().Process(
-            target=_run, args=(folder, arguments, dict(os.environ) | environment, files)
-        )
-        process.start()
-        process.join(SECONDS)
-        if process.exitcode is None:
-            process.kill()
-            process.join()
-        stdout, stderr = (file.read_text(encoding="utf-8") for file in files)
-        return subprocess.CompletedProcess(
-            ["hypersearch", *arguments], process.exitcode or 0, stdout, stderr
-        )
+    process = Started(folder, *arguments, **environment)
+    try:
+        said = process.communicate()
+    except subprocess.TimeoutExpired:
+        process.kill()
+        said = process.communicate()
+    return subprocess.CompletedProcess(["hypersearch", *arguments], process.returncode or 0, *said)
 
 
 def _run(

@@ -3,18 +3,20 @@
 import json
 import os
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from functools import partial
 from pathlib import Path
 
 import optuna
 import pytest
 
-from tests.forked import hypersearch
+from search.analysis.status import study_status
+from search.report.documents import status_document
+from storage.engine import open_database
+from storage.errors import NotThereYet, StudyNotFound
+from tests.forked import Started, hypersearch
 
 SLOW = {"HYPERSEARCH_SYNTHETIC_SECONDS": "0.15"}
 
@@ -33,18 +35,11 @@ class Shell:
 
     def __init__(self, folder: Path, url: str, **environment: str) -> None:
         self.folder = folder
-        self._started: list[subprocess.Popen[str]] = []
+        self._started: list[Started] = []
         self._environment = {"HYPERSEARCH_STORAGE": url} | environment
 
-    def start(self, *arguments: str, **environment: str) -> subprocess.Popen[str]:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "hypersearch", *arguments],
-            cwd=self.folder,
-            env=os.environ | self._environment | environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
+    def start(self, *arguments: str, **environment: str) -> Started:
+        process = Started(self.folder, *arguments, **self._environment | environment)
         self._started.append(process)
         return process
 
@@ -64,14 +59,20 @@ class Shell:
         return found
 
     def wait_for(self, name: str, is_so: Callable[[dict[str, object]], bool]) -> dict[str, object]:
+        """What `status --json` says once it is so; looked for in this process, which is cheap."""
         deadline = time.monotonic() + 60
+        found: object = None
         while time.monotonic() < deadline:
-            ended = hypersearch(self.folder, "status", name, "--json", **self._environment)
-            if ended.returncode == 0 and is_so(json.loads(ended.stdout)):  # it may not be there yet
-                status: dict[str, object] = json.loads(ended.stdout)
-                return status
-            time.sleep(0.1)
-        raise AssertionError(f"never so: {ended.stdout}")
+            with (
+                suppress(StudyNotFound, NotThereYet),
+                open_database(self._environment["HYPERSEARCH_STORAGE"]) as database,
+            ):
+                found = status_document(study_status(database, name))
+                assert isinstance(found, dict)
+                if is_so(found):
+                    return found
+            time.sleep(0.2)
+        raise AssertionError(f"never so: {found}")
 
 
 @pytest.fixture(params=["postgresql", "mariadb"])

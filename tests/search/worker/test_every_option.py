@@ -20,7 +20,7 @@ from search.space.parameters import PARAMETERS
 from search.space.search_space import SearchSpace
 
 CLASSES = 3
-COMBINATIONS = 200
+COMBINATIONS = 100
 Images = Callable[[int], LabelledImages]
 
 
