@@ -89,7 +89,7 @@ class TrialRecord:
     attempts: int
     device: str | None
     threads: int | None
-    reason: str | None
+    reason: str | None  # why it was pruned or failed, in words
     started_ms: int | None
     ended_ms: int | None
     # after which the pruner would stop it; an audited trial goes on all the same
@@ -97,6 +97,7 @@ class TrialRecord:
     data_fingerprint: str | None = None  # of the data set that it trained on, where that is known
     # images that went through the network at a time, where that is recorded
     piece: int | None = None
+    cause: str | None = None  # why it was pruned or failed, by kind: storage.leases.recording.Cause
 
     @property
     def validation_loss(self) -> float | None:
@@ -508,6 +509,7 @@ def read_trials(database: Database, study_id: int) -> list[TrialRecord]:
             due_epoch=due.get(row.trial_id),
             data_fingerprint=row.data_fingerprint,
             piece=row.piece,
+            cause=row.cause,
         )
         for row in last_attempts.values()
     ]

@@ -19,7 +19,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import mysql
 
-HEAD = "0004"  # the newest revision in migrations/versions
+HEAD = "0005"  # the newest revision in migrations/versions
 VERSION_TABLE = "hypersearch_version"  # Optuna owns alembic_version
 LONG_TEXT = Text().with_variant(mysql.LONGTEXT(), "mysql", "mariadb")  # MySQL's TEXT ends at 64 KB
 # The key, among a trial's system attributes, of the epoch after which it was found due to be
@@ -202,7 +202,8 @@ attempt = Table(
     Column("started_ms", BigInteger, nullable=False),
     Column("ended_ms", BigInteger),
     Column("outcome", String(16)),  # complete, pruned, failed, handed_back, lost
-    Column("reason", LONG_TEXT),  # why it was pruned or failed
+    Column("reason", LONG_TEXT),  # why it was pruned or failed, in words
+    Column("cause", String(16)),  # the same by kind: storage.leases.recording.Cause
     # of the data set that it trained on, where that is known
     Column("data_fingerprint", String(64)),
     # Images that went through the network at a time; NULL: 64 on a CPU, before it was recorded,

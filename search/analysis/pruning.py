@@ -51,9 +51,7 @@ def pruning_record(
 ) -> PruningRecord:
     """Of the trials of a study whose pruner has that name, of so many planned epochs each."""
     finished = [trial for trial in trials if trial.state in ("complete", "pruned")]
-    stopped = [
-        trial for trial in finished if trial.state == "pruned" and trial.reason == f"by {pruner}"
-    ]
+    stopped = [trial for trial in finished if trial.cause == "pruner"]
     sign = 1 if direction == "maximize" else -1
     never_due = [
         sign * trial.value

@@ -2,6 +2,8 @@
 
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +13,7 @@ from search.report.streams import OutputGone
 if TYPE_CHECKING:
     from search.machine.settings import Settings
     from search.machine.this_machine import Files
+    from search.worker.events import Tell
     from storage.engine import Database
 
 
@@ -19,6 +22,23 @@ def say(line: str) -> None:
         print(line, file=sys.stderr)
     except OSError:  # its terminal is closed, say: what there is to do is done all the same
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
+
+
+@contextmanager
+def progress_shown(quiet: bool) -> "Iterator[Tell]":
+    """Whom to tell what happens: standard error shows it. Where nobody looks on, nothing is loaded
+    for that.
+    """
+    if quiet:
+        from search.worker.events import nobody
+
+        yield nobody
+        return
+    from search.report.console import console_on
+    from search.report.live import Screen
+
+    with Screen(console_on(sys.stderr)) as screen:
+        yield screen.tell
 
 
 def set_logging(verbose: bool, debug: bool) -> None:

@@ -1,7 +1,6 @@
 """Commands that work: run, create, worker."""
 
 import os
-import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
@@ -13,7 +12,15 @@ import typer
 from objectives.names import DATASETS
 from objectives.names import METRIC_DIRECTIONS as METRICS
 from search.cli.completion import among, study_names
-from search.cli.context import data_folder, files_of, say, set_logging, settings, storage_url
+from search.cli.context import (
+    data_folder,
+    files_of,
+    progress_shown,
+    say,
+    set_logging,
+    settings,
+    storage_url,
+)
 from search.cli.options import (
     AcceptDataOption,
     ArtifactRootOption,
@@ -131,8 +138,6 @@ def run(
     from search.engines.launch import Team, run_study
     from search.engines.processes import hire
     from search.engines.signals import Stopped
-    from search.report.console import console_on
-    from search.report.live import Screen
     from search.report.text import summary_text
     from storage.backends import parse_url, shown
     from storage.engine import open_database
@@ -147,13 +152,13 @@ def run(
         _tell(joined)
 
     try:
-        with Screen(console_on(sys.stderr), quiet=quiet) as screen:
+        with progress_shown(quiet) as tell:
             outcome = run_study(
                 url,
                 request,
                 machine,
                 host=this_host(),
-                tell=screen.tell,
+                tell=tell,
                 team=Team(count, partial(hire, url=url, artifact_root=artifact_root, quiet=True)),
                 on_joined=on_joined,
             )
@@ -259,15 +264,12 @@ def _serve(
     from objectives.errors import ProcessSpent
     from search.engines.launch import WorkFailed, serve_studies, share_for_service
     from search.engines.processes import SUPERVISED, end_with_supervisor, exit_code, hire
-    from search.report.console import console_on
-    from search.report.live import Screen
     from storage.hosts import this_host
 
     if os.environ.get(SUPERVISED):
         end_with_supervisor()
     workers = 1
-    with Screen(console_on(sys.stderr), quiet=quiet) as screen:
-        tell = screen.tell
+    with progress_shown(quiet) as tell:
         if asked != 1:
             share = share_for_service(url, machine, asked, names=names, forever=forever, tell=tell)
             machine, workers = machine.shared(share), share.workers

@@ -218,12 +218,12 @@ class DecodingBar:
 class Screen:
     """Shows on a console what those who work tell: decoding, lines, and the progress of studies.
 
-    >>> with Screen(Console(), quiet=quiet) as screen:   # doctest: +SKIP
+    >>> with Screen(Console()) as screen:   # doctest: +SKIP
     ...     run_study(url, request, machine, host=host, tell=screen.tell)
     """
 
-    def __init__(self, console: Console, *, quiet: bool = False) -> None:
-        self._console = Console(quiet=True, force_terminal=False) if quiet else console
+    def __init__(self, console: Console) -> None:
+        self._console = console
         self._decoding = DecodingBar(self._console)
         self._view: View = PlainView(None, self._console)
         self._open = ExitStack()

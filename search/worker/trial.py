@@ -3,9 +3,10 @@
 import json
 import logging
 import time
-from collections.abc import Callable, Generator
-from dataclasses import dataclass
+from collections.abc import Callable, Generator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 import optuna
 from optuna.storages import BaseStorage
@@ -31,12 +32,13 @@ from storage.errors import LeaseLost, StorageUnavailable, StudyDeleted
 from storage.leases.keeper import Keeper
 from storage.leases.lease import Lease
 from storage.leases.optuna_storage import EndsAlone, LeasedStorage
-from storage.leases.recording import Outcome
+from storage.leases.recording import Cause, Outcome
 from storage.leases.taking import TrialLeases
 from storage.records import read_checkpoints
 from storage.studies import StudyState
 
 log = logging.getLogger(__name__)
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,17 @@ class Workplace:
     # of training, at least, between two that are written
     checkpoint_seconds: float = CHECKPOINT_SECONDS
     monotonic: Callable[[], float] = time.monotonic
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How a trial ends: what is recorded of it, with `attributes` as JSON texts."""
+
+    outcome: Outcome
+    value: float | None
+    cause: Cause | None = None
+    reason: str | None = None  # the cause in words, with its particulars
+    attributes: Mapping[str, str] = field(default_factory=dict)
 
 
 class _OverTime(Exception):
@@ -93,7 +106,8 @@ class Trial:
         """
         self._place.keeper.hold(self._held)
         try:
-            yield from self._run(objective)
+            if (ending := (yield from self._train(objective))) is not None:
+                yield self._end(ending)
         except (LeaseLost, StudyDeleted) as lost:
             yield self._finished("lost", None, str(lost))
         except StorageUnavailable:  # after all patience: nor could the trial be handed back
@@ -110,10 +124,10 @@ class Trial:
         finally:
             self._place.keeper.release()
 
-    def _run(self, objective: Objective) -> Generator[Event]:
+    def _train(self, objective: Objective) -> Generator[Event, None, Ending | None]:
+        """Trains until it is known how the trial ends; `None` where it was handed back."""
         if self._held.attempt > 1 and (lost := self._leases.times_lost(self._held)) is not None:
-            yield self._end("failed", None, f"given up: {lost} workers died in it")
-            return
+            return Ending("failed", None, "given up", f"given up: {lost} workers died in it")
         self._load()
         configuration = self._configuration()
         self._parameters = without_switches(configuration.values)
@@ -123,73 +137,71 @@ class Trial:
                 for epoch, value in self._frozen.intermediate_values.items()
                 if epoch <= self._due
             }
-            yield self._end("pruned", self._values[self._due], self._by_pruner())
-            return
-        started = self._place.monotonic()
-
-        def pulse() -> None:
-            self._place.keeper.moved()
-            limit = self._spec.training.timeout_seconds
-            if (
-                limit is not None
-                and self._spent_seconds + self._place.monotonic() - started > limit
-            ):
-                raise _OverTime
-
-        training = None
-        while True:
-            try:
-                if training is None:
-                    training = self._training = self._start(objective, configuration, pulse)
-                    yield self._started(training)
-                    if (over := self._over_a_bound(training)) is not None:
-                        yield self._end("pruned", None, over)
-                        return
-                measurement = next(training, None)
-            except (LeaseLost, StudyDeleted, StorageUnavailable, ProcessSpent):
-                raise
-            except _OverTime:
-                last = self._values[max(self._values)] if self._values else None
-                limit = self._spec.training.timeout_seconds or 0.0
-                yield self._end("pruned", last, f"over its time limit of {duration(limit)}")
-                return
-            except Diverged as diverged:
-                # What `optuna.Trial.set_constraint("diverged", 1.0)` writes: samplers rank an
-                # infeasible trial last.
-                yield self._end(
-                    "pruned", None, f"diverged: {diverged}", {"constraints:diverged": "1.0"}
-                )
-                return
-            # whatever a training may raise is the trial's failure, and the worker goes on
-            except Exception as error:
-                objective.check()
-                log.debug("trial %d failed", self._held.number, exc_info=True)
-                yield self._end("failed", None, _reason(error))
-                return
-            if measurement is None:
-                value = self._values[max(self._values)]
-                kept = self._place.artifacts.keep(
-                    self._held, self._spec.direction, value, training, objective.files_of
-                )
-                finished = self._end("complete", value, None, kept)
-                self._place.artifacts.see_to_them(self._held.stored)
-                yield finished
-                return
-            state = self._record(training, measurement)
-            value = self._values[measurement.epoch]
-            yield EpochFinished(self._held.number, measurement, value)
-            if measurement.epoch == self._spec.training.epochs:
+            return self._by_pruner(self._values[self._due])
+        pulse = self._pulse()
+        training = self._guarded(objective, lambda: self._start(objective, configuration, pulse))
+        if isinstance(training, Ending):
+            return training
+        self._training = training
+        yield self._started(training)
+        over = self._guarded(objective, lambda: self._over_a_bound(training))
+        if over is not None:
+            return over
+        while (measured := self._guarded(objective, lambda: next(training, None))) is not None:
+            if isinstance(measured, Ending):
+                return measured
+            state = self._record(training, measured)
+            value = self._values[measured.epoch]
+            yield EpochFinished(self._held.number, measured, value)
+            if measured.epoch == self._spec.training.epochs:
                 continue
             if state == "ended":
-                yield self._end("pruned", value, "the study ended")
-                return
+                return Ending("pruned", value, "study ended", "the study ended")
             if self._due is not None and not self._audited:
-                yield self._end("pruned", value, self._by_pruner())
-                return
+                return self._by_pruner(value)
             if state == "paused":
                 self._hand_back()
                 yield self._finished("handed back", None, "the study is paused")
-                return
+                return None
+        value = self._values[max(self._values)]
+        kept = self._place.artifacts.keep(
+            self._held, self._spec.direction, value, training, objective.files_of
+        )
+        return Ending("complete", value, attributes=kept)
+
+    def _guarded(self, objective: Objective, step: Callable[[], Result]) -> Result | Ending:
+        """A step of training, or how it has ended the trial."""
+        try:
+            return step()
+        except (LeaseLost, StudyDeleted, StorageUnavailable, ProcessSpent):
+            raise
+        except _OverTime:
+            last = self._values[max(self._values)] if self._values else None
+            limit = duration(self._spec.training.timeout_seconds or 0.0)
+            return Ending("pruned", last, "time limit", f"over its time limit of {limit}")
+        except Diverged as diverged:
+            # What `optuna.Trial.set_constraint("diverged", 1.0)` writes: samplers rank an
+            # infeasible trial last.
+            infeasible = {"constraints:diverged": "1.0"}
+            return Ending("pruned", None, "diverged", f"diverged: {diverged}", infeasible)
+        # whatever a training may raise is the trial's failure, and the worker goes on
+        except Exception as error:
+            objective.check()
+            log.debug("trial %d failed", self._held.number, exc_info=True)
+            return Ending("failed", None, "error", _reason(error))
+
+    def _pulse(self) -> Callable[[], None]:
+        """What training calls at every step; it raises LeaseLost, _OverTime."""
+        started = self._place.monotonic()
+        limit = self._spec.training.timeout_seconds
+
+        def pulse() -> None:
+            self._place.keeper.moved()
+            spent = self._spent_seconds + self._place.monotonic() - started
+            if limit is not None and spent > limit:
+                raise _OverTime
+
+        return pulse
 
     def _load(self) -> None:
         self._study = optuna.load_study(
@@ -248,16 +260,17 @@ class Trial:
         self._checkpoints.training_starts()
         return training
 
-    def _over_a_bound(self, training: ResumableTraining) -> str | None:
-        """Measures what the network costs, if the study asks for it, and says which bound that is
-        over.
+    def _over_a_bound(self, training: ResumableTraining) -> Ending | None:
+        """Measures what the network costs, if the study asks for it, and ends the trial where that
+        is over a bound.
         """
         if not (self._spec.minimize or self._spec.constraints):
             return None
         self._costs = training.costs()
         for name, bound in self._spec.constraints:
             if (cost := self._costs.of(name)) > bound:
-                return f"infeasible: {name} {shown_cost(cost)} is over {shown_cost(bound)}"
+                over = f"{name} {shown_cost(cost)} is over {shown_cost(bound)}"
+                return Ending("pruned", None, "bound", f"infeasible: {over}")
         return None
 
     def _go_on_after(self, epochs: int) -> None:
@@ -305,16 +318,10 @@ class Trial:
         self._due = epoch
         return due_attribute(epoch)
 
-    def _by_pruner(self) -> str:
-        return f"by {self._spec.pruner.name}"
+    def _by_pruner(self, value: float) -> Ending:
+        return Ending("pruned", value, "pruner", f"by {self._spec.pruner.name}")
 
-    def _end(
-        self,
-        outcome: Outcome,
-        value: float | None,
-        reason: str | None,
-        system_attributes: dict[str, str] | None = None,
-    ) -> TrialFinished:
+    def _end(self, ending: Ending) -> TrialFinished:
         costs = self._costs
         bounds = (
             {}
@@ -326,14 +333,18 @@ class Trial:
         )
         self._leases.finish(
             self._held,
-            outcome,
-            value=value,
+            ending.outcome,
+            value=ending.value,
             costs=() if costs is None else [costs.of(name) for name in self._spec.minimize],
-            reason=reason,
-            system_attributes=bounds | (system_attributes or {}),
+            cause=ending.cause,
+            reason=ending.reason,
+            system_attributes={**bounds, **ending.attributes},
         )
         self._checkpoints.remove()
-        return self._finished(outcome, value, reason)
+        finished = self._finished(ending.outcome, ending.value, ending.reason)
+        if ending.outcome == "complete":
+            self._place.artifacts.see_to_them(self._held.stored)
+        return finished
 
     def _hand_back(self, failure: str | None = None) -> None:
         # lost ones are counted: see LOST_CAP

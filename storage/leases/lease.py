@@ -181,12 +181,16 @@ class WorkerSession:
 
 
 def close_attempt(
-    connection: Connection, of: Lease | Row[tuple[object, ...]], outcome: str, reason: str | None
+    connection: Connection,
+    of: Lease | Row[tuple[object, ...]],
+    outcome: str,
+    reason: str | None,
+    cause: str | None = None,
 ) -> None:
     connection.execute(
         update(attempt)
         .where(attempt.c.trial_id == of.trial_id, attempt.c.attempt == of.attempt)
-        .values(outcome=outcome, reason=reason, ended_ms=now_ms())
+        .values(outcome=outcome, reason=reason, cause=cause, ended_ms=now_ms())
     )
 
 

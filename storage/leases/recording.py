@@ -34,6 +34,8 @@ from storage.studies import (
 from storage.transactions import Step
 
 Outcome = Literal["complete", "pruned", "failed"]
+# Why a trial was pruned or failed; beside it stands a sentence for people.
+Cause = Literal["pruner", "diverged", "time limit", "bound", "study ended", "error", "given up"]
 
 
 # Which outcome may end an attempt that is open (None): the others end it and leave the trial to the
@@ -229,6 +231,7 @@ class Recording(WorkerSession):
         *,
         value: float | None = None,
         costs: Sequence[float] = (),
+        cause: Cause | None = None,
         reason: str | None = None,
         system_attributes: Mapping[str, str] | None = None,
     ) -> StudyState:
@@ -253,7 +256,7 @@ class Recording(WorkerSession):
             def close(connection: Connection) -> None:
                 _insert_attributes(connection, held, system_attributes or {})
                 connection.execute(lease.delete().where(lease.c.trial_id == held.trial_id))
-                close_attempt(connection, held, outcome, reason)
+                close_attempt(connection, held, outcome, reason, cause)
                 states.append(end_locked_if_due(connection, rows[-1]))
 
             if repeated and self._has_ended(held, outcome):

@@ -136,12 +136,14 @@ class TrialLeases(Recording):
             except KeyError:
                 raise StudyDeleted(stored.name) from None
             reported = trial.intermediate_values
-            if reported:
-                self.finish(
-                    taken, "pruned", value=reported[max(reported)], reason="the study ended"
-                )
-            else:
-                self.finish(taken, "failed", reason="the study ended before its first epoch")
+            last = reported[max(reported)] if reported else None
+            self.finish(
+                taken,
+                "pruned" if reported else "failed",
+                value=last,
+                cause="study ended",
+                reason="the study ended" + ("" if reported else " before its first epoch"),
+            )
         return self._transactions.persist(lambda repeated: self._count(stored))
 
     def _count(self, stored: StoredStudy) -> int:

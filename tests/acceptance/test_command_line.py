@@ -14,7 +14,7 @@ from pathlib import Path
 import optuna
 import pytest
 
-from tests.forked import hypersearch
+from tests.forked import Started, hypersearch
 
 ONE_SPEC = """
 [study]
@@ -112,11 +112,10 @@ def test_two_runs_with_one_seed_give_the_same_comparison_to_the_byte(
     assert len(json.loads(answers[0])["trials"]) == 3
 
 
-def start(folder: Path, *arguments: str, **environment: str) -> subprocess.Popen[str]:
+def start(folder: Path, *arguments: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, "-m", "hypersearch", *arguments],
         cwd=folder,
-        env=os.environ | environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -148,7 +147,7 @@ def test_a_run_that_is_stopped_in_a_trial_goes_on_to_exactly_its_budget(
 ) -> None:
     small = '[model]\nchannels = [4, 8]\nhidden_units = 20\n[space]\nnormalization = "none"'
     spec = digits_spec(tmp_path, "stopped", trials=2, epochs=16, extra=small)
-    process = start(tmp_path, "run", spec, "--threads", "1", **cache)
+    process = Started(tmp_path, "run", spec, "--threads", "1", **cache)
     wait_for_an_epoch(tmp_path)
     process.send_signal(number)
     _, stderr = process.communicate(timeout=60)
@@ -288,6 +287,19 @@ def test_a_precision_that_the_device_does_not_have_creates_nothing(
     assert sorted(path.name for path in tmp_path.iterdir()) == ["cache", "fast.toml"]
 
 
+def loads(folder: Path, *arguments: str) -> set[str]:
+    """The modules that a command has loaded when it ends, in a process of its own."""
+    code = (
+        "import sys\nfrom search.cli import main as cli\n"
+        f"sys.argv = ['hypersearch', *{list(arguments)!r}]\n"
+        "try:\n    cli.main()\nfinally:\n    print(*sys.modules, file=sys.stderr)\n"
+    )
+    command = [sys.executable, "-c", code]
+    ended = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, ended.stderr
+    return set(ended.stderr.split())
+
+
 def test_commands_that_look_start_without_torch_and_without_optuna(tmp_path: Path) -> None:
     (tmp_path / "small.toml").write_text(ONE_SPEC)
     hypersearch(tmp_path, "run", "small.toml", "--trials", "24")  # enough for importances
@@ -298,15 +310,15 @@ def test_commands_that_look_start_without_torch_and_without_optuna(tmp_path: Pat
         ["compare", "small"],
         ["spec", "check", "small.toml"],
     ):
-        code = (
-            "import sys\nfrom search.cli import main as cli\nsys.argv = ['hypersearch',"
-            f" *{arguments!r}]\ntry:\n    cli.main()\nfinally:\n    assert not {{'torch', 'optuna',"
-            " 'boto3'} & set(sys.modules)\n"
-        )
-        result = subprocess.run(
-            [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False
-        )
-        assert (result.returncode, result.stderr) == (0, ""), arguments
+        assert not {"torch", "optuna", "boto3"} & loads(tmp_path, *arguments), arguments
+
+
+def test_a_worker_that_nobody_looks_at_loads_nothing_to_draw_with(tmp_path: Path) -> None:
+    (tmp_path / "small.toml").write_text(ONE_SPEC)
+    hypersearch(tmp_path, "create", "small.toml")
+    loaded = loads(tmp_path, "worker", "--quiet")
+    assert "optuna" in loaded
+    assert "rich" not in loaded
 
 
 def test_plain_optuna_opens_the_database(tmp_path: Path) -> None:

@@ -38,7 +38,7 @@ from storage.studies import find_study
 
 DATA = Path(__file__).parent / "data"
 BACKENDS = ("sqlite", "postgresql", "mariadb")
-OLDER = ("0002", "0003")  # revisions of releases, the last one last
+OLDER = ("0002", "0003", "0004")  # revisions of releases, the last one last
 
 Rows = dict[str, list[Row[tuple[object, ...]]]]
 
@@ -205,6 +205,7 @@ def test_a_study_of_an_older_release_is_worked_on_to_its_end(old_url: str, tmp_p
             ("pruned", 2),
             ("running", 1),
         ]
+        assert [trial.cause for trial in held] == [None, "pruner", None]
     work_to_the_end(old_url, tmp_path)
     with open_database(old_url) as database:
         stored = find_study(database, "kept")
@@ -243,8 +244,13 @@ upgrade_database(sys.argv[1])
 
 # (statements before it is killed, the revision that is left), one after the other. From 0002:
 # before the last of the four columns of 0003; when that and the new table are there; and, after the
-# table that is there already, when the column of 0004 is.
-KILLS = {"0002": [(3, "0002"), (2, "0002"), (2, "0003")], "0003": [(1, "0003")]}
+# table that is there already, when the column of 0004 is. From 0004: when the column is there, and
+# before what it holds is.
+KILLS = {
+    "0002": [(3, "0002"), (2, "0002"), (2, "0003")],
+    "0003": [(1, "0003")],
+    "0004": [(1, "0004")],
+}
 
 
 @pytest.mark.parametrize("old_url", ["mariadb"], indirect=True)

@@ -1,5 +1,7 @@
 """What stopping trials saved, and what the audits say that it may have cost."""
 
+from dataclasses import replace
+
 import pytest
 from scipy.stats import beta
 
@@ -27,7 +29,7 @@ def record(
     value: float | None,
     epochs: int,
     due: int | None = None,
-    reason: str | None = None,
+    cause: str | None = None,
 ) -> TrialRecord:
     each = [
         EpochRecord(
@@ -46,19 +48,20 @@ def record(
         )
         for epoch in range(1, epochs + 1)
     ]
-    return TrialRecord(number, state, value, (), {}, tuple(each), 1, "cpu", 1, reason, 0, 1, due)
+    trial = TrialRecord(number, state, value, (), {}, tuple(each), 1, "cpu", 1, None, 0, 1, due)
+    return replace(trial, cause=cause)
 
 
 TRIALS = [
     record(0, "complete", 0.90, 8),
-    record(1, "pruned", 0.30, 2, due=2, reason="by asha"),
-    record(2, "pruned", 0.60, 6, due=6, reason="by asha"),
+    record(1, "pruned", 0.30, 2, due=2, cause="pruner"),
+    record(2, "pruned", 0.60, 6, due=6, cause="pruner"),
     record(3, "complete", 0.95, 8, due=2),  # audited, and better than all that were never due
     record(4, "complete", 0.40, 8, due=2),
-    record(5, "pruned", None, 4, due=2, reason="diverged: loss is not finite in epoch 5"),
-    record(6, "pruned", 0.70, 5, due=2, reason="the study ended"),  # says nothing
-    record(7, "pruned", None, 1, reason="diverged: loss is not finite in epoch 2"),
-    record(8, "failed", None, 3, due=2, reason="out of memory"),
+    record(5, "pruned", None, 4, due=2, cause="diverged"),
+    record(6, "pruned", 0.70, 5, due=2, cause="study ended"),  # says nothing
+    record(7, "pruned", None, 1, cause="diverged"),
+    record(8, "failed", None, 3, due=2, cause="error"),
     record(9, "running", None, 3, due=2),
 ]
 

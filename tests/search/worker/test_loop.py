@@ -146,12 +146,12 @@ def test_a_trial_that_raises_is_failed_with_its_reason_and_uses_up_no_budget(
         return curve(hyperparameters, seed, computing, resume, pulse)
 
     _, trials, reason = run(tmp_path, study(3), flaky)
-    assert [(trial.state, trial.reason) for trial in trials] == [
-        ("complete", None),
-        ("failed", "out of memory: MemoryError: not enough of it"),
-        ("failed", "FileNotFoundError: /data/caf\\udce9\\x00: not there"),
-        ("complete", None),
-        ("complete", None),
+    assert [(trial.state, trial.cause, trial.reason) for trial in trials] == [
+        ("complete", None, None),
+        ("failed", "error", "out of memory: MemoryError: not enough of it"),
+        ("failed", "error", "FileNotFoundError: /data/caf\\udce9\\x00: not there"),
+        ("complete", None, None),
+        ("complete", None, None),
     ]
     assert reason == "trials"
     assert len(set(calls)) == 5  # each trial has a seed of its own
@@ -206,6 +206,7 @@ def test_a_trial_with_a_loss_that_is_not_finite_has_diverged_in_every_database(
         ("pruned", True, 7, "diverged: the loss is not finite in epoch 8"),
         ("complete", False, 8, None),
     ]
+    assert [trial.cause for trial in trials] == [None, "diverged", None]
     assert reason == "trials"
 
 
@@ -220,8 +221,8 @@ def test_a_target_ends_the_study(tmp_path: Path) -> None:
 def test_a_timeout_stops_the_running_trial_within_an_epoch(tmp_path: Path) -> None:
     _, trials, reason = run(tmp_path, study(50, timeout=1e-3), curve)
     assert reason == "timeout"
-    assert [(trial.state, trial.reason, len(trial.epochs)) for trial in trials] == [
-        ("pruned", "the study ended", 1)
+    assert [(trial.state, trial.cause, trial.reason, len(trial.epochs)) for trial in trials] == [
+        ("pruned", "study ended", "the study ended", 1)
     ]
 
 
@@ -271,7 +272,7 @@ def test_pruned_trials_count_and_keep_the_value_of_their_last_epoch(
     assert [trial.value for trial in pruned] == [
         trial.epochs[-1].validation_accuracy for trial in pruned
     ]
-    assert all(trial.reason == f"by {pruner}" for trial in pruned)
+    assert {(trial.cause, trial.reason) for trial in pruned} == {("pruner", f"by {pruner}")}
 
 
 def asha(audit: float) -> Toml:
@@ -532,9 +533,9 @@ def test_a_trial_in_which_every_worker_fails_is_given_up(
             run(tmp_path, study(1), curve)
     monkeypatch.undo()
     _, trials, _ = run(tmp_path, study(1), curve)
-    assert [(trial.number, trial.state, trial.reason) for trial in trials] == [
-        (0, "failed", "given up: 3 workers died in it"),
-        (1, "complete", None),
+    assert [(trial.number, trial.state, trial.cause, trial.reason) for trial in trials] == [
+        (0, "failed", "given up", "given up: 3 workers died in it"),
+        (1, "complete", None, None),
     ]
 
 
@@ -669,8 +670,8 @@ def test_a_trial_over_its_time_limit_is_pruned_with_its_last_value(tmp_path: Pat
         )
 
     _, trials, _ = run(tmp_path, {**study(1), "training": {"timeout": 0.5}}, slow)
-    assert [(trial.state, trial.reason) for trial in trials] == [
-        ("pruned", "over its time limit of 0s")
+    assert [(trial.state, trial.cause, trial.reason) for trial in trials] == [
+        ("pruned", "time limit", "over its time limit of 0s")
     ]
     assert trials[0].value == trials[0].epochs[-1].validation_accuracy
     assert 1 <= len(trials[0].epochs) <= 2

@@ -124,10 +124,11 @@ def test_a_real_network_is_bounded_and_timed(tmp_path: Path) -> None:
                 "pruner": "none",
                 "sampler": "random",
             },
+            "data": {"dataset": "digits"},
             "training": {"epochs": 1},
             "model": {"channels": [4, 8], "hidden_units": 10},
             "space": {"width": [1.0, 20.0]},
-            "constraints": {"macs": 2_000_000},
+            "constraints": {"macs": 200_000},
             "trial": [{"width": 1.0, "batch_size": 128}, {"width": 20.0, "batch_size": 128}],
         }
     )
@@ -135,13 +136,14 @@ def test_a_real_network_is_bounded_and_timed(tmp_path: Path) -> None:
     first = next(trial for trial in found.trials if trial.number == 0)
     assert first.state == "complete"
     parameters, macs, latency = first.costs
-    assert macs == 28 * 28 * 4 * 9 + 28 * 28 * 8 * 4 * 9 + 14 * 14 * 8 * 10 + 10 * 10
+    assert macs == 8 * 8 * 4 * 9 + 8 * 8 * 8 * 4 * 9 + 4 * 4 * 8 * 10 + 10 * 10
     # and a normalization's
-    assert parameters >= 4 * 9 + 4 + 8 * 4 * 9 + 8 + 14 * 14 * 8 * 10 + 10 + 10 * 10 + 10
+    assert parameters >= 4 * 9 + 4 + 8 * 4 * 9 + 8 + 4 * 4 * 8 * 10 + 10 + 10 * 10 + 10
     assert 0 < latency < 1000
     wide = next(trial for trial in found.trials if trial.number == 1)
     assert wide.reason is not None
     assert wide.reason.startswith("infeasible: macs ")
+    assert wide.cause == "bound"
 
 
 @pytest.mark.parametrize(
