@@ -5,7 +5,8 @@ import platform
 import statistics
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
-from pathlib import Path
+
+from objectives.processor import processor_model
 
 
 def spread(values: Sequence[float], digits: int) -> str:
@@ -31,13 +32,6 @@ def shown(method: Mapping[str, object]) -> str:
     return f"{method['name']}" + (f" ({options})" if options else "")
 
 
-def cpu_model() -> str:
-    """As the system names it."""
-    lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor()
-
-
 def machine(*packages: str) -> str:
     """The processor, its cores, what else they do now, and the versions of Python and these
     packages.
@@ -45,6 +39,6 @@ def machine(*packages: str) -> str:
     versions = ", ".join(f"{name} {version(name)}" for name in packages)
     load = f"load average {os.getloadavg()[0]:.1f}"
     return (
-        f"{cpu_model()}, {os.cpu_count()} cores, {load}, Python {platform.python_version()},"
+        f"{processor_model()}, {os.cpu_count()} cores, {load}, Python {platform.python_version()},"
         f" {versions}"
     )

@@ -15,12 +15,13 @@ from PIL import Image
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
-from benchmarks.figures import cpu_model, machine, spread
+from benchmarks.figures import machine, spread
 from models.cnn import CNN, CNNConfig
 from objectives.cost_measurement import measure_costs
 from objectives.data.images import LabelledImages, ResidentData
 from objectives.device import keep_freed_memory, pick_device, set_threads
 from objectives.hyperparameters import SGD, Hyperparameters
+from objectives.processor import processor_model
 from objectives.training import Run, train
 
 LEARNING_RATE = 1e-3
@@ -201,7 +202,7 @@ def main() -> None:
         device
     )
     data = LabelledImages(images, torch.from_numpy(random.integers(0, CLASSES, count)).to(device))
-    name = torch.cuda.get_device_name(device) if device.type == "cuda" else cpu_model()
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else processor_model()
     print(machine("hypersearch", "torch", "torchvision"))
     print(f"{device} ({name}), {threads} threads, freed memory kept: {kept}")
     print(f"{count} images of 28 x 28, {repeats} repeats: images/s as median (min..max)")

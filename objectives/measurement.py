@@ -34,13 +34,6 @@ class Measurement:
         if not all(loss is None or math.isfinite(loss) for loss in losses):
             raise Diverged(self.epoch)
 
-    @property
-    def generalization_gap(self) -> float | None:
-        """Validation loss minus training loss, both without dropout and augmentation; `None` before
-        the last epoch.
-        """
-        return None if self.train_eval_loss is None else self.validation_loss - self.train_eval_loss
-
     def metric(self, name: str) -> float:
         """The validation metric called `name` in a spec (see names.METRIC_DIRECTIONS)."""
         return {

@@ -71,6 +71,13 @@ class EpochRecord:
     images_per_second: float
     train_eval_loss: float | None
 
+    @property
+    def generalization_gap(self) -> float | None:
+        """Validation loss minus training loss, both without dropout and augmentation; `None` before
+        the last epoch.
+        """
+        return None if self.train_eval_loss is None else self.validation_loss - self.train_eval_loss
+
 
 @dataclass(frozen=True)
 class TrialRecord:

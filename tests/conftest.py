@@ -1,5 +1,6 @@
 """Fixtures that more than one package's tests use."""
 
+import gc
 import os
 import shutil
 import signal
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
 
 LONG_TESTS = {"acceptance", "docs", "benchmarks"}  # folders of tests that run commands
 BACKENDS = ("sqlite", "postgresql", "mariadb")
+
+# As the command line has it: next to nothing of what is imported here is garbage.
+gc.set_threshold(100_000)
 
 # A shell's background job ignores Ctrl-C, and nohup's the end of its terminal: so would every
 # process that the tests start and then interrupt.

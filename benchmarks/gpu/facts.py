@@ -12,11 +12,11 @@ from importlib.metadata import PackageNotFoundError, version
 import psutil
 import torch
 
-from benchmarks.figures import cpu_model
 from benchmarks.gpu import predictions
 from benchmarks.gpu.lab import Lab, Result
 from benchmarks.gpu.measuring import take_device
 from objectives.device import float32_products
+from objectives.processor import processor_model
 
 PACKAGES = (
     "torch",
@@ -44,7 +44,7 @@ def measure(lab: Lab) -> Iterator[Result]:
     memory = psutil.virtual_memory()
     yield Result(
         "host",
-        f"{cpu_model()}, {os.cpu_count()} cores, {memory.total / 1e9:.0f} GB of memory, "
+        f"{processor_model()}, {os.cpu_count()} cores, {memory.total / 1e9:.0f} GB of memory, "
         f"{torch.get_num_threads()} threads",
     )
     yield lab.attempt("copy", partial(_copy, lab, device))
@@ -55,7 +55,7 @@ def measure(lab: Lab) -> Iterator[Result]:
 
 def _named(device: torch.device) -> str:
     if device.type != "cuda":
-        return cpu_model()
+        return processor_model()
     found = torch.cuda.get_device_properties(device)
     driver = "driver unknown"
     if shutil.which("nvidia-smi"):

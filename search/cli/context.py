@@ -17,7 +17,16 @@ if TYPE_CHECKING:
     from storage.engine import Database
 
 
+_is_quiet = False
+
+
 def say(line: str) -> None:
+    """What somebody may like to know, on standard error; under -q nobody does."""
+    if not _is_quiet:
+        say_always(line)
+
+
+def say_always(line: str) -> None:
     try:
         print(line, file=sys.stderr)
     except OSError:  # its terminal is closed, say: what there is to do is done all the same
@@ -41,8 +50,12 @@ def progress_shown(quiet: bool) -> "Iterator[Tell]":
         yield screen.tell
 
 
-def set_logging(verbose: bool, debug: bool) -> None:
+def set_output(quiet: bool, verbose: bool, debug: bool) -> None:
+    """What of the process is told on standard error, beside errors."""
+    global _is_quiet
     import logging
+
+    _is_quiet = quiet
 
     level = logging.DEBUG if debug else logging.INFO if verbose else logging.WARNING
     logging.basicConfig(

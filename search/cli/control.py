@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from search.cli.context import database_at, files_of, say, set_logging, storage_url
+from search.cli.context import database_at, files_of, say, set_output, storage_url
 from search.cli.options import (
     ArtifactRootOption,
     DebugOption,
@@ -24,7 +24,7 @@ def pause(
     debug: DebugOption = False,
 ) -> None:
     """Let workers hand their trials back after the epoch, and take no more until 'resume'."""
-    set_logging(verbose, debug)
+    set_output(quiet, verbose, debug)
     from search.studies import control
 
     with database_at(storage) as database:
@@ -40,7 +40,7 @@ def resume(
     debug: DebugOption = False,
 ) -> None:
     """Let a paused study go on, where its trials stood."""
-    set_logging(verbose, debug)
+    set_output(quiet, verbose, debug)
     from search.studies import control
 
     with database_at(storage) as database:
@@ -56,7 +56,7 @@ def stop(
     debug: DebugOption = False,
 ) -> None:
     """End a study as it stands; workers end its running trials after the epoch."""
-    set_logging(verbose, debug)
+    set_output(quiet, verbose, debug)
     from search.studies import control
     from storage.hosts import this_host
 
@@ -80,7 +80,7 @@ def extend(
     """Raise a study's budget of trials; one that has ended goes on, unless something else has ended
     it.
     """
-    set_logging(verbose, debug)
+    set_output(quiet, verbose, debug)
     from search.report.ending import why_it_stays_ended
     from search.studies import control
 
@@ -103,7 +103,7 @@ def delete(
     debug: DebugOption = False,
 ) -> None:
     """Delete a study with all its trials; workers leave it."""
-    set_logging(verbose, debug)
+    set_output(quiet, verbose, debug)
     from search.studies import control
 
     if not yes:
@@ -121,7 +121,7 @@ def upgrade(
     debug: DebugOption = False,
 ) -> None:
     """Bring a database of an older version up to date. Stop its workers and back it up first."""
-    set_logging(verbose, debug)
+    set_output(quiet, verbose, debug)
     from storage.engine import upgrade_database
 
     before, after = upgrade_database(storage_url(storage))

@@ -2,7 +2,7 @@
 
 import typer
 
-from search.cli.context import data_folder, files_of, set_logging, settings, storage_url
+from search.cli.context import data_folder, files_of, set_output, settings, storage_url
 from search.cli.options import (
     ArtifactRootOption,
     DataRootOption,
@@ -26,7 +26,7 @@ def doctor(
     """Look at Python, packages, devices, storage and folders: each is good, or has its mend beside
     it.
     """
-    set_logging(verbose, debug)
+    set_output(quiet, verbose, debug)
     from search.machine.doctor import examine, worst_exit_code
     from search.machine.folders import FolderUnknown
     from search.report.doctor_output import doctor_document, finding_text

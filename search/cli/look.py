@@ -11,7 +11,7 @@ from search.cli.context import (
     database_at,
     files_of,
     say,
-    set_logging,
+    set_output,
     storage_url,
     watched_database_at,
     write_text,
@@ -40,7 +40,7 @@ def list_command(
     debug: DebugOption = False,
 ) -> None:
     """Show the studies of a storage."""
-    set_logging(verbose, debug)
+    set_output(quiet, verbose, debug)
     refuse_together({"--watch": watch, "--json": json})
     if watch:
         _watch_studies(storage)
@@ -76,10 +76,10 @@ def status(
     verbose: VerboseOption = False,
     debug: DebugOption = False,
 ) -> None:
-    """Show how far a study is: trials, workers, incumbent, pace; with --watch until it has
+    """Show how far a study is: trials, workers, best trial, pace; with --watch until it has
     ended.
     """
-    set_logging(verbose, debug)
+    set_output(quiet, verbose, debug)
     refuse_together({"--watch": watch, "--json": json})
     if watch:
         _watch_status(storage, name)
@@ -121,7 +121,7 @@ def compare(
     """Rank the trials of a study and show what each technique did; of several studies, put them
     side by side.
     """
-    set_logging(verbose, debug)
+    set_output(quiet, verbose, debug)
     refuse_together({"--csv": csv, "--json": json})
     from search.analysis.comparison import compare_studies, compare_study
     from search.report.documents import compare_document, to_json
@@ -157,7 +157,7 @@ def dashboard(
     debug: DebugOption = False,
 ) -> None:
     """Serve optuna-dashboard on this storage, looking only, until Ctrl-C."""
-    set_logging(verbose, debug)
+    set_output(quiet, verbose, debug)
     from optuna.storages import get_storage
 
     from search.dashboard import refresh_artifacts, serve

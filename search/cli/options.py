@@ -20,7 +20,9 @@ StorageOption = Annotated[
         help="Database [HYPERSEARCH_STORAGE, else sqlite:///hypersearch.db].",
     ),
 ]
-QuietOption = Annotated[bool, typer.Option("-q", "--quiet", help="No progress.")]
+QuietOption = Annotated[
+    bool, typer.Option("-q", "--quiet", help="Say nothing but results and errors.")
+]
 VerboseOption = Annotated[bool, typer.Option("-v", "--verbose", help="Log what is done.")]
 DebugOption = Annotated[
     bool, typer.Option("--debug", help="Log everything; errors with their traceback.")

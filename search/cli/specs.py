@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from search.cli.context import database_at, say, set_logging, write_text
+from search.cli.context import database_at, say, set_output, write_text
 from search.cli.options import (
     DebugOption,
     JsonOption,
@@ -27,7 +27,7 @@ def spec_init(
     debug: DebugOption = False,
 ) -> None:
     """Write a commented spec to start from."""
-    set_logging(verbose, debug)
+    set_output(quiet, verbose, debug)
     from search.spec.template import starting_spec
 
     write_text(starting_spec(), file, is_new=True)
@@ -45,7 +45,7 @@ def spec_check(
     """Check a spec; say how many trials and epochs it is, and how long by what the storage has
     recorded.
     """
-    set_logging(verbose, debug)
+    set_output(quiet, verbose, debug)
     from search.analysis.status import seconds_per_epoch
     from search.spec.document import load_document, spec_source
     from search.spec.durations import duration
@@ -85,7 +85,7 @@ def spec_show(
     debug: DebugOption = False,
 ) -> None:
     """Print the stored spec of a study, nothing left to a default."""
-    set_logging(verbose, debug)
+    set_output(quiet, verbose, debug)
     import tomli_w
 
     from search.report.documents import to_json

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from search.cli.completion import among
-from search.cli.context import set_logging
+from search.cli.context import set_output
 from search.cli.options import DebugOption, JsonOption, QuietOption, StorageOption, VerboseOption
 from search.space.parameters import TECHNIQUES
 
@@ -24,7 +24,7 @@ def techniques_command(
     debug: DebugOption = False,
 ) -> None:
     """Describe every technique: options, formula, source, the hyperparameters that it brings."""
-    set_logging(verbose, debug)
+    set_output(quiet, verbose, debug)
     from search.cli.reading import CommandLineError
     from search.report.documents import techniques_document, to_json
     from search.report.text import techniques_text

@@ -17,7 +17,7 @@ from search.cli.context import (
     files_of,
     progress_shown,
     say,
-    set_logging,
+    set_output,
     settings,
     storage_url,
 )
@@ -123,7 +123,7 @@ def run(
     debug: DebugOption = False,
 ) -> None:
     """Create the study if it is not there, work on it until it ends, and print a summary."""
-    set_logging(verbose, debug)
+    set_output(quiet, verbose, debug)
     options = _study_options(
         study, dataset, trials, epochs, timeout, target, metric, seed, sampler, pruner
     )
@@ -189,7 +189,7 @@ def create(
     debug: DebugOption = False,
 ) -> None:
     """Record a study for workers; nothing is trained."""
-    set_logging(verbose, debug)
+    set_output(quiet, verbose, debug)
     from search.studies.joining import create_or_join
 
     options = _study_options(
@@ -227,7 +227,7 @@ def worker(
     debug: DebugOption = False,
 ) -> None:
     """Take trials of every open study until nothing is left."""
-    set_logging(verbose, debug)
+    set_output(quiet, verbose, debug)
     from search.engines.signals import Stopped
 
     url = storage_url(storage)
@@ -247,8 +247,7 @@ def worker(
             quiet=quiet,
         )
     except Stopped:
-        if not quiet:
-            say("stopped; a trial that was running was handed back")
+        say("stopped; a trial that was running was handed back")
 
 
 def _serve(

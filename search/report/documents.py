@@ -159,8 +159,8 @@ def trial_document(
         # of one that has not ended: none
         document["costs"] = dict(zip(minimize, trial.costs, strict=False))
     last = trial.epochs[-1] if trial.epochs else None
-    if last is not None and last.train_eval_loss is not None:
-        document["generalization_gap"] = last.validation_loss - last.train_eval_loss
+    if last is not None and last.generalization_gap is not None:
+        document["generalization_gap"] = last.generalization_gap
     if timings:
         document["seconds"] = sum(epoch.seconds for epoch in trial.epochs)
         document["images_per_second"] = None if last is None else last.images_per_second

@@ -109,7 +109,7 @@ class PlainView:
 
 
 class LiveView:
-    """Progress with time to go, the running trial and the incumbent, drawn over and over."""
+    """Progress with time to go, the running trial and the best one, drawn over and over."""
 
     def __init__(self, tally: Tally, console: Console) -> None:
         self._tally = tally
@@ -305,6 +305,6 @@ def _standing(tally: Tally) -> str:
 
 def _best(tally: Tally) -> str:
     if tally.best is None:
-        return "incumbent: none yet"
-    which = "" if tally.best_number is None else f"trial {tally.best_number}, "
-    return f"incumbent: {which}{tally.best:.4f}"
+        return "best trial: none yet"
+    which = "" if tally.best_number is None else f"{tally.best_number}, "
+    return f"best trial: {which}{tally.best:.4f}"

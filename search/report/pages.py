@@ -14,7 +14,7 @@ Found = TypeVar("Found")
 
 def status_pages(looks: Iterable[Status | Away]) -> Iterator[Page]:
     """`status --watch`: in a log a line where the counts, the epoch of a running trial or the
-    incumbent are new.
+    best trial are new.
     """
     return _pages(looks, lambda status: Page(status_text(status), (_status_line(status),)))
 
@@ -40,9 +40,9 @@ def _status_line(status: Status) -> str:
         f"; trial {trial.number} running, epoch {trial.epoch}" for trial in status.running
     )
     best = status.incumbent
-    incumbent = (
+    best_trial = (
         ""
         if best is None or best.value is None
-        else f"; incumbent {best.value:.4f}, trial {best.number}"
+        else f"; best trial {best.number}, {best.value:.4f}"
     )
-    return f"{state_text(status.record)}{running}{incumbent}"
+    return f"{state_text(status.record)}{running}{best_trial}"

@@ -122,8 +122,8 @@ def status_text(status: Status) -> str:
 def incumbent_text(trial: TrialRecord | None, metric: str) -> str:
     """The best complete trial so far, with its parameters."""
     if trial is None or trial.value is None:
-        return "incumbent: none, no trial has run all epochs"
-    lines = [f"incumbent: trial {trial.number}, validation {metric} {trial.value:.4f}"]
+        return "best trial: none, no trial has run all epochs"
+    lines = [f"best trial: {trial.number}, validation {metric} {trial.value:.4f}"]
     lines += [f"  {name} = {shown(value)}" for name, value in parameters(trial).items()]
     return "\n".join(lines)
 

@@ -4,7 +4,7 @@ import json
 import logging
 import time
 from collections.abc import Callable, Generator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
@@ -34,7 +34,7 @@ from storage.leases.lease import Lease
 from storage.leases.optuna_storage import EndsAlone, LeasedStorage
 from storage.leases.recording import Cause, Outcome
 from storage.leases.taking import TrialLeases
-from storage.records import read_checkpoints
+from storage.records import EpochRecord, read_checkpoints
 from storage.studies import StudyState
 
 log = logging.getLogger(__name__)
@@ -291,7 +291,8 @@ class Trial:
         verdict = self._judge(measurement.epoch, value)
         saved = self._checkpoints.save_if_due(training)
         try:
-            state = self._leases.report(self._held, measurement, value, saved, verdict)
+            record = EpochRecord(**asdict(measurement))
+            state = self._leases.report(self._held, record, value, saved, verdict)
         except LeaseLost:
             if saved is not None:
                 self._checkpoints.discard(saved)

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import Field, asdict
-from typing import ClassVar, Literal, Protocol
+from dataclasses import asdict
+from typing import Literal, Protocol
 
 from optuna.distributions import BaseDistribution, distribution_to_json
 from optuna.exceptions import UpdateFinishedTrialError
@@ -14,6 +14,7 @@ from sqlalchemy.exc import IntegrityError
 from storage.clock import now_ms
 from storage.errors import LeaseLost
 from storage.leases.lease import HAND_BACK_SECONDS, Lease, WorkerSession, close_attempt, where_held
+from storage.records import EpochRecord
 from storage.schema import (
     attempt,
     epoch,
@@ -53,17 +54,6 @@ BARREN_CAP = 3
 
 
 LOST_CAP = 10
-
-
-class EpochMetrics(Protocol):
-    """What is recorded of an epoch: a dataclass with the columns of the epoch table
-    (objectives.Measurement).
-    """
-
-    __dataclass_fields__: ClassVar[dict[str, Field[object]]]
-
-    @property
-    def epoch(self) -> int: ...
 
 
 class CheckpointName(Protocol):
@@ -163,7 +153,7 @@ class Recording(WorkerSession):
     def report(
         self,
         held: Lease,
-        metrics: EpochMetrics,
+        metrics: EpochRecord,
         value: float,
         checkpoint: CheckpointName | None = None,
         system_attributes: Mapping[str, str] | None = None,

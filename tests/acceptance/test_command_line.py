@@ -62,7 +62,7 @@ def test_a_study_runs_to_its_budget_and_run_again_says_that_it_is_finished(tmp_p
     (tmp_path / "small.toml").write_text(ONE_SPEC)
     first = hypersearch(tmp_path, "run", "small.toml")
     assert first.returncode == 0, first.stderr
-    assert "incumbent: trial" in first.stdout
+    assert "best trial: " in first.stdout
     assert len([line for line in first.stderr.splitlines() if line.startswith("trial ")]) == 4
     again = hypersearch(tmp_path, "run", "small.toml")
     assert again.returncode == 0
@@ -287,6 +287,26 @@ def test_a_precision_that_the_device_does_not_have_creates_nothing(
     assert sorted(path.name for path in tmp_path.iterdir()) == ["cache", "fast.toml"]
 
 
+def test_a_quiet_command_says_nothing_but_results_and_errors(tmp_path: Path) -> None:
+    (tmp_path / "small.toml").write_text(ONE_SPEC)
+    for arguments in (
+        ["create", "small.toml"],
+        ["pause", "small"],
+        ["resume", "small"],
+        ["worker"],
+        ["extend", "small", "--trials", "5"],
+        ["run", "--study", "small"],
+        ["run", "--study", "small"],
+        ["delete", "small", "--yes"],
+        ["upgrade"],
+        ["list"],
+    ):
+        ended = hypersearch(tmp_path, *arguments, "-q")
+        assert (ended.returncode, ended.stderr) == (0, ""), arguments
+    refused = hypersearch(tmp_path, "pause", "small", "-q")
+    assert (refused.returncode, refused.stderr.count("\n")) == (2, 1)
+
+
 def loads(folder: Path, *arguments: str) -> set[str]:
     """The modules that a command has loaded when it ends, in a process of its own."""
     code = (
@@ -393,7 +413,7 @@ def test_on_a_terminal_the_watch_draws_over_itself_and_gives_the_cursor_back(
     )
     os.close(side)
     shown = ""
-    while "incumbent: none" not in shown:
+    while "best trial: none" not in shown:
         shown += os.read(terminal, 4096).decode()
     process.send_signal(signal.SIGTERM)
     with suppress(OSError):  # how Linux says that the other side is closed

@@ -50,7 +50,7 @@ def test_accuracy_rises_and_loss_falls() -> None:
     assert found[0].validation_accuracy < 0.7
     assert 0.95 < found[-1].validation_accuracy <= 1
     assert found[-1].validation_loss < 0.2 * found[0].validation_loss
-    assert found[-1].generalization_gap is not None
+    assert found[-1].train_eval_loss is not None
 
 
 @pytest.mark.parametrize("optimizer", [SGD(0.1), Adam(2e-3)])

@@ -107,9 +107,9 @@ def test_a_log_gets_a_line_where_something_is_new(tmp_path: Path) -> None:
     assert state.startswith(
         "study one: ended (its budget of trials is used up), 3/3 trials finished"
     )
-    assert "; incumbent 0." in state
+    assert "; best trial " in state
     assert away == "the database does not answer (it is gone): looking again until Ctrl-C"
-    assert listed == state.partition("; incumbent")[0]
+    assert listed == state.partition("; best trial")[0]
 
 
 def test_a_terminal_shows_the_last_page_in_the_place_of_the_one_before() -> None:
