@@ -35,6 +35,13 @@ START_SECONDS = 60.0
 
 def multiply(engine: Engine, times: int) -> None:
     """Copies the rows of all trials until there are so many times as many."""
+    is_postgresql = engine.dialect.name == "postgresql"
+    copies = (
+        f"generate_series(1, {times - 1}) AS copy"
+        if is_postgresql
+        else "(WITH RECURSIVE each(copy) AS (SELECT 1 UNION ALL SELECT copy + 1 FROM each WHERE"
+        f" copy < {times - 1}) SELECT copy FROM each)"
+    )
     with engine.begin() as connection:
         trials = connection.exec_driver_sql("SELECT count(*) FROM trials").scalar_one()
         for table in TABLES:
@@ -50,11 +57,14 @@ def multiply(engine: Engine, times: int) -> None:
             ]
             connection.exec_driver_sql(
                 f"INSERT INTO {table} ({', '.join(columns)}) "
-                f"SELECT {', '.join(moved)} FROM {table}, generate_series(1, {times - 1}) AS copy"
+                f"SELECT {', '.join(moved)} FROM {table}, {copies}"
             )
-        connection.exec_driver_sql(
-            "SELECT setval('trials_trial_id_seq', (SELECT max(trial_id) FROM trials))"
-        )
+        if is_postgresql:
+            connection.exec_driver_sql(
+                "SELECT setval('trials_trial_id_seq', (SELECT max(trial_id) FROM trials))"
+            )
+    if not is_postgresql:
+        return
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.exec_driver_sql("VACUUM ANALYZE")  # as the server does by itself a while later
 

@@ -1,12 +1,14 @@
 """Every reading query of ours, each described; frozen records come back. No Optuna is loaded."""
 
 import json
+import math
 from collections import defaultdict
+from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Literal
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, Select, func, select
 
 from storage.clock import now_ms
 from storage.engine import Database, persistent
@@ -37,6 +39,7 @@ _STATES: dict[str, TrialState] = {
     "RUNNING": "running",
     "WAITING": "running",  # enqueued by plain Optuna: not ours, shown as not finished
 }
+ENDED = tuple(state for state, shown in _STATES.items() if shown != "running")
 
 
 @dataclass(frozen=True)
@@ -246,11 +249,12 @@ def read_unfinished(database: Database) -> dict[str, set[int]]:
     return dict(found)
 
 
-@persistent
-def read_best(
-    database: Database, study_id: int, direction: Literal["maximize", "minimize"]
-) -> tuple[float, float] | None:
-    """Value and validation loss of the best complete trial; of equal values, the lowest loss."""
+def _best_first(
+    study_id: int, direction: Literal["maximize", "minimize"]
+) -> Select[tuple[int, float, float | None]]:
+    """Number, value and validation loss of the complete trials; of equal values, the lowest loss
+    first, then the lowest number.
+    """
     loss = (
         select(epoch.c.validation_loss)
         .where(epoch.c.trial_id == optuna_trials.c.trial_id)
@@ -259,20 +263,54 @@ def read_best(
         .scalar_subquery()
     )
     value = optuna_values.c.value
-    query = (
-        select(value, loss.label("loss"))
+    return (
+        select(optuna_trials.c.number, value, loss.label("loss"))
         .join(optuna_trials, optuna_trials.c.trial_id == optuna_values.c.trial_id)
         .where(
             optuna_trials.c.study_id == study_id,
             optuna_trials.c.state == "COMPLETE",
             optuna_values.c.objective == 0,
         )
-        .order_by(value.desc() if direction == "maximize" else value, loss)
-        .limit(1)
+        .order_by(
+            value.desc() if direction == "maximize" else value,
+            loss.is_(None),
+            loss,
+            optuna_trials.c.number,
+        )
+    )
+
+
+@persistent
+def read_best(
+    database: Database, study_id: int, direction: Literal["maximize", "minimize"]
+) -> tuple[float, float] | None:
+    """Value and validation loss of the best complete trial; one without epochs, which plain Optuna
+    may have made, has an infinite loss.
+    """
+    with database.transactions.read() as connection:
+        found = connection.execute(_best_first(study_id, direction).limit(1)).first()
+    return None if found is None else (found.value, math.inf if found.loss is None else found.loss)
+
+
+@persistent
+def read_incumbent(
+    database: Database, study_id: int, direction: Literal["maximize", "minimize"]
+) -> "TrialRecord | None":
+    """The best complete trial; no other one is read."""
+    with database.transactions.read() as connection:
+        best = connection.execute(_best_first(study_id, direction).limit(1)).first()
+    found = [] if best is None else read_trials(database, study_id, [best.number])
+    return found[0] if found else None
+
+
+@persistent
+def read_ended(database: Database, study_id: int) -> set[int]:
+    """The numbers of the trials that have ended."""
+    query = select(optuna_trials.c.number).where(
+        optuna_trials.c.study_id == study_id, optuna_trials.c.state.in_(ENDED)
     )
     with database.transactions.read() as connection:
-        found = connection.execute(query).first()
-    return None if found is None else (found.value, found.loss)
+        return set(connection.scalars(query))
 
 
 @persistent
@@ -432,7 +470,10 @@ def read_work_spans(database: Database, study_id: int) -> list[tuple[int, int | 
         select(attempt.c.started_ms, attempt.c.ended_ms, attempt.c.outcome, worked)
         .join(optuna_trials, optuna_trials.c.trial_id == attempt.c.trial_id)
         .outerjoin(
-            epoch, (epoch.c.trial_id == attempt.c.trial_id) & (epoch.c.attempt == attempt.c.attempt)
+            epoch,
+            (attempt.c.outcome == "lost")  # when another one ended, it has recorded itself
+            & (epoch.c.trial_id == attempt.c.trial_id)
+            & (epoch.c.attempt == attempt.c.attempt),
         )
         .where(optuna_trials.c.study_id == study_id)
         .group_by(
@@ -453,11 +494,15 @@ def read_work_spans(database: Database, study_id: int) -> list[tuple[int, int | 
 
 
 @persistent
-def read_trials(database: Database, study_id: int) -> list[TrialRecord]:
-    """Every trial of the study by number, with parameters, epochs and the last attempt: five
-    queries in one view.
+def read_trials(
+    database: Database, study_id: int, numbers: Collection[int] | None = None
+) -> list[TrialRecord]:
+    """Every trial of the study by number, or those of `numbers`, with parameters, epochs and the
+    last attempt: five queries in one view.
     """
     of_study = optuna_trials.c.study_id == study_id
+    if numbers is not None:
+        of_study &= optuna_trials.c.number.in_(numbers)
     with database.transactions.snapshot() as connection:
         values: dict[int, list[float]] = defaultdict(list)
         for trial_id, value in connection.execute(

@@ -1,12 +1,47 @@
 """Loads what commands load, for the processes that are forked of the one that imports this. It
 trains nothing.
+
+The server of forks keeps an error of this module to itself, and its processes are slow:
+test_forked.py tells.
 """
 
 from importlib import import_module
 
 import torch
 
-for name in ("artifacts", "cli.main", "launch", "notebook", "output", "pictures", "worker"):
-    import_module(f"search.{name}")
+for name in (
+    "alembic.autogenerate",
+    "alembic.command",
+    "objectives.augmentation",
+    "objectives.captured",
+    "objectives.cost_measurement",
+    "objectives.data.cache",
+    "objectives.data.datasets",
+    "objectives.data.images",
+    "objectives.device",
+    "objectives.device_name",
+    "objectives.examination",
+    "objectives.model_file",
+    "objectives.optimizers",
+    "objectives.training",
+    "optuna.storages._rdb.storage",
+    "pydantic.type_adapter",  # by which typer reads options
+    "pydantic.types",
+    "safetensors.torch",
+    "search.cli.main",
+    "search.engines.launch",
+    "search.engines.processes",
+    "search.notebook",
+    "search.report.live",
+    "search.report.text",
+    "search.worker.artifacts",
+    "search.worker.loop",
+    "search.worker.pictures",
+    "sqlalchemy.dialects.mysql.pymysql",
+    "sqlalchemy.dialects.postgresql.psycopg",
+    "sqlalchemy.dialects.sqlite.pysqlite",
+    "sqlalchemy.orm",
+):
+    import_module(name)
 # An optimizer loads PyTorch's compiler when it is first used.
 torch.optim.SGD([torch.zeros(1, requires_grad=True)]).zero_grad()

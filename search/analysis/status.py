@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from search.analysis.ranking import incumbent
 from search.spec.definition import stored_spec
 from search.spec.study_spec import StudySpec
 from storage.engine import Database
@@ -12,14 +11,17 @@ from storage.records import (
     StudyRecord,
     TrialRecord,
     WorkerRecord,
+    read_epoch_seconds,
+    read_incumbent,
     read_running,
     read_studies,
     read_study,
-    read_trials,
     read_work_spans,
     read_workers,
 )
 from storage.studies import find_study
+
+EPOCHS = 1000  # of each study, that tell how long one takes
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,6 @@ def study_status(database: Database, name: str) -> Status:
     """How far a study is. Raises StudyNotFound, ForeignStudy."""
     stored = find_study(database, name)
     record, spec = read_study(database, stored), stored_spec(stored)
-    trials = read_trials(database, stored.study_id)
     hours = _worked_ms(read_work_spans(database, stored.study_id)) / 3_600_000
     pace = record.finished / hours if record.finished and hours > 0 else None
     left = max(0, spec.planned_trials - record.finished) if stored.state != "ended" else 0
@@ -49,7 +50,7 @@ def study_status(database: Database, name: str) -> Status:
         spec=spec,
         running=tuple(read_running(database, stored.study_id)),
         workers=tuple(read_workers(database)),
-        incumbent=incumbent(trials, spec.direction),
+        incumbent=read_incumbent(database, stored.study_id, spec.direction),
         trials_per_hour=pace,
         seconds_to_go=None if pace is None else left / pace * 3600,
     )
@@ -73,16 +74,15 @@ def list_studies(database: Database) -> list[StudyRecord]:
 
 
 def seconds_per_epoch(database: Database, spec: StudySpec) -> float | None:
-    """The median over recorded epochs of studies with the same data, network and precision; `None`
+    """The median over the epochs recorded last of studies with the same data and network; `None`
     without any.
     """
     from statistics import median
 
     seconds = [
-        epoch.seconds
+        each
         for record in read_studies(database)
         if (other := stored_spec(record.stored)).data == spec.data and other.model == spec.model
-        for trial in read_trials(database, record.stored.study_id)
-        for epoch in trial.epochs
+        for each in read_epoch_seconds(database, record.stored.study_id, EPOCHS)
     ]
     return median(seconds) if seconds else None

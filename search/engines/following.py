@@ -12,7 +12,7 @@ from search.analysis.status import Status, list_studies, study_status
 from search.worker.events import Event, Running, TrialFinished
 from storage.engine import Database
 from storage.errors import StorageUnavailable, StudyDeleted, StudyNotFound
-from storage.records import StudyRecord, read_running, read_study, read_trials
+from storage.records import StudyRecord, read_ended, read_running, read_study, read_trials
 from storage.studies import StoredStudy
 from storage.transactions import reason
 
@@ -31,18 +31,17 @@ def watch_study(
     sleep: Callable[[float], None] = time.sleep,
 ) -> Generator[Event]:
     """Events of trials that end from now on, and of those that run, while `go_on()`."""
-    seen = {
-        trial.number for trial in read_trials(database, stored.study_id) if trial.state != "running"
-    }
+    seen = read_ended(database, stored.study_id)
     last = False
     while not last:
         last = not go_on()
         record = read_study(database, stored)
         if record.finished + record.failed > len(seen):
-            for trial in read_trials(database, stored.study_id):
-                if trial.state == "running" or trial.number in seen:
+            new = read_ended(database, stored.study_id) - seen
+            seen |= new
+            for trial in read_trials(database, stored.study_id, new):
+                if trial.state == "running":  # no trial that has ended goes on
                     continue
-                seen.add(trial.number)
                 yield TrialFinished(
                     stored.name,
                     trial.number,

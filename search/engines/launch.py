@@ -9,7 +9,6 @@ from optuna import logging as optuna_logging
 from optuna.storages import RDBStorage
 
 from objectives.errors import ProcessSpent
-from search.analysis.ranking import incumbent
 from search.engines.following import watch_study
 from search.engines.processes import Crew
 from search.machine.division import Share
@@ -28,7 +27,7 @@ from storage.artifacts import open_artifact_store
 from storage.engine import Database, check_place, open_for_work
 from storage.errors import OtherData, StudyDeleted, StudyNotFound
 from storage.hosts import Host
-from storage.records import read_study, read_trials
+from storage.records import read_incumbent, read_study
 from storage.studies import find_study, first_failure, read_workable
 
 log = logging.getLogger(__name__)
@@ -329,7 +328,7 @@ def _open(database: Database, names: Sequence[str], forever: bool) -> Choose:
 
 def _as_it_stands(database: Database, joined: JoinedStudy) -> StudyOpened:
     record = read_study(database, joined.stored)
-    best = incumbent(read_trials(database, joined.stored.study_id), joined.spec.direction)
+    best = read_incumbent(database, joined.stored.study_id, joined.spec.direction)
     return StudyOpened(
         record.finished,
         joined.spec.planned_trials,

@@ -1,6 +1,7 @@
 """Definitions as they are stored: read again, and compared."""
 
 import json
+from functools import lru_cache
 
 from search.spec.document import Toml
 from search.spec.study_spec import StudySpec, parse_definition
@@ -8,8 +9,13 @@ from storage.studies import StoredStudy
 
 
 def stored_spec(stored: StoredStudy) -> StudySpec:
-    """The spec of a study in the storage, with its budget as it is now."""
-    return parse_definition(stored.definition, stored.name, stored.budget, stored.priority)
+    """The spec of a study in the storage, with its budget as it is now; parsed once while that is
+    the same.
+    """
+    return _parsed(stored.definition, stored.name, stored.budget, stored.priority)
+
+
+_parsed = lru_cache(maxsize=64)(parse_definition)  # of as many studies as one worker serves
 
 
 def differing_keys(one: StudySpec, other: StudySpec) -> list[tuple[str, Toml | None, Toml | None]]:

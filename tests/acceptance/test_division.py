@@ -39,10 +39,13 @@ def two_cores() -> None:
 
 
 def hypersearch(folder: Path, *arguments: str, code: str = "") -> subprocess.CompletedProcess[str]:
-    """As a user runs it; `code` runs afterwards in the same process."""
+    """As a user runs it, but for the time that measuring may take; `code` runs afterwards in the
+    same process.
+    """
     program = (
-        "import sys\nfrom search.cli import main\ntry:\n    main.main()\nfinally:\n   "
-        f" {code or 'pass'}\n"
+        "import sys\nfrom search.cli import main\nfrom search.machine import measuring\n"
+        "measuring.ENOUGH_SECONDS = measuring.ENOUGH_PIECE_SECONDS = 2.0\n"
+        f"try:\n    main.main()\nfinally:\n    {code or 'pass'}\n"
     )
     return subprocess.run(
         [sys.executable, "-P", "-c", program, *arguments],

@@ -1,8 +1,6 @@
 """Setting a database up, at once and from an older version, and saying what is wrong with one."""
 
 import sqlite3
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -19,6 +17,7 @@ from storage.backends import parse_url, shown
 from storage.clock import now_ms
 from storage.engine import open_database, open_for_work
 from storage.errors import StorageUnavailable, StorageURLError
+from tests.forked import server
 
 
 def test_the_databases_clock_is_utc_milliseconds_and_goes_on_in_a_transaction(
@@ -41,13 +40,12 @@ def test_eight_processes_open_an_empty_database_at_once(
     backend: str, new_database: Callable[[str], str]
 ) -> None:
     url = new_database(backend)
-    code = f"from storage.engine import open_for_work; open_for_work({url!r})"
-    processes = [
-        subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.PIPE) for _ in range(8)
-    ]
-    assert [(process.communicate(timeout=120)[1], process.returncode) for process in processes] == [
-        (b"", 0)
-    ] * 8
+    processes = [server().Process(target=open_for_work, args=(url,)) for _ in range(8)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join(120)
+    assert [process.exitcode for process in processes] == [0] * 8
 
 
 def test_threads_of_one_process_make_databases_at_once(tmp_path: Path) -> None:
