@@ -44,7 +44,7 @@ def hypersearch(folder: Path, *arguments: str, code: str = "") -> subprocess.Com
     """
     program = (
         "import sys\nfrom search.cli import main\nfrom search.machine import measuring\n"
-        "measuring.ENOUGH_SECONDS = measuring.ENOUGH_PIECE_SECONDS = 2.0\n"
+        "measuring.ENOUGH_SECONDS = measuring.ENOUGH_PIECE_SECONDS = 1.0\n"
         f"try:\n    main.main()\nfinally:\n    {code or 'pass'}\n"
     )
     return subprocess.run(

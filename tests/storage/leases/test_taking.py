@@ -784,8 +784,18 @@ def test_nobody_is_taken_for_dead_while_nothing_can_be_written(opened: Opened) -
                 time.sleep(0.02)
         with pytest.raises(NothingToTake):
             taker.acquire(opened.stored)
-        time.sleep(2.0)
-        assert taker.acquire(opened.stored).attempt == 2
+        assert taken_in_time(taker, opened).attempt == 2
+
+
+def taken_in_time(taker: TrialLeases, opened: Opened) -> Lease:
+    """A trial that will be silent for the watch; on a busy machine that takes longer."""
+    deadline = time.monotonic() + 60
+    while True:
+        try:
+            return taker.acquire(opened.stored)
+        except NothingToTake:
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
 
 
 def test_hung_is_ten_median_epochs_and_at_least_two_minutes(opened: Opened) -> None:
