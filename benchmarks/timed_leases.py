@@ -8,9 +8,10 @@ from optuna.storages import BaseStorage
 
 from storage.engine import Database
 from storage.leases.lease import Lease, Worker
-from storage.leases.recording import Outcome
+from storage.leases.recording import Cause, Outcome
 from storage.leases.taking import TrialLeases
 from storage.studies import StoredStudy, StudyState
+from storage.study_data import TrainingData
 
 
 class TimedLeases(TrialLeases):
@@ -25,10 +26,12 @@ class TimedLeases(TrialLeases):
         self.finish_seconds: list[float] = []
         self._taken_at = 0.0
 
-    def acquire(self, stored: StoredStudy, most: int | None = None) -> Lease:
+    def acquire(
+        self, stored: StoredStudy, most: int | None = None, data: TrainingData | None = None
+    ) -> Lease:
         """As TrialLeases.acquire; where there is nothing to take, nothing is noted."""
         started = time.perf_counter()
-        held = super().acquire(stored, most)
+        held = super().acquire(stored, most, data)
         self._taken_at = time.perf_counter()
         self.acquire_seconds.append(self._taken_at - started)
         return held
@@ -51,6 +54,7 @@ class TimedLeases(TrialLeases):
         *,
         value: float | None = None,
         costs: Sequence[float] = (),
+        cause: Cause | None = None,
         reason: str | None = None,
         system_attributes: Mapping[str, str] | None = None,
     ) -> StudyState:
@@ -61,6 +65,7 @@ class TimedLeases(TrialLeases):
             outcome,
             value=value,
             costs=costs,
+            cause=cause,
             reason=reason,
             system_attributes=system_attributes,
         )
