@@ -255,20 +255,11 @@ def run(name: str, point: Point, url: str, folder: Path, broken: str | None = No
 
 
 def run_all(
-    backend: str,
-    times: int,
-    seed: int,
-    folder: Path,
-    broken: str | None = None,
-    every: int = 1,
+    backend: str, times: int, seed: int, folder: Path, broken: str | None = None
 ) -> tuple[int, list[str]]:
-    """Every point so many times, or each `every`-th one, in two databases at once.
-
-    Returns how many runs that were, and every violation.
-    """
+    """Every point so many times, in two databases at once; how many runs, and every violation."""
     chance = random.Random(f"{seed}:{backend}")
     plan = [point for turn in range(times) for point in points(backend, chance, turn)]
-    plan = plan[::every]
     lanes = [plan[start::PARALLEL] for start in range(PARALLEL)]
 
     def work_off(lane: int) -> list[str]:

@@ -5,9 +5,12 @@ The server of forks keeps an error of this module to itself, and its processes a
 test_forked.py tells.
 """
 
+import atexit
+import gc
 from importlib import import_module
 
 import torch
+from optuna.storages import RDBStorage  # noqa: F401 - Optuna loads it when it is first asked for
 
 for name in (
     "alembic.autogenerate",
@@ -24,7 +27,6 @@ for name in (
     "objectives.model_file",
     "objectives.optimizers",
     "objectives.training",
-    "optuna.storages._rdb.storage",
     "pydantic.type_adapter",  # by which typer reads options
     "pydantic.types",
     "safetensors.torch",
@@ -45,3 +47,7 @@ for name in (
     import_module(name)
 # An optimizer loads PyTorch's compiler when it is first used.
 torch.optim.SGD([torch.zeros(1, requires_grad=True)]).zero_grad()
+# What is loaded is no garbage: a collector that looked at it would have each fork copy all of it.
+gc.collect()
+gc.freeze()
+atexit.register(gc.unfreeze)  # of the server: a fork ends without

@@ -102,14 +102,14 @@ def test_two_runs_with_one_seed_give_the_same_comparison_to_the_byte(
 ) -> None:
     answers = []
     for storage in ("sqlite:///one.db", "sqlite:///two.db"):
-        spec = digits_spec(tmp_path, "same", trials=2, epochs=2)
+        spec = digits_spec(tmp_path, "same", trials=3, epochs=2)
         result = hypersearch(tmp_path, "run", spec, "--storage", storage, "--threads", "1", **cache)
         assert result.returncode == 0, result.stderr
         answers.append(
             hypersearch(tmp_path, "compare", "same", "--json", "--storage", storage).stdout
         )
     assert answers[0] == answers[1]
-    assert len(json.loads(answers[0])["trials"]) == 2
+    assert len(json.loads(answers[0])["trials"]) == 3
 
 
 def start(folder: Path, *arguments: str) -> subprocess.Popen[str]:
@@ -139,7 +139,9 @@ def wait_for_an_epoch(folder: Path) -> None:
     raise AssertionError("no epoch was recorded")
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGKILL, -9), (signal.SIGINT, 130)])
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGKILL, -9), (signal.SIGINT, 130), (signal.SIGTERM, 143)]
+)
 def test_a_run_that_is_stopped_in_a_trial_goes_on_to_exactly_its_budget(
     number: signal.Signals, code: int, tmp_path: Path, cache: dict[str, str]
 ) -> None:

@@ -179,6 +179,7 @@ def test_a_process_of_a_user_without_an_account_trains(tmp_path: Path) -> None:
         )
         return done.returncode, done.stderr.splitlines()
 
+    assert run("--dataset", "synthetic", "--workers", "2", "-q") == (0, [])
     assert run("--dataset", "digits") == (3, [f"hypersearch: {CACHE}"])
     small = ("--dataset", "digits", "--threads", "1", "--set", "model.channels=[4]")
     code, said = run(*small, XDG_CACHE_HOME=str(tmp_path / "cache"))

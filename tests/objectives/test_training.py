@@ -1133,7 +1133,7 @@ def assert_ended_in_the_second_epoch(running: ResumableTraining, before: bytes) 
 
 
 @pytest.mark.parametrize("beat", [7, 10], ids=["in training", "in evaluation"])
-@pytest.mark.parametrize("options", [*OPTIONS[::2], RANDOM], ids=repr)
+@pytest.mark.parametrize("options", [*OPTIONS, RANDOM], ids=repr)
 def test_a_pulse_that_raises_ends_the_training_and_leaves_no_trace(
     options: Hyperparameters, beat: int
 ) -> None:

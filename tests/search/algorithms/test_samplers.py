@@ -142,11 +142,11 @@ def test_the_same_seed_gives_the_same_trials_with_one_worker_and_another_seed_ot
     space = {"grid": ENUMERATION, "brute_force": ENUMERATION, "cmaes": RANGES}.get(sampler)
     drawn = []
     for number, seed in enumerate((0, 0, 1)):
-        trials, _ = run(new_url(tmp_path, str(number)), tmp_path, document(named, 6, space, seed))
+        trials, _ = run(new_url(tmp_path, str(number)), tmp_path, document(named, 9, space, seed))
         drawn.append([(trial.parameters, trial.value) for trial in trials])
     assert drawn[0] == drawn[1]
     assert drawn[0] != drawn[2]
-    assert len({str(parameters) for parameters, _ in drawn[0]}) == 6
+    assert len({str(parameters) for parameters, _ in drawn[0]}) == 9
 
 
 @pytest.mark.parametrize("sampler", ["grid", "brute_force"])

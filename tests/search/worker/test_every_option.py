@@ -20,7 +20,7 @@ from search.space.parameters import PARAMETERS
 from search.space.search_space import SearchSpace
 
 CLASSES = 3
-COMBINATIONS = 100
+COMBINATIONS = 200
 Images = Callable[[int], LabelledImages]
 
 
@@ -153,7 +153,8 @@ def assert_finite(measurements: list[Measurement], epochs: int) -> None:
         assert value is None or math.isfinite(value)
 
 
-def test_every_option_trains_alone() -> None:
+@pytest.mark.parametrize("images", [GREY, COLOUR], ids=["grey", "colour"])
+def test_every_option_trains_alone(images: ResidentData) -> None:
     configurations = alone()
     tried = {(name, value) for values in configurations for name, value in values.items()}
     for name, parameter in PARAMETERS.items():
@@ -161,7 +162,7 @@ def test_every_option_trains_alone() -> None:
         assert {value for key, value in tried if key == name} >= set(options)
         assert any(key == name for key, _ in tried)
     for values in configurations:
-        assert_finite(trained(values, COLOUR), 2)
+        assert_finite(trained(values, images), 2)
 
 
 @pytest.mark.parametrize("images", [GREY, COLOUR], ids=["grey", "colour"])
