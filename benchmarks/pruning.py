@@ -21,7 +21,8 @@ from benchmarks.curves import Curve, Recorded, read_true_scores
 from benchmarks.figures import machine, shown
 from search.algorithms.pruners import is_due
 from search.spec.document import Toml
-from search.spec.study_spec import StudySpec, parse_spec
+from search.spec.reading import parse_spec
+from search.spec.study_spec import StudySpec
 
 STUDIES, TRIALS = 100, 40
 

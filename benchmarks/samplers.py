@@ -35,7 +35,7 @@ from search.space.domains import Range, Value
 from search.space.flat import flat_domains, share_of, stand_in
 from search.space.search_space import SearchSpace
 from search.spec.document import Toml
-from search.spec.study_spec import parse_spec
+from search.spec.reading import parse_spec
 
 STUDIES, TRIALS = 50, 40
 AFTER = (10, 20, 40)

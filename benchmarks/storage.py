@@ -34,8 +34,8 @@ from search.space.domains import Choice, Range, Value
 from search.space.search_space import SearchSpace
 from search.spec.definition import stored_spec
 from search.spec.document import Document
+from search.spec.reading import parse_spec
 from search.spec.request import Request
-from search.spec.study_spec import parse_spec
 from search.studies.joining import JoinedStudy, join
 from search.studies.this_worker import this_worker
 from search.worker.artifacts import IncumbentArtifacts

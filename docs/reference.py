@@ -18,7 +18,8 @@ from search.space.parameters import PARAMETERS, TECHNIQUES, Parameter
 from search.space.search_space import SearchSpace
 from search.spec import methods
 from search.spec.document import LARGEST_INTEGER, Document, Table, Toml
-from search.spec.study_spec import TrainingConfig, read_spec
+from search.spec.reading import read_spec
+from search.spec.study_spec import TrainingConfig
 from search.spec.techniques import THE_TUTORIAL, exists_under, shown_domain, techniques
 from search.spec.template import starting_spec
 

@@ -96,8 +96,8 @@ def refresh_artifacts(database: "Database", storage: "BaseStorage", study_id: in
     """Has trials in Optuna's cache, which keeps those that have ended as they were, name their
     pictures drawn since.
     """
+    from storage.artifact_names import read_artifact_attributes
     from storage.errors import StorageUnavailable
-    from storage.records import read_artifact_attributes
 
     with suppress(KeyError, StorageUnavailable):  # the page says what is wrong
         late = read_artifact_attributes(database, study_id)

@@ -16,8 +16,9 @@ from search.report.console import console_on, tell
 from search.report.live import Screen
 from search.report.streams import progress_stream
 from search.spec.document import load_document
+from search.spec.reading import parse_spec
 from search.spec.request import Request
-from search.spec.study_spec import StudySpec, parse_spec
+from search.spec.study_spec import StudySpec
 from search.studies.data_location import read_data_map
 from storage.backends import parse_url, shown
 from storage.engine import open_database

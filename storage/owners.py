@@ -15,11 +15,11 @@ from optuna.artifacts.exceptions import ArtifactNotFound
 from sqlalchemy import Connection, column, delete, insert, select, table
 
 from storage import schema
+from storage.artifact_names import is_artifact_named, read_artifact_ids
 from storage.artifacts import ARTIFACT_ID, ArtifactStore, StoredArtifact, attributes, id_of, put
 from storage.backends import backend
 from storage.engine import Database
 from storage.errors import StudyDeleted
-from storage.records import is_artifact_named, read_artifact_ids
 from storage.studies import StoredStudy, lock_study
 
 # Stands for all that a database's trials name: with its mark here, a database has marked them one

@@ -4,33 +4,28 @@ import json
 import math
 from collections import defaultdict
 from collections.abc import Collection
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Literal
 
-from sqlalchemy import Connection, Select, func, select
+from sqlalchemy import Connection, Select, select
 
 from storage.clock import now_ms
 from storage.engine import Database, persistent
-from storage.hosts import has_died, this_host
 from storage.schema import (
     DUE_KEY,
+    UNFINISHED,
     attempt,
     epoch,
-    lease,
     optuna_params,
     optuna_studies,
     optuna_system_attributes,
     optuna_trials,
     optuna_values,
     study,
-    worker,
 )
 from storage.studies import StoredStudy, count_trials, select_studies
 
 ParameterValue = str | int | float | bool | None
-UNFINISHED = ("RUNNING", "WAITING")
-ARTIFACT_PREFIX = "artifacts:"  # of the keys by which Optuna names a trial's artifacts
 TrialState = Literal["complete", "pruned", "failed", "running"]
 _STATES: dict[str, TrialState] = {
     "COMPLETE": "complete",
@@ -39,7 +34,6 @@ _STATES: dict[str, TrialState] = {
     "RUNNING": "running",
     "WAITING": "running",  # enqueued by plain Optuna: not ours, shown as not finished
 }
-ENDED = tuple(state for state, shown in _STATES.items() if shown != "running")
 
 
 @dataclass(frozen=True)
@@ -115,18 +109,6 @@ class TrialRecord:
         return self.epochs[-1].validation_loss if self.epochs else None
 
 
-@dataclass(frozen=True)
-class RunningTrial:
-    """A trial that a worker holds now; `worker` is `None` where it waits to be taken up again."""
-
-    number: int
-    worker: str | None
-    host: str
-    device: str
-    epoch: int  # the last one recorded; 0 before the first
-    seconds_since_sign_of_life: float
-
-
 @persistent
 def read_studies(database: Database) -> list[StudyRecord]:
     """Every study that has a spec, in the order of creation."""
@@ -166,40 +148,6 @@ def _study_record(connection: Connection, stored: StoredStudy) -> StudyRecord:
     return StudyRecord(stored, counts.complete, counts.pruned, counts.failed)
 
 
-@persistent
-def read_running(database: Database, study_id: int) -> list[RunningTrial]:
-    """The trials that are held or wait to be taken up again, by number."""
-    last_epoch = (
-        select(func.coalesce(func.max(epoch.c.epoch), 0))
-        .where(epoch.c.trial_id == lease.c.trial_id, epoch.c.attempt == lease.c.attempt)
-        .scalar_subquery()
-    )
-    query = (
-        select(
-            optuna_trials.c.number,
-            lease.c.owner,
-            lease.c.host,
-            attempt.c.device,
-            last_epoch.label("epoch"),
-            (now_ms() - lease.c.beat_ms).label("silence_ms"),
-        )
-        .join(optuna_trials, optuna_trials.c.trial_id == lease.c.trial_id)
-        .join(
-            attempt,
-            (attempt.c.trial_id == lease.c.trial_id) & (attempt.c.attempt == lease.c.attempt),
-        )
-        .where(optuna_trials.c.study_id == study_id)
-        .order_by(optuna_trials.c.number)
-    )
-    with database.transactions.read() as connection:
-        return [
-            RunningTrial(
-                row.number, row.owner, row.host, row.device, row.epoch, row.silence_ms / 1000
-            )
-            for row in connection.execute(query)
-        ]
-
-
 @dataclass(frozen=True)
 class EpochCheckpoint:
     """What is needed to go on after a recorded epoch."""
@@ -229,24 +177,6 @@ def read_epochs(database: Database, trial_id: int) -> list[EpochRecord]:
     query = select(*columns).where(epoch.c.trial_id == trial_id).order_by(epoch.c.epoch)
     with database.transactions.read() as connection:
         return [EpochRecord(*row) for row in connection.execute(query)]
-
-
-@persistent
-def read_unfinished(database: Database) -> dict[str, set[int]]:
-    """The numbers of the trials that have not ended, by uid of every study."""
-    unfinished = (
-        select(study.c.uid, optuna_trials.c.number)
-        .outerjoin(
-            optuna_trials,
-            (optuna_trials.c.study_id == study.c.study_id) & optuna_trials.c.state.in_(UNFINISHED),
-        )
-        .order_by(study.c.uid)
-    )
-    found: dict[str, set[int]] = defaultdict(set)
-    with database.transactions.read() as connection:
-        for row in connection.execute(unfinished):
-            found[row.uid] |= set() if row.number is None else {row.number}
-    return dict(found)
 
 
 def _best_first(
@@ -307,190 +237,10 @@ def read_incumbent(
 def read_ended(database: Database, study_id: int) -> set[int]:
     """The numbers of the trials that have ended."""
     query = select(optuna_trials.c.number).where(
-        optuna_trials.c.study_id == study_id, optuna_trials.c.state.in_(ENDED)
+        optuna_trials.c.study_id == study_id, optuna_trials.c.state.not_in(UNFINISHED)
     )
     with database.transactions.read() as connection:
         return set(connection.scalars(query))
-
-
-@persistent
-def read_artifact_ids(database: Database, study_id: int | None) -> set[str]:
-    """The ids of the artifacts of the study's trials; `None`: of all trials."""
-    key = optuna_system_attributes.c.key
-    query = (
-        select(key)
-        .join(optuna_trials, optuna_trials.c.trial_id == optuna_system_attributes.c.trial_id)
-        .where(key.startswith(ARTIFACT_PREFIX))
-    )
-    if study_id is not None:
-        query = query.where(optuna_trials.c.study_id == study_id)
-    with database.transactions.read() as connection:
-        return {found.removeprefix(ARTIFACT_PREFIX) for found in connection.scalars(query)}
-
-
-@persistent
-def read_artifacts(database: Database, study_id: int) -> dict[int, dict[str, str]]:
-    """The artifacts of the study's trials: by trial_id, their ids by file name.
-
-    What another program has named in another way is left out.
-    """
-    key, value = optuna_system_attributes.c.key, optuna_system_attributes.c.value_json
-    query = (
-        select(optuna_trials.c.trial_id, key, value)
-        .join(
-            optuna_system_attributes,
-            optuna_trials.c.trial_id == optuna_system_attributes.c.trial_id,
-        )
-        .where(optuna_trials.c.study_id == study_id, key.startswith(ARTIFACT_PREFIX))
-        .order_by(optuna_trials.c.trial_id)
-    )
-    found: dict[int, dict[str, str]] = defaultdict(dict)
-    with database.transactions.read() as connection:
-        for row in connection.execute(query):
-            with suppress(ValueError, TypeError, LookupError):
-                found[row.trial_id][json.loads(json.loads(row.value_json))["filename"]] = (
-                    row.key.removeprefix(ARTIFACT_PREFIX)
-                )
-    return dict(found)
-
-
-@persistent
-def read_artifact_attributes(database: Database, study_id: int) -> dict[int, dict[str, str]]:
-    """The system attributes that name the artifacts of the study's trials, by the trial's
-    number.
-    """
-    key, value = optuna_system_attributes.c.key, optuna_system_attributes.c.value_json
-    query = (
-        select(optuna_trials.c.number, key, value)
-        .join(
-            optuna_system_attributes,
-            optuna_trials.c.trial_id == optuna_system_attributes.c.trial_id,
-        )
-        .where(optuna_trials.c.study_id == study_id, key.startswith(ARTIFACT_PREFIX))
-    )
-    found: dict[int, dict[str, str]] = defaultdict(dict)
-    with database.transactions.read() as connection:
-        for row in connection.execute(query):
-            found[row.number][row.key] = json.loads(row.value_json)
-    return dict(found)
-
-
-@persistent
-def is_artifact_named(database: Database, artifact_id: str) -> bool:
-    """Whether it is an artifact of any trial."""
-    key = optuna_system_attributes.c.key
-    query = (
-        select(optuna_trials.c.trial_id)
-        .join(
-            optuna_system_attributes,
-            optuna_trials.c.trial_id == optuna_system_attributes.c.trial_id,
-        )
-        .where(key == f"{ARTIFACT_PREFIX}{artifact_id}")
-    )
-    with database.transactions.read() as connection:
-        return connection.scalar(query.limit(1)) is not None
-
-
-@persistent
-def read_epoch_seconds(database: Database, study_id: int, limit: int = 100) -> list[float]:
-    """What the epochs recorded last took."""
-    query = (
-        select(epoch.c.seconds)
-        .join(optuna_trials, optuna_trials.c.trial_id == epoch.c.trial_id)
-        .where(optuna_trials.c.study_id == study_id)
-        .order_by(epoch.c.trial_id.desc())
-        .limit(limit)
-    )
-    with database.transactions.read() as connection:
-        return list(connection.scalars(query))
-
-
-@dataclass(frozen=True)
-class WorkerRecord:
-    """A worker that is alive, and what it works on: `study` and `number` are `None` where it
-    waits.
-    """
-
-    worker: str
-    host: str
-    pid: int
-    device: str
-    threads: int
-    alive_seconds: float
-    study: str | None
-    number: int | None
-
-
-@persistent
-def read_workers(database: Database) -> list[WorkerRecord]:
-    """Every worker whose last sign of life has not expired, oldest first; of this machine no dead
-    process.
-    """
-    here = this_host().machine
-    query = (
-        select(
-            worker,
-            (now_ms() - worker.c.started_ms).label("alive_ms"),
-            optuna_studies.c.study_name,
-            optuna_trials.c.number,
-        )
-        .outerjoin(lease, lease.c.owner == worker.c.worker_id)
-        .outerjoin(optuna_trials, optuna_trials.c.trial_id == lease.c.trial_id)
-        .outerjoin(optuna_studies, optuna_studies.c.study_id == optuna_trials.c.study_id)
-        .where(worker.c.expires_ms > now_ms())
-        .order_by(worker.c.started_ms, worker.c.worker_id)
-    )
-    with database.transactions.read() as connection:
-        return [
-            WorkerRecord(
-                worker=row.worker_id,
-                host=row.host,
-                pid=row.pid,
-                device=row.device,
-                threads=row.threads,
-                alive_seconds=row.alive_ms / 1000,
-                study=row.study_name,
-                number=row.number,
-            )
-            for row in connection.execute(query)
-            if row.machine != here or not has_died(row.pid, row.process_started)
-        ]
-
-
-@persistent
-def read_work_spans(database: Database, study_id: int) -> list[tuple[int, int | None]]:
-    """When workers had trials of the study in their hands, (from, to) in milliseconds; `None`: one
-    still has.
-
-    A worker that was lost counts for as long as its recorded epochs took: when it died nobody
-    knows.
-    """
-    worked = func.coalesce(func.sum(epoch.c.seconds), 0.0).label("worked_seconds")
-    query = (
-        select(attempt.c.started_ms, attempt.c.ended_ms, attempt.c.outcome, worked)
-        .join(optuna_trials, optuna_trials.c.trial_id == attempt.c.trial_id)
-        .outerjoin(
-            epoch,
-            (attempt.c.outcome == "lost")  # when another one ended, it has recorded itself
-            & (epoch.c.trial_id == attempt.c.trial_id)
-            & (epoch.c.attempt == attempt.c.attempt),
-        )
-        .where(optuna_trials.c.study_id == study_id)
-        .group_by(
-            attempt.c.trial_id,
-            attempt.c.attempt,
-            attempt.c.started_ms,
-            attempt.c.ended_ms,
-            attempt.c.outcome,
-        )
-    )
-    with database.transactions.read() as connection:
-        rows = connection.execute(query).all()
-    spans = []
-    for row in rows:
-        died_ms = row.started_ms + round(1000 * row.worked_seconds)
-        spans.append((row.started_ms, died_ms if row.outcome == "lost" else row.ended_ms))
-    return spans
 
 
 @persistent

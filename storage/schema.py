@@ -25,6 +25,7 @@ LONG_TEXT = Text().with_variant(mysql.LONGTEXT(), "mysql", "mariadb")  # MySQL's
 # The key, among a trial's system attributes, of the epoch after which it was found due to be
 # stopped early.
 DUE_KEY = "hypersearch:due"
+UNFINISHED = ("RUNNING", "WAITING")  # states of Optuna's trials
 
 metadata = MetaData()
 

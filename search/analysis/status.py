@@ -5,20 +5,16 @@ from dataclasses import dataclass
 
 from search.spec.definition import stored_spec
 from search.spec.study_spec import StudySpec
-from storage.engine import Database
-from storage.records import (
+from storage.activity import (
     RunningTrial,
-    StudyRecord,
-    TrialRecord,
     WorkerRecord,
     read_epoch_seconds,
-    read_incumbent,
     read_running,
-    read_studies,
-    read_study,
     read_work_spans,
     read_workers,
 )
+from storage.engine import Database
+from storage.records import StudyRecord, TrialRecord, read_incumbent, read_studies, read_study
 from storage.studies import find_study
 
 EPOCHS = 1000  # of each study, that tell how long one takes

@@ -49,7 +49,7 @@ def spec_check(
     from search.analysis.status import seconds_per_epoch
     from search.spec.document import load_document, spec_source
     from search.spec.durations import duration
-    from search.spec.study_spec import parse_spec
+    from search.spec.reading import parse_spec
     from search.spec.vain import notices
     from storage.errors import StorageUnavailable
 

@@ -10,9 +10,10 @@ from typing import TypeVar
 from search.analysis.comparison import parameters
 from search.analysis.status import Status, list_studies, study_status
 from search.worker.events import Event, Running, TrialFinished
+from storage.activity import read_running
 from storage.engine import Database
 from storage.errors import StorageUnavailable, StudyDeleted, StudyNotFound
-from storage.records import StudyRecord, read_ended, read_running, read_study, read_trials
+from storage.records import StudyRecord, read_ended, read_study, read_trials
 from storage.studies import StoredStudy
 from storage.transactions import reason
 

@@ -167,8 +167,9 @@ class LiveView:
 
 def choose_view(tally: Tally | None, console: Console) -> View:
     """The live view of one study on a terminal, plain lines elsewhere."""
-    live = console.is_terminal and tally is not None
-    return LiveView(tally, console) if live and tally is not None else PlainView(tally, console)
+    if console.is_terminal and tally is not None:
+        return LiveView(tally, console)
+    return PlainView(tally, console)
 
 
 class DecodingBar:

@@ -1,11 +1,47 @@
 """Definitions as they are stored: read again, and compared."""
 
 import json
+from dataclasses import replace
 from functools import lru_cache
 
-from search.spec.document import Toml
-from search.spec.study_spec import StudySpec, parse_definition
-from storage.studies import StoredStudy
+from objectives.names import IMAGES_PREFIX
+from search.space.parameters import PARAMETERS
+from search.spec.document import SpecError, Toml
+from search.spec.reading import parse_spec
+from search.spec.study_spec import DEFINITION_VERSION, StudySpec
+from storage.studies import Budget, StoredStudy
+
+
+def parse_definition(definition: str, name: str, budget: Budget, priority: int = 0) -> StudySpec:
+    """The spec from a stored definition and the stored budget.
+
+    Raises:
+        SpecError: it was stored by a version of this program that knew more.
+    """
+    document = json.loads(definition)
+    version = document.pop("version")
+    if version > DEFINITION_VERSION:
+        raise SpecError(
+            f"study {name!r}",
+            ["its stored definition is of a later version: pip install -U hypersearch"],
+        )
+    # it names every parameter that there was then, and those that came later are not searched
+    if version == 1:
+        off = {each.name: False for each in PARAMETERS.values() if each.off is not None}
+        document["space"] = off | document["space"]
+        if document["study"]["pruner"]["name"] != "none":
+            document["study"]["pruner"] |= {"audit": 0.0, "like_with_like": False}
+    sampler = document["study"]["sampler"]
+    if version < 3 and "startup_trials" in sampler:
+        document["study"]["sampler"] = {"startup": "random"} | sampler
+    if version < 4 and document["data"]["dataset"].startswith(IMAGES_PREFIX):
+        document["data"]["split_version"] = 1
+    document["study"] |= {"trials": budget.trials, "priority": priority}
+    if budget.timeout_seconds is not None:
+        document["study"]["timeout"] = budget.timeout_seconds
+    if budget.target is not None:
+        document["study"]["target"] = budget.target
+    return replace(parse_spec(document, source=f"study {name!r}", stored=True), version=version)
 
 
 def stored_spec(stored: StoredStudy) -> StudySpec:

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 
 from search.spec.document import Document, Toml
 from search.spec.naming import default_name
+from search.spec.reading import parse_spec
 from search.spec.space_table import flatten_space
-from search.spec.study_spec import DEFAULT_STUDY, StudySpec, parse_spec
+from search.spec.study_spec import DEFAULT_STUDY, StudySpec
 
 METHODS = ("sampler", "pruner")  # of [study]: a name, or a table of a name and options
 OF_FOLDERS = (

@@ -3,8 +3,8 @@
 import tomli_w
 
 from search.space.parameters import PARAMETERS, TECHNIQUES
+from search.spec.reading import parse_spec
 from search.spec.space_table import domain_to_toml
-from search.spec.study_spec import parse_spec
 
 _HEAD = """\
 # A study of hypersearch. What is left out keeps its default; 'hypersearch spec check FILE' checks it.

@@ -9,13 +9,13 @@ from search.spec.request import Request
 from search.studies.joining import JoinedStudy, join_stored
 from search.studies.sweep import own_checkpoints
 from search.studies.this_worker import this_worker
+from storage.artifact_names import read_artifact_ids
 from storage.artifacts import open_artifact_store
 from storage.engine import Database, open_for_work
 from storage.errors import ArtifactRootError, ArtifactsUnavailable
 from storage.hosts import Host
 from storage.leases.taking import TrialLeases
 from storage.owners import Owner
-from storage.records import read_artifact_ids
 from storage.studies import delete_study, find_study, pause_study, resume_study, stop_study
 
 

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 from objectives.names import folder_of
 from search.spec.definition import differing_keys, stored_spec
 from search.spec.document import Document, SpecError
+from search.spec.reading import parse_spec
 from search.spec.request import Request, _laid_over, merge, study_name
-from search.spec.study_spec import BUDGET_KEYS, StudySpec, parse_spec
+from search.spec.study_spec import BUDGET_KEYS, StudySpec
 from search.spec.vain import notices as notices_of
 from search.spec.vain import said_in_vain, target_mend
 from storage.engine import Database, open_database

@@ -4,9 +4,9 @@ import shutil
 from contextlib import suppress
 from pathlib import Path
 
+from storage.activity import read_unfinished
 from storage.engine import Database
 from storage.owners import read_uid
-from storage.records import read_unfinished
 
 
 def own_checkpoints(database: Database, root: Path) -> Path:

@@ -18,6 +18,7 @@ import sys
 from contextlib import suppress
 
 from search.worker.pictures import EXAMINATION, incumbent_pictures, is_drawn, read_examination
+from storage.artifact_names import read_artifacts
 from storage.artifacts import ArtifactStore, open_artifact_store, read
 from storage.engine import Database, open_database
 from storage.errors import (
@@ -28,7 +29,7 @@ from storage.errors import (
     StudyNotFound,
 )
 from storage.owners import Owner
-from storage.records import read_artifacts, read_epochs
+from storage.records import read_epochs
 from storage.studies import StoredStudy, find_study
 
 log = logging.getLogger(__name__)

@@ -6,7 +6,7 @@ from typing import Literal
 
 from objectives.measurement import Measurement
 from search.space.domains import Value
-from storage.records import RunningTrial
+from storage.activity import RunningTrial
 
 # Beside what ends a trial: lost to another worker, or left to the next one.
 TrialOutcome = Literal["complete", "pruned", "failed", "lost", "handed back"]

@@ -22,13 +22,13 @@ from search.worker.events import Event, StudyLeft, Waiting
 from search.worker.illustrator import Illustrator
 from search.worker.objective import Objective
 from search.worker.trial import Trial, Workplace
+from storage.activity import read_epoch_seconds
 from storage.artifacts import open_artifact_store
 from storage.engine import Database, check_still_ours
 from storage.errors import SHOWN_DIGITS, OtherData, StudyDeleted
 from storage.leases.keeper import Keeper
 from storage.leases.lease import Lease, LeaseTimes, Worker
 from storage.leases.taking import NothingToTake, TrialLeases
-from storage.records import read_epoch_seconds
 from storage.study_data import TrainingData
 
 log = logging.getLogger(__name__)

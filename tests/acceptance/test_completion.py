@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from search.cli.completion import mend_words
+from search.spec.reading import parse_spec
 from search.spec.request import Request
-from search.spec.study_spec import parse_spec
 from search.studies.joining import create_or_join
 from tests.forked import hypersearch
 

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from hypersearch import compare
-from search.spec.study_spec import parse_spec
+from search.spec.reading import parse_spec
 from tests.forked import hypersearch
 
 FOLDER = Path(__file__).parents[2] / "examples"

@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 
 from search.cli.main import main
 from search.spec.document import Document, Toml
-from search.spec.study_spec import parse_spec
+from search.spec.reading import parse_spec
 
 FIRST_TRIAL: Document = {"optimizer": "sgd", "sgd.momentum": 0.5, "dropout": False}
 VALID: Document = {

@@ -11,7 +11,7 @@ from PIL import Image
 
 import hypersearch as library
 from search.spec.document import Document
-from search.spec.study_spec import parse_spec
+from search.spec.reading import parse_spec
 from tests import forked
 
 

@@ -19,8 +19,8 @@ from objectives.errors import ProcessSpent
 from objectives.hyperparameters import Hyperparameters
 from objectives.synthetic import SyntheticCurve
 from search.spec.document import load_document
+from search.spec.reading import parse_spec
 from search.spec.request import Request
-from search.spec.study_spec import parse_spec
 from search.studies.joining import create_or_join
 from storage.records import TrialRecord
 

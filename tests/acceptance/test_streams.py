@@ -18,8 +18,8 @@ import hypersearch
 from search.analysis.status import study_status
 from search.cli.main import main
 from search.report.streams import progress_stream
+from search.spec.reading import parse_spec
 from search.spec.request import Request
-from search.spec.study_spec import parse_spec
 from search.studies.joining import create_or_join
 from storage.engine import open_database
 

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from torch.optim import lr_scheduler
 
@@ -237,9 +237,17 @@ def test_onecycle_always_comes_at_least_half_way_up(
 def test_onecycle_of_more_than_two_steps_is_torchs_to_the_last_digits(
     steps: int, rise: float
 ) -> None:
+    assume(rise * steps != 1)  # torch divides by zero there
     assert factors(OneCycle(rise), Plan(1, steps)) == pytest.approx(
         torch_onecycle(rise, steps), rel=1e-6, abs=1e-12
     )
+
+
+@pytest.mark.parametrize("steps", [3, 4, 10])
+def test_onecycle_whose_rise_is_exactly_one_step_is_torchs_just_below_it(steps: int) -> None:
+    found = factors(OneCycle(1 / steps), Plan(1, steps))
+    assert found[0] == 1.0
+    assert found == pytest.approx(torch_onecycle((1 - 1e-9) / steps, steps), abs=1e-6)
 
 
 def test_onecycle_whose_rise_is_a_single_step_starts_at_the_top() -> None:

@@ -33,7 +33,8 @@ from search.engines.launch import WorkFailed
 from search.engines.turns import RunInsideRun, Turns
 from search.notebook import WAITS
 from search.spec.document import Document, Toml
-from search.spec.study_spec import StudySpec, parse_spec
+from search.spec.reading import parse_spec
+from search.spec.study_spec import StudySpec
 
 SAID_BY_A_RUN = "trial 0 "
 # Whatever is stopped is no incumbent, of which pictures would be drawn.

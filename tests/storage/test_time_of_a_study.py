@@ -15,12 +15,12 @@ from sqlalchemy import update
 
 from objectives.hyperparameters import SGD, Hyperparameters
 from objectives.synthetic import synthetic_curve
+from storage.activity import read_work_spans
 from storage.computing import Computing
 from storage.engine import Database, open_for_work
 from storage.hosts import process_start
 from storage.leases.lease import Lease, Worker
 from storage.leases.taking import NothingToTake, TrialLeases
-from storage.records import read_work_spans
 from storage.schema import attempt, study
 from storage.studies import (
     Budget,

@@ -31,7 +31,8 @@ from search.algorithms.samplers import distribution
 from search.space.domains import Choice, Value
 from search.spec.document import Document, Toml
 from search.spec.methods import ASHA, Hyperband
-from search.spec.study_spec import StudySpec, parse_spec
+from search.spec.reading import parse_spec
+from search.spec.study_spec import StudySpec
 
 EPOCHS = 9
 PLAIN: dict[str, Value] = {

@@ -21,8 +21,9 @@ from search.space.parameters import PARAMETERS
 from search.spec.definition import stored_spec
 from search.spec.document import Document, Toml
 from search.spec.methods import SAMPLERS
+from search.spec.reading import parse_spec
 from search.spec.request import Request
-from search.spec.study_spec import StudySpec, parse_spec
+from search.spec.study_spec import StudySpec
 from search.studies.joining import JoinedStudy, join
 from search.studies.this_worker import this_worker
 from search.worker.loop import work, workplace

@@ -10,8 +10,9 @@ from search.algorithms.usual import USUAL, adherence, usual_value
 from search.space.domains import Choice, Range, Value
 from search.space.flat import flat_domains
 from search.space.search_space import SearchSpace
+from search.spec.definition import parse_definition
 from search.spec.document import Toml
-from search.spec.study_spec import parse_definition, parse_spec
+from search.spec.reading import parse_spec
 
 DRAWS, ADHERENCE = 400, 0.8
 

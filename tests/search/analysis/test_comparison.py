@@ -38,7 +38,7 @@ from search.space.configuration import to_hyperparameters
 from search.space.domains import Choice, Domain, Off, Range, Value
 from search.space.search_space import SearchSpace
 from search.spec.document import Document
-from search.spec.study_spec import parse_spec
+from search.spec.reading import parse_spec
 from storage.engine import open_database
 from storage.records import EpochRecord, ParameterValue, TrialRecord, TrialState
 

@@ -16,8 +16,8 @@ from search.engines.following import PATIENCE_SECONDS, Away, look_again, watch_s
 from search.machine.this_machine import Files
 from search.report.live import Page, show_pages
 from search.report.pages import list_pages, status_pages
+from search.spec.reading import parse_spec
 from search.spec.request import Request
-from search.spec.study_spec import parse_spec
 from search.studies import control
 from search.studies.joining import create_or_join
 from storage.engine import open_database

@@ -12,7 +12,7 @@ import pytest
 
 from search.cli.main import main
 from search.report.ending import how_to_go_on, why_it_stays_ended
-from search.spec.study_spec import parse_spec
+from search.spec.reading import parse_spec
 from storage.studies import Budget, EndReason, StoredStudy
 
 SPEC = """

@@ -8,7 +8,7 @@ from search.space.parameters import PARAMETERS
 from search.space.search_space import SearchSpace
 from search.spec.document import Toml
 from search.spec.enumeration import Enumeration, Schedule, uncounted
-from search.spec.study_spec import parse_spec
+from search.spec.reading import parse_spec
 
 SMALL: dict[str, Toml] = {
     "optimizer": ["sgd", "adam", "adamw"],

@@ -22,10 +22,12 @@ from search.space.configuration import spelt_once, to_hyperparameters
 from search.space.domains import Choice, Off, Range, Value
 from search.space.flat import flat_domains
 from search.space.parameters import PARAMETERS, TECHNIQUES, is_on, neutral_value
+from search.spec.definition import parse_definition
 from search.spec.document import SpecError, Toml
 from search.spec.enumeration import Enumeration
+from search.spec.reading import parse_spec
 from search.spec.request import Request
-from search.spec.study_spec import StudySpec, parse_definition, parse_spec
+from search.spec.study_spec import StudySpec
 from search.studies.joining import create_or_join
 from storage.records import ParameterValue, TrialRecord
 

@@ -9,10 +9,11 @@ import pytest
 from search.space.configuration import to_hyperparameters
 from search.space.domains import Choice, Off, Range, Value
 from search.space.parameters import PARAMETERS
+from search.spec.definition import parse_definition
 from search.spec.document import Document, SpecError, Toml
 from search.spec.methods import ASHA, RULES, SAMPLERS, Hyperband, Median, Patient, Rule
+from search.spec.reading import parse_spec
 from search.spec.space_table import domain_to_toml
-from search.spec.study_spec import parse_definition, parse_spec
 from search.spec.template import starting_spec
 from storage.studies import Budget
 

@@ -20,10 +20,12 @@ from objectives.names import DATASETS, SHAPES
 from search.algorithms.pruners import RULES, Run, Setting
 from search.analysis.status import list_studies
 from search.cli.main import main
+from search.spec.definition import parse_definition
 from search.spec.document import Document, SpecError
 from search.spec.methods import ASHA, Hyperband, Median, Patient, Rule, Threshold
+from search.spec.reading import parse_spec
 from search.spec.request import Request
-from search.spec.study_spec import StudySpec, parse_definition, parse_spec
+from search.spec.study_spec import StudySpec
 from search.spec.vain import notices, said_in_vain
 from search.studies.joining import create_or_join
 from storage.engine import open_database

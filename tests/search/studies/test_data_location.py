@@ -10,7 +10,8 @@ from objectives.data.config import DataConfig
 from objectives.data.source import DataFacts
 from objectives.errors import DataError, DataUnavailable
 from search.machine.this_machine import Files, Machine
-from search.spec.study_spec import StudySpec, parse_spec
+from search.spec.reading import parse_spec
+from search.spec.study_spec import StudySpec
 from search.studies.data_location import find_data, read_data_map, split_data_map
 from storage.errors import OtherData
 from storage.studies import Budget, StoredStudy

@@ -26,8 +26,8 @@ from search.machine.settings import Settings
 from search.machine.this_machine import Files, Machine
 from search.machine.threads import FittingThreads
 from search.spec.document import Document
+from search.spec.reading import parse_spec
 from search.spec.request import Request
-from search.spec.study_spec import parse_spec
 from search.studies.joining import JoinedStudy, join
 from search.studies.this_worker import this_worker
 from search.worker.events import EpochFinished, Event, TrialFinished

@@ -16,13 +16,15 @@ import pytest
 
 import hypersearch
 from objectives.examined import Examination, WrongImage
+from search.spec.reading import parse_spec
 from search.spec.request import Request
-from search.spec.study_spec import StudySpec, parse_spec
+from search.spec.study_spec import StudySpec
 from search.studies.joining import create_or_join
 from search.studies.this_worker import this_worker
 from search.worker.drawing import draw_missing, undrawn
 from search.worker.illustrator import Illustrator
 from search.worker.pictures import incumbent_files, incumbent_pictures
+from storage.artifact_names import read_artifacts
 from storage.artifacts import (
     ArtifactStore,
     StoredArtifact,
@@ -36,7 +38,7 @@ from storage.errors import StudyDeleted
 from storage.hosts import this_host
 from storage.leases.taking import TrialLeases
 from storage.owners import Owner
-from storage.records import EpochRecord, read_artifacts
+from storage.records import EpochRecord
 from storage.studies import StoredStudy, delete_study, find_study
 
 EXAMINATION = Examination(

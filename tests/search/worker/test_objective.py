@@ -14,7 +14,7 @@ from objectives.errors import ProcessSpent
 from objectives.hyperparameters import Adam, Hyperparameters
 from search.machine.this_machine import Files, Machine
 from search.worker.objective import build_objective
-from search.spec.study_spec import parse_spec
+from search.spec.reading import parse_spec
 from storage.computing import Computing
 
 def keeps_freed_memory():

@@ -15,8 +15,9 @@ from search.notebook import run
 from search.report.documents import compare_document
 from search.report.side_by_side import trials_csv
 from search.report.text import compare_text
+from search.spec.definition import parse_definition
 from search.spec.document import Document, SpecError
-from search.spec.study_spec import parse_definition, parse_spec
+from search.spec.reading import parse_spec
 
 BOUND = 600_000
 

@@ -26,6 +26,7 @@ from objectives.checkpoint import SavedCheckpoint
 from objectives.hyperparameters import SGD, Hyperparameters
 from objectives.synthetic import synthetic_curve
 from storage import schema
+from storage.activity import read_epoch_seconds, read_running, read_workers
 from storage.computing import Computing
 from storage.engine import Database, open_for_work
 from storage.errors import LeaseLost, StudyDeleted, StudyEnded
@@ -35,14 +36,7 @@ from storage.leases.lease import Lease, LeaseTimes, Worker
 from storage.leases.optuna_storage import LeasedStorage
 from storage.leases.taking import NothingToTake, TrialLeases
 from storage.leases.watch import Watch
-from storage.records import (
-    read_checkpoints,
-    read_epoch_seconds,
-    read_running,
-    read_study,
-    read_trials,
-    read_workers,
-)
+from storage.records import read_checkpoints, read_study, read_trials
 from storage.schema import DUE_KEY
 from storage.studies import (
     Budget,
