@@ -89,12 +89,11 @@ class TutorialCNN(nn.Module):
         return out
 
 
-def tutorial(data: LabelledImages, case: Case) -> Iterator[float]:
+def tutorial(data: LabelledImages, case: Case, device: torch.device) -> Iterator[float]:
     """Images per second of each epoch of the tutorial's loop, as it stands there: two loader
     workers, started each epoch; drop_last, so that only images of full batches are trained on, and
-    counted; a host sync only at the end.
+    counted; a host sync only at the end. The images lie in the host's memory.
     """
-    device = data.images.device
     loader = DataLoader(
         TutorialImages(data),
         batch_size=case.batch_size,
@@ -171,7 +170,10 @@ Round = tuple[
 def measure(data: LabelledImages, cases: list[Case], repeats: int) -> dict[Case, list[Round]]:
     """What each case gave in each round, after one round that warms up."""
     products = matrix_products(data.images.device)
-    sides = {case: (tutorial(data, case), ours(data, case, repeats + 1)) for case in cases}
+    sides = {
+        case: (tutorial(data, case, data.images.device), ours(data, case, repeats + 1))
+        for case in cases
+    }
     rounds = [
         {case: (next(theirs), next(own), next(products)) for case, (theirs, own) in sides.items()}
         for _ in range(repeats + 1)

@@ -17,6 +17,7 @@ from objectives.hyperparameters import SGD, Hyperparameters
 from objectives.training import Run, train
 
 IMAGES = 16_384
+LOADED_IMAGES = 2_048  # of an epoch through a DataLoader, some hundred times as slow
 BATCH_SIZES = (64, 256, 1024)
 ROUNDS = 3  # and one before, which warms up
 ROUND_SECONDS = 5.0  # that one may take: none begins with less left
@@ -36,7 +37,10 @@ def measure(lab: Lab) -> Iterator[Result]:
 
 def _compared(data: ResidentData, size: int, lab: Lab) -> Iterator[Result]:
     # A DataLoader's images come from the host, whatever the precision: it is measured once.
-    sides = {DATA_LOADER: tutorial(data.train, Case(size, "none"))}
+    host = LabelledImages(
+        data.train.images[:LOADED_IMAGES].cpu(), data.train.labels[:LOADED_IMAGES].cpu()
+    )
+    sides = {DATA_LOADER: tutorial(host, Case(size, "none"), data.mean.device)}
     for precision in PRECISIONS:
         if (lack := lacking(precision, data.mean.device)) is not None:
             yield Result(precision, lack)

@@ -2,12 +2,15 @@
 steps.
 """
 
+import statistics
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 
 import torch
 
+from benchmarks.figures import spread
 from benchmarks.gpu import predictions
 from benchmarks.gpu.lab import Lab, Result, rate
 from benchmarks.gpu.measuring import (
@@ -21,14 +24,17 @@ from benchmarks.gpu.measuring import (
     take_device,
 )
 from objectives.convolutions import Convolutions
-from objectives.data.images import ResidentData
+from objectives.data.images import LabelledImages, ResidentData
 from objectives.hyperparameters import SGD, Augmentation, Hyperparameters, RAdam
 from objectives.names import AUGMENTATIONS
-from objectives.training import Run
+from objectives.training import Run, train
 
 IMAGES = 16_384
 BATCH_SIZES = (64, 256, 1024)
 SECONDS = 0.4  # of each training, at least two epochs
+SHORT_IMAGES = 4_000  # as mnist-5k leaves for training
+SHORT_EPOCHS = 4
+BEGINNINGS = 7  # trainings; the first of a process is among them
 CASE_SECONDS = 6.0  # none begins with less left
 LAYOUTS = {"channels_last": torch.channels_last, "plain": torch.contiguous_format}
 PLAIN = Hyperparameters(SGD(1e-3))
@@ -58,7 +64,19 @@ class Comparison:
         return f"layouts {self.precision} {self.options.batch_size}"
 
 
-def wanted(batch_sizes: tuple[int, ...]) -> list[Case | Comparison]:
+@dataclass(frozen=True)
+class Beginning:
+    """Trainings as short as those of a study: what their first epoch costs beyond the others."""
+
+    options: Hyperparameters
+    captured: bool
+    precision: str = "float32"
+
+    def __str__(self) -> str:
+        return f"beginning {'captured' if self.captured else 'eager'} {self.options.batch_size}"
+
+
+def wanted(batch_sizes: tuple[int, ...]) -> list[Case | Comparison | Beginning]:
     """What decides most comes first."""
     sized = [replace(PLAIN, batch_size=size) for size in batch_sizes]
     small = sized[0]
@@ -73,6 +91,7 @@ def wanted(batch_sizes: tuple[int, ...]) -> list[Case | Comparison]:
         Case("every augmentation", replace(small, augmentation=Augmentation(AUGMENTATIONS, 0.5))),
         Case("batch normalization", replace(small, normalization="batch")),
         *(Case("eager", options, captured=False) for options in sized),
+        *(Beginning(small, captured) for captured in (True, False)),
     ]
 
 
@@ -97,8 +116,40 @@ def measure(lab: Lab) -> Iterator[Result]:
             told.add(lack)
 
 
-def _of(case: Case | Comparison, data: ResidentData, lab: Lab) -> Result:
-    return _measured(case, data, lab) if isinstance(case, Case) else _compared(case, data, lab)
+def _of(case: Case | Comparison | Beginning, data: ResidentData, lab: Lab) -> Result:
+    match case:
+        case Case():
+            return _measured(case, data, lab)
+        case Comparison():
+            return _compared(case, data, lab)
+        case Beginning():
+            return _begun(case, data, lab)
+
+
+def _begun(case: Beginning, data: ResidentData, lab: Lab) -> Result:
+    count = 64 if lab.is_quick else SHORT_IMAGES
+    short = replace(
+        data, train=LabelledImages(data.train.images[:count], data.train.labels[:count])
+    )
+    firsts: list[float] = []
+    others: list[float] = []
+    for seed in range(1 if lab.is_quick else BEGINNINGS):
+        started = time.perf_counter()
+        training = train(
+            Run(case.options, short, ENDLESS, seed=seed, precision=case.precision),
+            captures=case.captured,
+        )
+        for epoch in range(SHORT_EPOCHS):
+            next(training)
+            ended = time.perf_counter()
+            (others if epoch else firsts).append(1000 * (ended - started))
+            started = ended
+    return Result(
+        str(case),
+        f"{spread(firsts, 0)} ms for the first epoch of {count:,} images,"
+        f" {spread(others, 0)} ms for each other",
+        {"first_ms": statistics.median(firsts), "other_ms": statistics.median(others)},
+    )
 
 
 def _measured(case: Case, data: ResidentData, lab: Lab) -> Result:

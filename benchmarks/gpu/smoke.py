@@ -11,6 +11,7 @@ from objectives.hyperparameters import Adam, Hyperparameters
 from objectives.training import Run, train
 
 EPOCHS = 3
+LEARNING_RATE = 1e-4  # the curve does not reach zero within the epochs
 CURVE = ("train_loss", "validation_loss", "validation_accuracy")
 
 
@@ -18,7 +19,7 @@ def measure(lab: Lab) -> Iterator[Result]:
     """Both curves, how far they are apart, and the path; where it failed, every cause behind it."""
     device = take_device(lab)
     count, batch_size = (128, 32) if lab.is_quick else (4096, 64)
-    options = Hyperparameters(Adam(1e-3), batch_size=batch_size)
+    options = Hyperparameters(Adam(LEARNING_RATE), batch_size=batch_size)
     curves: dict[str, list[dict[str, float]]] = {}
     for name, where in (("cpu", torch.device("cpu")), ("device", device)):
         training = train(Run(options, made_up(count, where, validation=count // 4), EPOCHS, seed=0))
@@ -38,6 +39,8 @@ def measure(lab: Lab) -> Iterator[Result]:
                 {str(at): epoch[key] for at, epoch in enumerate(curve, start=1)},
             )
         yield Result(f"{where} path", f"{training.path}, {time.perf_counter() - started:.1f} s")
+        if where.type == "cuda":
+            yield memory(where)
     if len(curves) == 2:
         apart = max(
             abs(there[key] - here[key]) / max(abs(here[key]), 1e-3)
@@ -47,6 +50,19 @@ def measure(lab: Lab) -> Iterator[Result]:
         yield Result(
             "losses of both", f"at most {apart:.1e} apart, relatively", {"relative": apart}
         )
+
+
+def memory(device: torch.device) -> Result:
+    """What one process takes of the GPU, if it is the only one: its context, libraries, and the
+    most that PyTorch has held.
+    """
+    free, whole = torch.cuda.mem_get_info(device)
+    taken, reserved = (whole - free) / 1e9, torch.cuda.max_memory_reserved(device) / 1e9
+    return Result(
+        "memory",
+        f"{taken:.2f} GB of the GPU are taken; at most {reserved:.2f} GB by PyTorch's allocator",
+        {"taken_gb": taken, "reserved_gb": reserved},
+    )
 
 
 def causes(error: BaseException) -> Iterator[Result]:
