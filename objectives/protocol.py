@@ -5,6 +5,7 @@ from typing import Protocol
 
 from objectives.costs import Costs
 from objectives.measurement import Measurement
+from objectives.predicted import Predicted
 
 Pulse = Callable[
     [], None
@@ -26,6 +27,9 @@ class ResumableTraining(Iterator[Measurement], Protocol):
 
     def costs(self) -> Costs:
         """What the network costs to use; it does not change the training."""
+
+    def predictions(self) -> Predicted:
+        """What the network answers on the validation split after the last finished epoch."""
 
     def checkpoint(self, epoch: int | None = None) -> bytes:
         """What the same run goes on from after that epoch, by default the last finished one; 0 is

@@ -2,6 +2,7 @@
 tests and load.
 """
 
+import hashlib
 import json
 import math
 import random
@@ -12,11 +13,14 @@ from objectives.costs import Costs
 from objectives.errors import CheckpointError
 from objectives.hyperparameters import Hyperparameters
 from objectives.measurement import Diverged, Measurement
+from objectives.predicted import Predicted
 from objectives.protocol import Pulse, unwatched
 from objectives.schedulers import Plan, learning_rate_factor
 
 CHANCE = 0.1
 IMAGES = 4000
+ANSWERED, CLASSES = 1000, 10  # of a made-up split whose images are answered
+LUCK = 0.03  # of the range of hardness: two runs of the same accuracy disagree on some images
 DIVERGES_ABOVE = 1e3  # learning rate
 
 BEST_ACCURACY = 0.99
@@ -44,6 +48,7 @@ class SyntheticCurve:
         self._epochs = epochs
         self._width = hyperparameters.width
         self._fingerprint = repr((hyperparameters, epochs, seed))
+        self._accuracy = CHANCE  # after the last finished epoch
         self._measurements = _measurements(hyperparameters, epochs, seed)
         self._work = work  # that an epoch takes
         self._kept: tuple[int, ...] = (0,)  # the epochs whose state a training would still have
@@ -65,7 +70,14 @@ class SyntheticCurve:
         measurement = next(self._measurements)
         self._kept = (self.epoch, measurement.epoch)
         self.epoch = measurement.epoch
+        self._accuracy = measurement.validation_accuracy
         return measurement
+
+    def predictions(self) -> Predicted:
+        """As many right answers as the last accuracy says, of 1,000 made-up images: the easy ones
+        first, but for luck, which is a function of configuration and seed.
+        """
+        return made_up_predictions("validation", self._accuracy, self._fingerprint)
 
     def checkpoint(self, epoch: int | None = None) -> bytes:
         """What synthetic_curve(..., resume=...) goes on from after that epoch. Raises
@@ -88,7 +100,8 @@ class SyntheticCurve:
         if fingerprint != self._fingerprint:
             raise CheckpointError.of_another_run()
         while self.epoch < epoch:
-            self.epoch = next(self._measurements).epoch
+            measurement = next(self._measurements)
+            self.epoch, self._accuracy = measurement.epoch, measurement.validation_accuracy
         self._begun, self._kept = epoch, (epoch,)
 
 
@@ -120,6 +133,36 @@ def synthetic_curve(
     if resume is not None:
         curve.go_on_from(resume)
     return curve
+
+
+def made_up_predictions(split: str, accuracy: float, run: str) -> Predicted:
+    """Answers for the ANSWERED images of a made-up split; `run` names the training whose luck they
+    carry.
+
+    How hard an image is, is the split's; each run finds it harder or easier by LUCK.
+    """
+    import numpy as np
+
+    images = np.random.RandomState(_number(split))
+    labels = images.randint(CLASSES, size=ANSWERED)
+    hardness = images.permutation(ANSWERED) / ANSWERED
+    mood = np.random.RandomState(_number(f"{split}:{run}"))
+    order = np.argsort(hardness + LUCK * mood.standard_normal(ANSWERED), kind="stable")
+    right = np.zeros(ANSWERED, dtype=bool)
+    right[order[: round(accuracy * ANSWERED)]] = True
+    classes = np.where(right, labels, (labels + 1 + mood.randint(CLASSES - 1)) % CLASSES)
+    sure = 0.5 + 0.5 * mood.random_sample(ANSWERED)
+    return Predicted(
+        hashlib.sha256(f"made up: {split}".encode()).hexdigest(),
+        labels.astype(np.uint16),
+        classes.astype(np.uint16),
+        np.where(right, sure, 1 - sure).astype(np.float16),
+    )
+
+
+def _number(text: str) -> int:
+    # A seed of RandomState, whose stream NumPy keeps the same in every release (NEP 19).
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big")
 
 
 def _measurements(

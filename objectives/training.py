@@ -43,6 +43,8 @@ from objectives.optimizers import (
     set_learning_rate,
 )
 from objectives.passes import CapturedPass, EagerPass, Epoch, Pass, batch_lengths
+from objectives.predicted import Predicted
+from objectives.prediction import predict
 from objectives.protocol import Pulse, unwatched
 from objectives.schedulers import Plan, learning_rate_factor, warmup_factor
 
@@ -145,6 +147,19 @@ class Training:
         normalize = normalizer(options.input_normalization, data.mean, data.deviation)
         with full_float32():
             return examine(self._state.model, data.validation, normalize, self._run.images_at_once)
+
+    def predictions(self) -> Predicted:
+        """What the network, as it is now, answers on the validation split."""
+        data, options = self._run.data, self._run.hyperparameters
+        normalize = normalizer(options.input_normalization, data.mean, data.deviation)
+        with full_float32():
+            return predict(
+                self._state.model,
+                data.validation,
+                data.validation_sha256,
+                normalize,
+                self._run.images_at_once,
+            )
 
     def costs(self) -> Costs:
         """What the network costs to use on images of the run's shape and device."""

@@ -12,16 +12,20 @@ from sqlalchemy import (
     Float,
     ForeignKey,
     Integer,
+    LargeBinary,
     MetaData,
     String,
     Table,
     Text,
+    UniqueConstraint,
 )
 from sqlalchemy.dialects import mysql
 
-HEAD = "0005"  # the newest revision in migrations/versions
+HEAD = "0006"  # the newest revision in migrations/versions
 VERSION_TABLE = "hypersearch_version"  # Optuna owns alembic_version
 LONG_TEXT = Text().with_variant(mysql.LONGTEXT(), "mysql", "mariadb")  # MySQL's TEXT ends at 64 KB
+# MySQL's BLOB ends at 64 KB
+LONG_BINARY = LargeBinary().with_variant(mysql.LONGBLOB(), "mysql", "mariadb")
 # The key, among a trial's system attributes, of the epoch after which it was found due to be
 # stopped early.
 DUE_KEY = "hypersearch:due"
@@ -233,6 +237,75 @@ epoch = Table(
     Column("checkpoint", String(64)),  # the file's name in the trial's folder
     Column("checkpoint_sha256", String(64)),
 )
+# One row a split that trials of a study have answered: which class each of its images is of.
+split = Table(
+    "hypersearch_split",
+    metadata,
+    _of_study(),
+    # of the images' pixels in their order, and of their labels
+    Column("split_sha256", String(64), primary_key=True),
+    Column("labels", LONG_BINARY, nullable=False),  # zlib of uint16
+)
+
+# One row a trial and split: what its network answers for each image, after its last epoch.
+prediction = Table(
+    "hypersearch_prediction",
+    metadata,
+    _of_trial(),
+    Column("split", String(16), primary_key=True),  # validation, or test
+    Column("split_sha256", String(64), nullable=False),
+    Column("classes", LONG_BINARY, nullable=False),  # zlib of uint8, or of uint16
+    # zlib of float16: the probability that each image is given of being what it is
+    Column("true_probabilities", LONG_BINARY, nullable=False),
+)
+
+# One row a study that follows another one up: its trials are the slots of a plan.
+follow_up = Table(
+    "hypersearch_follow_up",
+    metadata,
+    _of_study(),
+    Column(
+        "parent_id", Integer, ForeignKey("studies.study_id", ondelete="CASCADE"), nullable=False
+    ),
+    Column("kind", String(16), nullable=False),  # confirm, ablate, reproduce
+    Column("number", Integer, nullable=False),  # from 1, of its kind
+    Column("plan", LONG_TEXT, nullable=False),  # what was asked for, as JSON
+    UniqueConstraint("parent_id", "kind", "number", name="hypersearch_follow_up_number"),
+)
+
+# One row a training of a follow-up, in the order in which they are given to workers.
+slot = Table(
+    "hypersearch_slot",
+    metadata,
+    _of_study(),
+    Column("slot", Integer, primary_key=True),  # from 0
+    Column("stage", Integer, nullable=False),  # from 1
+    Column("content", LONG_TEXT, nullable=False),  # what is trained, and what for, as JSON
+)
+
+# One row a trial of a follow-up: which slot it trains. A failed one leaves its slot to another.
+slot_trial = Table(
+    "hypersearch_slot_trial",
+    metadata,
+    _of_trial(),
+    Column("slot", Integer, nullable=False),
+)
+
+# One row a reading of a test split. It outlives the study: whoever reads the split later is told.
+reading = Table(
+    "hypersearch_reading",
+    metadata,
+    Column("split_sha256", String(64), primary_key=True),
+    Column("number", Integer, primary_key=True),  # from 1, of its split
+    Column("dataset", LONG_TEXT, nullable=False),
+    Column("study_uid", String(32), nullable=False, unique=True),  # of the follow-up that reads
+    Column("study_name", String(255), nullable=False),
+    Column("configuration", LONG_TEXT, nullable=False),  # whose score it is, as JSON
+    Column("begun_ms", BigInteger, nullable=False),
+    Column("ended_ms", BigInteger),
+    Column("score", Float(53)),
+)
+
 # One row: which database this is. Whoever finds it at another place has a copy, and gives that one
 # another uid.
 database = Table(
@@ -241,5 +314,5 @@ database = Table(
     Column("uid", String(32), primary_key=True),
     Column("place", LONG_TEXT, nullable=False),
 )
-OF_TRIAL = (lease, attempt, epoch)
-OURS = (study, *OF_TRIAL, worker, database)
+OF_TRIAL = (lease, attempt, epoch, prediction, slot_trial)
+OURS = (study, *OF_TRIAL, worker, database, split, follow_up, slot, reading)

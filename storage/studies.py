@@ -2,7 +2,7 @@
 
 import json
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -13,6 +13,7 @@ from storage.engine import Database, persistent
 from storage.errors import ForeignStudy, StudyDeleted, StudyEnded, StudyNotFound
 from storage.schema import (
     attempt,
+    follow_up,
     lease,
     optuna_studies,
     optuna_study_directions,
@@ -51,6 +52,17 @@ class Budget:
 
 
 @dataclass(frozen=True)
+class FollowUp:
+    """What a study that follows another one up is for."""
+
+    parent_id: int
+    parent_name: str
+    kind: str  # search.studies.followups
+    number: int  # from 1, of its kind
+    plan: str  # what was asked for, as JSON
+
+
+@dataclass(frozen=True)
 class StoredStudy:
     """A study as the database holds it."""
 
@@ -69,6 +81,8 @@ class StoredStudy:
     data_folder: str | None = None
     # of the data that its trials are trained on; None before the first
     data_fingerprint: str | None = None
+    # where it is one
+    follow_up: FollowUp | None = None
 
     @classmethod
     def from_row(cls, row: Row[tuple[object, ...]]) -> "StoredStudy":
@@ -88,6 +102,15 @@ class StoredStudy:
             priority=found["priority"],
             data_folder=None if found["data_folder"] is None else _from_ascii(found["data_folder"]),
             data_fingerprint=found["data_fingerprint"],
+            follow_up=None
+            if found["kind"] is None
+            else FollowUp(
+                found["parent_id"],
+                found["parent_name"],
+                found["kind"],
+                found["number"],
+                found["plan"],
+            ),
         )
 
 
@@ -104,8 +127,22 @@ def _from_ascii(stored: str) -> str:
 
 def select_studies() -> "Select[tuple[object, ...]]":
     """Every study that has a spec, with its name in Optuna's table."""
-    return select(study, optuna_studies.c.study_name).join(
-        optuna_studies, optuna_studies.c.study_id == study.c.study_id
+    return _with_follow_up(
+        select(study, optuna_studies.c.study_name).join(
+            optuna_studies, optuna_studies.c.study_id == study.c.study_id
+        )
+    )
+
+
+_parents = optuna_studies.alias("parents")
+
+
+def _with_follow_up(query: "Select[tuple[object, ...]]") -> "Select[tuple[object, ...]]":
+    columns = (follow_up.c.parent_id, follow_up.c.kind, follow_up.c.number, follow_up.c.plan)
+    return (
+        query.add_columns(*columns, _parents.c.study_name.label("parent_name"))
+        .outerjoin(follow_up, follow_up.c.study_id == study.c.study_id)
+        .outerjoin(_parents, _parents.c.study_id == follow_up.c.parent_id)
     )
 
 
@@ -121,9 +158,10 @@ def find_study(database: Database, name: str) -> StoredStudy:
     wanted = name.encode(errors="backslashreplace").decode()
     # One statement: between two, another process may create it, and it would be found in the second
     # one alone.
-    query = (
+    query = _with_follow_up(
         select(study, optuna_studies.c.study_name)
-        .select_from(optuna_studies.outerjoin(study, optuna_studies.c.study_id == study.c.study_id))
+        .select_from(optuna_studies)
+        .outerjoin(study, optuna_studies.c.study_id == study.c.study_id)
         .where(optuna_studies.c.study_name == wanted)
     )
 
@@ -184,20 +222,21 @@ def create_study(
     priority: int = 0,
     costs: Sequence[str] = (),
     data_folder: str | None = None,
+    also: Callable[[Connection, int], None] = lambda connection, study_id: None,
 ) -> bool:
     """Records a study in Optuna's tables and ours, in one transaction; `False` where one of that
     name is there.
 
     `costs` are further objectives, each to be minimized; `data_folder` is where its images lie on
-    this machine.
+    this machine. `also` is told the study's id, and writes what else is the study's.
     """
     from optuna.exceptions import DuplicatedStudyError
     from optuna.study import StudyDirection
 
     def insert(connection: Connection) -> None:
-        study_id = connection.scalar(
+        study_id = connection.execute(
             select(optuna_studies.c.study_id).where(optuna_studies.c.study_name == name)
-        )
+        ).scalar_one()
         connection.execute(
             study.insert().values(
                 study_id=study_id,
@@ -219,6 +258,7 @@ def create_study(
                 study_id=study_id, key="study:metric_names", value_json=json.dumps([metric, *costs])
             )
         )
+        also(connection, study_id)
 
     def create(repeated: bool) -> bool:
         try:

@@ -1,8 +1,10 @@
 """Images for training: split, and held on the device."""
 
+import hashlib
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
@@ -110,6 +112,23 @@ class ResidentData:
     mean: Tensor  # (C,) float32
     deviation: Tensor  # (C,) float32, 1.0 where a channel is constant
     facts: DataFacts = MADE_UP
+
+    @cached_property
+    def validation_sha256(self) -> str:
+        """Of the validation split: see split_sha256."""
+        return split_sha256(self.validation)
+
+
+def split_sha256(split: LabelledImages) -> str:
+    """SHA-256 of the images' pixels in their order, and of their labels: equal for the same split
+    on every machine.
+    """
+    digest = hashlib.sha256()
+    for tensor, kind in ((split.images, "u1"), (split.labels, "<i8")):
+        array = np.ascontiguousarray(tensor.cpu().numpy().astype(kind, copy=False))
+        digest.update(repr(array.shape).encode())
+        digest.update(array)
+    return digest.hexdigest()
 
 
 def hold(dataset: ImageDataset, device: torch.device) -> ResidentData:

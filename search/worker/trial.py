@@ -16,6 +16,7 @@ from objectives.checkpoint import CHECKPOINT_SECONDS, SavedCheckpoint
 from objectives.costs import Costs, shown_cost
 from objectives.errors import CheckpointError, ProcessSpent, is_out_of_memory
 from objectives.measurement import Diverged, Measurement
+from objectives.predicted import Predicted
 from objectives.protocol import ResumableTraining
 from search.algorithms.pruners import due_attribute, due_epoch, is_audited, is_due
 from search.algorithms.samplers import Configuration, build_sampler, derived_seed, draw
@@ -34,6 +35,7 @@ from storage.leases.lease import Lease
 from storage.leases.optuna_storage import EndsAlone, LeasedStorage
 from storage.leases.recording import Cause, Outcome
 from storage.leases.taking import TrialLeases
+from storage.predictions import SplitPredictions
 from storage.records import EpochRecord, read_checkpoints
 from storage.studies import StudyState
 
@@ -64,6 +66,7 @@ class Ending:
     cause: Cause | None = None
     reason: str | None = None  # the cause in words, with its particulars
     attributes: Mapping[str, str] = field(default_factory=dict)
+    predictions: Predicted | None = None  # on the validation split
 
 
 class _OverTime(Exception):
@@ -164,10 +167,13 @@ class Trial:
                 yield self._finished("handed back", None, "the study is paused")
                 return None
         value = self._values[max(self._values)]
+        answered = self._guarded(objective, training.predictions)
+        if isinstance(answered, Ending):
+            return answered
         kept = self._place.artifacts.keep(
             self._held, self._spec.direction, value, training, objective.files_of
         )
-        return Ending("complete", value, attributes=kept)
+        return Ending("complete", value, attributes=kept, predictions=answered)
 
     def _guarded(self, objective: Objective, step: Callable[[], Result]) -> Result | Ending:
         """A step of training, or how it has ended the trial."""
@@ -340,6 +346,7 @@ class Trial:
             cause=ending.cause,
             reason=ending.reason,
             system_attributes={**bounds, **ending.attributes},
+            predictions=None if ending.predictions is None else _stored(ending.predictions),
         )
         self._checkpoints.remove()
         finished = self._finished(ending.outcome, ending.value, ending.reason)
@@ -389,6 +396,10 @@ class Trial:
             self._parameters,
             reason,
         )
+
+
+def _stored(answered: Predicted) -> SplitPredictions:
+    return SplitPredictions("validation", **vars(answered))
 
 
 def new_trial(held: Lease) -> FrozenTrial:

@@ -18,6 +18,7 @@ from storage.schema import (
     optuna_trials,
     worker,
 )
+from storage.slots import Slot
 from storage.studies import (
     StoredStudy,
 )
@@ -74,6 +75,7 @@ class Lease:
     computing: Computing  # how the trial is computed, whoever began it
     is_new: bool = False  # the trial was made for this lease: nothing is recorded of it yet
     data_change: DataChange | None = None  # what taking the trial has changed of the study's data
+    slot: Slot | None = None  # which one of a follow-up's it trains
 
 
 class WorkerSession:

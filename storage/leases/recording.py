@@ -14,6 +14,7 @@ from sqlalchemy.exc import IntegrityError
 from storage.clock import now_ms
 from storage.errors import LeaseLost
 from storage.leases.lease import HAND_BACK_SECONDS, Lease, WorkerSession, close_attempt, where_held
+from storage.predictions import SplitPredictions, insert_predictions
 from storage.records import EpochRecord
 from storage.schema import (
     attempt,
@@ -24,12 +25,14 @@ from storage.schema import (
     optuna_params,
     optuna_system_attributes,
 )
+from storage.slots import has_failed_too_often
 from storage.studies import (
     StoredStudy,
     StudyState,
     end_if_due,
     end_locked_if_due,
     lock_study,
+    move,
     read_state,
 )
 from storage.transactions import Step
@@ -224,11 +227,15 @@ class Recording(WorkerSession):
         cause: Cause | None = None,
         reason: str | None = None,
         system_attributes: Mapping[str, str] | None = None,
+        predictions: SplitPredictions | None = None,
+        also: Step = lambda connection: None,
     ) -> StudyState:
         """Ends the trial and gives the lease up, with `system_attributes` as JSON texts; returns
         the study's state.
 
-        `costs` are the values of the study's further objectives.
+        `costs` are the values of the study's further objectives; `predictions` are what the trained
+        network answers. `also` is done in the same transaction. A slot of a follow-up that has
+        failed too often ends the follow-up.
 
         Raises:
             LeaseLost: the trial is not this owner's.
@@ -247,7 +254,10 @@ class Recording(WorkerSession):
                 _insert_attributes(connection, held, system_attributes or {})
                 connection.execute(lease.delete().where(lease.c.trial_id == held.trial_id))
                 close_attempt(connection, held, outcome, reason, cause)
-                states.append(end_locked_if_due(connection, rows[-1]))
+                if predictions is not None:
+                    insert_predictions(connection, held.stored.study_id, held.trial_id, predictions)
+                also(connection)
+                states.append(self._state_after(connection, held, rows[-1]))
 
             if repeated and self._has_ended(held, outcome):
                 return self._end_if_due(held.stored)
@@ -258,6 +268,19 @@ class Recording(WorkerSession):
             return states[-1]
 
         return self._transactions.persist(write)
+
+    def _state_after(
+        self, connection: Connection, held: Lease, row: Row[tuple[object, ...]]
+    ) -> StudyState:
+        state = end_locked_if_due(connection, row)
+        if (
+            state == "open"
+            and held.slot is not None
+            and has_failed_too_often(connection, held.stored.study_id, held.slot.index)
+        ):
+            move(connection, row, "ended", "failures")
+            return "ended"
+        return state
 
     def _has_ended(self, held: Lease, outcome: Outcome) -> bool:
         """Whether a COMMIT without an answer went through."""

@@ -19,9 +19,11 @@ from storage.schema import (
     attempt,
     lease,
     optuna_trials,
+    slot_trial,
     study,
     worker,
 )
+from storage.slots import Slot, next_free_slot, slot_of
 from storage.studies import (
     Counts,
     StoredStudy,
@@ -178,6 +180,8 @@ class TrialLeases(Recording):
                 connection.scalar(select(study.c.trials).where(study.c.study_id == stored.study_id))
                 or 0
             )
+            if stored.follow_up is not None:
+                return next_free_slot(connection, stored.study_id) is not None
             counts = count_trials(connection, stored.study_id)
             return counts.finished + len(leases) < budget and not _exhausted(
                 counts, len(leases), most
@@ -206,6 +210,7 @@ class TrialLeases(Recording):
     def _create(self, stored: StoredStudy, most: int | None, data: TrainingData | None) -> Lease:
         taken: list[Lease] = []
         changes: list[DataChange | None] = []
+        slots: list[Slot | None] = []
 
         def room_is_left(connection: Connection) -> None:
             row = lock_study(connection, stored)
@@ -216,6 +221,9 @@ class TrialLeases(Recording):
             if row.state != "open" or due(row, counts) is not None:
                 raise _NoRoom
             if counts.finished + len(leases) >= row.trials or _exhausted(counts, len(leases), most):
+                raise _NoRoom
+            slots.append(self._free_slot(connection, stored))
+            if stored.follow_up is not None and slots[-1] is None:
                 raise _NoRoom
             changes.append(settle_data(connection, stored, row, data))
 
@@ -238,8 +246,13 @@ class TrialLeases(Recording):
                     me.computing,
                     is_new=True,
                     data_change=change,
+                    slot=slots[-1],
                 )
             )
+            if (given := slots[-1]) is not None:
+                connection.execute(
+                    slot_trial.insert().values(trial_id=row.trial_id, slot=given.index)
+                )
             connection.execute(
                 lease.insert().values(trial_id=row.trial_id, attempt=1, **self._holder())
             )
@@ -254,6 +267,12 @@ class TrialLeases(Recording):
         with self._transactions.writing(guard=room_is_left, extra=insert_lease):
             self._optunas.create_new_trial(stored.study_id)
         return taken[-1]
+
+    def _free_slot(self, connection: Connection, stored: StoredStudy) -> Slot | None:
+        return None if stored.follow_up is None else next_free_slot(connection, stored.study_id)
+
+    def _slot(self, connection: Connection, stored: StoredStudy, trial_id: int) -> Slot | None:
+        return None if stored.follow_up is None else slot_of(connection, stored.study_id, trial_id)
 
     def _takeable(
         self, leases: Iterable[Row[tuple[object, ...]]]
@@ -301,6 +320,7 @@ class TrialLeases(Recording):
                         self.worker.id,
                         found.attempt,
                         computing,
+                        slot=self._slot(connection, stored, found.trial_id),
                     )
                 change = settle_data(connection, stored, row, data)
                 return self._adopt(
@@ -332,6 +352,7 @@ class TrialLeases(Recording):
             found.attempt + 1,
             computing,
             data_change=change,
+            slot=self._slot(connection, stored, found.trial_id),
         )
         connection.execute(
             update(lease)

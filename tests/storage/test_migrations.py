@@ -38,7 +38,7 @@ from storage.studies import find_study
 
 DATA = Path(__file__).parent / "data"
 BACKENDS = ("sqlite", "postgresql", "mariadb")
-OLDER = ("0002", "0003", "0004")  # revisions of releases, the last one last
+OLDER = ("0002", "0003", "0004", "0005")  # revisions of releases, the last one last
 
 Rows = dict[str, list[Row[tuple[object, ...]]]]
 
@@ -245,11 +245,12 @@ upgrade_database(sys.argv[1])
 # (statements before it is killed, the revision that is left), one after the other. From 0002:
 # before the last of the four columns of 0003; when that and the new table are there; and, after the
 # table that is there already, when the column of 0004 is. From 0004: when the column is there, and
-# before what it holds is.
+# before what it holds is. From 0005: when half of the tables of 0006 are there.
 KILLS = {
     "0002": [(3, "0002"), (2, "0002"), (2, "0003")],
     "0003": [(1, "0003")],
     "0004": [(1, "0004")],
+    "0005": [(3, "0005")],
 }
 
 

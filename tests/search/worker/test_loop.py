@@ -17,6 +17,7 @@ from objectives.costs import Costs
 from objectives.errors import ProcessSpent
 from objectives.hyperparameters import Hyperparameters
 from objectives.measurement import Measurement
+from objectives.predicted import Predicted
 from objectives.protocol import Pulse, ResumableTraining
 from objectives.synthetic import synthetic_curve
 from search.machine.this_machine import Files
@@ -169,6 +170,9 @@ class Unbounded:
 
     def costs(self) -> Costs:
         return self._curve.costs()
+
+    def predictions(self) -> Predicted:
+        return self._curve.predictions()
 
     def __iter__(self) -> "Unbounded":
         return self
@@ -555,6 +559,10 @@ class Lost:
     def costs(self) -> Costs:
         self._fail("costs")
         return self._curve.costs()
+
+    def predictions(self) -> Predicted:
+        self._fail("predictions")
+        return self._curve.predictions()
 
     def __iter__(self) -> "Lost":
         return self

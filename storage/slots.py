@@ -1,0 +1,150 @@
+"""The trainings of a follow-up: a list of slots that workers take one after another."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from sqlalchemy import Connection, func, select, update
+
+from storage.engine import Database, persistent
+from storage.schema import optuna_trials, slot, slot_trial, study
+from storage.studies import StoredStudy, end_if_due, lock_study
+
+FAILURES_CAP = 3  # so often a slot is given out, before the follow-up ends as one that fails
+
+
+@dataclass(frozen=True)
+class Slot:
+    """One training of a follow-up."""
+
+    index: int  # from 0, in the order in which they are given out
+    stage: int  # from 1
+    content: str  # what is trained, and what for, as JSON
+
+
+@dataclass(frozen=True)
+class TakenSlot:
+    """A slot, and the trial that has trained it or is training it; `None` where none does."""
+
+    slot: Slot
+    trial: int | None  # its number
+    state: Literal["free", "running", "complete", "pruned"]
+
+
+_STATES: dict[str, Literal["running", "complete", "pruned"]] = {
+    "RUNNING": "running",
+    "WAITING": "running",
+    "COMPLETE": "complete",
+    "PRUNED": "pruned",
+}
+
+
+def next_free_slot(connection: Connection, study_id: int) -> Slot | None:
+    """The lowest slot that no trial has finished or is at; the caller has locked the study."""
+    taken = (
+        select(slot_trial.c.slot)
+        .join(optuna_trials, optuna_trials.c.trial_id == slot_trial.c.trial_id)
+        .where(optuna_trials.c.study_id == study_id, optuna_trials.c.state != "FAIL")
+    )
+    query = (
+        select(slot.c.slot, slot.c.stage, slot.c.content)
+        .where(slot.c.study_id == study_id, slot.c.slot.not_in(taken))
+        .order_by(slot.c.slot)
+        .limit(1)
+    )
+    row = connection.execute(query).first()
+    return None if row is None else Slot(*row)
+
+
+def slot_of(connection: Connection, study_id: int, trial_id: int) -> Slot | None:
+    """The slot that a trial is at."""
+    query = (
+        select(slot.c.slot, slot.c.stage, slot.c.content)
+        .join(slot_trial, slot_trial.c.slot == slot.c.slot)
+        .where(slot.c.study_id == study_id, slot_trial.c.trial_id == trial_id)
+    )
+    row = connection.execute(query).first()
+    return None if row is None else Slot(*row)
+
+
+def insert_slots(
+    connection: Connection, study_id: int, first: int, stage: int, contents: Sequence[str]
+) -> None:
+    """Adds a stage's slots after those that are there."""
+    if contents:
+        connection.execute(
+            slot.insert(),
+            [
+                {"study_id": study_id, "slot": first + place, "stage": stage, "content": content}
+                for place, content in enumerate(contents)
+            ],
+        )
+
+
+def has_failed_too_often(connection: Connection, study_id: int, index: int) -> bool:
+    """Whether so many trials of a slot have failed that no other one is to try."""
+    failed = (
+        select(func.count())
+        .select_from(slot_trial)
+        .join(optuna_trials, optuna_trials.c.trial_id == slot_trial.c.trial_id)
+        .where(
+            optuna_trials.c.study_id == study_id,
+            optuna_trials.c.state == "FAIL",
+            slot_trial.c.slot == index,
+        )
+    )
+    return (connection.scalar(failed) or 0) >= FAILURES_CAP
+
+
+@persistent
+def read_slots(database: Database, study_id: int) -> list[TakenSlot]:
+    """Every slot in order, with the trial that counts for it."""
+    trials = (
+        select(slot_trial.c.slot, optuna_trials.c.number, optuna_trials.c.state)
+        .join(optuna_trials, optuna_trials.c.trial_id == slot_trial.c.trial_id)
+        .where(optuna_trials.c.study_id == study_id, optuna_trials.c.state != "FAIL")
+    )
+    slots = (
+        select(slot.c.slot, slot.c.stage, slot.c.content)
+        .where(slot.c.study_id == study_id)
+        .order_by(slot.c.slot)
+    )
+    with database.transactions.snapshot() as connection:
+        taken = {row.slot: row for row in connection.execute(trials)}
+        found = []
+        for row in connection.execute(slots):
+            by = taken.get(row.slot)
+            found.append(
+                TakenSlot(Slot(*row), None, "free")
+                if by is None
+                else TakenSlot(Slot(*row), by.number, _STATES[by.state])
+            )
+    return found
+
+
+def add_stage(
+    database: Database, stored: StoredStudy, there: int, contents: Sequence[str], most: int
+) -> bool:
+    """Adds the next stage's slots where `there` slots are still all that there are, and sets how
+    many trainings the whole may take at most: then the follow-up ends.
+
+    `False` where another worker was first. Raises StudyDeleted.
+    """
+
+    def add(repeated: bool) -> bool:
+        with database.transactions.write() as connection:
+            lock_study(connection, stored)
+            of_study = slot.c.study_id == stored.study_id
+            count, stage = connection.execute(
+                select(func.count(), func.coalesce(func.max(slot.c.stage), 0)).where(of_study)
+            ).one()
+            if count != there:
+                return False
+            insert_slots(connection, stored.study_id, there, stage + 1, contents)
+            connection.execute(
+                update(study).where(study.c.study_id == stored.study_id).values(trials=most)
+            )
+            end_if_due(connection, stored)
+            return True
+
+    return database.transactions.persist(add)
