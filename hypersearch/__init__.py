@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from search.notebook import compare as compare
+    from search.notebook import confirm as confirm
     from search.notebook import load_spec as load_spec
     from search.notebook import run as run
 
-__all__ = ["compare", "load_spec", "run"]
+__all__ = ["compare", "confirm", "load_spec", "run"]
 
 
 def __getattr__(name: str) -> object:

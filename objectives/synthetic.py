@@ -79,6 +79,11 @@ class SyntheticCurve:
         """
         return made_up_predictions("validation", self._accuracy, self._fingerprint)
 
+    def test_predictions(self) -> Predicted:
+        """The same of a made-up test split, on which the run is about as good."""
+        luck = random.Random(f"test:{self._fingerprint}").gauss(0.0, 0.004)
+        return made_up_predictions("test", _clamped(self._accuracy + luck), self._fingerprint)
+
     def checkpoint(self, epoch: int | None = None) -> bytes:
         """What synthetic_curve(..., resume=...) goes on from after that epoch. Raises
         CheckpointError as train().

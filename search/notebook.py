@@ -2,11 +2,13 @@
 
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
 from search.analysis.comparison import Comparison, compare_study
+from search.analysis.confirmation import Confirmation, read_confirmation
+from search.engines.answers import announce_confirmation
 from search.engines.borrowed import borrowed_process
 from search.engines.launch import Team, run_study
 from search.engines.processes import hire
@@ -20,9 +22,11 @@ from search.spec.reading import parse_spec
 from search.spec.request import Request
 from search.spec.study_spec import StudySpec
 from search.studies.data_location import read_data_map
+from search.studies.followups.confirming import Asked
 from storage.backends import parse_url, shown
 from storage.engine import open_database
 from storage.hosts import this_host
+from storage.studies import find_study
 
 WAITS = (
     "waiting: another run is under way in this process, and two at once would disturb each other"
@@ -69,7 +73,29 @@ def run(
     >>> run(spec, storage="sqlite:///hypersearch.db").incumbent   # doctest: +SKIP
     """
     settings = Settings.from_environment(os.environ)
-    url = storage or settings.storage
+    _work(
+        storage or settings.storage,
+        Request(spec.to_document(), {}, f"study {spec.name!r}"),
+        settings,
+        device,
+        threads,
+        data_map,
+        accept_data,
+        lambda: _how_to_go_on(storage),
+    )
+    return compare(spec.name, storage=storage or settings.storage)
+
+
+def _work(
+    url: str,
+    request: Request,
+    settings: Settings,
+    device: str,
+    threads: int | None,
+    data_map: Mapping[str, str] | None,
+    accept_data: bool,
+    how_to_go_on: Callable[[], str],
+) -> None:
     console = console_on(progress_stream(sys.stderr))
 
     def say_that_it_waits() -> None:
@@ -83,7 +109,7 @@ def run(
         ):
             run_study(
                 url,
-                Request(spec.to_document(), {}, f"study {spec.name!r}"),
+                request,
                 settings.machine(
                     settings.files(url, None),
                     device=device,
@@ -97,9 +123,8 @@ def run(
                 on_joined=work_begins,
             )
     except KeyboardInterrupt as interrupted:
-        interrupted.args = interrupted.args or (_how_to_go_on(storage),)
+        interrupted.args = interrupted.args or (how_to_go_on(),)
         raise
-    return compare(spec.name, storage=url)
 
 
 def _how_to_go_on(storage: str | None) -> str:
@@ -108,6 +133,56 @@ def _how_to_go_on(storage: str | None) -> str:
         "interrupted; a trial that was running was handed back; go on with:"
         f" hypersearch.run(spec{at})"
     )
+
+
+def confirm(
+    name: str,
+    *,
+    top: int | None = None,
+    trials: Sequence[int] = (),
+    baseline: str | int | None = None,
+    seeds: int = 5,
+    reads_test: bool = True,
+    again: bool = False,
+    storage: str | None = None,
+    device: str = "auto",
+    threads: int | None = None,
+    data_map: Mapping[str, str] | None = None,
+) -> Confirmation:
+    """Retrains the best configurations under fresh seeds, as `hypersearch confirm` does, and
+    returns what is known then; asked again in the same words, it trains what is missing.
+
+    `baseline` is "first", "none" or a trial's number. Ctrl-C and the process are treated as by
+    `run`.
+
+    Raises FollowUpRefused where what is asked for is not there, RunInsideRun, and what `run_study`
+    raises.
+
+    >>> confirm("demo", storage="sqlite:///hypersearch.db").choice   # doctest: +SKIP
+    'trial 9'
+    """
+    settings = Settings.from_environment(os.environ)
+    url = storage or settings.storage
+    asked = Asked(
+        top,
+        tuple(sorted(set(trials))),
+        None if baseline is None else str(baseline),
+        seeds,
+        reads_test,
+    )
+    announced = announce_confirmation(url, name, asked, again=again)
+    _work(
+        url,
+        Request(None, {"study": {"name": announced.stored.name}}, announced.stored.name),
+        settings,
+        device,
+        threads,
+        data_map,
+        accept_data=False,
+        how_to_go_on=lambda: "interrupted; call hypersearch.confirm again to go on",
+    )
+    with open_database(url) as database:
+        return read_confirmation(database, find_study(database, announced.stored.name))
 
 
 def compare(name: str, *, storage: str | None = None) -> Comparison:

@@ -32,7 +32,8 @@ class SplitPredictions:
     @property
     def right(self) -> "NDArray[np.bool_]":
         """Which images are classified rightly, (M,)."""
-        return self.classes == self.labels
+        right: NDArray[np.bool_] = self.classes == self.labels
+        return right
 
 
 def insert_predictions(
@@ -69,6 +70,14 @@ def read_predictions(
     """What the study's trials answer on a split, by trial number; those that recorded nothing are
     left out.
     """
+    with database.transactions.read() as connection:
+        return select_predictions(connection, study_id, name)
+
+
+def select_predictions(
+    connection: Connection, study_id: int, name: SplitName
+) -> dict[int, SplitPredictions]:
+    """As `read_predictions`, within a transaction."""
     import numpy as np
 
     query = (
@@ -83,16 +92,15 @@ def read_predictions(
         .order_by(optuna_trials.c.number)
     )
     found: dict[int, SplitPredictions] = {}
-    with database.transactions.read() as connection:
-        for row in connection.execute(query):
-            labels = np.frombuffer(zlib.decompress(row.labels), "<u2")
-            packed = zlib.decompress(row.classes)
-            kind = "u1" if len(packed) == len(labels) else "<u2"
-            found[row.number] = SplitPredictions(
-                name,
-                row.split_sha256,
-                labels,
-                np.frombuffer(packed, kind).astype(np.uint16),
-                np.frombuffer(zlib.decompress(row.true_probabilities), "<f2"),
-            )
+    for row in connection.execute(query):
+        labels = np.frombuffer(zlib.decompress(row.labels), "<u2")
+        packed = zlib.decompress(row.classes)
+        kind = "u1" if len(packed) == len(labels) else "<u2"
+        found[row.number] = SplitPredictions(
+            name,
+            row.split_sha256,
+            labels,
+            np.frombuffer(packed, kind).astype(np.uint16),
+            np.frombuffer(zlib.decompress(row.true_probabilities), "<f2"),
+        )
     return found

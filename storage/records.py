@@ -7,7 +7,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Literal
 
-from sqlalchemy import Connection, Select, select
+from sqlalchemy import Connection, Select, func, select
 
 from storage.clock import now_ms
 from storage.engine import Database, persistent
@@ -16,6 +16,7 @@ from storage.schema import (
     UNFINISHED,
     attempt,
     epoch,
+    follow_up,
     optuna_params,
     optuna_studies,
     optuna_system_attributes,
@@ -111,9 +112,12 @@ class TrialRecord:
 
 @persistent
 def read_studies(database: Database) -> list[StudyRecord]:
-    """Every study that has a spec, in the order of creation."""
+    """Every study that has a spec, in the order of creation, each before those that follow it
+    up.
+    """
+    under = func.coalesce(follow_up.c.parent_id, study.c.study_id)
     with database.transactions.snapshot() as connection:
-        rows = connection.execute(select_studies().order_by(optuna_studies.c.study_id)).all()
+        rows = connection.execute(select_studies().order_by(under, study.c.study_id)).all()
         return [_study_record(connection, StoredStudy.from_row(row)) for row in rows]
 
 

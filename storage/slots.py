@@ -28,6 +28,7 @@ class TakenSlot:
 
     slot: Slot
     trial: int | None  # its number
+    trial_id: int | None
     state: Literal["free", "running", "complete", "pruned"]
 
 
@@ -100,7 +101,7 @@ def has_failed_too_often(connection: Connection, study_id: int, index: int) -> b
 def read_slots(database: Database, study_id: int) -> list[TakenSlot]:
     """Every slot in order, with the trial that counts for it."""
     trials = (
-        select(slot_trial.c.slot, optuna_trials.c.number, optuna_trials.c.state)
+        select(slot_trial, optuna_trials.c.number, optuna_trials.c.state)
         .join(optuna_trials, optuna_trials.c.trial_id == slot_trial.c.trial_id)
         .where(optuna_trials.c.study_id == study_id, optuna_trials.c.state != "FAIL")
     )
@@ -115,9 +116,9 @@ def read_slots(database: Database, study_id: int) -> list[TakenSlot]:
         for row in connection.execute(slots):
             by = taken.get(row.slot)
             found.append(
-                TakenSlot(Slot(*row), None, "free")
+                TakenSlot(Slot(*row), None, None, "free")
                 if by is None
-                else TakenSlot(Slot(*row), by.number, _STATES[by.state])
+                else TakenSlot(Slot(*row), by.number, by.trial_id, _STATES[by.state])
             )
     return found
 

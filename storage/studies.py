@@ -365,8 +365,14 @@ def _control(
     database.transactions.persist(change)
 
 
-def delete_study(database: Database, optunas: "BaseStorage", stored: StoredStudy) -> None:
-    """Deletes the study with all its trials, in Optuna's tables and ours.
+def delete_study(
+    database: Database,
+    optunas: "BaseStorage",
+    stored: StoredStudy,
+    also: Callable[[Connection], None] = lambda connection: None,
+) -> None:
+    """Deletes the study with all its trials, in Optuna's tables and ours; `also` is done before, in
+    the same transaction.
 
     Raises:
         StudyDeleted: it was gone already.
@@ -374,6 +380,7 @@ def delete_study(database: Database, optunas: "BaseStorage", stored: StoredStudy
 
     def is_there(connection: Connection) -> None:
         lock_study(connection, stored)
+        also(connection)
 
     def delete(repeated: bool) -> None:
         try:

@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from objectives.data.cache import LabelledArrays, chunks, open_searchable, open_test
+from objectives.data.cache import LabelledArrays, chunks, open_searchable
 from objectives.data.config import DataConfig
 from objectives.data.source import DataFacts, Images, Progress
 from objectives.data.splits import Positions
@@ -77,16 +77,6 @@ def open_dataset(
     return ImageDataset(opened.class_names, opened.arrays, positions, opened.facts)
 
 
-def open_test_split(config: DataConfig, *, data_root: Path, cache_root: Path) -> LabelledArrays:
-    """The test split, for follow-ups, which judge what a search has chosen.
-
-    It depends on neither `validation_fraction` nor `split_seed`. Raises what open_dataset raises,
-    and DataError for a test split without images.
-    """
-    arrays = open_test(config, data_root, cache_root)
-    return LabelledArrays(np.array(arrays.images), arrays.labels)
-
-
 # --- on the device
 
 
@@ -127,7 +117,7 @@ def split_sha256(split: LabelledImages) -> str:
     for tensor, kind in ((split.images, "u1"), (split.labels, "<i8")):
         array = np.ascontiguousarray(tensor.cpu().numpy().astype(kind, copy=False))
         digest.update(repr(array.shape).encode())
-        digest.update(array)
+        digest.update(array.data)
     return digest.hexdigest()
 
 

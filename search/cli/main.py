@@ -8,7 +8,7 @@ import sys
 
 import typer
 
-from search.cli import completion, control, health, look, specs, techniques, work
+from search.cli import answers, completion, control, health, look, specs, techniques, work
 from search.cli.context import say_always
 from search.cli.reading import CommandLineError
 from search.report.streams import OutputFailed, OutputGone, standard_streams
@@ -27,6 +27,7 @@ app.command()(work.worker)
 app.command("list")(look.list_command)
 app.command()(look.status)
 app.command()(look.compare)
+app.command()(answers.confirm)
 app.command()(look.dashboard)
 app.command("techniques")(techniques.techniques_command)
 app.command()(control.pause)
@@ -121,10 +122,11 @@ def _late(error: BaseException) -> int:
     from search.dashboard import CannotListen, NotLoopback
     from search.engines.launch import WorkFailed
     from search.machine.settings import SettingsError
+    from search.studies.followups.refused import FollowUpRefused
     from storage.transactions import mend, reason
 
     match error:
-        case NotLoopback() | Incomparable() | SettingsError():
+        case NotLoopback() | Incomparable() | SettingsError() | FollowUpRefused():
             return _fail(str(error), 2)
         case WorkFailed():
             return _fail(str(error), 1)

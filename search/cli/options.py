@@ -55,6 +55,13 @@ DataMapOption = Annotated[
         ),
     ),
 ]
+WorkersOption = Annotated[
+    str, typer.Option(metavar="N|auto", help="Worker processes; auto: what trains best here.")
+]
+ThreadsOption = Annotated[
+    str, typer.Option(metavar="N|auto", help="Threads of each worker; auto: what trains best here.")
+]
+DeviceOption = Annotated[str, typer.Option(metavar="NAME", help="auto, cpu, cuda, cuda:1 or mps.")]
 AcceptDataOption = Annotated[
     bool,
     typer.Option(

@@ -27,9 +27,12 @@ from search.cli.options import (
     DataMapOption,
     DataRootOption,
     DebugOption,
+    DeviceOption,
     QuietOption,
     StorageOption,
+    ThreadsOption,
     VerboseOption,
+    WorkersOption,
 )
 from search.cli.reading import (
     change,
@@ -83,13 +86,6 @@ ChangesOption = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="Any key of the spec; repeatable."),
 ]
-WorkersOption = Annotated[
-    str, typer.Option(metavar="N|auto", help="Worker processes; auto: what trains best here.")
-]
-ThreadsOption = Annotated[
-    str, typer.Option(metavar="N|auto", help="Threads of each worker; auto: what trains best here.")
-]
-DeviceOption = Annotated[str, typer.Option(metavar="NAME", help="auto, cpu, cuda, cuda:1 or mps.")]
 
 
 def run(
@@ -131,7 +127,7 @@ def run(
     url = storage_url(storage)
     count, machine = (
         read_count("--workers", workers),
-        _machine(threads, device, data_root, url, artifact_root),
+        machine_of(threads, device, data_root, url, artifact_root),
     )
     machine = replace(machine, data_map=parse_data_map(data_map), accept_data=accept_data)
     from search.analysis.comparison import compare_study
@@ -233,7 +229,7 @@ def worker(
     url = storage_url(storage)
     count, machine = (
         read_count("--workers", workers),
-        _machine(threads, device, data_root, url, artifact_root),
+        machine_of(threads, device, data_root, url, artifact_root),
     )
     machine = replace(machine, data_map=parse_data_map(data_map), accept_data=accept_data)
     try:
@@ -350,9 +346,10 @@ def _tell(joined: "JoinedStudy") -> None:
         say(f"study {stored.name!r} {stays}: {why_it_stays_ended(stored, joined.spec)}")
 
 
-def _machine(
+def machine_of(
     threads: str, device: str, data_root: str | None, url: str, artifact_root: str | None
 ) -> "Machine":
+    """How this machine is to work, as the options say."""
     from objectives.device_name import check_device_name
     from search.machine.settings import check_openmp
 

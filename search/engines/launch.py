@@ -28,7 +28,7 @@ from storage.engine import Database, check_place, open_for_work
 from storage.errors import OtherData, StudyDeleted, StudyNotFound
 from storage.hosts import Host
 from storage.records import read_incumbent, read_study
-from storage.studies import find_study, first_failure, read_workable
+from storage.studies import StoredStudy, find_study, first_failure, read_workable
 
 log = logging.getLogger(__name__)
 
@@ -317,13 +317,17 @@ def _open(database: Database, names: Sequence[str], forever: bool) -> Choose:
             (stored, held)
             for stored, held in read_workable(database)
             # Whoever waits for a paused study was asked to
-            if (not names or stored.name in names)
+            if (not names or stored.name in names or _parent_of(stored) in names)
             and (stored.state != "paused" or names or forever)
         ]
         found.sort(key=lambda pair: (-pair[0].priority, pair[1], pair[0].study_id))
         return [JoinedStudy(stored, stored_spec(stored)) for stored, _ in found]
 
     return choose
+
+
+def _parent_of(stored: StoredStudy) -> str | None:
+    return None if stored.follow_up is None else stored.follow_up.parent_name
 
 
 def _as_it_stands(database: Database, joined: JoinedStudy) -> StudyOpened:

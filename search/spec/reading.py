@@ -17,6 +17,7 @@ from search.space.parameters import SWITCHES
 from search.space.search_space import SearchSpace
 from search.spec.document import SpecError, Table, Toml, one_of
 from search.spec.enumeration import uncounted
+from search.spec.follow_up import is_follow_up_name
 from search.spec.methods import (
     ASHA,
     CMAES,
@@ -72,7 +73,7 @@ def parse_spec(
     """
     faults: list[str] = []
     root = Table(document, "", faults)
-    spec = read_spec(root)
+    spec = read_spec(root, stored=stored)
     root.refuse_the_rest()
     if not faults and not stored:
         faults += [*said_in_vain(spec), *former_names(spec)]
@@ -81,7 +82,7 @@ def parse_spec(
     return spec
 
 
-def read_spec(root: Table) -> StudySpec:
+def read_spec(root: Table, *, stored: bool = False) -> StudySpec:
     """Reads every key of a document; what is wrong is noted in the table."""
     study, data = root.table("study"), root.table("data")
     training, model, constraints = (
@@ -95,7 +96,7 @@ def read_spec(root: Table) -> StudySpec:
     space = read_space(root.table("space"), config.dataset)
     minimize = study.options("minimize", tuple(COSTS))
     spec = StudySpec(
-        name=_read_name(study),
+        name=_read_name(study, stored),
         seed=study.integer("seed", 0, low=0, high=2**32 - 1),
         metric=metric,
         budget=Budget(
@@ -129,8 +130,10 @@ def read_spec(root: Table) -> StudySpec:
     return spec
 
 
-def _read_name(study: "Table") -> str:
+def _read_name(study: "Table", stored: bool) -> str:
     name = study.string("name", DEFAULT_STUDY)
+    if stored and is_follow_up_name(name):
+        return name
     if NAME_PATTERN.fullmatch(name) is None:
         study.fault(
             "name",

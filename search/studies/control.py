@@ -6,6 +6,7 @@ import shutil
 
 from search.machine.this_machine import Files
 from search.spec.request import Request
+from search.studies.followups.refused import FollowUpRefused
 from search.studies.joining import JoinedStudy, join_stored
 from search.studies.sweep import own_checkpoints
 from search.studies.this_worker import this_worker
@@ -13,10 +14,11 @@ from storage.artifact_names import read_artifact_ids
 from storage.artifacts import open_artifact_store
 from storage.engine import Database, open_for_work
 from storage.errors import ArtifactRootError, ArtifactsUnavailable
+from storage.follow_ups import delete_with_follow_ups, read_follow_ups
 from storage.hosts import Host
 from storage.leases.taking import TrialLeases
 from storage.owners import Owner
-from storage.studies import delete_study, find_study, pause_study, resume_study, stop_study
+from storage.studies import find_study, pause_study, resume_study, stop_study
 
 
 def pause(database: Database, name: str) -> None:
@@ -34,11 +36,15 @@ def resume(database: Database, name: str) -> None:
 def extend(database: Database, name: str, trials: int) -> JoinedStudy:
     """Raises the budget of trials; an ended study goes on, unless its time is used up, say.
 
-    Raises StudyNotFound, and SpecError for a lower budget.
+    Raises StudyNotFound, SpecError for a lower budget, and FollowUpRefused for a follow-up, whose
+    plan says what it takes.
     """
+    stored = find_study(database, name)
+    if stored.follow_up is not None:
+        raise FollowUpRefused.not_extended(name, stored.follow_up.parent_name)
     return join_stored(
         database,
-        find_study(database, name),
+        stored,
         Request(None, {"study": {"trials": trials}}, "--trials"),
     )
 
@@ -55,8 +61,8 @@ def stop(storage_url: str, name: str, host: Host) -> int:
 
 
 def delete(storage_url: str, name: str, files: Files) -> None:
-    """Deletes the study with its trials, checkpoints, and artifacts that nobody else has; workers
-    leave it.
+    """Deletes the study with its trials, those that follow it up, checkpoints, and artifacts that
+    nobody else has; workers leave it.
 
     Raises:
         StudyNotFound, StudyDeleted: it is not there.
@@ -65,11 +71,13 @@ def delete(storage_url: str, name: str, files: Files) -> None:
     database, rdb = open_for_work(storage_url, create=False)
     with database:
         stored = find_study(database, name)
-        artifacts = read_artifact_ids(database, stored.study_id)
+        studies = [stored, *read_follow_ups(database, stored)]
+        artifacts = {each for one in studies for each in read_artifact_ids(database, one.study_id)}
         owner = _owner(database, files) if artifacts else None
         checkpoints = own_checkpoints(database, files.checkpoint_root)
-        delete_study(database, rdb, stored)
-        shutil.rmtree(checkpoints / stored.uid, ignore_errors=True)
+        delete_with_follow_ups(database, rdb, stored)
+        for each in studies:
+            shutil.rmtree(checkpoints / each.uid, ignore_errors=True)
         if isinstance(owner, Owner):
             owner.release(artifacts)
         elif owner is not None:

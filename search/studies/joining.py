@@ -111,7 +111,7 @@ def join_stored(database: Database, stored: StoredStudy, request: Request) -> Jo
         raise_budget(database, stored, budget, here.most_trials)
         stored = find_study(database, stored.name)
     spec = stored_spec(stored)
-    if stored.state != "ended":
+    if stored.state != "ended" and stored.follow_up is None:
         notices += [
             f"study {stored.name!r}: {line}" for line in (*said_in_vain(spec), *notices_of(spec))
         ]

@@ -11,7 +11,7 @@ from typing import Literal
 from objectives.protocol import ResumableTraining
 from search.worker.drawing import undrawn
 from search.worker.pictures import EXAMINATION
-from storage.artifacts import ArtifactStore, attributes
+from storage.artifacts import ArtifactStore, attributes, read
 from storage.engine import Database
 from storage.errors import ArtifactsUnavailable
 from storage.leases.lease import Lease
@@ -85,6 +85,20 @@ class IncumbentArtifacts:
             self._named = files
             return {key: json.dumps(value) for key, value in kept.items()}
         return {}
+
+    def keep_file(self, name: str, content: bytes) -> dict[str, str]:
+        """Stores one file, which somebody needs: the system attributes that make it the trial's, as
+        JSON texts.
+
+        Raises ArtifactsUnavailable.
+        """
+        self._named = {name: content}
+        kept = attributes(self._owned().put(self._named))
+        return {key: json.dumps(value) for key, value in kept.items()}
+
+    def load(self, artifact_id: str) -> bytes:
+        """Raises ArtifactsUnavailable, ArtifactDamaged."""
+        return read(self._store, artifact_id)
 
     def see_to_them(self, stored: StoredStudy) -> None:
         """Once the trial names what was kept: brings back what a deletion elsewhere has removed

@@ -15,6 +15,7 @@ from search.machine.this_machine import Files
 from search.machine.threads import FittingThreads
 from search.spec.document import SpecError
 from search.spec.study_spec import StudySpec
+from search.studies.followups.stages import advance
 from search.studies.joining import JoinedStudy
 from search.studies.sweep import own_checkpoints, sweep_checkpoints
 from search.worker.artifacts import IncumbentArtifacts
@@ -162,13 +163,25 @@ class _Loop:
         return None
 
     def take(self, joined: JoinedStudy) -> Lease:
-        """A trial of that study, once what trains it is ready.
+        """A trial of that study, once what trains it is ready; of a follow-up whose stage is done,
+        one of the next.
 
         Raises:
             NothingToTake, StudyDeleted: as TrialLeases.acquire.
             DataError, DataUnavailable, OtherData, DeviceError: the study cannot be served on this
                 machine.
         """
+        try:
+            return self._take(joined)
+        except NothingToTake as nothing:
+            is_stage_over = nothing.state == "open" and not nothing.leased
+            if joined.stored.follow_up is None or not is_stage_over:
+                raise
+            if not advance(self._place.database, joined.stored):
+                raise
+        return self._take(joined)
+
+    def _take(self, joined: JoinedStudy) -> Lease:
         most = joined.spec.most_trials
         if joined.stored.uid != self._uid:
             self._place.leases.look(joined.stored, most)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from objectives.data.config import DataConfig
 from objectives.hyperparameters import Hyperparameters
+from objectives.predicted import Predicted
 from objectives.processor import usable_cores
 from objectives.protocol import Pulse, ResumableTraining
 from search.machine.division import PIECE, Division, is_gpu
@@ -15,8 +16,11 @@ from search.machine.folders import needed
 from search.machine.other_programs import OtherPrograms, seconds_of_children
 from search.machine.this_machine import Machine
 from search.machine.threads import FittingThreads
+from search.space.configuration import to_hyperparameters
+from search.spec.follow_up import Training
 from search.spec.study_spec import StudySpec
 from search.studies.data_location import find_data
+from search.worker.readings import TestReader, open_reader
 from storage.computing import Computing
 from storage.records import EpochRecord
 
@@ -39,6 +43,10 @@ class Objective:
     device: str
     computing: Computing  # of new trials; one that was begun elsewhere is trained as it was there
     files_of: "FilesOf | None" = None  # of a new incumbent
+    # The trained network as a file's content; made-up curves have none.
+    model_of: Callable[[ResumableTraining], bytes] | None = None
+    # Opens the test split, for search.worker.readings alone.
+    open_test: Callable[[], TestReader] | None = None
     data: "DataFacts | None" = None  # that it trains on; None where there is none
     # after an error: raises ProcessSpent where this process trains no more
     check: Callable[[], None] = lambda: None
@@ -87,7 +95,7 @@ def build_objective(
             on_progress=on_progress,
         )
 
-    _, dataset = find_data(spec, stored, machine, open_data)
+    config, dataset = find_data(spec, stored, machine, open_data)
     resident = data.hold(dataset, chosen)
     # After all that may be refused
     before = kept_division(str(chosen), machine.division_root)
@@ -123,16 +131,30 @@ def build_objective(
 
     def files_of(trained: ResumableTraining, epochs: Sequence[EpochRecord]) -> Mapping[str, bytes]:
         assert isinstance(trained, training.Training)
-        model = model_file.model_bytes(trained.trained())
-        return incumbent_files(model, epochs, trained.examine(), resident.class_names)
+        return incumbent_files(model_of(trained), epochs, trained.examine(), resident.class_names)
 
+    def model_of(trained: ResumableTraining) -> bytes:
+        assert isinstance(trained, training.Training)
+        return model_file.model_bytes(trained.trained())
+
+    open_test = partial(open_reader, config, machine, chosen, training.IMAGES_AT_ONCE[chosen.type])
     check = partial(device.check_answers, chosen)
     fitting = (
         None
         if is_gpu(str(chosen))
         else _fitting(machine, computing.threads, kept, before is not None, say)
     )
-    return Objective(train, str(chosen), computing, files_of, dataset.facts, check, fitting)
+    return Objective(
+        train,
+        str(chosen),
+        computing,
+        files_of,
+        model_of,
+        open_test,
+        dataset.facts,
+        check,
+        fitting,
+    )
 
 
 def _fitting(
@@ -169,7 +191,7 @@ def _piece_on(device: str, machine: Machine, kept: Division | None) -> int | Non
 
 
 def _synthetic(spec: StudySpec, machine: Machine) -> Objective:
-    from objectives.synthetic import synthetic_curve
+    from objectives.synthetic import SyntheticCurve, synthetic_curve
 
     def train(
         hyperparameters: Hyperparameters,
@@ -187,4 +209,18 @@ def _synthetic(spec: StudySpec, machine: Machine) -> Objective:
             seconds_per_epoch=machine.synthetic_seconds,
         )
 
-    return Objective(train, "none", Computing(1))
+    class Reader:
+        """A made-up test split: what it is answered is a function of configuration and seed."""
+
+        def of_training(self, training: ResumableTraining) -> Predicted:
+            assert isinstance(training, SyntheticCurve)
+            return training.test_predictions()
+
+        def of_kept(self, planned: Training, model: bytes | None) -> Predicted:
+            hyperparameters = to_hyperparameters(planned.values)
+            again = synthetic_curve(hyperparameters, spec.training.epochs, planned.seed)
+            for _ in again:
+                pass
+            return again.test_predictions()
+
+    return Objective(train, "none", Computing(1), open_test=Reader)

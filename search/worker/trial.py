@@ -11,6 +11,7 @@ from typing import TypeVar
 import optuna
 from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, TrialState
+from sqlalchemy import Connection
 
 from objectives.checkpoint import CHECKPOINT_SECONDS, SavedCheckpoint
 from objectives.costs import Costs, shown_cost
@@ -18,16 +19,19 @@ from objectives.errors import CheckpointError, ProcessSpent, is_out_of_memory
 from objectives.measurement import Diverged, Measurement
 from objectives.predicted import Predicted
 from objectives.protocol import ResumableTraining
+from search.algorithms.planned import planned_configuration
 from search.algorithms.pruners import due_attribute, due_epoch, is_audited, is_due
 from search.algorithms.samplers import Configuration, build_sampler, derived_seed, draw
 from search.space.configuration import to_hyperparameters, without_switches
 from search.space.domains import Value
 from search.spec.durations import duration
+from search.spec.follow_up import Training as Planned
 from search.spec.study_spec import StudySpec
 from search.worker.artifacts import IncumbentArtifacts
 from search.worker.checkpoints import TrialCheckpoints
 from search.worker.events import EpochFinished, Event, TrialFinished, TrialOutcome, TrialStarted
 from search.worker.objective import Objective
+from search.worker.readings import MODEL_FILE, read_test
 from storage.engine import Database
 from storage.errors import LeaseLost, StorageUnavailable, StudyDeleted
 from storage.leases.keeper import Keeper
@@ -67,6 +71,8 @@ class Ending:
     reason: str | None = None  # the cause in words, with its particulars
     attributes: Mapping[str, str] = field(default_factory=dict)
     predictions: Predicted | None = None  # on the validation split
+    # What else is recorded in the same transaction.
+    also: Callable[[Connection], None] = lambda connection: None
 
 
 class _OverTime(Exception):
@@ -98,6 +104,8 @@ class Trial:
         self._values: dict[int, float] = {}  # of the study's metric, by epoch
         self._due: int | None = None  # the epoch after which the pruner would stop it
         self._audited = is_audited(spec, held.number)
+        # What a follow-up's slot says; None: the trial of a search, whose configuration is drawn.
+        self._planned = None if held.slot is None else Planned.from_json(held.slot.content)
         self._costs: Costs | None = None  # where the study asks for them
         self._spent_seconds = 0.0  # in epochs of earlier attempts that are kept
 
@@ -170,10 +178,43 @@ class Trial:
         answered = self._guarded(objective, training.predictions)
         if isinstance(answered, Ending):
             return answered
+        if self._planned is not None:
+            planned = self._planned
+            return self._guarded(
+                objective, lambda: self._as_planned(planned, objective, training, answered)
+            )
         kept = self._place.artifacts.keep(
             self._held, self._spec.direction, value, training, objective.files_of
         )
         return Ending("complete", value, attributes=kept, predictions=answered)
+
+    def _as_planned(
+        self,
+        planned: Planned,
+        objective: Objective,
+        training: ResumableTraining,
+        answered: Predicted,
+    ) -> Ending:
+        """What a follow-up needs of this training beside its curve: its model, or the test split
+        read with it.
+        """
+        value = self._values[max(self._values)]
+        kept: Mapping[str, str] = {}
+        if planned.keeps_model and objective.model_of is not None:
+            kept = self._place.artifacts.keep_file(MODEL_FILE, objective.model_of(training))
+        if planned.purpose != "test":
+            return Ending("complete", value, attributes=kept, predictions=answered)
+        assert objective.open_test is not None
+        also = read_test(
+            self._place.database,
+            self._held,
+            self._spec,
+            planned,
+            training,
+            objective.open_test,
+            self._place.artifacts.load,
+        )
+        return Ending("complete", value, attributes=kept, predictions=answered, also=also)
 
     def _guarded(self, objective: Objective, step: Callable[[], Result]) -> Result | Ending:
         """A step of training, or how it has ended the trial."""
@@ -226,22 +267,33 @@ class Trial:
         """The recorded configuration of a trial that was taken over, or a fresh one, recorded."""
         if self._frozen.params:
             return Configuration(dict(self._frozen.params), dict(self._frozen.distributions))
+        if self._planned is not None:
+            planned = planned_configuration(self._spec.space, self._planned.values)
+            return self._recorded(planned, {})
         first = self._spec.first_trials
         fixed = dict(first[self._held.number]) if self._held.number < len(first) else {}
         with self._sampled.one_view() as notes:
             configuration = draw(self._spec.space, self._study, self._frozen, fixed)
+        return self._recorded(configuration, notes)
+
+    def _recorded(self, configuration: Configuration, notes: Mapping[str, str]) -> Configuration:
         internal = configuration.internal()
         self._leases.record_parameters(self._held, internal, configuration.distributions, notes)
         self._frozen.params = dict(configuration.values)
         self._frozen.distributions = configuration.distributions
         return configuration
 
+    def _seed(self) -> int:
+        if self._planned is not None:
+            return self._planned.seed
+        return derived_seed(self._spec.seed, self._held.number, "trial")
+
     def _start(
         self, objective: Objective, configuration: Configuration, pulse: Callable[[], None]
     ) -> ResumableTraining:
         """From the last checkpoint that can be read, else from the seed: the same values, later."""
         hyperparameters = to_hyperparameters(configuration.values)
-        seed = derived_seed(self._spec.seed, self._held.number, "trial")
+        seed = self._seed()
         recorded = (
             read_checkpoints(self._place.database, self._held.trial_id)
             if self._held.attempt > 1
@@ -347,6 +399,7 @@ class Trial:
             reason=ending.reason,
             system_attributes={**bounds, **ending.attributes},
             predictions=None if ending.predictions is None else _stored(ending.predictions),
+            also=ending.also,
         )
         self._checkpoints.remove()
         finished = self._finished(ending.outcome, ending.value, ending.reason)
@@ -399,7 +452,13 @@ class Trial:
 
 
 def _stored(answered: Predicted) -> SplitPredictions:
-    return SplitPredictions("validation", **vars(answered))
+    return SplitPredictions(
+        "validation",
+        answered.split_sha256,
+        answered.labels,
+        answered.classes,
+        answered.true_probabilities,
+    )
 
 
 def new_trial(held: Lease) -> FrozenTrial:

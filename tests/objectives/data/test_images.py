@@ -19,8 +19,9 @@ from PIL import Image
 
 from objectives import errors
 from objectives.data.config import DataConfig
-from objectives.data.images import ImageDataset, LabelledArrays, hold, open_dataset, open_test_split
+from objectives.data.images import ImageDataset, LabelledArrays, hold, open_dataset
 from objectives.data.source import DataFacts
+from objectives.data.test_split import open_test_split
 from objectives.errors import DataError, DataUnavailable
 
 Pixels = NDArray[np.uint8]

@@ -1,0 +1,186 @@
+"""What a confirmation has found, as a frozen answer: the one source of what is printed, of --json
+and of a notebook. Values are fractions; of a loss, nats.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from search.analysis.choosing import Choice, choose
+from search.analysis.judged import Judged, read_judged, runs_of
+from search.spec.definition import stored_spec
+from search.spec.follow_up import Candidate, ConfirmPlan
+from storage.engine import Database
+from storage.readings import Reading, read_reading
+from storage.studies import StoredStudy
+
+if TYPE_CHECKING:
+    from search.analysis.inference.best_set import Visible
+    from search.analysis.inference.differences import Difference
+    from search.analysis.inference.intervals import Divergence, Estimate
+    from search.analysis.inference.luck import Luck
+    from search.analysis.inference.runs import Runs
+
+FEWEST_RUNS = 2  # of which anything but a mean can be said
+
+
+@dataclass(frozen=True)
+class JudgedArm:
+    """A configuration under fresh seeds, on the validation images."""
+
+    candidate: Candidate
+    values: tuple[float, ...]  # of each run that did not diverge, by seed
+    mean: float | None  # None: no run has finished without diverging
+    estimate: "Estimate | None"  # None: of fewer than two runs
+    divergence: "Divergence | None"  # None: no run has finished
+    may_be_best: bool
+    is_choice: bool
+    is_baseline: bool
+
+
+@dataclass(frozen=True)
+class TestScores:
+    """What the test split says, read with seeds that took no part in the choice."""
+
+    reading: Reading
+    images: int
+    choice: "Estimate"
+    baseline: "Estimate | None"
+    difference: "Difference | None"  # the choice's mean less the baseline's
+    # How much better the same networks are on the validation images than on these.
+    split_luck: "Luck | None"
+
+
+@dataclass(frozen=True)
+class Confirmation:
+    """The answer of NAME:confirm:N, as far as its trainings have come."""
+
+    study: str
+    parent: str
+    metric: str
+    direction: str
+    state: str
+    end_reason: str | None
+    trainings: int  # that have finished
+    planned: int  # that the whole takes
+    plan: ConfirmPlan
+    images: int  # of the validation split
+    arms: tuple[JudgedArm, ...]  # in the plan's order
+    choice: str | None
+    visible: "Visible | None"  # the smallest difference that so many seeds and images can show
+    # Of the search's best trial, where it was judged: how much of its value was a lucky seed.
+    seed_luck: "Luck | None"
+    test: TestScores | None
+
+    @property
+    def is_judged(self) -> bool:
+        """Whether every candidate has been trained under every seed."""
+        finished = sum(
+            len(arm.values) + (0 if arm.divergence is None else arm.divergence.diverged)
+            for arm in self.arms
+        )
+        return finished == self.plan.seeds * len(self.plan.candidates)
+
+
+def read_confirmation(database: Database, stored: StoredStudy) -> Confirmation:
+    """The answer of a study that is a confirmation, as it stands."""
+    from search.analysis.inference.best_set import visible_difference
+
+    assert stored.follow_up is not None
+    plan = ConfirmPlan.from_json(stored.follow_up.plan)
+    spec = stored_spec(stored)
+    judged = read_judged(database, stored)
+    chosen = choose(plan, spec.metric, judged)
+    comparable = [
+        runs
+        for arm, runs in chosen.runs.items()
+        if runs.count >= FEWEST_RUNS and not chosen.diverged.get(arm)
+    ]
+    answered = next((each.validation for each in judged if each.validation is not None), None)
+    return Confirmation(
+        stored.name,
+        stored.follow_up.parent_name,
+        spec.metric,
+        spec.direction,
+        stored.state,
+        stored.end_reason,
+        sum(each.trial is not None for each in judged),
+        stored.budget.trials,
+        plan,
+        0 if answered is None else len(answered.labels),
+        tuple(_arm(plan, each, chosen) for each in plan.candidates),
+        chosen.choice,
+        visible_difference(comparable) if len(comparable) > 1 else None,
+        _seed_luck(plan, chosen),
+        _test_scores(plan, spec.metric, judged, chosen, read_reading(database, stored)),
+    )
+
+
+def _arm(plan: ConfirmPlan, candidate: Candidate, chosen: Choice) -> JudgedArm:
+    from search.analysis.inference.intervals import divergence, estimate
+
+    runs = chosen.runs.get(candidate.arm)
+    diverged = chosen.diverged.get(candidate.arm, 0)
+    count = diverged + (0 if runs is None else runs.count)
+    return JudgedArm(
+        candidate,
+        () if runs is None else tuple(map(float, runs.values)),
+        None if runs is None else float(runs.values.mean()),
+        estimate(runs) if runs is not None and runs.count >= FEWEST_RUNS else None,
+        divergence(diverged, count) if count else None,
+        candidate.arm in chosen.may_be_best,
+        candidate.arm == chosen.choice,
+        candidate.arm == plan.baseline,
+    )
+
+
+def _seed_luck(plan: ConfirmPlan, chosen: Choice) -> "Luck | None":
+    from search.analysis.inference.luck import seed_luck
+
+    best = next((each for each in plan.candidates if each.trial == plan.searched_best), None)
+    runs = None if best is None else chosen.runs.get(best.arm)
+    if best is None or best.search_value is None or runs is None or runs.count < FEWEST_RUNS:
+        return None
+    return None if chosen.diverged.get(best.arm) else seed_luck(best.search_value, runs)
+
+
+def _test_scores(
+    plan: ConfirmPlan,
+    metric: str,
+    judged: Sequence[Judged],
+    chosen: Choice,
+    reading: Reading | None,
+) -> TestScores | None:
+    from search.analysis.inference.differences import difference
+    from search.analysis.inference.intervals import estimate
+    from search.analysis.inference.luck import split_luck
+
+    fresh = [each for each in judged if each.training.purpose == "test" and each.test is not None]
+    test = _runs(metric, fresh)
+    if reading is None or test is None or test.count < FEWEST_RUNS:
+        return None
+    base = _runs(
+        metric,
+        [
+            each
+            for each in judged
+            if each.training.arm == plan.baseline != chosen.choice
+            and each.training.purpose == "judge"
+            and each.test is not None
+        ],
+    )
+    baseline = base if base is not None and base.count >= FEWEST_RUNS else None
+    validation = runs_of(metric, [each.validation for each in fresh if each.validation is not None])
+    return TestScores(
+        reading,
+        test.images,
+        estimate(test),
+        None if baseline is None else estimate(baseline),
+        None if baseline is None else difference(test, baseline),
+        split_luck(validation, test) if validation.count == test.count else None,
+    )
+
+
+def _runs(metric: str, judged: Sequence[Judged]) -> "Runs | None":
+    answered = [each.test for each in judged if each.test is not None]
+    return runs_of(metric, answered) if answered else None

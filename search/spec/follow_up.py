@@ -1,0 +1,106 @@
+"""Studies that follow another one up: what they are called, what was asked for, and what each of
+their trainings is for.
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Literal
+
+from search.space.domains import Value
+from search.spec.study_spec import NAME_PATTERN
+
+Kind = Literal["confirm", "ablate", "reproduce"]
+KINDS: tuple[Kind, ...] = ("confirm", "ablate", "reproduce")
+_ENDING = re.compile(rf":({'|'.join(KINDS)}):([1-9][0-9]{{0,8}})")
+
+# What a training is for: to find a learning rate, to judge a configuration on the validation
+# images, or to read the test split.
+Purpose = Literal["tune", "judge", "test"]
+
+
+def follow_up_name(parent: str, kind: Kind, number: int) -> str:
+    """The study's name. A user's name cannot hold the colon.
+
+    >>> follow_up_name("demo", "confirm", 1)
+    'demo:confirm:1'
+    """
+    return f"{parent}:{kind}:{number}"
+
+
+def is_follow_up_name(name: str) -> bool:
+    """Whether a study of that name follows another one up.
+
+    >>> is_follow_up_name("demo:confirm:1"), is_follow_up_name("demo:1"), is_follow_up_name("demo")
+    (True, False, False)
+    """
+    ending = _ENDING.search(name)
+    return (
+        ending is not None
+        and ending.end() == len(name)
+        and NAME_PATTERN.fullmatch(name[: ending.start()]) is not None
+    )
+
+
+@dataclass(frozen=True)
+class Training:
+    """One training of a follow-up, as its slot holds it.
+
+    >>> Training.from_json(training.to_json()) == training   # doctest: +SKIP
+    True
+    """
+
+    arm: str  # what it is a run of: "trial 9", "baseline", "without dropout"
+    purpose: Purpose
+    seed_index: int  # from 0; the same index is the same seed in every arm
+    seed: int
+    values: Mapping[str, Value]  # of the space, switches included
+    keeps_model: bool = False  # for whoever reads the test split later
+    # Slots whose kept models are read on the test split together with this one.
+    reads_with: tuple[int, ...] = ()
+
+    def to_json(self) -> str:
+        """As a slot's content."""
+        return json.dumps(asdict(self), sort_keys=True)
+
+    @classmethod
+    def from_json(cls, content: str) -> "Training":
+        """From a slot's content."""
+        found = json.loads(content)
+        return cls(**{**found, "reads_with": tuple(found["reads_with"])})
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A configuration of the parent's that is judged."""
+
+    arm: str
+    trial: int | None  # the parent's trial that has it; None: no trial has
+    search_value: float | None  # what the search said of it
+    values: Mapping[str, Value]
+
+
+@dataclass(frozen=True)
+class ConfirmPlan:
+    """What a confirmation was asked for, and what it was decided to be when it was made."""
+
+    asked: Mapping[str, Value | list[int] | None]  # as the command was given
+    seeds: int
+    reads_test: bool
+    candidates: tuple[Candidate, ...]  # the best first; the baseline, if there is one, last
+    baseline: str | None  # its arm
+    complete: int  # how many complete trials the candidates were chosen from
+    searched_best: int  # the number of the parent's best trial
+    notes: tuple[str, ...] = ()  # what of the parent bears on the answer, in sentences
+
+    def to_json(self) -> str:
+        """As the follow-up's plan."""
+        return json.dumps(asdict(self), sort_keys=True)
+
+    @classmethod
+    def from_json(cls, plan: str) -> "ConfirmPlan":
+        """From a follow-up's plan."""
+        found = json.loads(plan)
+        candidates = tuple(Candidate(**each) for each in found["candidates"])
+        return cls(**{**found, "candidates": candidates, "notes": tuple(found["notes"])})

@@ -1,0 +1,195 @@
+"""What `confirm` trains: the best configurations and the baseline under the same fresh seeds, then
+the choice under further ones, with which the test split is read.
+"""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+
+from search.algorithms.samplers import derived_seed
+from search.analysis.choosing import choose
+from search.analysis.judged import Judged
+from search.analysis.ranking import rank
+from search.space.domains import Value
+from search.spec.definition import stored_spec
+from search.spec.follow_up import Candidate, ConfirmPlan, Training
+from search.spec.study_spec import StudySpec
+from search.studies.followups.refused import FollowUpRefused
+from storage.records import TrialRecord
+from storage.studies import FollowUp, StoredStudy
+
+DEFAULT_TOP, DEFAULT_SEEDS = 3, 5
+FEWEST_SEEDS, MOST_SEEDS = 2, 1000
+MOST_FOLLOW_UPS = 1_000_000  # of one study; each has seeds of its own
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a confirmation is asked for."""
+
+    top: int | None = None  # None: as many as usual, or as there are
+    trials: tuple[int, ...] = ()  # judged as well
+    baseline: str | None = None  # first, none or a trial's number; None: first where there is one
+    seeds: int = DEFAULT_SEEDS
+    reads_test: bool = True
+
+    def to_document(self) -> dict[str, Value | list[int] | None]:
+        """As the plan holds it; equal for equal commands."""
+        return {**asdict(self), "trials": sorted(self.trials)}
+
+
+def plan_confirmation(
+    parent: StoredStudy, trials: Sequence[TrialRecord], asked: Asked
+) -> ConfirmPlan:
+    """Which configurations are judged.
+
+    Raises FollowUpRefused where what is asked for is not there, or cannot be judged.
+    """
+    spec = stored_spec(parent)
+    complete = rank((each for each in trials if each.state == "complete"), spec.direction)
+    if not complete:
+        raise FollowUpRefused.nothing_complete(parent.name)
+    by_number = {trial.number: trial for trial in complete}
+    if asked.top is not None and asked.top > len(complete):
+        raise FollowUpRefused.too_many(parent.name, asked.top, len(complete))
+    chosen = complete[: asked.top if asked.top is not None else DEFAULT_TOP]
+    for number in asked.trials:
+        if number not in by_number:
+            raise FollowUpRefused.not_complete(parent.name, number)
+        chosen += [by_number[number]] if by_number[number] not in chosen else []
+    baseline = _baseline(parent, spec, trials, asked.baseline)
+    if baseline is not None:
+        chosen = [each for each in chosen if each.number != baseline.number] + [baseline]
+    if len({each.data_fingerprint for each in chosen}) > 1:
+        raise FollowUpRefused.mixed_data(parent.name, [each.number for each in chosen])
+    if chosen[0].data_fingerprint != parent.data_fingerprint:
+        raise FollowUpRefused.other_data(parent.name)
+    return ConfirmPlan(
+        asked.to_document(),
+        asked.seeds,
+        asked.reads_test,
+        tuple(_candidate(each) for each in chosen),
+        None if baseline is None else _arm(baseline),
+        len(complete),
+        complete[0].number,
+        tuple(_notes(parent, spec, trials, chosen)),
+    )
+
+
+def first_stage(plan: ConfirmPlan, seed: int, number: int) -> list[Training]:
+    """Every candidate under each seed, seed by seed; `number` is the follow-up's."""
+    return [
+        Training(
+            each.arm,
+            "judge",
+            index,
+            fresh_seed(seed, number, index),
+            each.values,
+            keeps_model=plan.reads_test and each.arm == plan.baseline,
+        )
+        for index in range(plan.seeds)
+        for each in plan.candidates
+    ]
+
+
+def most_trainings(plan: ConfirmPlan) -> int:
+    """How many trainings the whole takes."""
+    return plan.seeds * (len(plan.candidates) + plan.reads_test)
+
+
+def after_stage(
+    follow_up: FollowUp, metric: str, seed: int, judged: Sequence[Judged]
+) -> list[Training]:
+    """The choice under further seeds, once the candidates are judged; nothing after that, or where
+    the test split is not read, or nothing could be chosen.
+    """
+    plan = ConfirmPlan.from_json(follow_up.plan)
+    if not plan.reads_test or any(each.training.purpose == "test" for each in judged):
+        return []
+    chosen = choose(plan, metric, judged).choice
+    if chosen is None:
+        return []
+    values = next(each.values for each in plan.candidates if each.arm == chosen)
+    baseline = {
+        each.training.seed_index: each.slot
+        for each in judged
+        if each.training.arm == plan.baseline != chosen and each.validation is not None
+    }
+    return [
+        Training(
+            chosen,
+            "test",
+            index,
+            fresh_seed(seed, follow_up.number, index),
+            values,
+            reads_with=tuple(baseline[each] for each in [index - plan.seeds] if each in baseline),
+        )
+        for index in range(plan.seeds, 2 * plan.seeds)
+    ]
+
+
+def fresh_seed(seed: int, number: int, index: int) -> int:
+    """The seed of that index in the study's confirmation of that number; no trial of a search has
+    it but by chance.
+    """
+    return derived_seed(seed, number * MOST_SEEDS * 2 + index, "confirm")
+
+
+def _baseline(
+    parent: StoredStudy, spec: StudySpec, trials: Sequence[TrialRecord], asked: str | None
+) -> TrialRecord | None:
+    if asked == "none" or (asked is None and not spec.first_trials):
+        return None
+    if asked == "first" and not spec.first_trials:
+        raise FollowUpRefused.no_first_trial(parent.name)
+    number = 0 if asked is None or asked == "first" else int(asked)
+    found = next((each for each in trials if each.number == number), None)
+    if found is None or not found.parameters or found.state in ("running", "failed"):
+        raise FollowUpRefused.no_baseline(parent.name, number)
+    return found
+
+
+def _arm(trial: TrialRecord) -> str:
+    return f"trial {trial.number}"
+
+
+def _candidate(trial: TrialRecord) -> Candidate:
+    value = trial.value if trial.state == "complete" else None
+    values: dict[str, Value] = {
+        name: value for name, value in trial.parameters.items() if value is not None
+    }
+    return Candidate(_arm(trial), trial.number, value, values)
+
+
+def _notes(
+    parent: StoredStudy,
+    spec: StudySpec,
+    trials: Sequence[TrialRecord],
+    chosen: Sequence[TrialRecord],
+) -> list[str]:
+    """What of the search bears on the answer."""
+    notes = []
+    finished = sum(each.state in ("complete", "pruned") for each in trials)
+    failed = sum(each.state == "failed" for each in trials)
+    if spec.minimize:
+        others = " and ".join(spec.minimize)
+        notes.append(
+            f"The search has also minimized {others}; the candidates are those of the best"
+            f" {spec.metric} alone."
+        )
+    if parent.state != "ended":
+        notes.append(f"The search has not ended: {finished} of {spec.planned_trials} trials.")
+    elif parent.end_reason in ("stopped", "timeout", "failures"):
+        notes.append(
+            f"The search ended early ({parent.end_reason}), after {finished} of"
+            f" {spec.planned_trials} trials."
+        )
+    if failed:
+        notes.append(f"{failed} trials of the search failed; what they would have found is open.")
+    audited = [each.number for each in chosen if each.due_epoch is not None]
+    if audited:
+        names = ", ".join(map(str, audited))
+        notes.append(
+            f"Trial {names} was found due to be stopped early and went on as an audit of the"
+            " pruner."
+        )
+    return notes

@@ -1,0 +1,72 @@
+"""Makes the study of a follow-up: its parent's definition, but that nothing is drawn or stopped."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from search.spec.definition import stored_spec
+from search.spec.follow_up import Kind, Training, follow_up_name
+from storage.engine import Database
+from storage.follow_ups import follows, read_follow_ups
+from storage.studies import Budget, StoredStudy, create_study, find_study
+
+if TYPE_CHECKING:
+    from optuna.storages import BaseStorage
+
+
+def next_number(database: Database, parent: StoredStudy, kind: Kind) -> int:
+    """The number of the next follow-up of that kind."""
+    numbers = [
+        each.follow_up.number
+        for each in read_follow_ups(database, parent)
+        if each.follow_up is not None and each.follow_up.kind == kind
+    ]
+    return 1 + max(numbers, default=0)
+
+
+def create_follow_up(
+    database: Database,
+    optunas: "BaseStorage",
+    parent: StoredStudy,
+    kind: Kind,
+    number: int,
+    plan: str,
+    first_stage: Sequence[Training],
+    most: int,
+    timeout_seconds: float | None = None,
+) -> StoredStudy:
+    """The study NAME:KIND:NUMBER with the slots of its first stage; where another process has just
+    made one of that name, that one.
+
+    `most`: so many trainings it may take in all. Raises StudyDeleted where the parent is gone.
+    """
+    spec = stored_spec(parent)
+    name = follow_up_name(parent.name, kind, number)
+    definition = _definition(parent, name)
+    create_study(
+        database,
+        optunas,
+        name=name,
+        metric=spec.metric,
+        direction=spec.direction,
+        definition=definition,
+        definition_hash=hashlib.sha256(definition.encode()).hexdigest(),
+        budget=Budget(most, timeout_seconds),
+        priority=parent.priority,
+        data_folder=parent.data_folder,
+        also=follows(parent, kind, number, plan, [each.to_json() for each in first_stage]),
+    )
+    return find_study(database, name)
+
+
+def _definition(parent: StoredStudy, name: str) -> str:
+    """The parent's, of its own version, without what draws, stops and bounds trials."""
+    document = json.loads(parent.definition)
+    study = document["study"]
+    study |= {"name": name, "sampler": {"name": "random"}, "pruner": {"name": "none"}}
+    study.pop("minimize", None)
+    document["training"].pop("timeout", None)
+    document.pop("constraints", None)
+    document.pop("trial", None)
+    return json.dumps(document, sort_keys=True, separators=(",", ":"))

@@ -1,0 +1,77 @@
+"""Why a follow-up is not made."""
+
+from collections.abc import Sequence
+
+
+class FollowUpRefused(Exception):
+    """What is asked for is not there, or cannot be judged; one line for the user."""
+
+    @classmethod
+    def of_a_follow_up(cls, name: str, parent: str) -> "FollowUpRefused":
+        """A follow-up of a follow-up."""
+        return cls(f"study {name!r} follows {parent!r} up: name {parent!r} instead")
+
+    @classmethod
+    def not_extended(cls, name: str, parent: str) -> "FollowUpRefused":
+        """Its plan says how many trainings it takes."""
+        return cls(
+            f"study {name!r} follows {parent!r} up, and takes what its plan says: ask anew, with"
+            f" more --seeds, 'hypersearch {name.split(':')[-2]} {parent}'"
+        )
+
+    @classmethod
+    def nothing_complete(cls, name: str) -> "FollowUpRefused":
+        """No trial is complete."""
+        return cls(
+            f"study {name!r} has no complete trial: there is nothing to confirm; 'hypersearch run"
+            f" --study {name}' goes on with it"
+        )
+
+    @classmethod
+    def too_many(cls, name: str, top: int, complete: int) -> "FollowUpRefused":
+        """More configurations are asked for than there are."""
+        return cls(
+            f"--top {top}: study {name!r} has {complete} complete trials: ask for no more than"
+            " these"
+        )
+
+    @classmethod
+    def not_complete(cls, name: str, number: int) -> "FollowUpRefused":
+        """A trial that is named has no value."""
+        return cls(
+            f"--trial {number}: study {name!r} has no complete trial of that number: see"
+            f" 'hypersearch compare {name}'"
+        )
+
+    @classmethod
+    def no_first_trial(cls, name: str) -> "FollowUpRefused":
+        """The spec says nothing to run first."""
+        return cls(
+            f"--baseline first: the spec of study {name!r} has no [[trial]] to run first: name a"
+            " trial's number, or none"
+        )
+
+    @classmethod
+    def no_baseline(cls, name: str, number: int) -> "FollowUpRefused":
+        """The baseline's trial has not been trained."""
+        return cls(
+            f"--baseline {number}: study {name!r} has no trained trial of that number: name another"
+            " one, or none"
+        )
+
+    @classmethod
+    def mixed_data(cls, name: str, numbers: Sequence[int]) -> "FollowUpRefused":
+        """The candidates' values do not compare."""
+        shown = ", ".join(map(str, numbers))
+        return cls(
+            f"study {name!r}: trials {shown} were not all trained on the same images; name those"
+            " that were with --trial and --top 1"
+        )
+
+    @classmethod
+    def other_data(cls, name: str) -> "FollowUpRefused":
+        """The study has gone on with other images since."""
+        return cls(
+            f"study {name!r} has gone on with other images than those of these trials: run it again"
+            " under another name, and confirm that one"
+        )

@@ -1,0 +1,174 @@
+"""Reads test splits, and nobody else does: for trainings of a confirmation that come after its
+choice.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Protocol
+
+from sqlalchemy import Connection
+
+from objectives.predicted import Predicted
+from objectives.protocol import ResumableTraining
+from search.analysis.judged import value_of
+from search.spec.follow_up import Training
+from search.spec.study_spec import StudySpec
+from storage.artifact_names import read_artifacts
+from storage.engine import Database
+from storage.leases.lease import Lease
+from storage.predictions import SplitPredictions, insert_predictions, select_predictions
+from storage.readings import begin_reading, complete_reading
+from storage.slots import TakenSlot, read_slots
+
+if TYPE_CHECKING:
+    import torch
+
+    from objectives.data.config import DataConfig
+    from search.machine.this_machine import Machine
+
+MODEL_FILE = "model.safetensors"
+
+
+class TestSplitRefused(Exception):
+    """Somebody asks for the test split who may not see it."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            f"study {name!r}: the test split is read by the last stage of a confirmation alone"
+        )
+
+
+class TestReader(Protocol):
+    """A test split that is open."""
+
+    def of_training(self, training: ResumableTraining) -> Predicted:
+        """What the network of a training that has finished answers."""
+
+    def of_kept(self, planned: Training, model: bytes | None) -> Predicted:
+        """What a network that an earlier training kept answers; made-up ones keep none."""
+
+
+def open_reader(
+    config: "DataConfig", machine: "Machine", device: "torch.device", images_at_once: int
+) -> TestReader:
+    """The test split of a data set on the device. Raises DataError, DataUnavailable."""
+    from objectives.data.images import split_sha256, to_device
+    from objectives.data.test_split import open_test_split
+    from objectives.device import full_float32
+    from objectives.evaluation import normalizer
+    from objectives.model_file import TrainedModel, read_model
+    from objectives.prediction import predict
+    from objectives.training import Training as RealTraining
+    from search.machine.folders import needed
+
+    arrays = open_test_split(
+        config, data_root=needed(machine.data_root), cache_root=needed(machine.cache_root)
+    )
+    split = to_device(arrays, device)
+    sha256 = split_sha256(split)
+
+    def answers(model: TrainedModel) -> Predicted:
+        import torch
+
+        mean, deviation = (
+            torch.tensor(values, device=device) for values in (model.mean, model.deviation)
+        )
+        normalize = normalizer(model.input_normalization, mean, deviation)
+        with full_float32():
+            return predict(model.network, split, sha256, normalize, images_at_once)
+
+    class Reader:
+        def of_training(self, training: ResumableTraining) -> Predicted:
+            assert isinstance(training, RealTraining)
+            return answers(training.trained())
+
+        def of_kept(self, planned: Training, model: bytes | None) -> Predicted:
+            assert model is not None
+            kept = read_model(model)
+            kept.network.to(device)
+            return answers(kept)
+
+    return Reader()
+
+
+def split_id(dataset: str, fingerprint: str | None) -> str:
+    """What a test split is called before it is opened: of its data set's fingerprint."""
+    return hashlib.sha256(f"test split of {fingerprint or dataset}".encode()).hexdigest()
+
+
+def read_test(
+    database: Database,
+    held: Lease,
+    spec: StudySpec,
+    planned: Training,
+    training: ResumableTraining,
+    open_split: Callable[[], TestReader],
+    load_artifact: Callable[[str], bytes],
+) -> Callable[[Connection], None]:
+    """Answers the test split with the network that was just trained, and with those that it is to
+    be read with; returns what records it all in the transaction that ends the trial.
+
+    The reading has its number before the split is opened.
+
+    Raises:
+        TestSplitRefused: the training is not of a confirmation's last stage.
+        DataError, DataUnavailable, ArtifactsUnavailable, ArtifactDamaged: it cannot be read here.
+    """
+    if planned.purpose != "test" or held.stored.follow_up is None:
+        raise TestSplitRefused(held.stored.name)
+    begin_reading(
+        database,
+        held.stored,
+        split_id(spec.data.dataset, held.stored.data_fingerprint),
+        spec.data.dataset,
+        json.dumps(dict(planned.values), sort_keys=True),
+    )
+    slots = read_slots(database, held.stored.study_id)
+    judged = {
+        each.trial for each in slots if Training.from_json(each.slot.content).purpose != "test"
+    }
+    reader = open_split()
+    own = _stored(reader.of_training(training))
+    others = {
+        kept.trial_id: _stored(
+            reader.of_kept(
+                Training.from_json(kept.slot.content),
+                _model_of(database, held.stored.study_id, kept, load_artifact),
+            )
+        )
+        for kept in slots
+        if kept.slot.index in planned.reads_with and kept.trial_id is not None
+    }
+
+    def record(connection: Connection) -> None:
+        study_id = held.stored.study_id
+        insert_predictions(connection, study_id, held.trial_id, own)
+        for trial_id, found in others.items():
+            insert_predictions(connection, study_id, trial_id, found)
+        of_choice = [
+            value_of(spec.metric, found)
+            for number, found in select_predictions(connection, study_id, "test").items()
+            if number not in judged
+        ]
+        complete_reading(connection, held.stored, sum(of_choice) / len(of_choice))
+
+    return record
+
+
+def _model_of(
+    database: Database, study_id: int, kept: TakenSlot, load_artifact: Callable[[str], bytes]
+) -> bytes | None:
+    assert kept.trial_id is not None
+    name = read_artifacts(database, study_id).get(kept.trial_id, {}).get(MODEL_FILE)
+    return None if name is None else load_artifact(name)
+
+
+def _stored(answered: Predicted) -> SplitPredictions:
+    return SplitPredictions(
+        "test",
+        answered.split_sha256,
+        answered.labels,
+        answered.classes,
+        answered.true_probabilities,
+    )

@@ -1,0 +1,276 @@
+"""`confirm` as a user runs it: the best configurations under fresh seeds, and the test split read
+after the choice.
+"""
+
+import json
+import sqlite3
+import time
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import hypersearch as notebook
+from search.spec.follow_up import Training
+from storage.engine import open_database
+from storage.slots import read_slots
+from storage.studies import find_study
+from tests.forked import Started, hypersearch
+
+SPEC = """
+[study]
+name = "s"
+trials = 12
+sampler = "random"
+[data]
+dataset = "synthetic"
+[training]
+epochs = 3
+[[trial]]
+optimizer = "sgd"
+"sgd.learning_rate" = 0.2
+"""
+
+
+class User:
+    """Somebody with a study of 12 made-up trials, whose first is the baseline."""
+
+    def __init__(self, folder: Path, url: str | None = None, spec: str = SPEC) -> None:
+        self.folder = folder
+        self.url = url or f"sqlite:///{folder}/a.db"
+        (folder / "s.toml").write_text(spec)
+        self.run("run", "s.toml")
+
+    def ends(self, *arguments: str, **environment: str) -> tuple[int, str, str]:
+        """Exit code, standard output and error."""
+        environment |= {"HYPERSEARCH_STORAGE": self.url, "XDG_CACHE_HOME": str(self.folder / "c")}
+        ended = hypersearch(self.folder, *arguments, **environment)
+        return ended.returncode, ended.stdout, ended.stderr
+
+    def run(self, *arguments: str, **environment: str) -> str:
+        """Standard output of a command that does what it is to do."""
+        code, said, errors = self.ends(*arguments, **environment)
+        assert code == 0, errors
+        return said
+
+    def answer(self, *arguments: str) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(self.run("confirm", "s", "--json", *arguments))
+        return found
+
+    def trainings(self, name: str) -> list[Training]:
+        with open_database(self.url) as database:
+            stored = find_study(database, name)
+            return [
+                Training.from_json(each.slot.content)
+                for each in read_slots(database, stored.study_id)
+            ]
+
+
+def test_the_answer_is_the_same_however_many_workers_train_it_and_is_printed_again(
+    tmp_path: Path,
+) -> None:
+    one, several = tmp_path / "1", tmp_path / "3"
+    for folder in (one, several):
+        folder.mkdir()
+    user, other = User(one), User(several)
+    found = user.answer()
+    assert other.answer("--workers", "3") == found
+    code, printed, said = user.ends("confirm", "s")
+    assert (code, said) == (0, "")  # nothing is trained again
+    best = [each for each in found["configurations"] if not each["is_baseline"]]
+    assert found["trainings"] == found["planned"] == 25
+    assert [each["trial"] for each in best] == found_best(user)
+    assert [each["is_baseline"] for each in found["configurations"]] == [False] * 3 + [True]
+    (choice,) = [each for each in found["configurations"] if each["is_choice"]]
+    steady = [each for each in found["configurations"] if each["may_be_best"]]
+    assert choice["mean"] == max(each["mean"] for each in steady)
+    assert choice["trial"] == found["choice"]
+    for each in found["configurations"]:
+        assert each["mean"] == pytest.approx(sum(each["values"]) / 5)
+        low, high = each["new_images"]
+        assert 0 <= low <= each["mean"] <= high <= 1
+    assert found["test"]["reading"] == 1
+    assert "never read before (reading 1 of this split)" in printed
+    assert f"5 further seeds of trial {found['choice']}\n" in printed
+    assert max(map(len, printed.splitlines())) <= 100
+    # A notebook gets the same, frozen.
+    frozen = notebook.confirm("s", storage=user.url)
+    assert frozen.choice == f"trial {found['choice']}"
+    assert [list(arm.values) for arm in frozen.arms] == [
+        each["values"] for each in found["configurations"]
+    ]
+
+
+def found_best(user: User) -> list[int]:
+    ranked = json.loads(user.run("compare", "s", "--json"))["trials"]
+    complete = [each["number"] for each in ranked if each["state"] == "complete"]
+    return [number for number in complete[:3] if number != 0]
+
+
+def test_the_test_split_is_read_with_seeds_that_took_no_part_in_the_choice(tmp_path: Path) -> None:
+    user = User(tmp_path)
+    first = user.answer()
+    again = user.answer("--new")
+    assert (first["study"], again["study"]) == ("s:confirm:1", "s:confirm:2")
+    assert [each["test"]["reading"] for each in (first, again)] == [1, 2]
+    seeds: list[set[int]] = []
+    for name in ("s:confirm:1", "s:confirm:2"):
+        trainings = user.trainings(name)
+        judged = {each.seed for each in trainings if each.purpose == "judge"}
+        read = {each.seed for each in trainings if each.purpose == "test"}
+        assert (len(judged), len(read)) == (5, 5)
+        # Every configuration has the same seeds.
+        arms = {each.arm for each in trainings if each.purpose == "judge"}
+        for arm in arms:
+            own = {each.seed for each in trainings if each.arm == arm and each.purpose == "judge"}
+            assert own == judged
+        seeds += [judged, read]
+    assert len(set.union(*seeds)) == 20  # no two of the four have a seed in common
+    with closing(sqlite3.connect(tmp_path / "a.db")) as connection:
+        query = "SELECT number, study_name, score FROM hypersearch_reading ORDER BY number"
+        readings = connection.execute(query).fetchall()
+    assert readings == [
+        (1, "s:confirm:1", pytest.approx(first["test"]["mean"])),
+        (2, "s:confirm:2", pytest.approx(again["test"]["mean"])),
+    ]
+
+
+def test_without_the_test_split_nothing_of_it_is_read(tmp_path: Path) -> None:
+    user = User(tmp_path)
+    found = user.answer("--no-test", "--top", "2", "--baseline", "none", "--seeds", "3")
+    assert (found["trainings"], found["test"]) == (6, None)
+    with closing(sqlite3.connect(tmp_path / "a.db")) as connection:
+        count = "SELECT count(*) FROM hypersearch_reading"
+        assert connection.execute(count).fetchone() == (0,)
+        count = "SELECT count(*) FROM hypersearch_prediction WHERE split = 'test'"
+        assert connection.execute(count).fetchone() == (0,)
+
+
+def test_one_that_is_killed_goes_on_and_answers_as_if_it_had_not_been(tmp_path: Path) -> None:
+    undisturbed, killed = tmp_path / "u", tmp_path / "k"
+    for folder in (undisturbed, killed):
+        folder.mkdir()
+    expected = User(undisturbed).answer()
+    user = User(killed)
+    for seconds in (0.5, 1.0, 1.5):
+        environment = {
+            "HYPERSEARCH_STORAGE": user.url,
+            "HYPERSEARCH_SYNTHETIC_SECONDS": "0.02",
+            "XDG_CACHE_HOME": str(killed / "c"),
+        }
+        process = Started(killed, "confirm", "s", "--workers", "2", **environment)
+        time.sleep(seconds + 2)
+        process.kill()
+        process.communicate()
+    assert user.answer() == expected
+    with closing(sqlite3.connect(killed / "a.db")) as connection:
+        (finished,) = connection.execute(
+            "SELECT count(DISTINCT s.slot) FROM hypersearch_slot_trial s JOIN trials t"
+            " ON t.trial_id = s.trial_id WHERE t.state = 'COMPLETE'"
+        ).fetchone()
+        (complete,) = connection.execute(
+            "SELECT count(*) FROM hypersearch_slot_trial s JOIN trials t"
+            " ON t.trial_id = s.trial_id WHERE t.state = 'COMPLETE'"
+        ).fetchone()
+        readings = connection.execute("SELECT number FROM hypersearch_reading").fetchall()
+    assert (finished, complete, readings) == (25, 25, [(1,)])
+
+
+def test_workers_elsewhere_train_one_that_is_enqueued_and_it_goes_with_its_parent(
+    tmp_path: Path, new_database: Callable[[str], str]
+) -> None:
+    for backend in ("sqlite", "postgresql", "mariadb"):
+        folder = tmp_path / backend
+        folder.mkdir()
+        user = User(folder, new_database(backend))
+        code, _, said = user.ends("confirm", "s", "--enqueue", "--seeds", "2")
+        assert code == 0, said
+        assert "it waits for workers: hypersearch worker --study s\n" in said
+        user.run("worker", "--study", "s", "--workers", "2", "-q")
+        found = user.answer("--seeds", "2")
+        assert (found["state"], found["trainings"]) == ("ended", 10)
+        assert found["test"]["reading"] == 1
+        listed = json.loads(user.run("list", "--json"))
+        assert [each["study"] for each in listed] == ["s", "s:confirm:1"]
+        user.run("delete", "s", "--yes")
+        assert json.loads(user.run("list", "--json")) == []
+
+
+REFUSED = [
+    (("confirm", "t"), "study 't' is not in this storage"),
+    (("confirm", "s:confirm:1"), "follows 's' up: name 's' instead"),
+    (("confirm", "s:confirm:9"), "study 's:confirm:9' is not in this storage"),
+    (("confirm", "a:b"), "study 'a:b' is not in this storage"),
+    (("confirm", ""), "study '' is not in this storage"),
+    (("confirm", "s", "--seeds", "1"), "--seeds 1: give a whole number from 2 to 1000"),
+    (("confirm", "s", "--seeds", "0"), "--seeds 0: give a whole number from 2 to 1000"),
+    (("confirm", "s", "--seeds", "x"), "--seeds x: give a whole number from 2 to 1000"),
+    (("confirm", "s", "--seeds", "-3"), "--seeds -3: give a whole number from 2 to 1000"),
+    (("confirm", "s", "--top", "0"), "--top 0: give a whole number from 1 to 1000"),
+    (("confirm", "s", "--top", "13"), "complete trials: ask for no more than these"),
+    (("confirm", "s", "--top", "1.5"), "--top 1.5: give a whole number from 1 to 1000"),
+    (("confirm", "s", "--trial", "99"), "--trial 99: study 's' has no complete trial"),
+    (("confirm", "s", "--trial", "-1"), "--trial -1: give a whole number"),
+    (("confirm", "s", "--baseline", "best"), "--baseline (first, none or a trial's number) best"),
+    (("confirm", "s", "--baseline", "99"), "--baseline 99: study 's' has no trained trial"),
+    (("confirm", "s", "--timeout", "soon"), "--timeout soon: write a duration"),
+    (("confirm", "s", "--timeout", "0s"), "--timeout 0s: write a duration"),
+    (("confirm", "s", "--seeds", "90"), "trainings: add --yes"),
+    (("extend", "s:confirm:1", "--trials", "99"), "takes what its plan says"),
+    (("run", "--study", "s:confirm:7"), "study.name"),
+    (("create", "colon.toml"), "study.name"),
+]
+
+
+@pytest.fixture(scope="module")
+def confirmed(tmp_path_factory: pytest.TempPathFactory) -> User:
+    user = User(tmp_path_factory.mktemp("confirmed"))
+    user.answer("--seeds", "2")
+    (user.folder / "colon.toml").write_text(SPEC.replace('"s"', '"s:confirm:7"'))
+    return user
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"), REFUSED, ids=[" ".join(arguments) for arguments, _ in REFUSED]
+)
+def test_what_cannot_be_followed_up_is_refused_in_a_line_and_nothing_is_made(
+    arguments: tuple[str, ...], said: str, confirmed: User
+) -> None:
+    before = confirmed.run("list")
+    code, output, errors = confirmed.ends(*arguments)
+    assert (code, output, errors.count("\n")) == (2, "", 1)
+    assert said in errors
+    assert confirmed.run("list") == before
+
+
+def test_what_of_the_search_bears_on_the_answer_is_said(tmp_path: Path) -> None:
+    spec = SPEC.replace('"random"\n', '"random"\nminimize = ["parameters"]\n')
+    user = User(tmp_path, spec=spec.replace("trials = 12", "trials = 6"))
+    user.run("extend", "s", "--trials", "7")
+    found = user.answer("--no-test", "--seeds", "2", "--top", "1")
+    assert found["notes"] == [
+        "The search has also minimized parameters; the candidates are those of the best accuracy"
+        " alone.",
+        "The search has not ended: 6 of 7 trials.",
+    ]
+
+
+def test_an_arm_that_diverges_is_counted_apart_and_never_chosen(tmp_path: Path) -> None:
+    user = User(tmp_path)
+    # The best trial's record, with a learning rate at which every made-up curve diverges.
+    best = found_best(user)[0]
+    with closing(sqlite3.connect(tmp_path / "a.db")) as connection, connection:
+        connection.execute(
+            "UPDATE trial_params SET param_value = 5000, distribution_json ="
+            " json_set(distribution_json, '$.attributes.high', 9000.0) WHERE param_name LIKE"
+            " '%.learning_rate' AND trial_id = (SELECT trial_id FROM trials WHERE number = ?)",
+            (best,),
+        )
+    found = user.answer("--seeds", "2", "--no-test")
+    (diverged,) = [each for each in found["configurations"] if each["trial"] == best]
+    assert (diverged["diverged"], diverged["mean"], diverged["may_be_best"]) == (2, None, False)
+    assert found["choice"] != best
+    printed = user.run("confirm", "s", "--seeds", "2", "--no-test")
+    assert f"Trial {best} diverged in 2 of 2 runs (15.8 to 100 % of runs)" in printed
