@@ -212,7 +212,7 @@ def stock_trial(study: optuna.Study, space: SearchSpace, value: float) -> None:
     trial = study.ask()
 
     def suggest(name: str, domain: Choice | Range) -> Value:
-        match distribution(name, domain):
+        match distribution(domain):
             case CategoricalDistribution(choices=choices):
                 chosen = trial.suggest_categorical(name, choices)
                 assert chosen is not None

@@ -21,7 +21,7 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from search.algorithms.usual import adherence, usual_value
 from search.space.domains import Choice, Range, Value
-from search.space.flat import flat_domains, is_whole, share_of, stand_in, value_at
+from search.space.flat import flat_domains
 from search.space.parameters import SWITCHES
 from search.space.search_space import SearchSpace
 from search.spec.methods import CMAES, GP, QMC, TPE, BruteForce, Grid, Random
@@ -111,7 +111,7 @@ def _qmc(options: QMC, slot: Slot) -> BaseSampler:
     if slot.number:
         sequence.fast_forward(slot.number)
     point = dict(zip(flat, map(float, sequence.random()[0]), strict=False))
-    return PlannedSampler(lambda name: value_at(name, flat[name], point[name]))
+    return PlannedSampler(lambda name: flat[name].at(point[name]))
 
 
 def _grid(options: Grid | BruteForce, slot: Slot) -> BaseSampler:
@@ -128,7 +128,7 @@ class FlatSampler(BaseSampler):
         self, study: Study, trial: FrozenTrial
     ) -> dict[str, BaseDistribution]:
         """All that there is to search."""
-        return {name: distribution(name, domain) for name, domain in self.flat.items()}
+        return {name: distribution(domain) for name, domain in self.flat.items()}
 
     def sample_independent(
         self,
@@ -176,8 +176,7 @@ class FlatGPSampler(FlatSampler):
         self, trial: FrozenTrial, flat: dict[str, BaseDistribution], worst: float
     ) -> FrozenTrial:
         params = {
-            name: trial.params.get(name, stand_in(name, domain))
-            for name, domain in self.flat.items()
+            name: trial.params.get(name, domain.stand_in) for name, domain in self.flat.items()
         }
         if trial.state not in FINISHED:  # a running one is taken into account, a failed one is not
             return create_trial(state=trial.state, params=params, distributions=flat)
@@ -232,12 +231,12 @@ class CmaEsSampler(FlatSampler):
             )
         shares = map(float, optimizer.ask())
         return {
-            name: value_at(name, domain, share)
+            name: domain.at(share)
             for (name, domain), share in zip(self._ranges.items(), shares, strict=True)
         }
 
     def _point(self, trial: FrozenTrial) -> list[float]:
-        return [share_of(name, domain, trial.params[name]) for name, domain in self._ranges.items()]
+        return [domain.share_of(trial.params[name]) for name, domain in self._ranges.items()]
 
 
 def standing(trial: FrozenTrial, direction: str) -> tuple[float, ...]:
@@ -301,11 +300,11 @@ def build_sampler(spec: StudySpec, number: int) -> BaseSampler:
     return SAMPLERS[spec.sampler.name](spec.sampler, Slot(spec, number))
 
 
-def distribution(name: str, domain: Choice | Range) -> BaseDistribution:
+def distribution(domain: Choice | Range) -> BaseDistribution:
     """What Optuna holds of a domain."""
     if isinstance(domain, Choice):
         return CategoricalDistribution(domain.options)
-    if is_whole(name):
+    if domain.whole:
         return IntDistribution(int(domain.low), int(domain.high), log=domain.log)
     return FloatDistribution(domain.low, domain.high, log=domain.log)
 
@@ -339,7 +338,7 @@ def draw(
     distributions: dict[str, BaseDistribution] = {}
 
     def suggest(name: str, domain: Choice | Range) -> Value:
-        found = distributions[name] = distribution(name, domain)
+        found = distributions[name] = distribution(domain)
         if name in SWITCHES and SWITCHES[name].name in fixed:
             return fixed[SWITCHES[name].name] is not False
         if name in fixed:

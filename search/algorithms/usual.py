@@ -3,7 +3,6 @@
 import random
 
 from search.space.domains import Choice, Range, Value
-from search.space.flat import share_of, value_at
 from search.space.parameters import PARAMETERS, present_augmentation
 
 _ADAPTIVE, _OFF = Range(1e-3, 4e-3), Choice((False,))
@@ -73,10 +72,10 @@ def usual_value(
     low, high = 0.0, 1.0
     if isinstance(usual, Range) and usual.high > domain.low and usual.low < domain.high:
         low, high = (
-            share_of(name, domain, min(max(end, domain.low), domain.high))
+            domain.share_of(min(max(end, domain.low), domain.high))
             for end in (usual.low, usual.high)
         )
-    return value_at(name, domain, generator.uniform(low, high))
+    return domain.at(generator.uniform(low, high))
 
 
 def _present(name: str, option: Value) -> Value:
@@ -93,6 +92,4 @@ def _usual_off(name: str, domain: Choice | Range) -> Value | None:
         or USUAL.get(parameter.switch) != _OFF
     ):
         return None
-    if isinstance(domain, Choice):
-        return parameter.off if parameter.off in domain.options else None
-    return parameter.off if domain.low <= float(parameter.off) <= domain.high else None
+    return parameter.off if domain.holds(parameter.off) else None

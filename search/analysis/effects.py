@@ -2,10 +2,9 @@
 looked good.
 """
 
-import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import median
 
 from search.space.domains import Off, Range, Value
@@ -86,19 +85,14 @@ def at_the_edge(values: Mapping[str, Value], space: SearchSpace) -> list[tuple[s
     found = []
     for name, value in values.items():
         domain = space.domain(name) if name in PARAMETERS else Off()
-        if not isinstance(domain, Range) or domain.low == domain.high:
+        if not isinstance(domain, Range) or domain.is_single:
             continue
-        share = _position(float(value), domain)
+        # The ends themselves are at 0 and 1, also of whole numbers.
+        share = replace(domain, whole=False).share_of(float(value))
         for end, distance in ((domain.low, share), (domain.high, 1 - share)):
             if distance < EDGE_SHARE and _can_go_beyond(PARAMETERS[name], domain, end):
                 found.append((name, value, end))
     return found
-
-
-def _position(value: float, domain: Range) -> float:
-    if domain.log:
-        return math.log(value / domain.low) / math.log(domain.high / domain.low)
-    return (value - domain.low) / (domain.high - domain.low)
 
 
 def _can_go_beyond(parameter: Parameter, domain: Range, end: float) -> bool:

@@ -161,7 +161,7 @@ def _off_twice(spec: "StudySpec", space: Table) -> None:
 def _names_off_twice(name: str, domain: Domain, points: int | None) -> bool:
     if isinstance(domain, Off) or not domain.optional:
         return False
-    if points is None and not isinstance(domain, Choice) and domain.low < domain.high:
+    if points is None and not isinstance(domain, Choice) and not domain.is_single:
         return False  # of all numbers between one is off: never drawn, for practical purposes
     return any(not is_on(name, value) for value in counted(name, domain, points))
 

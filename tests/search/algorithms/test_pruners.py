@@ -67,9 +67,7 @@ def trial(
         state=state,
         value=curve[max(curve)] if state in (TrialState.COMPLETE, TrialState.PRUNED) else None,
         params=dict(params),
-        distributions={
-            name: distribution(name, Choice((value,))) for name, value in params.items()
-        },
+        distributions={name: distribution(Choice((value,))) for name, value in params.items()},
         intermediate_values=dict(curve),
         system_attrs=(
             {} if due is None else {key: int(text) for key, text in due_attribute(due).items()}

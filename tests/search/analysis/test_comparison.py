@@ -276,9 +276,12 @@ def test_the_hyperparameter_that_decides_is_the_most_important_one(seed: int) ->
 def test_the_importances_are_those_of_optuna(seed: int) -> None:
     changes: dict[str, Domain] = {
         "optimizer": Choice(("sgd", "adam")),
-        "batch_size": (Range(8, 128), Range(8, 256, log=True), Range(8, 12), Choice((32, 64, 128)))[
-            seed
-        ],
+        "batch_size": (
+            Range(8, 128, whole=True),
+            Range(8, 256, log=True, whole=True),
+            Range(8, 12, whole=True),
+            Choice((32, 64, 128)),
+        )[seed],
         "scheduler": Choice(("constant", "step")),
         "sgd.weight_decay": Off(),
         "adam.weight_decay": Off(),
@@ -295,7 +298,7 @@ def test_the_importances_are_those_of_optuna(seed: int) -> None:
             name: (
                 CategoricalDistribution((True, False))
                 if name.endswith(".on")
-                else distribution(name, space.domain(name))
+                else distribution(space.domain(name))
             )
             for name in values
         }

@@ -64,7 +64,7 @@ def everything() -> SearchSpace:
             changes[name] = Choice((False, True))
         elif parameter.default == Off():
             changes[name] = Range(*OPENED[name.rpartition(".")[2]], optional=True)
-    return SearchSpace.default(changes | {"batch_size": Range(8, 40)})
+    return SearchSpace.default(changes | {"batch_size": Range(8, 40, whole=True)})
 
 
 OPENED = {  # what a user might write for what is off by default
