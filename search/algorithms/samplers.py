@@ -20,9 +20,10 @@ from optuna.samplers import BaseSampler, GPSampler, RandomSampler, TPESampler
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from search.algorithms.usual import adherence, usual_value
+from search.space.configuration import Configuration
 from search.space.domains import Choice, Range, Value
 from search.space.flat import flat_domains
-from search.space.parameters import SWITCHES
+from search.space.parameters import switched
 from search.space.search_space import SearchSpace
 from search.spec.methods import CMAES, GP, QMC, TPE, BruteForce, Grid, Random
 from search.spec.study_spec import StudySpec
@@ -310,10 +311,9 @@ def distribution(domain: Choice | Range) -> BaseDistribution:
 
 
 @dataclass(frozen=True)
-class Configuration:
-    """What a trial trains under: values by name, switches included, with their distributions."""
+class Drawn(Configuration):
+    """A configuration with Optuna's distributions of its values."""
 
-    values: dict[str, Value]
     distributions: dict[str, BaseDistribution]
 
     def internal(self) -> dict[str, float]:
@@ -324,9 +324,7 @@ class Configuration:
         }
 
 
-def draw(
-    space: SearchSpace, study: Study, trial: FrozenTrial, fixed: Mapping[str, Value]
-) -> Configuration:
+def draw(space: SearchSpace, study: Study, trial: FrozenTrial, fixed: Mapping[str, Value]) -> Drawn:
     """One configuration by `study.sampler`: together where the sampler can, one by one where it
     cannot; `fixed` wins.
 
@@ -339,8 +337,9 @@ def draw(
 
     def suggest(name: str, domain: Choice | Range) -> Value:
         found = distributions[name] = distribution(domain)
-        if name in SWITCHES and SWITCHES[name].name in fixed:
-            return fixed[SWITCHES[name].name] is not False
+        strength = switched(name)
+        if strength is not None and strength.name in fixed:
+            return fixed[strength.name] is not False
         if name in fixed:
             return fixed[name]
         if found.single():
@@ -357,4 +356,4 @@ def draw(
         )
         return value
 
-    return Configuration(space.suggest(suggest), distributions)
+    return Drawn(space.suggest(suggest), distributions)

@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 from statistics import median
 
 from search.space.domains import Off, Range, Value
-from search.space.parameters import PARAMETERS, TECHNIQUES, Parameter, is_on
+from search.space.parameter import Parameter
+from search.space.parameters import PARAMETERS, TECHNIQUES, is_on
 from search.space.search_space import SearchSpace
 from storage.records import ParameterValue, TrialRecord
 

@@ -12,7 +12,7 @@ from typing import Literal
 from search.analysis.ranking import rank
 from search.space.configuration import spelt_once
 from search.space.domains import Choice, Off, Range
-from search.space.parameters import PARAMETERS, SWITCHES
+from search.space.parameters import PARAMETERS, switched
 from search.space.search_space import SearchSpace
 from storage.records import ParameterValue, TrialRecord
 
@@ -75,7 +75,8 @@ def importances(
     for name, share in _by_ped_anova(
         complete, best, {name: domains[name] for name in judged}
     ).items():
-        parameter = SWITCHES[name].name if name in SWITCHES else name
+        strength = switched(name)
+        parameter = name if strength is None else strength.name
         shares[parameter] = shares.get(parameter, 0.0) + share
     return Importances(
         shares=tuple(sorted(shares.items(), key=lambda pair: (-pair[1], pair[0]))),

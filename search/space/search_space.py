@@ -6,8 +6,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from objectives.names import SUBJECTS
+from search.space.augmentations import DEFAULT_AUGMENTATIONS
 from search.space.domains import Choice, Domain, Off, Range, Value
-from search.space.parameters import DEFAULT_AUGMENTATIONS, PARAMETERS, is_active
+from search.space.parameters import PARAMETERS, is_active
 
 Suggest = Callable[[str, Choice | Range], Value]
 

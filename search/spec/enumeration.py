@@ -10,7 +10,7 @@ from functools import cached_property
 
 from search.space.domains import Choice, Domain, Off, Range, Value
 from search.space.flat import reachable
-from search.space.parameters import PARAMETERS, SWITCHES, is_active
+from search.space.parameters import PARAMETERS, is_active, switched
 from search.space.search_space import SearchSpace
 from search.spec.space_table import Trial
 
@@ -199,6 +199,8 @@ def _with_fixed(space: SearchSpace, fixed: Mapping[str, Value]) -> SearchSpace:
 
 
 def _with_switches(space: SearchSpace, values: Mapping[str, Value]) -> dict[str, Value]:
-    return space.suggest(
-        lambda name, _: SWITCHES[name].name in values if name in SWITCHES else values[name]
-    )
+    def given(name: str, domain: Choice | Range) -> Value:
+        strength = switched(name)
+        return values[name] if strength is None else strength.name in values
+
+    return space.suggest(given)

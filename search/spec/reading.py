@@ -13,7 +13,7 @@ from objectives.names import (
 )
 from search.space.domains import Choice, Limits
 from search.space.flat import flat_domains
-from search.space.parameters import SWITCHES
+from search.space.parameters import switched
 from search.space.search_space import SearchSpace
 from search.spec.document import SpecError, Table, Toml, one_of
 from search.spec.enumeration import uncounted
@@ -250,7 +250,7 @@ def _cannot_sample(sampler: Sampler, space: SearchSpace) -> str | None:
         return None
     flat = flat_domains(space)
     choices = [
-        SWITCHES[name].name if name in SWITCHES else name
+        name if (strength := switched(name)) is None else strength.name
         for name, domain in flat.items()
         if isinstance(domain, Choice)
     ]

@@ -5,7 +5,8 @@ from collections.abc import Mapping, Sequence
 
 from objectives.names import AUGMENTATIONS
 from search.space.domains import Choice, Domain, Off, Range, Value
-from search.space.parameters import PARAMETERS, Parameter, is_active, is_on
+from search.space.parameter import Parameter
+from search.space.parameters import PARAMETERS, is_active, is_on
 from search.space.search_space import SearchSpace
 from search.spec.document import Table, Toml, one_of, unknown
 
@@ -178,8 +179,13 @@ def _read_range(table: "Table", parameter: Parameter, value: dict[str, Toml]) ->
     elif log and low <= 0:
         table.fault(parameter.name, value, "log needs low above 0")
     else:
-        ends = (_read_number(table, parameter, end) for end in (low, high))
-        return Range(*ends, log, optional, whole=parameter.kind == "int")
+        return Range(
+            _read_number(table, parameter, low),
+            _read_number(table, parameter, high),
+            log,
+            optional,
+            whole=parameter.kind == "int",
+        )
     return parameter.default
 
 

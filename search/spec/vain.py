@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 from objectives.costs import counted_costs, scaled, shown_cost
 from objectives.names import METRIC_DIRECTIONS, SHAPES
+from search.space.augmentations import present_augmentation
 from search.space.domains import Choice, Domain, Off
-from search.space.parameters import PARAMETERS, is_on, present_augmentation
+from search.space.parameters import PARAMETERS, is_on
 from search.spec.document import Table
 from search.spec.enumeration import counted
 from search.spec.methods import (

@@ -18,8 +18,8 @@ from objectives.errors import CheckpointError, ProcessSpent, is_out_of_memory
 from objectives.measurement import Diverged, Measurement
 from objectives.protocol import ResumableTraining
 from search.algorithms.pruners import due_attribute, due_epoch, is_audited, is_due
-from search.algorithms.samplers import Configuration, build_sampler, derived_seed, draw
-from search.space.configuration import to_hyperparameters, without_switches
+from search.algorithms.samplers import Drawn, build_sampler, derived_seed, draw
+from search.space.configuration import Configuration
 from search.space.domains import Value
 from search.spec.durations import duration
 from search.spec.study_spec import StudySpec
@@ -130,7 +130,7 @@ class Trial:
             return Ending("failed", None, "given up", f"given up: {lost} workers died in it")
         self._load()
         configuration = self._configuration()
-        self._parameters = without_switches(configuration.values)
+        self._parameters = configuration.active
         if self._due is not None and not self._audited:  # its worker died before it could end it
             self._values = {
                 epoch: value
@@ -216,10 +216,10 @@ class Trial:
         )
         self._due = due_epoch(self._frozen)
 
-    def _configuration(self) -> Configuration:
+    def _configuration(self) -> Drawn:
         """The recorded configuration of a trial that was taken over, or a fresh one, recorded."""
         if self._frozen.params:
-            return Configuration(dict(self._frozen.params), dict(self._frozen.distributions))
+            return Drawn(dict(self._frozen.params), dict(self._frozen.distributions))
         first = self._spec.first_trials
         fixed = dict(first[self._held.number]) if self._held.number < len(first) else {}
         with self._sampled.one_view() as notes:
@@ -234,7 +234,7 @@ class Trial:
         self, objective: Objective, configuration: Configuration, pulse: Callable[[], None]
     ) -> ResumableTraining:
         """From the last checkpoint that can be read, else from the seed: the same values, later."""
-        hyperparameters = to_hyperparameters(configuration.values)
+        hyperparameters = configuration.hyperparameters()
         seed = derived_seed(self._spec.seed, self._held.number, "trial")
         recorded = (
             read_checkpoints(self._place.database, self._held.trial_id)

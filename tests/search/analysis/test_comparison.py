@@ -34,7 +34,7 @@ from search.analysis.importance import BEST_SHARE, FEWEST, importances
 from search.report.documents import compare_document, to_json
 from search.report.side_by_side import side_by_side_document, side_by_side_text, trials_csv
 from search.report.text import compare_text, summary_text
-from search.space.configuration import to_hyperparameters
+from search.space.configuration import Configuration
 from search.space.domains import Choice, Domain, Off, Range, Value
 from search.space.search_space import SearchSpace
 from search.spec.document import Document
@@ -253,7 +253,7 @@ def at_random(
     found = []
     for number in range(count):
         values = space.suggest(suggest)
-        *_, last = synthetic_curve(to_hyperparameters(values), 4, number)
+        *_, last = synthetic_curve(Configuration(values).hyperparameters(), 4, number)
         value = last.validation_accuracy
         found.append(record(number, "complete", value, dict(values)))
     return found, space

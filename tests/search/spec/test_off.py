@@ -18,7 +18,7 @@ from search.algorithms.usual import usual_value
 from search.analysis.effects import observed_effects, technique_value
 from search.analysis.importance import importances
 from search.report.values import brief
-from search.space.configuration import spelt_once, to_hyperparameters
+from search.space.configuration import Configuration, spelt_once
 from search.space.domains import Choice, Off, Range, Value
 from search.space.flat import flat_domains
 from search.space.parameters import PARAMETERS, TECHNIQUES, is_on, neutral_value
@@ -77,9 +77,9 @@ def test_the_neutral_value_of_every_technique_is_off() -> None:
         "warmup": 0.1,
     }
     assert all(is_on(name, value) for name, value in on.items())
-    assert to_hyperparameters(
+    assert Configuration(
         {"optimizer": "sgd", "batch_size": 64, "sgd.learning_rate": 0.1}
-    ).optimizer == SGD(0.1)
+    ).hyperparameters().optimizer == SGD(0.1)
 
 
 @pytest.mark.parametrize(

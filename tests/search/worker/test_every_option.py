@@ -14,7 +14,7 @@ import torch
 from objectives.data.images import LabelledImages, ResidentData
 from objectives.measurement import Diverged, Measurement
 from objectives.training import Run, train
-from search.space.configuration import to_hyperparameters, without_switches
+from search.space.configuration import Configuration
 from search.space.domains import Choice, Domain, Off, Range, Value
 from search.space.parameters import PARAMETERS
 from search.space.search_space import SearchSpace
@@ -132,7 +132,7 @@ def middle(name: str) -> Value:
 
 
 def trained(values: dict[str, Value], images: ResidentData, epochs: int = 2) -> list[Measurement]:
-    hyperparameters = to_hyperparameters(without_switches(values))
+    hyperparameters = Configuration(Configuration(values).active).hyperparameters()
     return list(
         train(
             Run(
