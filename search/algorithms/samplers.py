@@ -25,7 +25,7 @@ from search.space.domains import Choice, Range, Value
 from search.space.flat import flat_domains
 from search.space.parameters import switched
 from search.space.search_space import SearchSpace
-from search.spec.methods import CMAES, GP, QMC, TPE, BruteForce, Grid, Random
+from search.spec.methods import CMAES, GP, QMC, TPE, Counted, Learning, Random
 from search.spec.study_spec import StudySpec
 
 FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
@@ -63,7 +63,7 @@ def _random(options: Random, slot: Slot) -> BaseSampler:
     return RandomSampler(seed=slot.seed)
 
 
-def _usual(options: TPE | GP, slot: Slot) -> BaseSampler:
+def _usual(options: Learning, slot: Slot) -> BaseSampler:
     flat, generator = flat_domains(slot.spec.space), random.Random(slot.seed)
     # the spec's own first ones were not drawn
     drawn_before = max(0, slot.number - len(slot.spec.first_trials))
@@ -115,7 +115,7 @@ def _qmc(options: QMC, slot: Slot) -> BaseSampler:
     return PlannedSampler(lambda name: flat[name].at(point[name]))
 
 
-def _grid(options: Grid | BruteForce, slot: Slot) -> BaseSampler:
+def _grid(options: Counted, slot: Slot) -> BaseSampler:
     return PlannedSampler(slot.spec.schedule(options.points).configuration(slot.number).__getitem__)
 
 
@@ -293,7 +293,7 @@ def build_sampler(spec: StudySpec, number: int) -> BaseSampler:
     """The sampler of one trial."""
     options = spec.sampler
     if (
-        isinstance(options, TPE | GP)
+        isinstance(options, Learning)
         and options.startup == "usual"
         and number < options.startup_trials
     ):

@@ -13,11 +13,11 @@ from search.spec.document import Table
 from search.spec.enumeration import counted
 from search.spec.methods import (
     ASHA,
-    GP,
     TPE,
     Comparing,
     Grid,
     Hyperband,
+    Learning,
     Median,
     NoRule,
     Patient,
@@ -178,12 +178,12 @@ def notices(spec: "StudySpec") -> list[str]:
             f" {len(spec.first_trials) - trials} will not run, unless --trials raises it"
         )
     sampler, rule = spec.sampler, spec.pruner.rule
-    if isinstance(sampler, TPE | GP) and sampler != TPE() and sampler.startup_trials >= trials:
+    if isinstance(sampler, Learning) and sampler != TPE() and sampler.startup_trials >= trials:
         found.append(
             f"sampler {sampler.name} learns from trial {sampler.startup_trials} on, counted from 0,"
             f" and the budget is {trials} trials: it learns nothing"
         )
-    judging = rule.of if isinstance(rule, Patient) else rule
+    judging = spec.pruner.judging
     if isinstance(judging, Median | Percentile) and judging.startup_trials >= trials:
         found.append(
             f"pruner {judging.name} waits for {judging.startup_trials} complete trials, and the"
