@@ -17,6 +17,7 @@ from optuna.distributions import (
 )
 from optuna.exceptions import ExperimentalWarning
 from optuna.samplers import BaseSampler, GPSampler, RandomSampler, TPESampler
+from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from search.algorithms.usual import adherence, usual_value
@@ -27,6 +28,7 @@ from search.space.parameters import switched
 from search.space.search_space import SearchSpace
 from search.spec.methods import CMAES, GP, QMC, TPE, Counted, Learning, Random
 from search.spec.study_spec import StudySpec
+from storage.direction import Direction
 
 FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
 # From this version of the definition on, what is usually off begins off also without a switch;
@@ -162,14 +164,16 @@ class FlatGPSampler(FlatSampler):
     ) -> dict[str, Value]:
         """What the Gaussian process finds most promising; of the first trials, at random."""
         sampler = GPSampler(seed=self._seed, n_startup_trials=self._options.startup_trials)
-        flat_study = create_study(direction=self._direction, sampler=sampler)
+        flat_study = create_study(
+            direction=StudyDirection[self._direction.upper()], sampler=sampler
+        )
         recorded = [
             each
             for each in study.get_trials(deepcopy=False)
             if each.params and each.number != trial.number
         ]
         values = [value for each in recorded if (value := metric_of(each)) is not None]
-        worst = (min if self._direction == "maximize" else max)(values, default=0.0)
+        worst = self._direction.worst(values) or 0.0
         flat_study.add_trials([self._laid_flat(each, search_space, worst) for each in recorded])
         return dict(flat_study.ask(search_space).params)
 
@@ -240,7 +244,7 @@ class CmaEsSampler(FlatSampler):
         return [domain.share_of(trial.params[name]) for name, domain in self._ranges.items()]
 
 
-def standing(trial: FrozenTrial, direction: str) -> tuple[float, ...]:
+def standing(trial: FrozenTrial, direction: Direction) -> tuple[float, ...]:
     """Sorts finished trials, the best first: complete ones, then stopped ones by how far they came,
     then diverged.
     """
@@ -251,7 +255,7 @@ def standing(trial: FrozenTrial, direction: str) -> tuple[float, ...]:
     return (
         float(trial.state == TrialState.PRUNED),
         came,
-        -value if direction == "maximize" else value,
+        *direction.order(value, None, trial.number),
     )
 
 

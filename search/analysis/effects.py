@@ -11,6 +11,7 @@ from search.space.domains import Off, Range, Value
 from search.space.parameter import Parameter
 from search.space.parameters import PARAMETERS, TECHNIQUES, is_on
 from search.space.search_space import SearchSpace
+from storage.direction import Direction
 from storage.records import ParameterValue, TrialRecord
 
 EDGE_SHARE = 0.05  # of a range, on its own scale: nearer to an end than this is "at the edge"
@@ -30,7 +31,7 @@ class Effect:
     median: float | None
 
 
-def observed_effects(trials: Sequence[TrialRecord], direction: str) -> list[Effect]:
+def observed_effects(trials: Sequence[TrialRecord], direction: Direction) -> list[Effect]:
     """By technique and value, in the order of the space; techniques that the study does not vary
     are left out.
 
@@ -46,7 +47,6 @@ def observed_effects(trials: Sequence[TrialRecord], direction: str) -> list[Effe
         for technique in TECHNIQUES
         if len({value for name, value in groups if name == technique}) > 1
     }
-    best_of = max if direction == "maximize" else min
     effects = []
     for technique, value in sorted(groups, key=lambda key: (TECHNIQUES.index(key[0]), key[1])):
         if technique not in varied:
@@ -61,7 +61,7 @@ def observed_effects(trials: Sequence[TrialRecord], direction: str) -> list[Effe
                 value,
                 finished=len(group),
                 complete=len(values),
-                best=best_of(values) if values else None,
+                best=direction.best(values),
                 median=median(values) if values else None,
             )
         )

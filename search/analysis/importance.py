@@ -7,13 +7,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate
 from statistics import NormalDist
-from typing import Literal
 
 from search.analysis.ranking import rank
 from search.space.configuration import spelt_once
 from search.space.domains import Choice, Off, Range
 from search.space.parameters import PARAMETERS, switched
 from search.space.search_space import SearchSpace
+from storage.direction import Direction
 from storage.records import ParameterValue, TrialRecord
 
 # Chosen on the made-up curves of objectives.synthetic, where sgd's learning rate decides under the
@@ -22,8 +22,6 @@ from storage.records import ParameterValue, TrialRecord
 # is Optuna's default.
 BEST_SHARE = 0.25
 FEWEST = 20
-
-Direction = Literal["maximize", "minimize"]
 
 
 @dataclass(frozen=True)

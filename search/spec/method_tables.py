@@ -98,7 +98,7 @@ def _read_rule(name: str, options: Table, setting: Setting) -> Rule:
 
 
 def _judge_bounds(rule: Threshold, options: Table, setting: Setting) -> None:
-    upward = setting.direction == "maximize"
+    upward = setting.direction.is_up
     needed, other = ("lower", "upper") if upward else ("upper", "lower")
     bound, wrong = (rule.lower, rule.upper) if upward else (rule.upper, rule.lower)
     if wrong is not None:

@@ -6,10 +6,11 @@ reference follow from it.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, fields
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from search.space.domains import Limits
 from search.spec.document import Document, Table
+from storage.direction import Direction
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -24,7 +25,7 @@ class Setting:
     """What a method's options depend on besides."""
 
     epochs: int
-    direction: Literal["maximize", "minimize"]
+    direction: Direction
 
 
 # (table, name, setting) -> value; what is wrong is noted in the table

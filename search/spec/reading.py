@@ -24,6 +24,7 @@ from search.spec.study_spec import (
     TrainingConfig,
 )
 from search.spec.vain import former_names, said_in_vain
+from storage.direction import Direction
 from storage.studies import Budget
 
 
@@ -59,7 +60,7 @@ def read_spec(root: Table) -> StudySpec:
     )
     epochs = training.integer("epochs", 8, low=1)
     metric = study.option("metric", "accuracy", tuple(METRIC_DIRECTIONS))
-    setting = Setting(epochs, METRIC_DIRECTIONS[metric])
+    setting = Setting(epochs, Direction(METRIC_DIRECTIONS[metric]))
     config = _read_data(data)
     space = read_space(root.table("space"), config.dataset)
     minimize = study.options("minimize", tuple(COSTS))

@@ -4,7 +4,6 @@ import hashlib
 import json
 import re
 from dataclasses import dataclass, field
-from typing import Literal
 
 from objectives.data.config import DataConfig
 from objectives.names import (
@@ -16,6 +15,7 @@ from search.spec.enumeration import Schedule
 from search.spec.method_tables import method_document, pruner_document
 from search.spec.methods import Counted, Pruner, Sampler
 from search.spec.space_table import Trial, domain_to_toml
+from storage.direction import Direction
 from storage.studies import Budget
 
 DEFAULT_STUDY = "mnist-5k-default"
@@ -72,9 +72,9 @@ class StudySpec:
     version: int = field(default=DEFINITION_VERSION, compare=False)
 
     @property
-    def direction(self) -> Literal["maximize", "minimize"]:
+    def direction(self) -> Direction:
         """Which way the metric is better."""
-        return METRIC_DIRECTIONS[self.metric]
+        return Direction(METRIC_DIRECTIONS[self.metric])
 
     @property
     def most_trials(self) -> int | None:
