@@ -23,7 +23,8 @@ def test_value_comes_first_then_the_lower_loss_then_the_lower_number() -> None:
     for shuffled in list(permutations(RANKED))[::100]:
         assert sorted(shuffled, key=lambda each: Direction.UP.order(*each)) == RANKED
     turned = [(None if value is None else -value, loss, number) for value, loss, number in RANKED]
-    assert sorted(turned[::-1], key=lambda each: Direction.DOWN.order(*each)) == turned
+    backwards = list(reversed(turned))
+    assert sorted(backwards, key=lambda each: Direction.DOWN.order(*each)) == turned
 
 
 @pytest.mark.parametrize(
