@@ -23,7 +23,7 @@ from benchmarks.figures import machine, percentile
 from benchmarks.true_scores import Judge
 from search.analysis.comparison import compare_study
 from search.machine.settings import Settings
-from search.space.configuration import to_hyperparameters
+from search.space.configuration import Configuration
 from search.space.domains import Value
 from storage.engine import open_database
 
@@ -128,7 +128,7 @@ def judge(data_root: Path, threads: int | None) -> None:
     judging = Judge.open(data_root, Settings.from_environment(os.environ).cache_root, threads)
     by_number = {curve.number: curve for curve in recorded.curves}
     for number in missing:
-        hyperparameters = to_hyperparameters(by_number[number].params)
+        hyperparameters = Configuration(by_number[number].params).hyperparameters()
         scores[number] = judging.scores(hyperparameters, recorded.epochs, f"configuration {number}")
         TRUE_SCORES.write_text(
             json.dumps({str(key): scores[key] for key in sorted(scores)}, indent=0) + "\n"

@@ -32,7 +32,7 @@ from benchmarks.curves import CURVES, WIDER_CURVES, Curve, Recorded
 from benchmarks.figures import machine, shown
 from search.algorithms.samplers import build_sampler, draw
 from search.space.domains import Range, Value
-from search.space.flat import flat_domains, share_of, stand_in
+from search.space.flat import flat_domains
 from search.space.search_space import SearchSpace
 from search.spec.document import Toml
 from search.spec.reading import parse_spec
@@ -101,9 +101,9 @@ def _features(values: Mapping[str, Value]) -> list[float]:
     # it belongs to.
     found: list[float] = []
     for name, domain in _FLAT.items():
-        value = values.get(name, stand_in(name, domain))
+        value = values.get(name, domain.stand_in)
         if isinstance(domain, Range):
-            found.append(share_of(name, domain, float(value)))
+            found.append(domain.share_of(float(value)))
             if name == f"{values['optimizer']}.learning_rate":
                 rate = found[-1]
         else:

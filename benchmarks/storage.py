@@ -47,6 +47,7 @@ from search.worker.objective import Objective
 from search.worker.trial import Workplace
 from storage.artifacts import open_artifact_store
 from storage.computing import Computing
+from storage.direction import Direction
 from storage.engine import open_for_work
 from storage.hosts import this_host
 from storage.leases.keeper import Keeper
@@ -208,7 +209,7 @@ def stock_study(url: str, sampler: str) -> tuple[optuna.Study, Engine]:
         storage=storage,
         sampler=STOCK_SAMPLERS[sampler](),
         pruner=SuccessiveHalvingPruner(),
-        direction="maximize",
+        direction=Direction.UP,
     )
     return study, storage.engine
 
@@ -218,7 +219,7 @@ def stock_trial(study: optuna.Study, space: SearchSpace, value: float) -> None:
     trial = study.ask()
 
     def suggest(name: str, domain: Choice | Range) -> Value:
-        match distribution(name, domain):
+        match distribution(domain):
             case CategoricalDistribution(choices=choices):
                 chosen = trial.suggest_categorical(name, choices)
                 assert chosen is not None

@@ -14,7 +14,8 @@ from search.cli.completion import PROGRAM
 from search.cli.main import app
 from search.report.documents import to_json
 from search.space.domains import Limits
-from search.space.parameters import PARAMETERS, TECHNIQUES, Parameter
+from search.space.parameter import Parameter
+from search.space.parameters import PARAMETERS, TECHNIQUES
 from search.space.search_space import SearchSpace
 from search.spec import methods
 from search.spec.document import LARGEST_INTEGER, Document, Table, Toml

@@ -16,7 +16,7 @@ from sqlalchemy import Connection, bindparam, create_engine, make_url, text
 from lab.soak_worker import Line, Value, read_journal
 from objectives.synthetic import synthetic_curve
 from search.algorithms.samplers import derived_seed
-from search.space.configuration import to_hyperparameters
+from search.space.configuration import Configuration
 from search.spec.study_spec import StudySpec
 
 Row = Mapping[str, str | int | float | None]
@@ -327,7 +327,9 @@ def _of_curve(trial: Trial, spec: StudySpec, checkpoint_seconds: float) -> Itera
         return
     epochs = spec.training.epochs
     curve = synthetic_curve(
-        to_hyperparameters(trial.parameters), epochs, derived_seed(spec.seed, trial.number, "trial")
+        Configuration(trial.parameters).hyperparameters(),
+        epochs,
+        derived_seed(spec.seed, trial.number, "trial"),
     )
     count = len(trial.epochs)
     if [row["epoch"] for row in trial.epochs] != list(range(1, count + 1)):

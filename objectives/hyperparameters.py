@@ -4,8 +4,16 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 
+class Optimizer:
+    """How weights follow gradients: what torch's is built from, see objectives.optimizers."""
+
+    name: ClassVar[str]
+    learning_rate: float
+    weight_decay: float
+
+
 @dataclass(frozen=True)
-class SGD:
+class SGD(Optimizer):
     """Stochastic gradient descent; `weight_decay` is L2, coupled into the gradient. Without
     momentum no Nesterov.
     """
@@ -18,7 +26,7 @@ class SGD:
 
 
 @dataclass(frozen=True)
-class Adagrad:
+class Adagrad(Optimizer):
     """Adagrad; `weight_decay` is L2, coupled into the gradient."""
 
     name: ClassVar[str] = "adagrad"
@@ -27,7 +35,7 @@ class Adagrad:
 
 
 @dataclass(frozen=True)
-class RMSprop:
+class RMSprop(Optimizer):
     """RMSprop; `weight_decay` is L2, coupled into the gradient; `centered` divides by the estimated
     deviation.
     """
@@ -41,7 +49,7 @@ class RMSprop:
 
 
 @dataclass(frozen=True)
-class Adam:
+class Adam(Optimizer):
     """Adam; `weight_decay` is L2, coupled into the gradient."""
 
     name: ClassVar[str] = "adam"
@@ -53,7 +61,7 @@ class Adam:
 
 
 @dataclass(frozen=True)
-class AdamW:
+class AdamW(Optimizer):
     """Adam with decoupled `weight_decay`: weights shrink by learning_rate * weight_decay a step."""
 
     name: ClassVar[str] = "adamw"
@@ -65,7 +73,7 @@ class AdamW:
 
 
 @dataclass(frozen=True)
-class NAdam:
+class NAdam(Optimizer):
     """Adam with Nesterov momentum; `weight_decay` is L2, coupled into the gradient."""
 
     name: ClassVar[str] = "nadam"
@@ -76,7 +84,7 @@ class NAdam:
 
 
 @dataclass(frozen=True)
-class RAdam:
+class RAdam(Optimizer):
     """Adam with a rectified first phase; `weight_decay` is L2, coupled into the gradient."""
 
     name: ClassVar[str] = "radam"
@@ -86,18 +94,26 @@ class RAdam:
     beta2: float = 0.999
 
 
-Optimizer = SGD | Adagrad | RMSprop | Adam | AdamW | NAdam | RAdam
+OPTIMIZERS: dict[str, type[Optimizer]] = {
+    kind.name: kind for kind in (SGD, Adagrad, RMSprop, Adam, AdamW, NAdam, RAdam)
+}
+
+
+class Scheduler:
+    """What the learning rate is multiplied by: see objectives.schedulers."""
+
+    name: ClassVar[str]
 
 
 @dataclass(frozen=True)
-class Constant:
+class Constant(Scheduler):
     """The learning rate stays."""
 
     name: ClassVar[str] = "constant"
 
 
 @dataclass(frozen=True)
-class Step:
+class Step(Scheduler):
     """Every `period` (a share of the run's epochs) the learning rate is multiplied by `factor`."""
 
     name: ClassVar[str] = "step"
@@ -106,7 +122,7 @@ class Step:
 
 
 @dataclass(frozen=True)
-class MultiStep:
+class MultiStep(Scheduler):
     """After each of two shares of the run's epochs the learning rate is multiplied by `factor`."""
 
     name: ClassVar[str] = "multistep"
@@ -116,7 +132,7 @@ class MultiStep:
 
 
 @dataclass(frozen=True)
-class Exponential:
+class Exponential(Scheduler):
     """A constant ratio between epochs, so that the last epoch's rate is `final_ratio` of the
     first's.
     """
@@ -126,7 +142,7 @@ class Exponential:
 
 
 @dataclass(frozen=True)
-class Plateau:
+class Plateau(Scheduler):
     """Multiplied by `factor` when the validation loss has not improved for more than `patience` of
     the run's epochs.
     """
@@ -137,14 +153,14 @@ class Plateau:
 
 
 @dataclass(frozen=True)
-class Cosine:
+class Cosine(Scheduler):
     """Half a cosine from the learning rate to zero, per optimizer step over the planned total."""
 
     name: ClassVar[str] = "cosine"
 
 
 @dataclass(frozen=True)
-class OneCycle:
+class OneCycle(Scheduler):
     """Up to the learning rate in the first `rise` of the run, then down to nothing, per optimizer
     step.
     """
@@ -153,7 +169,9 @@ class OneCycle:
     rise: float = 0.3
 
 
-Scheduler = Constant | Step | MultiStep | Exponential | Plateau | Cosine | OneCycle
+SCHEDULERS: dict[str, type[Scheduler]] = {
+    kind.name: kind for kind in (Constant, Step, MultiStep, Exponential, Plateau, Cosine, OneCycle)
+}
 
 
 @dataclass(frozen=True)

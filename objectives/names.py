@@ -3,8 +3,10 @@
 from pathlib import Path
 from typing import Literal
 
-OPTIMIZERS = ("sgd", "adagrad", "rmsprop", "adam", "adamw", "nadam", "radam")
-SCHEDULERS = ("constant", "step", "multistep", "exponential", "plateau", "cosine", "onecycle")
+from objectives import hyperparameters
+
+OPTIMIZERS = tuple(hyperparameters.OPTIMIZERS)
+SCHEDULERS = tuple(hyperparameters.SCHEDULERS)
 # In the order in which they act.
 AUGMENTATIONS = (
     "shift",

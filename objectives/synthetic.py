@@ -24,6 +24,7 @@ LUCK = 0.03  # of the range of hardness: two runs of the same accuracy disagree 
 DIVERGES_ABOVE = 1e3  # learning rate
 
 BEST_ACCURACY = 0.99
+# Of an optimizer that is not named here, those of adam.
 BEST_LEARNING_RATE = {"sgd": 0.1, "adagrad": 0.02, "rmsprop": 1e-3, "adam": 2e-3, "adamw": 2e-3}
 BEST_LEARNING_RATE |= {"nadam": 2e-3, "radam": 4e-3}
 SHORTFALL = {
@@ -203,9 +204,10 @@ def _measurements(
 def _asymptote(hyperparameters: Hyperparameters) -> float:
     # Each technique takes its share from the best accuracy, down to chance.
     options = hyperparameters.optimizer
+    best_rate = BEST_LEARNING_RATE.get(options.name, BEST_LEARNING_RATE["adam"])
     shortfall = (
-        SHORTFALL[options.name]
-        + (math.log10(options.learning_rate / BEST_LEARNING_RATE[options.name]) / 1.5) ** 2
+        SHORTFALL.get(options.name, SHORTFALL["adam"])
+        + (math.log10(options.learning_rate / best_rate) / 1.5) ** 2
         + (math.log10(1 + options.weight_decay / 1e-2)) ** 2
         + (math.log10(1 + hyperparameters.l1 / 1e-3)) ** 2
         + 0.1 * (hyperparameters.dropout - 0.2) ** 2

@@ -10,6 +10,7 @@ from typing import Literal
 from sqlalchemy import Connection, Select, func, select
 
 from storage.clock import now_ms
+from storage.direction import Direction
 from storage.engine import Database, persistent
 from storage.schema import (
     DUE_KEY,
@@ -183,9 +184,7 @@ def read_epochs(database: Database, trial_id: int) -> list[EpochRecord]:
         return [EpochRecord(*row) for row in connection.execute(query)]
 
 
-def _best_first(
-    study_id: int, direction: Literal["maximize", "minimize"]
-) -> Select[tuple[int, float, float | None]]:
+def _best_first(study_id: int, direction: Direction) -> Select[tuple[int, float, float | None]]:
     """Number, value and validation loss of the complete trials; of equal values, the lowest loss
     first, then the lowest number.
     """
@@ -206,17 +205,14 @@ def _best_first(
             optuna_values.c.objective == 0,
         )
         .order_by(
-            value.desc() if direction == "maximize" else value,
-            loss.is_(None),
-            loss,
-            optuna_trials.c.number,
+            *direction.sql_order(value, loss, optuna_trials.c.number),
         )
     )
 
 
 @persistent
 def read_best(
-    database: Database, study_id: int, direction: Literal["maximize", "minimize"]
+    database: Database, study_id: int, direction: Direction
 ) -> tuple[float, float] | None:
     """Value and validation loss of the best complete trial; one without epochs, which plain Optuna
     may have made, has an infinite loss.
@@ -227,9 +223,7 @@ def read_best(
 
 
 @persistent
-def read_incumbent(
-    database: Database, study_id: int, direction: Literal["maximize", "minimize"]
-) -> "TrialRecord | None":
+def read_incumbent(database: Database, study_id: int, direction: Direction) -> "TrialRecord | None":
     """The best complete trial; no other one is read."""
     with database.transactions.read() as connection:
         best = connection.execute(_best_first(study_id, direction).limit(1)).first()

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 from sqlalchemy import Connection, Row, Select, func, or_, select, update
 
 from storage.clock import now_ms
+from storage.direction import Direction
 from storage.engine import Database, persistent
 from storage.errors import ForeignStudy, StudyDeleted, StudyEnded, StudyNotFound
 from storage.schema import (
@@ -215,7 +216,7 @@ def create_study(
     *,
     name: str,
     metric: str,
-    direction: Literal["maximize", "minimize"],
+    direction: Direction,
     definition: str,
     definition_hash: str,
     budget: Budget,
@@ -518,14 +519,13 @@ def has_reached_target(connection: Connection, row: Row[tuple[object, ...]]) -> 
         return False
     directions, value = optuna_study_directions, optuna_values.c.value
     of_metric = (directions.c.study_id == row.study_id) & (directions.c.objective == 0)
-    upward = connection.scalar(select(directions.c.direction).where(of_metric)) == "MAXIMIZE"
+    stored = connection.scalar(select(directions.c.direction).where(of_metric))
+    direction = Direction(str(stored).lower())
     reaching = (
         select(optuna_values.c.trial_id)
         .join(optuna_trials, optuna_trials.c.trial_id == optuna_values.c.trial_id)
         .where(optuna_trials.c.study_id == row.study_id, optuna_trials.c.state == "COMPLETE")
-        .where(
-            optuna_values.c.objective == 0, value >= row.target if upward else value <= row.target
-        )
+        .where(optuna_values.c.objective == 0, direction.reached(value, row.target))
     )
     return connection.execute(reaching.limit(1)).first() is not None
 

@@ -15,7 +15,7 @@ from objectives.data.config import DataConfig
 from objectives.hyperparameters import Hyperparameters
 from objectives.measurement import Diverged
 from search.machine.settings import Settings
-from search.space.configuration import to_hyperparameters
+from search.space.configuration import Configuration
 from search.space.domains import Choice, Range, Value
 from search.space.parameters import PARAMETERS
 from search.space.search_space import SearchSpace
@@ -63,7 +63,7 @@ class Answer:
 
     def hyperparameters(self) -> Hyperparameters:
         """The configuration as a trial is trained under it."""
-        return to_hyperparameters(self.values)
+        return Configuration(self.values).hyperparameters()
 
     def to_json(self) -> str:
         """One line."""
@@ -127,7 +127,7 @@ def accuracies(
     keep_freed_memory()
     data = searched(pick_device(device))
     try:
-        for measurement in train(Run(to_hyperparameters(values), data, EPOCHS, seed)):
+        for measurement in train(Run(Configuration(values).hyperparameters(), data, EPOCHS, seed)):
             yield measurement.validation_accuracy
     except Diverged:
         yield 0.0

@@ -23,7 +23,7 @@ from objectives.evaluation import normalizer
 from objectives.hyperparameters import Hyperparameters
 from objectives.optimizers import build_optimizer, l1_penalty, penalized
 from objectives.schedulers import Plan, learning_rate_factor, warmup_factor
-from search.space.configuration import to_hyperparameters
+from search.space.configuration import Configuration
 
 
 def epochs_of(options: Hyperparameters, seed: int, data: ResidentData) -> Iterator[float]:
@@ -122,7 +122,7 @@ def search(
 
     def objective(trial: optuna.Trial) -> float:
         accuracy = 0.0
-        options = to_hyperparameters(suggested(trial))
+        options = Configuration(suggested(trial)).hyperparameters()
         for epoch, accuracy in enumerate(epochs_of(options, 1000 * seed + trial.number, data)):
             trial.report(accuracy, epoch)
             if trial.should_prune():

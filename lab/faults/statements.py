@@ -23,6 +23,7 @@ from objectives.checkpoint import SavedCheckpoint
 from objectives.hyperparameters import SGD, Hyperparameters
 from objectives.synthetic import synthetic_curve
 from storage.computing import Computing
+from storage.direction import Direction
 from storage.engine import Database, open_for_work
 from storage.hosts import process_start
 from storage.leases.lease import Lease, Worker
@@ -177,7 +178,7 @@ def benches(url: str) -> Iterator[Callable[[], Bench]]:
             rdb,
             name=name,
             metric="accuracy",
-            direction="maximize",
+            direction=Direction.UP,
             definition="{}",
             definition_hash="0",
             budget=Budget(1),

@@ -7,7 +7,7 @@ from functools import lru_cache
 
 from objectives import hyperparameters as hp
 from objectives.schedulers import Plan, learning_rate_factor
-from search.space.configuration import to_hyperparameters
+from search.space.configuration import Configuration
 from search.space.domains import Value
 from search.space.parameters import is_on
 
@@ -34,7 +34,7 @@ class Likeness:
 def likeness(params: tuple[tuple[str, Value], ...], epoch: int, epochs: int) -> Likeness:
     """Of a configuration (switches may be among it) judged after `epoch` of `epochs`."""
     values = dict(params)
-    scheduler = to_hyperparameters(values).scheduler
+    scheduler = Configuration(values).hyperparameters().scheduler
     return Likeness(
         anneals(scheduler, epoch, epochs),
         any(is_on(name, values.get(name)) for name in REGULARIZING),

@@ -9,29 +9,29 @@ from optuna.distributions import (
     IntDistribution,
 )
 
-from search.algorithms.samplers import Configuration, distribution
+from search.algorithms.samplers import Drawn, distribution
 from search.space.domains import Choice, Off, Range, Value
-from search.space.parameters import SWITCHES
+from search.space.parameters import switched
 from search.space.search_space import SearchSpace
 
 
-def planned_configuration(space: SearchSpace, values: Mapping[str, Value]) -> Configuration:
+def planned_configuration(space: SearchSpace, values: Mapping[str, Value]) -> Drawn:
     """The values with the space's distributions, each wide enough to hold its value: a plan may ask
     for what the search did not look at.
     """
-    return Configuration(
+    return Drawn(
         dict(values),
         {name: _holding(space, name, value) for name, value in values.items()},
     )
 
 
 def _holding(space: SearchSpace, name: str, value: Value) -> BaseDistribution:
-    if name in SWITCHES:
+    if switched(name) is not None:
         return CategoricalDistribution((True, False))
     domain = dict(space.domains).get(name, Off())
     if isinstance(domain, Off):
-        return distribution(name, _only(value))
-    known = distribution(name, domain)
+        return distribution(_only(value))
+    known = distribution(domain)
     match known:
         case CategoricalDistribution() if value not in known.choices:
             return CategoricalDistribution((*known.choices, value))
@@ -46,4 +46,6 @@ def _holding(space: SearchSpace, name: str, value: Value) -> BaseDistribution:
 
 def _only(value: Value) -> Choice | Range:
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return Range(float(value), float(value)) if is_number else Choice((value,))
+    if not is_number:
+        return Choice((value,))
+    return Range(float(value), float(value), whole=isinstance(value, int))

@@ -28,6 +28,7 @@ from search.spec.methods import (
     Threshold,
 )
 from search.spec.study_spec import StudySpec
+from storage.direction import Direction
 from storage.schema import DUE_KEY
 
 Curve = Mapping[int, float]  # value after each epoch, turned so that higher is better
@@ -53,7 +54,7 @@ class Setting:
 
     seed: int
     epochs: int
-    upward: bool = True  # the metric itself is better when higher
+    direction: Direction = Direction.UP  # of the metric itself
 
 
 def _none(rule: NoRule, own: Run, others: Others, setting: Setting) -> bool:
@@ -114,10 +115,10 @@ def hyperband_bracket(rule: Hyperband, number: int, setting: Setting) -> int:
 
 def _threshold(rule: Threshold, own: Run, others: Others, setting: Setting) -> bool:
     epoch = max(own.curve)
-    bound = rule.lower if setting.upward else rule.upper
+    bound = rule.lower if setting.direction.is_up else rule.upper
     if bound is None or epoch < rule.min_epochs:
         return False
-    return own.curve[epoch] < (bound if setting.upward else -bound)
+    return own.curve[epoch] < setting.direction.raised(bound)
 
 
 def _patient(rule: Patient, own: Run, others: Others, setting: Setting) -> bool:
@@ -147,14 +148,14 @@ def is_due(
     """Whether the pruner would stop `own` after the last epoch that it holds, by all trials of the
     study.
     """
-    epoch, epochs, upward = own.last_step, spec.training.epochs, spec.direction == "maximize"
+    epoch, epochs, direction = own.last_step, spec.training.epochs, spec.direction
     assert epoch is not None
     rule, alike = spec.pruner.rule, spec.pruner.like_with_like
     kind = _likeness(own.params, epoch, epochs)
 
     def others() -> list[Run]:
         return [
-            _run(other, upward)
+            _run(other, direction)
             for other in read_trials()
             if other.number != own.number
             and other.state != TrialState.FAIL
@@ -164,7 +165,9 @@ def is_due(
 
     if alike and kind.regularized:
         rule = _later(rule)
-    return RULES[rule.name](rule, _run(own, upward), others, Setting(spec.seed, epochs, upward))
+    return RULES[rule.name](
+        rule, _run(own, direction), others, Setting(spec.seed, epochs, direction)
+    )
 
 
 def _likeness(params: Mapping[str, Value], epoch: int, epochs: int) -> Likeness:
@@ -186,12 +189,12 @@ def _compared_later(rule: Comparing) -> Comparing:
     return replace(rule, min_epochs=math.ceil(rule.min_epochs * FIRST_JUDGED_LATER))
 
 
-def _run(trial: FrozenTrial, upward: bool) -> Run:
+def _run(trial: FrozenTrial, direction: Direction) -> Run:
     # A trial that an audit let go on counts for others as if it had been stopped: an audit changes
     # no judgement.
     due = due_epoch(trial)
     curve = {
-        epoch: value if upward else -value
+        epoch: direction.raised(value)
         for epoch, value in trial.intermediate_values.items()
         if due is None or epoch <= due
     }

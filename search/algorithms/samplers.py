@@ -17,15 +17,18 @@ from optuna.distributions import (
 )
 from optuna.exceptions import ExperimentalWarning
 from optuna.samplers import BaseSampler, GPSampler, RandomSampler, TPESampler
+from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from search.algorithms.usual import adherence, usual_value
+from search.space.configuration import Configuration
 from search.space.domains import Choice, Range, Value
-from search.space.flat import flat_domains, is_whole, share_of, stand_in, value_at
-from search.space.parameters import SWITCHES
+from search.space.flat import flat_domains
+from search.space.parameters import switched
 from search.space.search_space import SearchSpace
-from search.spec.methods import CMAES, GP, QMC, TPE, BruteForce, Grid, Random
+from search.spec.methods import CMAES, GP, QMC, TPE, Counted, Learning, Random
 from search.spec.study_spec import StudySpec
+from storage.direction import Direction
 
 FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
 # From this version of the definition on, what is usually off begins off also without a switch;
@@ -62,7 +65,7 @@ def _random(options: Random, slot: Slot) -> BaseSampler:
     return RandomSampler(seed=slot.seed)
 
 
-def _usual(options: TPE | GP, slot: Slot) -> BaseSampler:
+def _usual(options: Learning, slot: Slot) -> BaseSampler:
     flat, generator = flat_domains(slot.spec.space), random.Random(slot.seed)
     # the spec's own first ones were not drawn
     drawn_before = max(0, slot.number - len(slot.spec.first_trials))
@@ -111,10 +114,10 @@ def _qmc(options: QMC, slot: Slot) -> BaseSampler:
     if slot.number:
         sequence.fast_forward(slot.number)
     point = dict(zip(flat, map(float, sequence.random()[0]), strict=False))
-    return PlannedSampler(lambda name: value_at(name, flat[name], point[name]))
+    return PlannedSampler(lambda name: flat[name].at(point[name]))
 
 
-def _grid(options: Grid | BruteForce, slot: Slot) -> BaseSampler:
+def _grid(options: Counted, slot: Slot) -> BaseSampler:
     return PlannedSampler(slot.spec.schedule(options.points).configuration(slot.number).__getitem__)
 
 
@@ -128,7 +131,7 @@ class FlatSampler(BaseSampler):
         self, study: Study, trial: FrozenTrial
     ) -> dict[str, BaseDistribution]:
         """All that there is to search."""
-        return {name: distribution(name, domain) for name, domain in self.flat.items()}
+        return {name: distribution(domain) for name, domain in self.flat.items()}
 
     def sample_independent(
         self,
@@ -161,14 +164,16 @@ class FlatGPSampler(FlatSampler):
     ) -> dict[str, Value]:
         """What the Gaussian process finds most promising; of the first trials, at random."""
         sampler = GPSampler(seed=self._seed, n_startup_trials=self._options.startup_trials)
-        flat_study = create_study(direction=self._direction, sampler=sampler)
+        flat_study = create_study(
+            direction=StudyDirection[self._direction.upper()], sampler=sampler
+        )
         recorded = [
             each
             for each in study.get_trials(deepcopy=False)
             if each.params and each.number != trial.number
         ]
         values = [value for each in recorded if (value := metric_of(each)) is not None]
-        worst = (min if self._direction == "maximize" else max)(values, default=0.0)
+        worst = self._direction.worst(values) or 0.0
         flat_study.add_trials([self._laid_flat(each, search_space, worst) for each in recorded])
         return dict(flat_study.ask(search_space).params)
 
@@ -176,8 +181,7 @@ class FlatGPSampler(FlatSampler):
         self, trial: FrozenTrial, flat: dict[str, BaseDistribution], worst: float
     ) -> FrozenTrial:
         params = {
-            name: trial.params.get(name, stand_in(name, domain))
-            for name, domain in self.flat.items()
+            name: trial.params.get(name, domain.stand_in) for name, domain in self.flat.items()
         }
         if trial.state not in FINISHED:  # a running one is taken into account, a failed one is not
             return create_trial(state=trial.state, params=params, distributions=flat)
@@ -232,15 +236,15 @@ class CmaEsSampler(FlatSampler):
             )
         shares = map(float, optimizer.ask())
         return {
-            name: value_at(name, domain, share)
+            name: domain.at(share)
             for (name, domain), share in zip(self._ranges.items(), shares, strict=True)
         }
 
     def _point(self, trial: FrozenTrial) -> list[float]:
-        return [share_of(name, domain, trial.params[name]) for name, domain in self._ranges.items()]
+        return [domain.share_of(trial.params[name]) for name, domain in self._ranges.items()]
 
 
-def standing(trial: FrozenTrial, direction: str) -> tuple[float, ...]:
+def standing(trial: FrozenTrial, direction: Direction) -> tuple[float, ...]:
     """Sorts finished trials, the best first: complete ones, then stopped ones by how far they came,
     then diverged.
     """
@@ -251,7 +255,7 @@ def standing(trial: FrozenTrial, direction: str) -> tuple[float, ...]:
     return (
         float(trial.state == TrialState.PRUNED),
         came,
-        -value if direction == "maximize" else value,
+        *direction.order(value, None, trial.number),
     )
 
 
@@ -293,7 +297,7 @@ def build_sampler(spec: StudySpec, number: int) -> BaseSampler:
     """The sampler of one trial."""
     options = spec.sampler
     if (
-        isinstance(options, TPE | GP)
+        isinstance(options, Learning)
         and options.startup == "usual"
         and number < options.startup_trials
     ):
@@ -301,20 +305,19 @@ def build_sampler(spec: StudySpec, number: int) -> BaseSampler:
     return SAMPLERS[spec.sampler.name](spec.sampler, Slot(spec, number))
 
 
-def distribution(name: str, domain: Choice | Range) -> BaseDistribution:
+def distribution(domain: Choice | Range) -> BaseDistribution:
     """What Optuna holds of a domain."""
     if isinstance(domain, Choice):
         return CategoricalDistribution(domain.options)
-    if is_whole(name):
+    if domain.whole:
         return IntDistribution(int(domain.low), int(domain.high), log=domain.log)
     return FloatDistribution(domain.low, domain.high, log=domain.log)
 
 
 @dataclass(frozen=True)
-class Configuration:
-    """What a trial trains under: values by name, switches included, with their distributions."""
+class Drawn(Configuration):
+    """A configuration with Optuna's distributions of its values."""
 
-    values: dict[str, Value]
     distributions: dict[str, BaseDistribution]
 
     def internal(self) -> dict[str, float]:
@@ -325,9 +328,7 @@ class Configuration:
         }
 
 
-def draw(
-    space: SearchSpace, study: Study, trial: FrozenTrial, fixed: Mapping[str, Value]
-) -> Configuration:
+def draw(space: SearchSpace, study: Study, trial: FrozenTrial, fixed: Mapping[str, Value]) -> Drawn:
     """One configuration by `study.sampler`: together where the sampler can, one by one where it
     cannot; `fixed` wins.
 
@@ -339,9 +340,10 @@ def draw(
     distributions: dict[str, BaseDistribution] = {}
 
     def suggest(name: str, domain: Choice | Range) -> Value:
-        found = distributions[name] = distribution(name, domain)
-        if name in SWITCHES and SWITCHES[name].name in fixed:
-            return fixed[SWITCHES[name].name] is not False
+        found = distributions[name] = distribution(domain)
+        strength = switched(name)
+        if strength is not None and strength.name in fixed:
+            return fixed[strength.name] is not False
         if name in fixed:
             return fixed[name]
         if found.single():
@@ -358,4 +360,4 @@ def draw(
         )
         return value
 
-    return Configuration(space.suggest(suggest), distributions)
+    return Drawn(space.suggest(suggest), distributions)

@@ -2,33 +2,22 @@
 
 import random
 
-from search.space.domains import Choice, Range, Value
-from search.space.flat import share_of, value_at
-from search.space.parameters import PARAMETERS, present_augmentation
+from search.space.augmentations import present_augmentation
+from search.space.domains import Choice, Off, Range, Value
+from search.space.parameters import PARAMETERS, switched
 
-_ADAPTIVE, _OFF = Range(1e-3, 4e-3), Choice((False,))
-# Weights for ReLU: He et al. 2015. Batch normalization: Ioffe and Szegedy 2015; beside it no
-# dropout: Li et al. 2019, "Understanding the Disharmony between Dropout and Batch Normalization".
-# Schedules that anneal to nothing: Loshchilov and Hutter 2017; Smith 2018. Small batches: Masters
-# and Luschi 2018. Images moved a little, and mirrored where that means the same: LeCun et al. 1998;
-# He et al. 2016. Learning rates: about those of the optimizers' authors.
-USUAL: dict[str, Choice | Range] = {
-    "optimizer": Choice(("sgd", "adam", "adamw")),
-    "batch_size": Choice((32, 64)),
-    "sgd.learning_rate": Range(0.02, 0.1),
-    "sgd.momentum": Range(0.85, 0.95),
-    "adagrad.learning_rate": Range(0.01, 0.05),
-    "rmsprop.learning_rate": Range(5e-4, 3e-3),
-    **{f"{name}.learning_rate": _ADAPTIVE for name in ("adam", "adamw", "nadam", "radam")},
-    "scheduler": Choice(("cosine", "onecycle")),
-    "l1.on": _OFF,
-    "dropout.on": _OFF,
-    "augmentation": Choice(("shift", "shift+flip", "random_resized_crop+flip")),
-    "augmentation.strength": Range(0.1, 0.5),
-    "initializer": Choice(("he_normal",)),
-    "input_normalization": Choice(("standard",)),
-    "normalization": Choice(("batch",)),
-}
+
+def usual_domain(name: str) -> Choice | Range | None:
+    """Where practitioners begin with a parameter or a switch; `None`: anywhere.
+
+    >>> usual_domain("normalization"), usual_domain("l1.on")
+    (Choice(options=('batch',), optional=False), Choice(options=(False,), optional=False))
+    """
+    parameter = switched(name)
+    if parameter is not None:
+        return Choice((False,)) if isinstance(parameter.usual, Off) else None
+    usual = PARAMETERS[name].usual
+    return None if isinstance(usual, Off) else usual
 
 
 def adherence(number: int, trials: int) -> float:
@@ -62,7 +51,7 @@ def usual_value(
     is_heeded = generator.random() < adherence
     if is_heeded and not by_switch and (off := _usual_off(name, domain)) is not None:
         return off
-    usual = USUAL.get(name) if is_heeded else None
+    usual = usual_domain(name) if is_heeded else None
     if isinstance(domain, Choice):
         allowed = [
             option
@@ -73,10 +62,10 @@ def usual_value(
     low, high = 0.0, 1.0
     if isinstance(usual, Range) and usual.high > domain.low and usual.low < domain.high:
         low, high = (
-            share_of(name, domain, min(max(end, domain.low), domain.high))
+            domain.share_of(min(max(end, domain.low), domain.high))
             for end in (usual.low, usual.high)
         )
-    return value_at(name, domain, generator.uniform(low, high))
+    return domain.at(generator.uniform(low, high))
 
 
 def _present(name: str, option: Value) -> Value:
@@ -86,13 +75,6 @@ def _present(name: str, option: Value) -> Value:
 def _usual_off(name: str, domain: Choice | Range) -> Value | None:
     """The neutral value of what is usually off, where the domain holds it and has no switch."""
     parameter = PARAMETERS.get(name)
-    if (
-        parameter is None
-        or parameter.off is None
-        or domain.optional
-        or USUAL.get(parameter.switch) != _OFF
-    ):
+    if parameter is None or domain.optional or not isinstance(parameter.usual, Off):
         return None
-    if isinstance(domain, Choice):
-        return parameter.off if parameter.off in domain.options else None
-    return parameter.off if domain.low <= float(parameter.off) <= domain.high else None
+    return parameter.off if domain.holds(parameter.off) else None

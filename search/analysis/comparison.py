@@ -2,7 +2,7 @@
 notebook.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -13,7 +13,7 @@ from search.analysis.importance import Importances, importances
 from search.analysis.pareto import pareto_front
 from search.analysis.pruning import PruningRecord, pruning_record
 from search.analysis.ranking import incumbent, rank
-from search.space.configuration import without_switches
+from search.space.configuration import Configuration
 from search.space.domains import Value
 from search.spec.definition import definition_keys, stored_spec
 from search.spec.document import Toml
@@ -125,10 +125,8 @@ class SideBySide:
 
 def parameters(trial: TrialRecord) -> dict[str, Value]:
     """The active parameters under their names in the spec."""
-    known: Mapping[str, Value] = {
-        name: value for name, value in trial.parameters.items() if value is not None
-    }
-    return without_switches(known)
+    known = {name: value for name, value in trial.parameters.items() if value is not None}
+    return Configuration(known).active
 
 
 def compare_study(database: Database, name: str) -> Comparison:

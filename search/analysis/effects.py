@@ -2,15 +2,16 @@
 looked good.
 """
 
-import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import median
 
 from search.space.domains import Off, Range, Value
-from search.space.parameters import PARAMETERS, TECHNIQUES, Parameter, is_on
+from search.space.parameter import Parameter
+from search.space.parameters import PARAMETERS, TECHNIQUES, is_on
 from search.space.search_space import SearchSpace
+from storage.direction import Direction
 from storage.records import ParameterValue, TrialRecord
 
 EDGE_SHARE = 0.05  # of a range, on its own scale: nearer to an end than this is "at the edge"
@@ -30,7 +31,7 @@ class Effect:
     median: float | None
 
 
-def observed_effects(trials: Sequence[TrialRecord], direction: str) -> list[Effect]:
+def observed_effects(trials: Sequence[TrialRecord], direction: Direction) -> list[Effect]:
     """By technique and value, in the order of the space; techniques that the study does not vary
     are left out.
 
@@ -46,7 +47,6 @@ def observed_effects(trials: Sequence[TrialRecord], direction: str) -> list[Effe
         for technique in TECHNIQUES
         if len({value for name, value in groups if name == technique}) > 1
     }
-    best_of = max if direction == "maximize" else min
     effects = []
     for technique, value in sorted(groups, key=lambda key: (TECHNIQUES.index(key[0]), key[1])):
         if technique not in varied:
@@ -61,7 +61,7 @@ def observed_effects(trials: Sequence[TrialRecord], direction: str) -> list[Effe
                 value,
                 finished=len(group),
                 complete=len(values),
-                best=best_of(values) if values else None,
+                best=direction.best(values),
                 median=median(values) if values else None,
             )
         )
@@ -86,19 +86,14 @@ def at_the_edge(values: Mapping[str, Value], space: SearchSpace) -> list[tuple[s
     found = []
     for name, value in values.items():
         domain = space.domain(name) if name in PARAMETERS else Off()
-        if not isinstance(domain, Range) or domain.low == domain.high:
+        if not isinstance(domain, Range) or domain.is_single:
             continue
-        share = _position(float(value), domain)
+        # The ends themselves are at 0 and 1, also of whole numbers.
+        share = replace(domain, whole=False).share_of(float(value))
         for end, distance in ((domain.low, share), (domain.high, 1 - share)):
             if distance < EDGE_SHARE and _can_go_beyond(PARAMETERS[name], domain, end):
                 found.append((name, value, end))
     return found
-
-
-def _position(value: float, domain: Range) -> float:
-    if domain.log:
-        return math.log(value / domain.low) / math.log(domain.high / domain.low)
-    return (value - domain.low) / (domain.high - domain.low)
 
 
 def _can_go_beyond(parameter: Parameter, domain: Range, end: float) -> bool:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from itertools import accumulate
 
 from search.analysis.ranking import incumbent
+from storage.direction import Direction
 from storage.records import TrialRecord
 
 
@@ -21,7 +22,7 @@ class Standing:
     best: TrialRecord | None
 
 
-def after_trials(trials: Sequence[TrialRecord], count: int, direction: str) -> Standing:
+def after_trials(trials: Sequence[TrialRecord], count: int, direction: Direction) -> Standing:
     """After the first `count` finished trials, by number; epochs of trials that failed in between
     count too.
     """
@@ -32,7 +33,7 @@ def after_trials(trials: Sequence[TrialRecord], count: int, direction: str) -> S
     )
 
 
-def within_epochs(trials: Sequence[TrialRecord], epochs: int, direction: str) -> Standing:
+def within_epochs(trials: Sequence[TrialRecord], epochs: int, direction: Direction) -> Standing:
     """After the trials, by number, that fit into so many epochs."""
     ended = _ended(trials)
     trained = accumulate(len(trial.epochs) for trial in ended)
@@ -52,6 +53,6 @@ def _ended(trials: Sequence[TrialRecord]) -> list[TrialRecord]:
     )
 
 
-def _standing(taken: Sequence[TrialRecord], direction: str) -> Standing:
+def _standing(taken: Sequence[TrialRecord], direction: Direction) -> Standing:
     finished = sum(trial.state != "failed" for trial in taken)
     return Standing(finished, epochs_of(taken), incumbent(taken, direction))

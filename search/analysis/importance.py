@@ -7,13 +7,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate
 from statistics import NormalDist
-from typing import Literal
 
 from search.analysis.ranking import rank
 from search.space.configuration import spelt_once
 from search.space.domains import Choice, Off, Range
-from search.space.parameters import PARAMETERS, SWITCHES
+from search.space.parameters import PARAMETERS, switched
 from search.space.search_space import SearchSpace
+from storage.direction import Direction
 from storage.records import ParameterValue, TrialRecord
 
 # Chosen on the made-up curves of objectives.synthetic, where sgd's learning rate decides under the
@@ -22,8 +22,6 @@ from storage.records import ParameterValue, TrialRecord
 # is Optuna's default.
 BEST_SHARE = 0.25
 FEWEST = 20
-
-Direction = Literal["maximize", "minimize"]
 
 
 @dataclass(frozen=True)
@@ -59,7 +57,7 @@ def importances(
         name
         for trial in complete
         for name, domain in domains.items()
-        if _holds(domain, trial.parameters.get(name))
+        if domain.holds(trial.parameters.get(name))
     )
     judged = [name for name in domains if counts[name] >= FEWEST]
     if not judged:
@@ -75,7 +73,8 @@ def importances(
     for name, share in _by_ped_anova(
         complete, best, {name: domains[name] for name in judged}
     ).items():
-        parameter = SWITCHES[name].name if name in SWITCHES else name
+        strength = switched(name)
+        parameter = name if strength is None else strength.name
         shares[parameter] = shares.get(parameter, 0.0) + share
     return Importances(
         shares=tuple(sorted(shares.items(), key=lambda pair: (-pair[1], pair[0]))),
@@ -98,13 +97,6 @@ def _domains(space: SearchSpace) -> dict[str, Choice | Range]:
     return found
 
 
-def _holds(domain: Choice | Range, value: ParameterValue) -> bool:
-    # It may not be there, and plain Optuna may have added trials with values of its own.
-    if isinstance(domain, Choice):
-        return value in domain.options
-    return isinstance(value, int | float) and domain.low <= value <= domain.high
-
-
 def _by_ped_anova(
     complete: Sequence[TrialRecord],
     best: Sequence[TrialRecord],
@@ -120,8 +112,8 @@ def _by_ped_anova(
     for name, domain in domains.items():
         among_all, among_best = (_values(trials, name, domain) for trials in (complete, best))
         divergence = 0.0
-        if among_best and not _is_single(domain):
-            wide, narrow = (_density(name, domain, values) for values in (among_all, among_best))
+        if among_best and not domain.is_single:
+            wide, narrow = (_density(domain, values) for values in (among_all, among_best))
             divergence = sum(
                 one * (other / one - 1) ** 2 for one, other in zip(wide, narrow, strict=True)
             )
@@ -135,11 +127,8 @@ def _values(
     trials: Sequence[TrialRecord], name: str, domain: Choice | Range
 ) -> list[ParameterValue]:
     values = (trial.parameters.get(name) for trial in trials)
-    return [value for value in values if _holds(domain, value)]
-
-
-def _is_single(domain: Choice | Range) -> bool:
-    return len(domain.options) == 1 if isinstance(domain, Choice) else domain.low == domain.high
+    # It may not be there, and plain Optuna may have added trials with values of its own.
+    return [value for value in values if domain.holds(value)]
 
 
 # Densities as in Optuna's PedAnovaImportanceEvaluator, which a test compares with; to import that
@@ -150,21 +139,21 @@ NARROWEST = 0.5 / 1.64  # 90 % of such a kernel lie in its cell
 NEVER_ZERO = 1e-12
 
 
-def _density(name: str, domain: Choice | Range, values: Sequence[ParameterValue]) -> list[float]:
+def _density(domain: Choice | Range, values: Sequence[ParameterValue]) -> list[float]:
     """The probability of each option, or of each cell of a grid over the range."""
     if isinstance(domain, Choice):
         smooth = _smoothed(
             Counter(domain.options.index(value) for value in values), len(domain.options)
         )
     else:
-        cells = _cells(name, domain)
+        cells = _cells(domain)
         numbers = [value for value in values if isinstance(value, int | float)]
         smooth = _kernel_density(Counter(_cell(domain, cells, number) for number in numbers), cells)
     return [probability + NEVER_ZERO for probability in smooth]
 
 
-def _cells(name: str, domain: Range) -> int:
-    if name in SWITCHES or PARAMETERS[name].kind != "int":
+def _cells(domain: Range) -> int:
+    if not domain.whole:
         return GRID_CELLS
     values = domain.high - domain.low + 1
     return min(GRID_CELLS, math.ceil(math.log2(values)) + 1 if domain.log else round(values))

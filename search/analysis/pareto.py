@@ -2,10 +2,11 @@
 
 from collections.abc import Iterable
 
+from storage.direction import Direction
 from storage.records import TrialRecord
 
 
-def pareto_front(trials: Iterable[TrialRecord], direction: str) -> list[TrialRecord]:
+def pareto_front(trials: Iterable[TrialRecord], direction: Direction) -> list[TrialRecord]:
     """Complete trials that no other complete one dominates, by value, the best first; costs are
     minimized.
 
@@ -13,7 +14,7 @@ def pareto_front(trials: Iterable[TrialRecord], direction: str) -> list[TrialRec
     at least one. Equal trials do not dominate each other.
     """
     points = [
-        ((trial.value if direction == "minimize" else -trial.value, *trial.costs), trial)
+        ((-direction.raised(trial.value), *trial.costs), trial)
         for trial in trials
         if trial.state == "complete" and trial.value is not None
     ]

@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from storage.direction import Direction
 from storage.records import TrialRecord
 
 FEW_AUDITS = 20  # fewer say next to nothing: with none better, the bound is still above 13 %
@@ -47,18 +48,17 @@ class PruningRecord:
 
 
 def pruning_record(
-    trials: Sequence[TrialRecord], pruner: str, epochs: int, direction: str
+    trials: Sequence[TrialRecord], pruner: str, epochs: int, direction: Direction
 ) -> PruningRecord:
     """Of the trials of a study whose pruner has that name, of so many planned epochs each."""
     finished = [trial for trial in trials if trial.state in ("complete", "pruned")]
     stopped = [trial for trial in finished if trial.cause == "pruner"]
-    sign = 1 if direction == "maximize" else -1
     never_due = [
-        sign * trial.value
+        trial.value
         for trial in finished
         if trial.state == "complete" and trial.due_epoch is None and trial.value is not None
     ]
-    best = max(never_due, default=-math.inf)
+    best = direction.best(never_due)
     # One that the study's end or a time limit cut short says nothing; one that diverged says that
     # it was no loss.
     audited = [
@@ -73,7 +73,10 @@ def pruning_record(
         epochs_saved=sum(epochs - len(trial.epochs) for trial in stopped),
         seconds_saved=sum(_seconds_saved(trial, epochs) for trial in stopped),
         audited=len(audited),
-        better=sum(trial.value is not None and sign * trial.value > best for trial in audited),
+        better=sum(
+            trial.value is not None and (best is None or direction.is_better(trial.value, best))
+            for trial in audited
+        ),
     )
 
 

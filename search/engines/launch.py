@@ -337,5 +337,5 @@ def _as_it_stands(database: Database, joined: JoinedStudy) -> StudyOpened:
         record.finished,
         joined.spec.planned_trials,
         None if best is None else best.value,
-        joined.spec.direction == "maximize",
+        joined.spec.direction,
     )

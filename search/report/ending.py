@@ -24,7 +24,7 @@ def why_it_stays_ended(stored: StoredStudy, spec: StudySpec) -> str:
                 f" it: {command}"
             )
         case "target":
-            way = "raises" if spec.direction == "maximize" else "lowers"
+            way = "raises" if spec.direction.is_up else "lowers"
             return f"its target of {budget.target:g} is reached; --target {way} it: {command}"
         case "trials":
             return f"its budget of {budget.trials} trials is used up; --trials raises it: {command}"

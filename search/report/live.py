@@ -27,6 +27,7 @@ from search.worker.events import (
     Waiting,
     WorkerEvent,
 )
+from storage.direction import Direction
 
 DECODING_LINES = 4  # in all, where no bar can be drawn
 
@@ -47,14 +48,14 @@ class Tally:
         finished: int,
         budget: int,
         best: float | None,
-        maximize: bool,
+        direction: Direction,
         clock: Callable[[], float],
     ):
         self.finished = finished
         self.budget = budget
         self.best = best
         self.best_number: int | None = None
-        self._maximize = maximize
+        self._direction = direction
         self._clock = clock
         self._started = clock()
         self._finished_before = finished
@@ -63,12 +64,10 @@ class Tally:
         """Counts a finished trial."""
         if event.outcome in ("complete", "pruned"):
             self.finished += 1
-        if event.outcome == "complete" and event.value is not None:
-            better = self.best is None or (
-                event.value > self.best if self._maximize else event.value < self.best
-            )
-            if better:
-                self.best, self.best_number = event.value, event.number
+        if event.outcome != "complete" or event.value is None:
+            return
+        if self.best is None or self._direction.is_better(event.value, than=self.best):
+            self.best, self.best_number = event.value, event.number
 
     def seconds_to_go(self) -> float | None:
         """By this worker's pace so far; unknown before its first trial."""
@@ -245,8 +244,8 @@ class Screen:
         match event:
             case Said(said):
                 tell(self._console, said)
-            case StudyOpened(finished, budget, best, maximize):
-                tally = new_tally(finished, budget, best, maximize)
+            case StudyOpened(finished, budget, best, direction):
+                tally = new_tally(finished, budget, best, direction)
                 self._view = self._open.enter_context(choose_view(tally, self._console))
             case _:
                 self._view.show(event)
@@ -277,9 +276,9 @@ def show_pages(pages: Iterable[Page], console: Console) -> None:
         said = page.lines
 
 
-def new_tally(finished: int, budget: int, best: float | None, maximize: bool) -> Tally:
+def new_tally(finished: int, budget: int, best: float | None, direction: Direction) -> Tally:
     """A tally on the process's monotonic clock."""
-    return Tally(finished, budget, best, maximize, time.monotonic)
+    return Tally(finished, budget, best, direction, time.monotonic)
 
 
 def line(event: TrialFinished, tally: Tally | None) -> str:

@@ -1,235 +1,228 @@
-"""Which parameters there are, what each may hold, and when it exists."""
+"""Which parameters there are: all declared ones, in the order in which they are sampled."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from itertools import combinations
-from typing import Literal
+from collections.abc import Iterator, Mapping
 
-from models.names import INITIALIZERS, NORMALIZATIONS
-from objectives import hyperparameters as hp
-from objectives.names import (
-    AUGMENTATIONS,
-    FORMER_AUGMENTATIONS,
-    INPUT_NORMALIZATIONS,
-    OPTIMIZERS,
-    SCHEDULERS,
-    Subject,
+from search.space.augmentations import AUGMENTATION, AUGMENTATION_STRENGTH
+from search.space.domains import Choice, Limits, Off, Range, Value
+from search.space.optimizers import OPTIMIZER, OPTIMIZERS, WEIGHT_DECAY
+from search.space.parameter import (
+    BELOW_ONE,
+    POSITIVE,
+    STRENGTH,
+    TUTORIAL,
+    Branch,
+    Description,
+    Option,
+    Parameter,
 )
-from search.space.domains import Choice, Domain, Limits, Off, Range, Value
-
-NO_LIMITS = Limits()
+from search.space.schedulers import SCHEDULER, SCHEDULERS, WARMUP
 
 
-@dataclass(frozen=True)
-class Parameter:
-    """One name of the space: the technique it belongs to, the values it may take, and the parent
-    that it needs.
-
-    `off` is the neutral value, what `false` in a spec stands for: the technique's neutral option,
-    or the number that a parameter that is then not there has: 0.0 for a strength; `None` where
-    there is no such thing. See `is_on`.
-    """
-
-    name: str
-    technique: str
-    kind: Literal["choice", "bool", "float", "int"]
-    default: Domain
-    limits: Limits = NO_LIMITS
-    options: tuple[str, ...] = ()
-    # the names that some of them had: of studies stored then
-    former_options: tuple[str, ...] = ()
-    off: str | float | None = None
-    # its name, and the values of it that bring this parameter
-    parent: tuple[str, tuple[str, ...]] | None = None
-
-    @property
-    def switch(self) -> str:
-        """The name under which Optuna holds whether an optional strength is on."""
-        return f"{self.name}.on"
+def _of_branches(branches: Mapping[str, Branch]) -> Iterator[Parameter]:
+    return (parameter for each in branches.values() for parameter in each.parameters)
 
 
-_STRENGTH = Limits(low=0.0)
-_POSITIVE = Limits(low=0.0, low_open=True)
-_SHARE = Limits(low=0.0, high=1.0, low_open=True)
-_WITHIN = Limits(low=0.0, high=1.0, low_open=True, high_open=True)
-_BELOW_ONE = Limits(low=0.0, high=1.0, high_open=True)
-
-
-def _combinations(names: Sequence[str]) -> list[str]:
-    """Every combination, its parts in the order in which they are applied."""
-    counts = range(1, len(names) + 1)
-    return ["+".join(parts) for count in counts for parts in combinations(names, count)]
-
-
-AUGMENTATION_NAMES = ("none", *_combinations(AUGMENTATIONS))
-_CALLED = {present: former for former, present in FORMER_AUGMENTATIONS.items()}
-FORMER_AUGMENTATION_NAMES = tuple(
-    name
-    for name in _combinations([_CALLED.get(each, each) for each in AUGMENTATIONS])
-    if name not in AUGMENTATION_NAMES
-)
-# What is tried unless a spec says otherwise: nothing that makes another thing of what is to be
-# recognized. A mirrored digit is no digit, a dress upside down is none that a camera sees.
-DEFAULT_AUGMENTATIONS: dict[Subject, Choice] = {
-    "characters": Choice(("none", "shift", "rotate", "shift+rotate")),
-    "clothes": Choice(("none", "shift", "flip", "shift+flip", "shift+flip+random_erasing")),
-    "photographs": Choice(
-        (
-            "none",
-            "flip",
-            "shift+flip",
-            "random_resized_crop+flip",
-            "random_resized_crop+flip+random_erasing",
-        )
+BATCH_SIZE = Parameter(
+    "batch_size",
+    "batch_size",
+    "int",
+    Choice((32, 64, 128)),
+    Limits(low=8),
+    usual=Choice((32, 64)),  # Masters and Luschi 2018
+    meaning="how many images a gradient is averaged over",
+    described=(
+        Option(
+            "batch_size",
+            "images an optimizer step; a last batch of one joins the one before",
+            TUTORIAL,
+        ),
     ),
+)
+L1 = Parameter(
+    "l1",
+    "l1",
+    "float",
+    Range(1e-7, 1e-3, log=True, optional=True),
+    STRENGTH,
+    off=0.0,
+    usual=Off(),
+    meaning="weights are pulled to zero by a constant; the share of weights near zero is recorded",
+    described=(Option("l1", "the loss plus l1 times the sum of |w|", TUTORIAL),),
+)
+# Dropout spans what reaches a good accuracy within few epochs: see docs/decisions/0010.
+DROPOUT = Parameter(
+    "dropout",
+    "dropout",
+    "float",
+    Range(0.05, 0.3, optional=True),
+    BELOW_ONE,
+    off=0.0,
+    # Beside batch normalization none: Li et al. 2019, "Understanding the Disharmony between Dropout
+    # and Batch Normalization".
+    usual=Off(),
+    meaning="parts of the network are left out at random in training",
+    described=(
+        Option(
+            "dropout",
+            "channels after each block's activation, and hidden units, are zero with this"
+            " probability, the others are divided by its complement",
+            "Srivastava et al. 2014, Tompson et al. 2015, " + TUTORIAL,
+        ),
+    ),
+)
+LABEL_SMOOTHING = Parameter(
+    "label_smoothing",
+    "label_smoothing",
+    "float",
+    Range(0.02, 0.2, optional=True),
+    BELOW_ONE,
+    off=0.0,
+    meaning="the network is not asked to be certain",
+    described=(
+        Option(
+            "label_smoothing",
+            "trained on cross-entropy with (1 - s) of the true class and s / K of each of K"
+            " classes; reported without",
+            "Szegedy et al. 2016",
+        ),
+    ),
+)
+GRADIENT_CLIPPING = Parameter(
+    "gradient_clipping",
+    "gradient_clipping",
+    "float",
+    Off(),
+    STRENGTH,
+    off=0.0,
+    made=lambda norm, values: norm or None,
+    meaning="no step is larger than this norm of the gradient allows",
+    described=(
+        Option(
+            "gradient_clipping",
+            "g <- g min(1, c / |g|), |g| the norm of all gradients",
+            "Pascanu et al. 2013",
+        ),
+    ),
+)
+INITIALIZER = Parameter(
+    "initializer",
+    "initializer",
+    "choice",
+    Choice(("default", "xavier_normal", "he_normal", "orthogonal")),
+    off="default",
+    usual=Choice(("he_normal",)),  # for ReLU: He et al. 2015
+    meaning="what conv and linear weights start from; biases zero, except for default",
+    described=(
+        Option("default", "torch's: uniform within 1 / sqrt(fan_in), biases too", "torch"),
+        Option("normal", "normal, deviation 0.02", TUTORIAL),
+        Option(
+            "xavier_uniform", "uniform within sqrt(6 / (fan_in + fan_out))", "Glorot & Bengio 2010"
+        ),
+        Option(
+            "xavier_normal",
+            "normal, deviation sqrt(2 / (fan_in + fan_out))",
+            "Glorot & Bengio 2010, " + TUTORIAL,
+        ),
+        Option("he_uniform", "uniform within sqrt(6 / fan_in)", "He et al. 2015"),
+        Option("he_normal", "normal, deviation sqrt(2 / fan_in)", "He et al. 2015, " + TUTORIAL),
+        Option("orthogonal", "orthonormal rows or columns", "Saxe et al. 2014"),
+    ),
+)
+INPUT_NORMALIZATION = Parameter(
+    "input_normalization",
+    "input_normalization",
+    "choice",
+    Choice(("none", "standard", "minmax")),
+    off="none",
+    usual=Choice(("standard",)),
+    meaning="how pixels are scaled before the network sees them",
+    described=(
+        Option("none", "pixels / 255", "-"),
+        Option(
+            "standard",
+            "less the training split's mean, divided by its deviation, a channel",
+            TUTORIAL,
+        ),
+        Option("minmax", "each image to 0..1; a constant one to 0", "-"),
+    ),
+)
+NORMALIZATION = Parameter(
+    "normalization",
+    "normalization",
+    "choice",
+    Choice(("none", "batch", "layer", "group")),
+    off="none",
+    usual=Choice(("batch",)),  # Ioffe and Szegedy 2015
+    meaning="after each convolution and the hidden layer, before the activation",
+    described=(
+        Option("none", "activations as they are", "-"),
+        Option(
+            "batch", "over the batch and its pixels, a channel", "Ioffe & Szegedy 2015, " + TUTORIAL
+        ),
+        Option("layer", "over channels and pixels of each image", "Ba et al. 2016"),
+        Option(
+            "group",
+            "over groups of channels (their number the largest divisor <= 8)",
+            "Wu & He 2018",
+        ),
+        Option("instance", "over the pixels of each channel of each image", "Ulyanov et al. 2016"),
+    ),
+)
+WIDTH = Parameter(
+    "width",
+    "width",
+    "float",
+    Off(),
+    POSITIVE,
+    off=1.0,
+    meaning="how wide the network is: more computation for more capacity",
+    described=(
+        Option(
+            "width", "times the channels and hidden units of [model], rounded", "Howard et al. 2017"
+        ),
+    ),
+)
+
+# A parent stands before its children.
+PARAMETERS: dict[str, Parameter] = {
+    parameter.name: parameter
+    for parameter in (
+        OPTIMIZER,
+        *_of_branches(OPTIMIZERS),
+        BATCH_SIZE,
+        SCHEDULER,
+        *_of_branches(SCHEDULERS),
+        WARMUP,
+        L1,
+        DROPOUT,
+        LABEL_SMOOTHING,
+        GRADIENT_CLIPPING,
+        AUGMENTATION,
+        AUGMENTATION_STRENGTH,
+        INITIALIZER,
+        INPUT_NORMALIZATION,
+        NORMALIZATION,
+        WIDTH,
+    )
 }
-
-
-def _branch(parent: str, value: str, technique: str) -> Callable[..., Parameter]:
-    """Makes the parameters that exist under one option, named by it."""
-
-    def of(
-        name: str,
-        default: Domain,
-        limits: Limits,
-        off: float | None = None,
-        technique: str = technique,
-    ) -> Parameter:
-        kind: Literal["bool", "float"] = "bool" if isinstance(off, bool) else "float"
-        return Parameter(
-            f"{value}.{name}", technique, kind, default, limits, off=off, parent=(parent, (value,))
-        )
-
-    return of
-
-
-def _of_optimizer(name: str, learning_rate: Range, weight_decay: Range) -> Iterator[Parameter]:
-    of = _branch("optimizer", name, "optimizer")
-    yield of("learning_rate", learning_rate, _POSITIVE)
-    # Those that are off have torch's own defaults.
-    if name == "sgd":
-        yield of("momentum", Range(0.0, 0.99), _BELOW_ONE, off=hp.SGD.momentum)
-        yield of("nesterov", Off(), Limits(), off=False)
-    if name == "rmsprop":
-        yield of("alpha", Off(), _WITHIN, off=hp.RMSprop.alpha)
-        yield of("momentum", Off(), _BELOW_ONE, off=hp.RMSprop.momentum)
-        yield of("centered", Off(), Limits(), off=False)
-    if name in ("adam", "adamw", "nadam", "radam"):
-        yield of("beta1", Off(), _BELOW_ONE, off=hp.Adam.beta1)
-        yield of("beta2", Off(), _BELOW_ONE, off=hp.Adam.beta2)
-    if name in ("adam", "adamw"):
-        yield of("amsgrad", Off(), Limits(), off=False)
-    yield of("weight_decay", weight_decay, _STRENGTH, off=0.0, technique="weight_decay")
-
-
-def _of_schedulers() -> Iterator[Parameter]:
-    of = _branch("scheduler", "step", "scheduler")
-    yield of("period", Range(0.2, 0.5), _SHARE)
-    yield of("factor", Range(0.1, 0.7), _SHARE)
-    of = _branch("scheduler", "multistep", "scheduler")
-    yield of("first", Range(0.3, 0.6), _WITHIN)
-    yield of("second", Range(0.6, 0.9), _WITHIN)
-    yield of("factor", Range(0.1, 0.5), _SHARE)
-    of = _branch("scheduler", "exponential", "scheduler")
-    yield of("final_ratio", Range(0.01, 0.5, log=True), _SHARE)
-    of = _branch("scheduler", "plateau", "scheduler")
-    yield of("patience", Range(0.0, 0.3), _BELOW_ONE)
-    yield of("factor", Range(0.1, 0.7), _SHARE)
-    of = _branch("scheduler", "onecycle", "scheduler")
-    yield of("rise", Range(0.1, 0.4), _WITHIN)
-
-
-def _parameters() -> Iterator[Parameter]:
-    """In the order in which they are sampled: a parent before its children."""
-    usual = ("sgd", "adagrad", "rmsprop", "adam", "adamw")
-    yield Parameter("optimizer", "optimizer", "choice", Choice(usual), options=OPTIMIZERS)
-    # Coupled decay is divided by the gradient's size in the adaptive optimizers, decoupled decay is
-    # not: other scales.
-    coupled = Range(1e-6, 1e-3, log=True, optional=True)
-    # Learning rates and dropout span what reaches a good accuracy within few epochs: see
-    # docs/decisions/0010.
-    yield from _of_optimizer(
-        "sgd", Range(1e-2, 0.5, log=True), Range(1e-6, 1e-2, log=True, optional=True)
-    )
-    yield from _of_optimizer("adagrad", Range(3e-3, 1e-1, log=True), coupled)
-    yield from _of_optimizer("rmsprop", Range(3e-4, 1e-2, log=True), coupled)
-    yield from _of_optimizer("adam", Range(3e-4, 1e-2, log=True), coupled)
-    yield from _of_optimizer(
-        "adamw", Range(3e-4, 1e-2, log=True), Range(1e-3, 1.0, log=True, optional=True)
-    )
-    yield from _of_optimizer("nadam", Range(3e-4, 1e-2, log=True), coupled)
-    yield from _of_optimizer("radam", Range(3e-4, 1e-2, log=True), coupled)
-    yield Parameter("batch_size", "batch_size", "int", Choice((32, 64, 128)), Limits(low=8))
-    usual = ("constant", "step", "exponential", "cosine", "onecycle")
-    yield Parameter(
-        "scheduler", "scheduler", "choice", Choice(usual), options=SCHEDULERS, off="constant"
-    )
-    yield from _of_schedulers()
-    # Not under onecycle, which has a rise of its own.
-    warm = tuple(name for name in SCHEDULERS if name != "onecycle")
-    yield Parameter(
-        "warmup", "warmup", "float", Off(), _BELOW_ONE, off=0.0, parent=("scheduler", warm)
-    )
-    yield Parameter(
-        "l1", "l1", "float", Range(1e-7, 1e-3, log=True, optional=True), _STRENGTH, off=0.0
-    )
-    yield Parameter(
-        "dropout", "dropout", "float", Range(0.05, 0.3, optional=True), _BELOW_ONE, off=0.0
-    )
-    yield Parameter(
-        "label_smoothing",
-        "label_smoothing",
-        "float",
-        Range(0.02, 0.2, optional=True),
-        _BELOW_ONE,
-        off=0.0,
-    )
-    yield Parameter("gradient_clipping", "gradient_clipping", "float", Off(), _STRENGTH, off=0.0)
-    yield Parameter(
-        "augmentation",
-        "augmentation",
-        "choice",
-        DEFAULT_AUGMENTATIONS["characters"],
-        options=AUGMENTATION_NAMES,
-        former_options=FORMER_AUGMENTATION_NAMES,
-        off="none",
-    )
-    drawn = ("augmentation", AUGMENTATION_NAMES[1:] + FORMER_AUGMENTATION_NAMES)
-    yield Parameter(
-        "augmentation.strength", "augmentation", "float", Range(0.1, 1.0), _SHARE, parent=drawn
-    )
-    yield Parameter(
-        "initializer",
-        "initializer",
-        "choice",
-        Choice(("default", "xavier_normal", "he_normal", "orthogonal")),
-        options=INITIALIZERS,
-        off="default",
-    )
-    yield Parameter(
-        "input_normalization",
-        "input_normalization",
-        "choice",
-        Choice(INPUT_NORMALIZATIONS),
-        options=INPUT_NORMALIZATIONS,
-        off="none",
-    )
-    yield Parameter(
-        "normalization",
-        "normalization",
-        "choice",
-        Choice(("none", "batch", "layer", "group")),
-        options=NORMALIZATIONS,
-        off="none",
-    )
-    yield Parameter("width", "width", "float", Off(), _POSITIVE, off=1.0)
-
-
-PARAMETERS: dict[str, Parameter] = {parameter.name: parameter for parameter in _parameters()}
 TECHNIQUES: tuple[str, ...] = tuple(
     dict.fromkeys(parameter.technique for parameter in PARAMETERS.values())
 )
-SWITCHES: dict[str, Parameter] = {parameter.switch: parameter for parameter in PARAMETERS.values()}
+
+
+def switched(name: str) -> Parameter | None:
+    """The parameter that a name is the switch of; `None` where it is none.
+
+    >>> switched("dropout.on").name, switched("dropout")
+    ('dropout', None)
+    """
+    parameter = PARAMETERS.get(name.removesuffix(".on"))
+    return parameter if parameter is not None and parameter.switch == name else None
+
+
+def description(technique: str) -> Description:
+    """What a user reads of a technique."""
+    return PARAMETERS[technique].description if technique in PARAMETERS else WEIGHT_DECAY
 
 
 def is_on(name: str, value: Value | None) -> bool:
@@ -262,12 +255,3 @@ def is_active(parameter: Parameter, values: Mapping[str, Value]) -> bool:
         return True
     name, bringing = parameter.parent
     return values.get(name) in bringing
-
-
-def present_augmentation(name: str) -> str:
-    """The name that a combination has now.
-
-    >>> present_augmentation("crop+flip"), present_augmentation("shift")
-    ('random_resized_crop+flip', 'shift')
-    """
-    return "+".join(FORMER_AUGMENTATIONS.get(part, part) for part in name.split("+"))

@@ -5,11 +5,10 @@ exists.
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from objectives.names import (
-    SUBJECTS,
-)
+from objectives.names import SUBJECTS
+from search.space.augmentations import DEFAULT_AUGMENTATIONS
 from search.space.domains import Choice, Domain, Off, Range, Value
-from search.space.parameters import DEFAULT_AUGMENTATIONS, PARAMETERS, is_active
+from search.space.parameters import PARAMETERS, is_active
 
 Suggest = Callable[[str, Choice | Range], Value]
 
@@ -61,14 +60,4 @@ class SearchSpace:
     @property
     def searched(self) -> tuple[str, ...]:
         """The parameters with more than one possible value (or that may also be off)."""
-        return tuple(name for name, domain in self.domains if _is_searched(domain))
-
-
-def _is_searched(domain: Domain) -> bool:
-    match domain:
-        case Choice(options, optional):
-            return optional or len(options) > 1
-        case Range(low, high, _, optional):
-            return optional or low < high
-        case _:
-            return False
+        return tuple(name for name, domain in self.domains if domain.is_searched)

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from search.space.domains import Choice, Domain, Off, Range, Value
-from search.space.flat import is_whole, reachable, value_at
-from search.space.parameters import PARAMETERS, SWITCHES, is_active
+from search.space.flat import reachable
+from search.space.parameters import PARAMETERS, is_active, switched
 from search.space.search_space import SearchSpace
 from search.spec.space_table import Trial
 
@@ -76,10 +76,7 @@ def uncounted(space: SearchSpace, points: int | None) -> list[str]:
     return [
         name
         for name, domain in reachable(space)
-        if isinstance(domain, Range)
-        and points is None
-        and not is_whole(name)
-        and domain.low < domain.high
+        if isinstance(domain, Range) and points is None and not (domain.whole or domain.is_single)
     ]
 
 
@@ -105,13 +102,13 @@ def counted(name: str, domain: Choice | Range, points: int | None) -> tuple[Valu
     """
     if isinstance(domain, Choice):
         return domain.options
-    whole = is_whole(name)
-    if domain.low == domain.high or (points is None and whole):
-        return tuple(range(int(domain.low), int(domain.high) + 1)) if whole else (domain.low,)
+    if domain.is_single or (points is None and domain.whole):
+        every = range(int(domain.low), int(domain.high) + 1)
+        return tuple(every) if domain.whole else (domain.low,)
     if points is None:
         raise ValueError(f"{name} holds more values than can be counted")
-    between = [value_at(name, domain, step / (points - 1)) for step in range(1, points - 1)]
-    ends = (int(domain.low), int(domain.high)) if whole else (domain.low, domain.high)
+    between = [domain.at(step / (points - 1)) for step in range(1, points - 1)]
+    ends = (int(domain.low), int(domain.high)) if domain.whole else (domain.low, domain.high)
     # of few whole numbers two points may be one
     return tuple(dict.fromkeys((ends[0], *between, ends[1])))
 
@@ -202,6 +199,8 @@ def _with_fixed(space: SearchSpace, fixed: Mapping[str, Value]) -> SearchSpace:
 
 
 def _with_switches(space: SearchSpace, values: Mapping[str, Value]) -> dict[str, Value]:
-    return space.suggest(
-        lambda name, _: SWITCHES[name].name in values if name in SWITCHES else values[name]
-    )
+    def given(name: str, domain: Choice | Range) -> Value:
+        strength = switched(name)
+        return values[name] if strength is None else strength.name in values
+
+    return space.suggest(given)

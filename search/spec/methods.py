@@ -5,6 +5,9 @@ checked without it.
 from dataclasses import dataclass
 from typing import ClassVar
 
+from search.space.domains import Limits
+from search.spec.options import count_or_none, flag, number, number_or_none, one_of, whole
+
 STARTUPS = (
     "usual",
     "random",
@@ -18,8 +21,8 @@ class TPE:
     """
 
     name: ClassVar[str] = "tpe"
-    startup_trials: int = 5
-    startup: str = "usual"
+    startup_trials: int = whole(5, low=0)
+    startup: str = one_of("usual", STARTUPS)
 
 
 @dataclass(frozen=True)
@@ -36,8 +39,8 @@ class GP:
     """
 
     name: ClassVar[str] = "gp"
-    startup_trials: int = 10
-    startup: str = "usual"
+    startup_trials: int = whole(10, low=0)
+    startup: str = one_of("usual", STARTUPS)
 
 
 @dataclass(frozen=True)
@@ -61,7 +64,7 @@ class Grid:
     """
 
     name: ClassVar[str] = "grid"
-    points: int | None = None
+    points: int | None = count_or_none(low=2, high=1000)
 
 
 @dataclass(frozen=True)
@@ -73,9 +76,16 @@ class BruteForce:
 
 
 Sampler = TPE | Random | GP | QMC | CMAES | Grid | BruteForce
+Learning = TPE | GP  # by trials of which the first are drawn in another way
+Counted = Grid | BruteForce  # each configuration once
+OfOneObjective = GP | CMAES
 SAMPLERS: dict[str, type[Sampler]] = {
     kind.name: kind for kind in (TPE, Random, GP, QMC, CMAES, Grid, BruteForce)
 }
+
+
+# Of the run before the first judgement: schedules and penalties have shown little before.
+QUARTER, EIGHTH = 1 / 4, 1 / 8
 
 
 @dataclass(frozen=True)
@@ -92,9 +102,9 @@ class Percentile:
     """
 
     name: ClassVar[str] = "percentile"
-    percentile: float = 25.0
-    startup_trials: int = 5
-    min_epochs: int = 1
+    percentile: float = number(25.0, Limits(0.0, 100.0, low_open=True, high_open=True))
+    startup_trials: int = whole(5, low=0)
+    min_epochs: int = whole(1, low=1, share_of_epochs=QUARTER)
 
 
 @dataclass(frozen=True)
@@ -105,8 +115,8 @@ class Median:
 
     name: ClassVar[str] = "median"
     percentile: ClassVar[float] = 50.0
-    startup_trials: int = 5
-    min_epochs: int = 1
+    startup_trials: int = whole(5, low=0)
+    min_epochs: int = whole(1, low=1, share_of_epochs=QUARTER)
 
 
 @dataclass(frozen=True)
@@ -116,8 +126,9 @@ class ASHA:
     """
 
     name: ClassVar[str] = "asha"
-    min_epochs: int = 1
-    reduction_factor: int = 2
+    # Right with less, as it stops no more than the worse half then.
+    min_epochs: int = whole(1, low=1, share_of_epochs=EIGHTH)
+    reduction_factor: int = whole(2, low=2)
 
 
 @dataclass(frozen=True)
@@ -125,8 +136,8 @@ class Hyperband:
     """Brackets of ASHA, each with a later first rung than the one before."""
 
     name: ClassVar[str] = "hyperband"
-    min_epochs: int = 1
-    reduction_factor: int = 3
+    min_epochs: int = whole(1, low=1)
+    reduction_factor: int = whole(3, low=2)
 
 
 @dataclass(frozen=True)
@@ -136,9 +147,9 @@ class Threshold:
     """
 
     name: ClassVar[str] = "threshold"
-    lower: float | None = None
-    upper: float | None = None
-    min_epochs: int = 1
+    lower: float | None = number_or_none()
+    upper: float | None = number_or_none()
+    min_epochs: int = whole(1, low=1, share_of_epochs=QUARTER)
 
 
 Comparing = Percentile | Median | ASHA | Hyperband  # with other trials
@@ -149,7 +160,7 @@ class Patient:
     """What `of` would stop is stopped only when it has not improved for `patience` epochs."""
 
     name: ClassVar[str] = "patient"
-    patience: int = 2
+    patience: int = whole(2, low=1, share_of_epochs=QUARTER)
     of: Comparing | Threshold = Median()
 
 
@@ -168,11 +179,16 @@ class Pruner:
     """
 
     rule: Rule
-    audit: float = 0.1
+    audit: float = number(0.1, Limits(0.0, 1.0))
     # only trials with as much annealing to come, and as regularized, are compared
-    like_with_like: bool = True
+    like_with_like: bool = flag(True)
 
     @property
     def name(self) -> str:
         """Of the rule."""
         return self.rule.name
+
+    @property
+    def judging(self) -> NoRule | Comparing | Threshold:
+        """The rule, or that which it waits for."""
+        return self.rule.of if isinstance(self.rule, Patient) else self.rule

@@ -1,6 +1,6 @@
 """A document read as a spec, key by key, and judged as a whole."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from objectives.data.config import SPLIT_VERSIONS, DataConfig, groups_fault
 from objectives.names import (
@@ -11,36 +11,11 @@ from objectives.names import (
     METRIC_DIRECTIONS,
     PRECISIONS,
 )
-from search.space.domains import Choice, Limits
-from search.space.flat import flat_domains
-from search.space.parameters import SWITCHES
-from search.space.search_space import SearchSpace
+from search.space.domains import Limits
 from search.spec.document import SpecError, Table, Toml, one_of
-from search.spec.enumeration import uncounted
 from search.spec.follow_up import is_follow_up_name
-from search.spec.methods import (
-    ASHA,
-    CMAES,
-    GP,
-    QMC,
-    RULES,
-    SAMPLERS,
-    STARTUPS,
-    TPE,
-    BruteForce,
-    Comparing,
-    Grid,
-    Hyperband,
-    Median,
-    NoRule,
-    Patient,
-    Percentile,
-    Pruner,
-    Random,
-    Rule,
-    Sampler,
-    Threshold,
-)
+from search.spec.method_tables import read_pruner, read_sampler
+from search.spec.options import Setting
 from search.spec.space_table import read_space, read_trial
 from search.spec.study_spec import (
     DEFAULT_STUDY,
@@ -48,16 +23,10 @@ from search.spec.study_spec import (
     ModelConfig,
     StudySpec,
     TrainingConfig,
-    _compares,
 )
 from search.spec.vain import former_names, said_in_vain
+from storage.direction import Direction
 from storage.studies import Budget
-
-# what patience may wrap
-_WRAPPED = tuple(name for name in RULES if name not in ("none", "patient"))
-
-
-_PERCENT = Limits(0.0, 100.0, low_open=True, high_open=True)
 
 
 def parse_spec(
@@ -92,6 +61,7 @@ def read_spec(root: Table, *, stored: bool = False) -> StudySpec:
     )
     epochs = training.integer("epochs", 8, low=1)
     metric = study.option("metric", "accuracy", tuple(METRIC_DIRECTIONS))
+    setting = Setting(epochs, Direction(METRIC_DIRECTIONS[metric]))
     config = _read_data(data)
     space = read_space(root.table("space"), config.dataset)
     minimize = study.options("minimize", tuple(COSTS))
@@ -104,8 +74,8 @@ def read_spec(root: Table, *, stored: bool = False) -> StudySpec:
             timeout_seconds=study.duration("timeout"),
             target=study.optional_number("target"),
         ),
-        sampler=_read_sampler(study, space, minimize),
-        pruner=_read_pruner(study, epochs, METRIC_DIRECTIONS[metric]),
+        sampler=read_sampler(study, space, minimize, setting),
+        pruner=read_pruner(study, setting),
         data=config,
         training=TrainingConfig(
             epochs=epochs,
@@ -209,127 +179,3 @@ def _read_bound(constraints: "Table", name: str) -> float | None:
     if bound is not None and bound <= 0:
         constraints.fault(name, bound, "must be above 0: every network costs something")
     return None if bound is None else float(bound)
-
-
-def _read_sampler(study: "Table", space: SearchSpace, minimize: tuple[str, ...]) -> Sampler:
-    name, options = study.method("sampler", "tpe", tuple(SAMPLERS))
-    faults = len(study.faults)
-    sampler: Sampler
-    match name:
-        case "random":
-            sampler = Random()
-        case "gp":
-            sampler = GP(
-                startup_trials=options.integer("startup_trials", GP.startup_trials, low=0),
-                startup=options.option("startup", GP.startup, STARTUPS),
-            )
-        case "qmc":
-            sampler = QMC()
-        case "cmaes":
-            sampler = CMAES()
-        case "grid":
-            sampler = Grid(points=options.optional_integer("points", low=2, high=1000))
-        case "brute_force":
-            sampler = BruteForce()
-        case _:
-            sampler = TPE(
-                startup_trials=options.integer("startup_trials", TPE.startup_trials, low=0),
-                startup=options.option("startup", TPE.startup, STARTUPS),
-            )
-    options.refuse_the_rest()
-    if minimize and isinstance(sampler, GP | CMAES):
-        study.fault("sampler", name, "searches one objective: use tpe, or leave minimize out")
-    if len(study.faults) == faults and (mend := _cannot_sample(sampler, space)) is not None:
-        study.fault("sampler", name, mend)
-    return sampler
-
-
-def _cannot_sample(sampler: Sampler, space: SearchSpace) -> str | None:
-    """Why the sampler cannot search the space, and what to do."""
-    if isinstance(sampler, Grid | BruteForce) and (ranges := uncounted(space, sampler.points)):
-        instead = ', or sampler = { name = "grid", points = 3 }'
-        return f"cannot count a range: give lists of values for {_some(ranges)}{instead}"
-    if not isinstance(sampler, CMAES):
-        return None
-    flat = flat_domains(space)
-    choices = [
-        SWITCHES[name].name if name in SWITCHES else name
-        for name, domain in flat.items()
-        if isinstance(domain, Choice)
-    ]
-    if choices:
-        return f"searches ranges that every trial has: pin {_some(choices)}, or use tpe or gp"
-    return None if flat else "has nothing to search: give a parameter a range"
-
-
-def _some(names: Sequence[str]) -> str:
-    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
-
-
-def _read_pruner(study: "Table", epochs: int, direction: str) -> Pruner:
-    name, options = study.method("pruner", "asha", tuple(RULES))
-    rule = _read_rule(name, options, epochs, direction)
-    pruner = Pruner(
-        rule,
-        audit=(
-            0.0
-            if isinstance(rule, NoRule)
-            else options.number("audit", Pruner.audit, Limits(0.0, 1.0))
-        ),
-        like_with_like=_compares(rule) and options.boolean("like_with_like", Pruner.like_with_like),
-    )
-    options.refuse_the_rest()
-    return pruner
-
-
-def _read_rule(name: str, options: "Table", epochs: int, direction: str) -> Rule:
-    # Part of the run before the first judgement: schedules and penalties have shown little before.
-    # asha is right with less, as it stops no more than the worse half then.
-    quarter, eighth = max(1, round(epochs / 4)), max(1, round(epochs / 8))
-    match name:
-        case "none":
-            return NoRule()
-        case "median":
-            return Median(
-                startup_trials=options.integer("startup_trials", Median.startup_trials, low=0),
-                min_epochs=options.integer("min_epochs", quarter, low=1),
-            )
-        case "percentile":
-            return Percentile(
-                percentile=options.number("percentile", Percentile.percentile, _PERCENT),
-                startup_trials=options.integer("startup_trials", Percentile.startup_trials, low=0),
-                min_epochs=options.integer("min_epochs", quarter, low=1),
-            )
-        case "hyperband":
-            return Hyperband(
-                min_epochs=options.integer("min_epochs", Hyperband.min_epochs, low=1),
-                reduction_factor=options.integer(
-                    "reduction_factor", Hyperband.reduction_factor, low=2
-                ),
-            )
-        case "threshold":
-            return _read_threshold(options, quarter, direction)
-        case "patient":
-            inner_name, inner_options = options.method("of", "median", _WRAPPED)
-            inner = _read_rule(inner_name, inner_options, epochs, direction)
-            inner_options.refuse_the_rest()
-            assert isinstance(inner, Comparing | Threshold)
-            return Patient(patience=options.integer("patience", quarter, low=1), of=inner)
-        case _:
-            return ASHA(
-                min_epochs=options.integer("min_epochs", eighth, low=1),
-                reduction_factor=options.integer("reduction_factor", ASHA.reduction_factor, low=2),
-            )
-
-
-def _read_threshold(options: "Table", min_epochs: int, direction: str) -> Threshold:
-    lower, upper = options.optional_number("lower"), options.optional_number("upper")
-    needed, other = ("lower", "upper") if direction == "maximize" else ("upper", "lower")
-    bound, wrong = (lower, upper) if direction == "maximize" else (upper, lower)
-    if wrong is not None:
-        options.fault(other, wrong, f"would stop the best trials: this metric needs {needed}")
-    elif bound is None:
-        options.fault(
-            "name", "threshold", f"needs {needed}, the value beyond which a trial is stopped"
-        )
-    return Threshold(lower, upper, options.integer("min_epochs", min_epochs, low=1))

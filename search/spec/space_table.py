@@ -5,7 +5,8 @@ from collections.abc import Mapping, Sequence
 
 from objectives.names import AUGMENTATIONS
 from search.space.domains import Choice, Domain, Off, Range, Value
-from search.space.parameters import PARAMETERS, Parameter, is_active, is_on
+from search.space.parameter import Parameter
+from search.space.parameters import PARAMETERS, is_active, is_on
 from search.space.search_space import SearchSpace
 from search.spec.document import Table, Toml, one_of, unknown
 
@@ -179,7 +180,11 @@ def _read_range(table: "Table", parameter: Parameter, value: dict[str, Toml]) ->
         table.fault(parameter.name, value, "log needs low above 0")
     else:
         return Range(
-            _read_number(table, parameter, low), _read_number(table, parameter, high), log, optional
+            _read_number(table, parameter, low),
+            _read_number(table, parameter, high),
+            log,
+            optional,
+            whole=parameter.kind == "int",
         )
     return parameter.default
 
@@ -213,7 +218,7 @@ def _pinned(space: SearchSpace) -> dict[str, Value]:
     return {
         name: domain.options[0]
         for name, domain in space.domains
-        if isinstance(domain, Choice) and len(domain.options) == 1 and not domain.optional
+        if isinstance(domain, Choice) and not domain.is_searched
     }
 
 
@@ -221,24 +226,10 @@ def _as_held(parameter: Parameter, domain: Domain, value: Value) -> Value | None
     """The value as the domain holds it; off, however it is spelt, as the domain spells it. `None`:
     it holds no such.
     """
-    if _holds(domain, value):
+    if domain.holds(value):
         return value
     if is_on(parameter.name, value):
         return None
     if isinstance(domain, Off) or domain.optional:
         return False
-    return parameter.off if parameter.off is not None and _holds(domain, parameter.off) else None
-
-
-def _holds(domain: Domain, value: Value) -> bool:
-    match domain:
-        case Off():
-            return False
-        case Choice(options):
-            # False is 0.0 to Python.
-            return any(
-                option == value and isinstance(option, bool) == isinstance(value, bool)
-                for option in options
-            )
-        case Range(low, high):
-            return not isinstance(value, bool) and low <= float(value) <= high
+    return parameter.off if domain.holds(parameter.off) else None

@@ -3,8 +3,7 @@
 import hashlib
 import json
 import re
-from dataclasses import dataclass, field, fields
-from typing import Literal
+from dataclasses import dataclass, field
 
 from objectives.data.config import DataConfig
 from objectives.names import (
@@ -13,17 +12,10 @@ from objectives.names import (
 from search.space.search_space import SearchSpace
 from search.spec.document import Document
 from search.spec.enumeration import Schedule
-from search.spec.methods import (
-    BruteForce,
-    Comparing,
-    Grid,
-    NoRule,
-    Patient,
-    Pruner,
-    Rule,
-    Sampler,
-)
+from search.spec.method_tables import method_document, pruner_document
+from search.spec.methods import Counted, Pruner, Sampler
 from search.spec.space_table import Trial, domain_to_toml
+from storage.direction import Direction
 from storage.studies import Budget
 
 DEFAULT_STUDY = "mnist-5k-default"
@@ -80,14 +72,14 @@ class StudySpec:
     version: int = field(default=DEFINITION_VERSION, compare=False)
 
     @property
-    def direction(self) -> Literal["maximize", "minimize"]:
+    def direction(self) -> Direction:
         """Which way the metric is better."""
-        return METRIC_DIRECTIONS[self.metric]
+        return Direction(METRIC_DIRECTIONS[self.metric])
 
     @property
     def most_trials(self) -> int | None:
         """How many trials the sampler can make at all; `None`: as many as the budget asks for."""
-        if isinstance(self.sampler, Grid | BruteForce):
+        if isinstance(self.sampler, Counted):
             return self.schedule(self.sampler.points).size
         return None
 
@@ -133,8 +125,8 @@ class StudySpec:
             study["priority"] = self.priority
         if self.minimize:
             study["minimize"] = list(self.minimize)
-        study["sampler"] = _named_table(self.sampler)
-        study["pruner"] = _pruner_table(self.pruner)
+        study["sampler"] = method_document(self.sampler)
+        study["pruner"] = pruner_document(self.pruner)
         data: Document = {
             "dataset": self.data.dataset,
             "validation_fraction": self.data.validation_fraction,
@@ -168,25 +160,3 @@ class StudySpec:
         if self.first_trials:
             document["trial"] = [dict(trial) for trial in self.first_trials]
         return document
-
-
-def _named_table(method: Sampler | Rule) -> Document:
-    table: Document = {"name": method.name}
-    for each in fields(method):
-        value = getattr(method, each.name)
-        if value is not None:
-            table[each.name] = _named_table(value) if each.name == "of" else value
-    return table
-
-
-def _pruner_table(pruner: Pruner) -> Document:
-    table = _named_table(pruner.rule)
-    if not isinstance(pruner.rule, NoRule):
-        table["audit"] = pruner.audit
-    if _compares(pruner.rule):
-        table["like_with_like"] = pruner.like_with_like
-    return table
-
-
-def _compares(rule: Rule) -> bool:
-    return isinstance(rule.of if isinstance(rule, Patient) else rule, Comparing)

@@ -6,17 +6,18 @@ from typing import TYPE_CHECKING
 
 from objectives.costs import counted_costs, scaled, shown_cost
 from objectives.names import METRIC_DIRECTIONS, SHAPES
+from search.space.augmentations import present_augmentation
 from search.space.domains import Choice, Domain, Off
-from search.space.parameters import PARAMETERS, is_on, present_augmentation
+from search.space.parameters import PARAMETERS, is_on
 from search.spec.document import Table
 from search.spec.enumeration import counted
 from search.spec.methods import (
     ASHA,
-    GP,
     TPE,
     Comparing,
     Grid,
     Hyperband,
+    Learning,
     Median,
     NoRule,
     Patient,
@@ -161,7 +162,7 @@ def _off_twice(spec: "StudySpec", space: Table) -> None:
 def _names_off_twice(name: str, domain: Domain, points: int | None) -> bool:
     if isinstance(domain, Off) or not domain.optional:
         return False
-    if points is None and not isinstance(domain, Choice) and domain.low < domain.high:
+    if points is None and not isinstance(domain, Choice) and not domain.is_single:
         return False  # of all numbers between one is off: never drawn, for practical purposes
     return any(not is_on(name, value) for value in counted(name, domain, points))
 
@@ -177,12 +178,12 @@ def notices(spec: "StudySpec") -> list[str]:
             f" {len(spec.first_trials) - trials} will not run, unless --trials raises it"
         )
     sampler, rule = spec.sampler, spec.pruner.rule
-    if isinstance(sampler, TPE | GP) and sampler != TPE() and sampler.startup_trials >= trials:
+    if isinstance(sampler, Learning) and sampler != TPE() and sampler.startup_trials >= trials:
         found.append(
             f"sampler {sampler.name} learns from trial {sampler.startup_trials} on, counted from 0,"
             f" and the budget is {trials} trials: it learns nothing"
         )
-    judging = rule.of if isinstance(rule, Patient) else rule
+    judging = spec.pruner.judging
     if isinstance(judging, Median | Percentile) and judging.startup_trials >= trials:
         found.append(
             f"pruner {judging.name} waits for {judging.startup_trials} complete trials, and the"

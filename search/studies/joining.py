@@ -14,6 +14,7 @@ from search.spec.request import Request, _laid_over, merge, study_name
 from search.spec.study_spec import BUDGET_KEYS, StudySpec
 from search.spec.vain import notices as notices_of
 from search.spec.vain import said_in_vain, target_mend
+from storage.direction import Direction
 from storage.engine import Database, open_database
 from storage.errors import StorageUnavailable, StudyNotFound
 from storage.studies import Budget, StoredStudy, create_study, find_study, raise_budget
@@ -159,14 +160,13 @@ def _raised(stored: Budget, asked: StudySpec, request: Request) -> Budget:
     """The stored budget with what the options (not the file) ask for."""
     study = request.changes.get("study", {})
     given = study if isinstance(study, dict) else {}
-    sign = 1 if asked.direction == "maximize" else -1
-    pairs: tuple[tuple[str, float | None, float | None, int], ...] = (
-        ("trials", stored.trials, asked.budget.trials, 1),
-        ("timeout", stored.timeout_seconds, asked.budget.timeout_seconds, 1),
-        ("target", stored.target, asked.budget.target, sign),
+    pairs: tuple[tuple[str, float | None, float | None, Direction], ...] = (
+        ("trials", stored.trials, asked.budget.trials, Direction.UP),
+        ("timeout", stored.timeout_seconds, asked.budget.timeout_seconds, Direction.UP),
+        ("target", stored.target, asked.budget.target, asked.direction),
     )
     for key, old, new, way in pairs:
-        if key in given and old is not None and new is not None and way * new < way * old:
+        if key in given and old is not None and new is not None and way.is_better(old, than=new):
             fault = (
                 f"study.{key} = {json.dumps(given[key])}: the study has {old:g}, and a budget may"
                 " only be raised"

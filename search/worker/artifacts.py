@@ -6,12 +6,12 @@ import json
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Literal
 
 from objectives.protocol import ResumableTraining
 from search.worker.drawing import undrawn
 from search.worker.pictures import EXAMINATION
 from storage.artifacts import ArtifactStore, attributes, read
+from storage.direction import Direction
 from storage.engine import Database
 from storage.errors import ArtifactsUnavailable
 from storage.leases.lease import Lease
@@ -32,7 +32,7 @@ class IncumbentArtifacts:
     `draw` has what the incumbents of the study of that name lack of pictures drawn, and does not
     wait for it.
 
-    >>> kept = artifacts.keep(held, "maximize", value, training, files_of)     # doctest: +SKIP
+    >>> kept = artifacts.keep(held, Direction.UP, value, training, files_of)     # doctest: +SKIP
     >>> leases.finish(held, "complete", value=value, system_attributes=kept)   # doctest: +SKIP
     >>> artifacts.see_to_them(held.stored)                                     # doctest: +SKIP
     """
@@ -58,7 +58,7 @@ class IncumbentArtifacts:
     def keep(
         self,
         held: Lease,
-        direction: Literal["maximize", "minimize"],
+        direction: Direction,
         value: float,
         training: ResumableTraining,
         files_of: FilesOf | None,
@@ -73,11 +73,9 @@ class IncumbentArtifacts:
             return {}
         epochs = read_epochs(self._database, held.trial_id)
         best = read_best(self._database, held.stored.study_id, direction)
-        sign = 1 if direction == "maximize" else -1
-        if best is not None and (sign * best[0], -best[1]) >= (
-            sign * value,
-            -epochs[-1].validation_loss,
-        ):
+        own = direction.order(value, epochs[-1].validation_loss, held.number)
+        # The earlier one of equals has its files already, whatever its number.
+        if best is not None and direction.order(*best, held.number) <= own:
             return {}
         with self._told_once():
             files = files_of(training, epochs)

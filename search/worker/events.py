@@ -7,6 +7,7 @@ from typing import Literal
 from objectives.measurement import Measurement
 from search.space.domains import Value
 from storage.activity import RunningTrial
+from storage.direction import Direction
 
 # Beside what ends a trial: lost to another worker, or left to the next one.
 TrialOutcome = Literal["complete", "pruned", "failed", "lost", "handed back"]
@@ -85,7 +86,7 @@ class StudyOpened:
     finished: int
     budget: int
     best: float | None
-    maximize: bool
+    direction: Direction
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from search.machine.folders import needed
 from search.machine.other_programs import OtherPrograms, seconds_of_children
 from search.machine.this_machine import Machine
 from search.machine.threads import FittingThreads
-from search.space.configuration import to_hyperparameters
+from search.space.configuration import Configuration
 from search.spec.follow_up import Training
 from search.spec.study_spec import StudySpec
 from search.studies.data_location import find_data
@@ -217,7 +217,7 @@ def _synthetic(spec: StudySpec, machine: Machine) -> Objective:
             return training.test_predictions()
 
         def of_kept(self, planned: Training, model: bytes | None) -> Predicted:
-            hyperparameters = to_hyperparameters(planned.values)
+            hyperparameters = Configuration(planned.values).hyperparameters()
             again = synthetic_curve(hyperparameters, spec.training.epochs, planned.seed)
             for _ in again:
                 pass

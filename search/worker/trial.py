@@ -21,8 +21,8 @@ from objectives.predicted import Predicted
 from objectives.protocol import ResumableTraining
 from search.algorithms.planned import planned_configuration
 from search.algorithms.pruners import due_attribute, due_epoch, is_audited, is_due
-from search.algorithms.samplers import Configuration, build_sampler, derived_seed, draw
-from search.space.configuration import to_hyperparameters, without_switches
+from search.algorithms.samplers import Drawn, build_sampler, derived_seed, draw
+from search.space.configuration import Configuration
 from search.space.domains import Value
 from search.spec.durations import duration
 from search.spec.follow_up import Training as Planned
@@ -141,7 +141,7 @@ class Trial:
             return Ending("failed", None, "given up", f"given up: {lost} workers died in it")
         self._load()
         configuration = self._configuration()
-        self._parameters = without_switches(configuration.values)
+        self._parameters = configuration.active
         if self._due is not None and not self._audited:  # its worker died before it could end it
             self._values = {
                 epoch: value
@@ -263,10 +263,10 @@ class Trial:
         )
         self._due = due_epoch(self._frozen)
 
-    def _configuration(self) -> Configuration:
+    def _configuration(self) -> Drawn:
         """The recorded configuration of a trial that was taken over, or a fresh one, recorded."""
         if self._frozen.params:
-            return Configuration(dict(self._frozen.params), dict(self._frozen.distributions))
+            return Drawn(dict(self._frozen.params), dict(self._frozen.distributions))
         if self._planned is not None:
             planned = planned_configuration(self._spec.space, self._planned.values)
             return self._recorded(planned, {})
@@ -276,7 +276,7 @@ class Trial:
             configuration = draw(self._spec.space, self._study, self._frozen, fixed)
         return self._recorded(configuration, notes)
 
-    def _recorded(self, configuration: Configuration, notes: Mapping[str, str]) -> Configuration:
+    def _recorded(self, configuration: Drawn, notes: Mapping[str, str]) -> Drawn:
         internal = configuration.internal()
         self._leases.record_parameters(self._held, internal, configuration.distributions, notes)
         self._frozen.params = dict(configuration.values)
@@ -292,7 +292,7 @@ class Trial:
         self, objective: Objective, configuration: Configuration, pulse: Callable[[], None]
     ) -> ResumableTraining:
         """From the last checkpoint that can be read, else from the seed: the same values, later."""
-        hyperparameters = to_hyperparameters(configuration.values)
+        hyperparameters = configuration.hyperparameters()
         seed = self._seed()
         recorded = (
             read_checkpoints(self._place.database, self._held.trial_id)

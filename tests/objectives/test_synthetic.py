@@ -27,8 +27,8 @@ def mean_accuracy(hyperparameters: Hyperparameters) -> float:
     return sum(last(hyperparameters, seed).validation_accuracy for seed in range(50)) / 50
 
 
-def test_every_optimizer_has_its_constants() -> None:
-    assert tuple(BEST_LEARNING_RATE) == tuple(SHORTFALL) == names.OPTIMIZERS
+def test_the_constants_are_those_of_optimizers() -> None:
+    assert set(BEST_LEARNING_RATE) == set(SHORTFALL) <= set(names.OPTIMIZERS)
 
 
 def test_a_curve_is_a_function_of_its_arguments() -> None:

@@ -12,6 +12,7 @@ from objectives.hyperparameters import SGD, Hyperparameters
 from objectives.synthetic import synthetic_curve
 from search.analysis.ranking import incumbent
 from search.studies.this_worker import this_worker
+from storage.direction import Direction
 from storage.engine import Database, open_for_work
 from storage.hosts import this_host
 from storage.leases.taking import TrialLeases
@@ -33,7 +34,7 @@ def opened(shared_url: str) -> Iterator[tuple[Database, RDBStorage, StoredStudy]
             rdb,
             name=name,
             metric="accuracy",
-            direction="maximize",
+            direction=Direction.UP,
             definition="{}",
             definition_hash="0",
             budget=Budget(10),
@@ -45,8 +46,8 @@ def test_of_equal_values_the_best_trial_is_that_of_the_lowest_loss_and_then_numb
     opened: tuple[Database, RDBStorage, StoredStudy],
 ) -> None:
     database, rdb, stored = opened
-    assert read_incumbent(database, stored.study_id, "maximize") is None
-    assert read_best(database, stored.study_id, "maximize") is None
+    assert read_incumbent(database, stored.study_id, Direction.UP) is None
+    assert read_best(database, stored.study_id, Direction.UP) is None
     leases = TrialLeases(database, rdb, this_worker(this_host(), "-", 0))
     for value, loss in ((0.5, 0.1), (0.7, 2.0), (0.7, 1.5), (0.7, 1.5), (0.2, 9.0)):
         held = leases.acquire(stored)
@@ -60,10 +61,10 @@ def test_of_equal_values_the_best_trial_is_that_of_the_lowest_loss_and_then_numb
     leases.finish(failed, "failed", reason="broken")
     running = leases.acquire(stored)
     trials = read_trials(database, stored.study_id)
-    for direction, number in (("maximize", 2), ("minimize", 4)):
-        found = read_incumbent(database, stored.study_id, direction)  # type: ignore[arg-type]
+    for direction, number in ((Direction.UP, 2), (Direction.DOWN, 4)):
+        found = read_incumbent(database, stored.study_id, direction)
         assert found == incumbent(trials, direction) == trials[number]
-    assert read_best(database, stored.study_id, "maximize") == (0.7, 1.5)
+    assert read_best(database, stored.study_id, Direction.UP) == (0.7, 1.5)
     assert read_ended(database, stored.study_id) == set(range(failed.number + 1))
     assert read_trials(database, stored.study_id, [running.number, 3]) == [
         trials[3],
@@ -77,4 +78,4 @@ def test_a_best_trial_without_epochs_has_an_infinite_loss(
     database, rdb, stored = opened
     study = optuna.load_study(study_name=stored.name, storage=rdb)
     study.add_trial(optuna.trial.create_trial(value=0.7))
-    assert read_best(database, stored.study_id, "maximize") == (0.7, float("inf"))
+    assert read_best(database, stored.study_id, Direction.UP) == (0.7, float("inf"))

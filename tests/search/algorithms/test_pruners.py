@@ -33,6 +33,7 @@ from search.spec.document import Document, Toml
 from search.spec.methods import ASHA, Hyperband
 from search.spec.reading import parse_spec
 from search.spec.study_spec import StudySpec
+from storage.direction import Direction
 
 EPOCHS = 9
 PLAIN: dict[str, Value] = {
@@ -67,9 +68,7 @@ def trial(
         state=state,
         value=curve[max(curve)] if state in (TrialState.COMPLETE, TrialState.PRUNED) else None,
         params=dict(params),
-        distributions={
-            name: distribution(name, Choice((value,))) for name, value in params.items()
-        },
+        distributions={name: distribution(Choice((value,))) for name, value in params.items()},
         intermediate_values=dict(curve),
         system_attrs=(
             {} if due is None else {key: int(text) for key, text in due_attribute(due).items()}
@@ -194,7 +193,7 @@ def test_the_verdict_is_that_of_optunas_pruner_where_both_mean_the_same(
     for direction in both:
         rule = spec_of(options, "accuracy" if direction == "maximize" else "loss").pruner.rule
         for own, before, expected in sequential_verdicts(build(), direction, seed):
-            setting = Setting(0, EPOCHS, upward=direction == "maximize")
+            setting = Setting(0, EPOCHS, Direction(direction))
             others = [run for run in before if max(own.curve) in run.curve]
             assert RULES[rule.name](rule, own, lambda others=others: others, setting) == expected
             verdicts.append(expected)

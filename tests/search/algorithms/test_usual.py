@@ -6,15 +6,22 @@ import pytest
 from optuna.trial import TrialState, create_trial
 
 from search.algorithms.samplers import build_sampler, draw
-from search.algorithms.usual import USUAL, adherence, usual_value
+from search.algorithms.usual import adherence, usual_domain, usual_value
 from search.space.domains import Choice, Range, Value
 from search.space.flat import flat_domains
+from search.space.parameters import PARAMETERS
 from search.space.search_space import SearchSpace
 from search.spec.definition import parse_definition
 from search.spec.document import Toml
 from search.spec.reading import parse_spec
 
 DRAWS, ADHERENCE = 400, 0.8
+USUAL = {
+    name: usual
+    for parameter in PARAMETERS.values()
+    for name in (parameter.name, parameter.switch)
+    if (usual := usual_domain(name)) is not None
+}
 
 
 def values(name: str, domain: Choice | Range) -> list[Value]:

@@ -10,7 +10,6 @@ import sqlite3
 from dataclasses import replace
 from io import StringIO
 from pathlib import Path
-from typing import Literal
 
 import optuna
 import pytest
@@ -34,11 +33,12 @@ from search.analysis.importance import BEST_SHARE, FEWEST, importances
 from search.report.documents import compare_document, to_json
 from search.report.side_by_side import side_by_side_document, side_by_side_text, trials_csv
 from search.report.text import compare_text, summary_text
-from search.space.configuration import to_hyperparameters
+from search.space.configuration import Configuration
 from search.space.domains import Choice, Domain, Off, Range, Value
 from search.space.search_space import SearchSpace
 from search.spec.document import Document
 from search.spec.reading import parse_spec
+from storage.direction import Direction
 from storage.engine import open_database
 from storage.records import EpochRecord, ParameterValue, TrialRecord, TrialState
 
@@ -84,7 +84,7 @@ TRIALS = [
 
 
 def test_the_standing_after_so_many_finished_trials_counts_every_epoch_trained() -> None:
-    found = [after_trials(TRIALS, count, "maximize") for count in range(5)]
+    found = [after_trials(TRIALS, count, Direction.UP) for count in range(5)]
     assert found == [
         Standing(0, 0, None),
         # with the trial that failed after it, before the next one finished
@@ -93,12 +93,14 @@ def test_the_standing_after_so_many_finished_trials_counts_every_epoch_trained()
         Standing(3, 12, TRIALS[3]),
         Standing(4, 16, TRIALS[5]),
     ]
-    assert after_trials(TRIALS[::-1], 3, "maximize") == found[3]  # whatever the order they come in
-    assert after_trials(TRIALS, 3, "minimize").best == TRIALS[0]
+    assert (
+        after_trials(TRIALS[::-1], 3, Direction.UP) == found[3]
+    )  # whatever the order they come in
+    assert after_trials(TRIALS, 3, Direction.DOWN).best == TRIALS[0]
 
 
 def test_the_standing_within_so_many_epochs_takes_no_trial_that_goes_beyond() -> None:
-    found = [within_epochs(TRIALS, epochs, "maximize") for epochs in (3, 4, 11, 12, 99)]
+    found = [within_epochs(TRIALS, epochs, Direction.UP) for epochs in (3, 4, 11, 12, 99)]
     assert found == [
         Standing(0, 0, None),
         Standing(1, 4, TRIALS[0]),
@@ -253,7 +255,7 @@ def at_random(
     found = []
     for number in range(count):
         values = space.suggest(suggest)
-        *_, last = synthetic_curve(to_hyperparameters(values), 4, number)
+        *_, last = synthetic_curve(Configuration(values).hyperparameters(), 4, number)
         value = last.validation_accuracy
         found.append(record(number, "complete", value, dict(values)))
     return found, space
@@ -263,7 +265,7 @@ def at_random(
 def test_the_hyperparameter_that_decides_is_the_most_important_one(seed: int) -> None:
     pinned: dict[str, Domain] = {"optimizer": Choice(("sgd",)), "scheduler": Choice(("cosine",))}
     trials, space = at_random(60, seed, pinned)
-    found = importances(trials, space, "maximize")
+    found = importances(trials, space, Direction.UP)
     assert found is not None
     assert found.shares[0][0] == "sgd.learning_rate"
     assert sum(share for _, share in found.shares) == pytest.approx(1)
@@ -276,15 +278,18 @@ def test_the_hyperparameter_that_decides_is_the_most_important_one(seed: int) ->
 def test_the_importances_are_those_of_optuna(seed: int) -> None:
     changes: dict[str, Domain] = {
         "optimizer": Choice(("sgd", "adam")),
-        "batch_size": (Range(8, 128), Range(8, 256, log=True), Range(8, 12), Choice((32, 64, 128)))[
-            seed
-        ],
+        "batch_size": (
+            Range(8, 128, whole=True),
+            Range(8, 256, log=True, whole=True),
+            Range(8, 12, whole=True),
+            Choice((32, 64, 128)),
+        )[seed],
         "scheduler": Choice(("constant", "step")),
         "sgd.weight_decay": Off(),
         "adam.weight_decay": Off(),
     }
     trials, space = at_random(120, seed, changes)
-    direction: Literal["maximize", "minimize"] = ("maximize", "minimize")[seed % 2]
+    direction = list(Direction)[seed % 2]
     found = importances(trials, space, direction)
     assert found is not None
     study = optuna.create_study(direction=direction)
@@ -295,7 +300,7 @@ def test_the_importances_are_those_of_optuna(seed: int) -> None:
             name: (
                 CategoricalDistribution((True, False))
                 if name.endswith(".on")
-                else distribution(name, space.domain(name))
+                else distribution(space.domain(name))
             )
             for name in values
         }
@@ -313,13 +318,13 @@ def test_the_importances_are_those_of_optuna(seed: int) -> None:
 
 def test_what_few_trials_have_had_is_left_out_by_name() -> None:
     trials, space = at_random(FEWEST, 0, {})
-    found = importances(trials, space, "maximize")
+    found = importances(trials, space, Direction.UP)
     assert found is not None
     assert "adam.learning_rate" in found.left_out
     assert "batch_size" in dict(found.shares)
-    assert importances(trials[1:], space, "maximize") is None
+    assert importances(trials[1:], space, Direction.UP) is None
     pruned = [replace(trial, state="pruned") for trial in trials]
-    assert importances(pruned, space, "maximize") is None
+    assert importances(pruned, space, Direction.UP) is None
 
 
 def test_compare_says_what_the_importances_mean(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from search.analysis.pareto import pareto_front
+from storage.direction import Direction
 from storage.records import TrialRecord
 
 
@@ -36,14 +37,14 @@ def test_a_front_by_hand() -> None:
         trial(6, 0.99, 50, 1.0, state="pruned"),
         trial(7, None, state="failed"),
     ]
-    assert [each.number for each in pareto_front(trials, "maximize")] == [2, 1, 5, 4]
-    assert [each.number for each in pareto_front(trials, "minimize")] == [4]
+    assert [each.number for each in pareto_front(trials, Direction.UP)] == [2, 1, 5, 4]
+    assert [each.number for each in pareto_front(trials, Direction.DOWN)] == [4]
 
 
-@pytest.mark.parametrize("direction", ["maximize", "minimize"])
+@pytest.mark.parametrize("direction", Direction)
 @given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 5), st.integers(0, 5)), max_size=20))
 def test_nothing_on_the_front_is_beaten_and_all_else_is(
-    direction: str, points: list[tuple[int, int, int]]
+    direction: Direction, points: list[tuple[int, int, int]]
 ) -> None:
     trials = [trial(number, value, *costs) for number, (value, *costs) in enumerate(points)]
     front = {each.number for each in pareto_front(trials, direction)}

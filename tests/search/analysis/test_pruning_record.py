@@ -7,6 +7,7 @@ from scipy.stats import beta
 
 from search.analysis.pruning import PruningRecord, pruning_record, upper_bound
 from search.report.text import pruning_text
+from storage.direction import Direction
 from storage.records import EpochRecord, TrialRecord, TrialState
 
 
@@ -67,18 +68,18 @@ TRIALS = [
 
 
 def test_what_pruning_saved_and_may_have_cost() -> None:
-    found = pruning_record(TRIALS, "asha", 8, "maximize")
+    found = pruning_record(TRIALS, "asha", 8, Direction.UP)
     assert found == PruningRecord(
         "asha", 2, 8 + 2 + 6 + 8 + 8 + 4 + 5 + 1, 6 + 2, 16.0, audited=3, better=1
     )
     assert found.share_saved == 8 / 50
     assert found.bound == pytest.approx(0.8646, abs=1e-4)
-    assert pruning_record(TRIALS, "asha", 8, "minimize").better == 1
+    assert pruning_record(TRIALS, "asha", 8, Direction.DOWN).better == 1
 
 
 def test_few_audits_are_said_to_say_little() -> None:
     assert (
-        pruning_text(pruning_record(TRIALS, "asha", 8, "maximize"))
+        pruning_text(pruning_record(TRIALS, "asha", 8, Direction.UP))
         == "pruning (asha): 2 trials were stopped, which saved 8 of 50 epochs (16 %)\naudits: of 3"
         " that were due to be stopped and ran to their end, 1 ended better than the best of all"
         " others; with fewer than 20 audits that says little of the stopped ones"

@@ -11,7 +11,7 @@ from models import names as model_names
 from objectives import names
 from objectives.hyperparameters import Adam, Cosine
 from search.algorithms import pruners, samplers
-from search.space.configuration import to_hyperparameters, without_switches
+from search.space.configuration import Configuration
 from search.space.domains import Choice, Range, Value
 from search.space.parameters import PARAMETERS, TECHNIQUES
 from search.space.search_space import SearchSpace
@@ -33,13 +33,13 @@ def drawn_at_random(seed: int) -> dict[str, Value]:
 
 @pytest.mark.parametrize("seed", range(100))
 def test_a_configuration_holds_active_parameters_alone(seed: int) -> None:
-    values = without_switches(drawn_at_random(seed))
+    values = Configuration(drawn_at_random(seed)).active
     branches = {name.partition(".")[0] for name in values if "." in name}
     allowed = {values["optimizer"], values["scheduler"], "augmentation"}
     assert branches <= allowed
     assert ("augmentation.strength" in values) == (values["augmentation"] != "none")
     assert set(values) <= set(PARAMETERS)
-    to_hyperparameters(values)
+    Configuration(values).hyperparameters()
 
 
 def test_values_make_the_hyperparameters_that_they_name() -> None:
@@ -50,7 +50,7 @@ def test_values_make_the_hyperparameters_that_they_name() -> None:
         "scheduler": "cosine",
         "l1": 1e-5,
     }
-    made = to_hyperparameters(values)
+    made = Configuration(values).hyperparameters()
     assert (made.optimizer, made.scheduler, made.l1, made.dropout) == (
         Adam(0.01),
         Cosine(),

@@ -3,7 +3,7 @@
 import pytest
 
 from search.space.domains import Choice, Range, Value
-from search.space.flat import flat_domains, reachable, share_of, value_at
+from search.space.flat import flat_domains, reachable
 from search.space.parameters import PARAMETERS
 from search.space.search_space import SearchSpace
 from search.spec.document import Toml
@@ -134,7 +134,7 @@ def test_ranges_are_counted_by_points_on_their_own_scale_and_whole_numbers_as_th
         (
             ("optimizer", Choice(("sgd",))),
             ("sgd.learning_rate", Range(0.01, 1.0, log=True)),
-            ("batch_size", Range(8, 10)),
+            ("batch_size", Range(8, 10, whole=True)),
             ("dropout", Range(0.2, 0.2)),
         )
     )
@@ -173,26 +173,24 @@ def test_what_no_configuration_has_is_not_searched() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "domain"),
+    "domain",
     [
-        ("dropout", Range(0.1, 0.6)),
-        ("sgd.learning_rate", Range(1e-4, 1.0, log=True)),
-        ("batch_size", Range(8, 11)),
-        ("batch_size", Range(8, 512, log=True)),
+        Range(0.1, 0.6),
+        Range(1e-4, 1.0, log=True),
+        Range(8, 11, whole=True),
+        Range(8, 512, log=True, whole=True),
     ],
 )
-def test_a_share_of_a_range_is_turned_back(name: str, domain: Range) -> None:
-    values = [value_at(name, domain, place / 40) for place in range(41)]
+def test_a_share_of_a_range_is_turned_back(domain: Range) -> None:
+    values = [domain.at(place / 40) for place in range(41)]
     assert (values[0], values[-1]) == (domain.low, domain.high)
     assert values == sorted(values)
-    assert [
-        value_at(name, domain, share_of(name, domain, float(value))) for value in values
-    ] == pytest.approx(values)
+    assert [domain.at(domain.share_of(value)) for value in values] == pytest.approx(values)
 
 
 def test_options_and_whole_numbers_have_equal_shares() -> None:
     shares = [(place + 0.5) / 40 for place in range(40)]
-    whole = [value_at("batch_size", Range(8, 11), share) for share in shares]
+    whole = [Range(8, 11, whole=True).at(share) for share in shares]
     assert [whole.count(value) for value in range(8, 12)] == [10] * 4
-    chosen = [value_at("optimizer", Choice(("sgd", "adam")), share) for share in shares]
+    chosen = [Choice(("sgd", "adam")).at(share) for share in shares]
     assert chosen.count("sgd") == 20

@@ -18,7 +18,7 @@ from search.algorithms.usual import usual_value
 from search.analysis.effects import observed_effects, technique_value
 from search.analysis.importance import importances
 from search.report.values import brief
-from search.space.configuration import spelt_once, to_hyperparameters
+from search.space.configuration import Configuration, spelt_once
 from search.space.domains import Choice, Off, Range, Value
 from search.space.flat import flat_domains
 from search.space.parameters import PARAMETERS, TECHNIQUES, is_on, neutral_value
@@ -29,6 +29,7 @@ from search.spec.reading import parse_spec
 from search.spec.request import Request
 from search.spec.study_spec import StudySpec
 from search.studies.joining import create_or_join
+from storage.direction import Direction
 from storage.records import ParameterValue, TrialRecord
 
 PLAIN: dict[str, ParameterValue] = {"optimizer": "sgd", "sgd.learning_rate": 0.1, "batch_size": 64}
@@ -77,9 +78,9 @@ def test_the_neutral_value_of_every_technique_is_off() -> None:
         "warmup": 0.1,
     }
     assert all(is_on(name, value) for name, value in on.items())
-    assert to_hyperparameters(
+    assert Configuration(
         {"optimizer": "sgd", "batch_size": 64, "sgd.learning_rate": 0.1}
-    ).optimizer == SGD(0.1)
+    ).hyperparameters().optimizer == SGD(0.1)
 
 
 @pytest.mark.parametrize(
@@ -106,7 +107,7 @@ def test_a_strength_at_its_neutral_value_did_what_one_that_is_off_does(
         "on",
     ]
     effects = observed_effects(
-        [record(0, {}, 0.2), record(1, off, 0.4), record(2, on, 0.6)], "maximize"
+        [record(0, {}, 0.2), record(1, off, 0.4), record(2, on, 0.6)], Direction.UP
     )
     found = [
         (each.value, each.complete, each.best) for each in effects if each.technique == technique
@@ -114,7 +115,7 @@ def test_a_strength_at_its_neutral_value_did_what_one_that_is_off_does(
     assert found == [("off", 2, 0.4), ("on", 1, 0.6)]
     assert not [
         each
-        for each in observed_effects([record(0, {}), record(1, off)], "maximize")
+        for each in observed_effects([record(0, {}), record(1, off)], Direction.UP)
         if each.value == "on"
     ]
 
@@ -329,9 +330,9 @@ def test_importances_know_off_in_either_spelling_as_one() -> None:
     switched = [replace(trial, parameters=spelt_once(trial.parameters)) for trial in trials]
     assert [trial.parameters.get("dropout.on") for trial in switched[:3]] == [False, False, True]
     assert "dropout" not in switched[1].parameters
-    found = importances(trials, space, "maximize")
+    found = importances(trials, space, Direction.UP)
     assert found is not None
-    assert found == importances(switched, space, "maximize")
+    assert found == importances(switched, space, Direction.UP)
     assert found.shares[0][0] == "dropout"
 
 

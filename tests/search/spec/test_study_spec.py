@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from search.space.configuration import to_hyperparameters
+from search.space.configuration import Configuration
 from search.space.domains import Choice, Off, Range, Value
 from search.space.parameters import PARAMETERS
 from search.spec.definition import parse_definition
@@ -389,7 +389,7 @@ def test_a_definition_with_former_names_of_augmentations_goes_on_under_them() ->
     again = parse_definition(stored.definition(), "old", stored.budget)
     assert again.space.domain("augmentation") == Choice(("none", "crop+flip+erase"))
     assert "augmentation.strength" in again.space.suggest(last_of_each)
-    hyperparameters = to_hyperparameters(again.space.suggest(last_of_each))
+    hyperparameters = Configuration(again.space.suggest(last_of_each)).hyperparameters()
     assert hyperparameters.augmentation is not None
     assert hyperparameters.augmentation.operations == (
         "random_resized_crop",

@@ -14,7 +14,7 @@ import torch
 from objectives.data.images import LabelledImages, ResidentData
 from objectives.measurement import Diverged, Measurement
 from objectives.training import Run, train
-from search.space.configuration import to_hyperparameters, without_switches
+from search.space.configuration import Configuration
 from search.space.domains import Choice, Domain, Off, Range, Value
 from search.space.parameters import PARAMETERS
 from search.space.search_space import SearchSpace
@@ -64,7 +64,7 @@ def everything() -> SearchSpace:
             changes[name] = Choice((False, True))
         elif parameter.default == Off():
             changes[name] = Range(*OPENED[name.rpartition(".")[2]], optional=True)
-    return SearchSpace.default(changes | {"batch_size": Range(8, 40)})
+    return SearchSpace.default(changes | {"batch_size": Range(8, 40, whole=True)})
 
 
 OPENED = {  # what a user might write for what is off by default
@@ -132,7 +132,7 @@ def middle(name: str) -> Value:
 
 
 def trained(values: dict[str, Value], images: ResidentData, epochs: int = 2) -> list[Measurement]:
-    hyperparameters = to_hyperparameters(without_switches(values))
+    hyperparameters = Configuration(Configuration(values).active).hyperparameters()
     return list(
         train(
             Run(
