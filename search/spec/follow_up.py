@@ -104,3 +104,45 @@ class ConfirmPlan:
         found = json.loads(plan)
         candidates = tuple(Candidate(**each) for each in found["candidates"])
         return cls(**{**found, "candidates": candidates, "notes": tuple(found["notes"])})
+
+
+@dataclass(frozen=True)
+class AblatedArm:
+    """The reference but for one technique."""
+
+    technique: str  # the arm's name, too
+    adds: bool  # the reference is without it, and this arm has it
+    value: str  # what the technique is, where it is there, for people
+    values: Mapping[str, Value]
+
+
+@dataclass(frozen=True)
+class AblatePlan:
+    """What an ablation was asked for, and what it was decided to be when it was made."""
+
+    asked: Mapping[str, Value | list[int] | list[str] | None]  # as the command was given
+    looks: tuple[int, ...]  # seeds of an arm at each look; the reference has twice as many
+    octaves: tuple[float, ...]  # learning rates that are tried, as binary logarithms of factors
+    reference: Candidate
+    rate: str  # the name of the learning rate
+    arms: tuple[AblatedArm, ...]
+    left_out: tuple[str, ...]  # techniques that no complete trial has used
+    notes: tuple[str, ...] = ()
+
+    def to_json(self) -> str:
+        """As the follow-up's plan."""
+        return json.dumps(asdict(self), sort_keys=True)
+
+    @classmethod
+    def from_json(cls, plan: str) -> "AblatePlan":
+        """From a follow-up's plan."""
+        found = json.loads(plan)
+        lists = {name: tuple(found[name]) for name in ("looks", "octaves", "left_out", "notes")}
+        return cls(
+            **{
+                **found,
+                **lists,
+                "reference": Candidate(**found["reference"]),
+                "arms": tuple(AblatedArm(**each) for each in found["arms"]),
+            }
+        )

@@ -1,6 +1,7 @@
 """Why a follow-up is not made."""
 
 from collections.abc import Sequence
+from difflib import get_close_matches
 
 
 class FollowUpRefused(Exception):
@@ -74,4 +75,27 @@ class FollowUpRefused(Exception):
         return cls(
             f"study {name!r} has gone on with other images than those of these trials: run it again"
             " under another name, and confirm that one"
+        )
+
+    @classmethod
+    def no_technique(cls, name: str, known: Sequence[str]) -> "FollowUpRefused":
+        """There is none of that name."""
+        near = get_close_matches(name, known, 1)
+        mend = f"did you mean {near[0]}?" if near else f"they are {', '.join(known)}"
+        return cls(f"--technique {name}: there is no such technique: {mend}")
+
+    @classmethod
+    def no_neutral_value(cls, name: str) -> "FollowUpRefused":
+        """A configuration cannot be without it."""
+        return cls(
+            f"--technique {name}: no configuration can be without it: name one that has a neutral"
+            " value, see 'hypersearch techniques'"
+        )
+
+    @classmethod
+    def nothing_to_ablate(cls, name: str) -> "FollowUpRefused":
+        """The configuration uses none of the techniques, and the space has none to add."""
+        return cls(
+            f"study {name!r}: the configuration uses none of these techniques, and no complete"
+            " trial has used one that could be added: name others with --technique"
         )

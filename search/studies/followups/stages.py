@@ -7,13 +7,17 @@ from collections.abc import Callable, Sequence
 from search.analysis.judged import Judged, read_judged
 from search.spec.definition import stored_spec
 from search.spec.follow_up import Kind, Training
+from search.studies.followups.ablating import after_stage as after_stage_of_ablate
 from search.studies.followups.confirming import after_stage as after_stage_of_confirm
 from storage.engine import Database
 from storage.slots import add_stage, read_slots
 from storage.studies import FollowUp, StoredStudy
 
 NextStage = Callable[[FollowUp, str, int, Sequence[Judged]], Sequence[Training]]
-NEXT_STAGES: dict[Kind, NextStage] = {"confirm": after_stage_of_confirm}
+NEXT_STAGES: dict[Kind, NextStage] = {
+    "confirm": after_stage_of_confirm,
+    "ablate": after_stage_of_ablate,
+}
 
 
 def advance(database: Database, stored: StoredStudy) -> bool:
