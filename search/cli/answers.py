@@ -1,8 +1,9 @@
-"""Commands that answer: confirm."""
+"""Commands that answer: confirm, ablate."""
 
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
@@ -26,7 +27,12 @@ from search.cli.reading import CommandLineError, parse_data_map, read_count, rea
 from search.cli.work import machine_of
 
 if TYPE_CHECKING:
+    from search.engines.answers import Announced
+    from search.machine.this_machine import Machine
+    from search.studies.followups.ablating import AskedToAblate
     from search.studies.followups.confirming import Asked
+    from storage.engine import Database
+    from storage.studies import StoredStudy
 
 MANY_TRAININGS = 200  # from which on they need a yes
 NewOption = Annotated[
@@ -35,6 +41,7 @@ NewOption = Annotated[
 EnqueueOption = Annotated[
     bool, typer.Option("--enqueue", help="Record it for workers elsewhere, and train nothing here.")
 ]
+TimeoutOption = Annotated[str | None, typer.Option(metavar="30m", help="End after that time.")]
 YesOption = Annotated[bool, typer.Option("--yes", help="Train though there is much to train.")]
 
 
@@ -82,59 +89,149 @@ def confirm(
     machine = machine_of(threads, device, data_root, url, artifact_root)
     machine = replace(machine, data_map=parse_data_map(data_map), accept_data=accept_data)
     from search.analysis.confirmation import read_confirmation
-    from search.engines.answers import announce_confirmation, work_on
-    from search.engines.launch import Team
-    from search.engines.processes import hire
-    from search.engines.signals import Stopped
+    from search.engines.answers import announce_confirmation
     from search.report.confirmation import (
         confirmation_document,
         confirmation_text,
         opening_text,
     )
     from search.report.documents import to_json
-    from search.spec.definition import stored_spec
-    from search.spec.durations import duration
-    from storage.backends import parse_url, shown
-    from storage.engine import open_database
-    from storage.hosts import this_host
-    from storage.studies import find_study
 
     announced = announce_confirmation(
-        url,
-        name,
-        asked,
-        again=new,
-        timeout_seconds=_seconds(timeout),
-        allow=partial(_allow, yes),
+        url, name, asked, again=new, timeout_seconds=_seconds(timeout), allow=partial(_allow, yes)
     )
-    with open_database(url) as database:
-        stored = find_study(database, announced.stored.name)
-        before = read_confirmation(database, stored)
-        expected = announced.seconds
-    if stored.state != "ended":
-        epochs = stored_spec(stored).training.epochs
-        time = None if expected is None else duration(expected / (count or 1))
-        say(opening_text(before, epochs, time))
-        at = "" if storage is None else f" --storage {shown(parse_url(storage))}"
-        if enqueue:
-            say(f"it waits for workers: hypersearch worker --study {name}{at}")
-        else:
-            say("Ctrl-C, and the same command goes on.")
-            try:
-                with progress_shown(quiet) as tell:
-                    team = Team(
-                        count, partial(hire, url=url, artifact_root=artifact_root, quiet=True)
-                    )
-                    work_on(url, stored, machine, host=this_host(), tell=tell, team=team)
-            except Stopped as stopped:
-                stopped.how_to_go_on = (
-                    "the running trials were handed back; the same command goes on:"
-                    f" hypersearch confirm {name}{at}"
-                )
-                raise
-    with open_database(url) as database:
-        found = read_confirmation(database, find_study(database, stored.name))
+    work = _Work(url, storage, name, "confirm", count, machine, artifact_root, quiet)
+    work.do(announced, read_confirmation, opening_text, enqueue)
+    found = work.answer(announced, read_confirmation)
     print(to_json(confirmation_document(found)) if as_json else confirmation_text(found))
+
+
+def ablate(
+    name: NameArgument,
+    trial: Annotated[
+        str | None,
+        typer.Option(
+            metavar="N", help="Of this trial [the last confirmation's choice, else the best]."
+        ),
+    ] = None,
+    technique: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="Judge this technique; repeatable [all]."),
+    ] = None,
+    seeds: Annotated[
+        str, typer.Option(metavar="N|3,5,10", help="Seeds, or the looks at more and more.")
+    ] = "3,5,10",
+    retune: Annotated[
+        str, typer.Option(metavar="N", help="Runs that find each learning rate.")
+    ] = "5",
+    no_retune: Annotated[
+        bool, typer.Option("--no-retune", help="Keep the learning rate of the trial.")
+    ] = False,
+    new: NewOption = False,
+    enqueue: EnqueueOption = False,
+    yes: YesOption = False,
+    timeout: TimeoutOption = None,
+    workers: WorkersOption = "1",
+    threads: ThreadsOption = "auto",
+    device: DeviceOption = "auto",
+    data_root: DataRootOption = None,
+    data_map: DataMapOption = None,
+    accept_data: AcceptDataOption = False,
+    artifact_root: ArtifactRootOption = None,
+    as_json: JsonOption = False,
+    storage: StorageOption = None,
+    quiet: QuietOption = False,
+    verbose: VerboseOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Say what each technique is worth, by retraining without it, or with it."""
+    set_output(quiet, verbose, debug)
+    asked = _asked_to_ablate(trial, technique, seeds, retune, no_retune)
+    url = storage_url(storage)
+    count = read_count("--workers", workers)
+    machine = machine_of(threads, device, data_root, url, artifact_root)
+    machine = replace(machine, data_map=parse_data_map(data_map), accept_data=accept_data)
+    from search.analysis.ablation import read_ablation
+    from search.engines.answers import announce_ablation
+    from search.report.ablation import ablation_document, ablation_opening, ablation_text
+    from search.report.documents import to_json
+
+    announced = announce_ablation(
+        url, name, asked, again=new, timeout_seconds=_seconds(timeout), allow=partial(_allow, yes)
+    )
+    work = _Work(url, storage, name, "ablate", count, machine, artifact_root, quiet)
+    work.do(announced, read_ablation, ablation_opening, enqueue)
+    found = work.answer(announced, read_ablation)
+    print(to_json(ablation_document(found)) if as_json else ablation_text(found))
+
+
+Answer = TypeVar("Answer")
+
+
+@dataclass(frozen=True)
+class _Work:
+    """How a follow-up is worked on from here."""
+
+    url: str
+    storage: str | None  # as it was given
+    name: str  # of the parent
+    command: str
+    workers: int | None
+    machine: "Machine"
+    artifact_root: str | None
+    quiet: bool
+
+    def do(
+        self,
+        announced: "Announced",
+        read: "Callable[[Database, StoredStudy], Answer]",
+        opening: Callable[[Answer, int, str | None], str],
+        enqueue: bool,
+    ) -> None:
+        """Says what it takes, and trains what is left of it."""
+        from search.engines.answers import work_on
+        from search.engines.launch import Team
+        from search.engines.processes import hire
+        from search.engines.signals import Stopped
+        from search.spec.definition import stored_spec
+        from search.spec.durations import duration
+        from storage.backends import parse_url, shown
+        from storage.hosts import this_host
+
+        stored = announced.stored
+        if stored.state == "ended":
+            return
+        time = (
+            None if announced.seconds is None else duration(announced.seconds / (self.workers or 1))
+        )
+        before = self.answer(announced, read)
+        say(opening(before, stored_spec(stored).training.epochs, time))
+        at = "" if self.storage is None else f" --storage {shown(parse_url(self.storage))}"
+        if enqueue:
+            say(f"it waits for workers: hypersearch worker --study {self.name}{at}")
+            return
+        say("Ctrl-C, and the same command goes on.")
+        root = self.artifact_root
+        team = Team(self.workers, partial(hire, url=self.url, artifact_root=root, quiet=True))
+        try:
+            with progress_shown(self.quiet) as tell:
+                work_on(self.url, stored, self.machine, host=this_host(), tell=tell, team=team)
+        except Stopped as stopped:
+            stopped.how_to_go_on = (
+                "the running trials were handed back; the same command goes on:"
+                f" hypersearch {self.command} {self.name}{at}"
+            )
+            raise
+
+    def answer(
+        self, announced: "Announced", read: "Callable[[Database, StoredStudy], Answer]"
+    ) -> Answer:
+        """What is known now."""
+        from storage.engine import open_database
+        from storage.studies import find_study
+
+        with open_database(self.url) as database:
+            return read(database, find_study(database, announced.stored.name))
 
 
 def _asked(
@@ -154,6 +251,29 @@ def _asked(
         baseline,
         read_whole("--seeds", seeds, FEWEST_SEEDS, MOST_SEEDS),
         not no_test,
+    )
+
+
+def _asked_to_ablate(
+    trial: str | None,
+    techniques: list[str] | None,
+    seeds: str,
+    retune: str,
+    no_retune: bool,
+) -> "AskedToAblate":
+    from search.studies.followups.ablating import MOST_RETUNE, AskedToAblate
+    from search.studies.followups.confirming import FEWEST_SEEDS, MOST_SEEDS
+
+    looks = tuple(
+        read_whole("--seeds", each.strip(), FEWEST_SEEDS, MOST_SEEDS) for each in seeds.split(",")
+    )
+    if list(looks) != sorted(set(looks)):
+        raise CommandLineError(f"--seeds {seeds}: write the looks in rising order, as 3,5,10")
+    return AskedToAblate(
+        None if trial is None else read_whole("--trial", trial, 0, 10**9),
+        tuple(sorted(set(techniques or ()))),
+        looks,
+        0 if no_retune else read_whole("--retune", retune, 2, MOST_RETUNE),
     )
 
 

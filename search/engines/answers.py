@@ -1,26 +1,25 @@
 """Follow-ups made and worked on: the trainings behind each answer."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from statistics import median
 
 from optuna import logging as optuna_logging
 
+from search.analysis.confirmation import read_confirmation
 from search.engines.launch import Team, run_study
 from search.machine.this_machine import Machine
 from search.spec.definition import stored_spec
-from search.spec.follow_up import ConfirmPlan, Kind
+from search.spec.follow_up import Kind, Training
 from search.spec.request import Request
-from search.studies.followups.confirming import (
-    Asked,
-    first_stage,
-    most_trainings,
-    plan_confirmation,
-)
+from search.studies.followups import ablating, confirming
+from search.studies.followups.ablating import AskedToAblate
+from search.studies.followups.confirming import Asked
 from search.studies.followups.creating import create_follow_up, next_number
 from search.studies.followups.refused import FollowUpRefused
 from search.worker.events import Tell, nobody
-from storage.engine import Database, open_for_work
+from storage.engine import Database, open_database, open_for_work
 from storage.follow_ups import read_follow_ups
 from storage.hosts import Host
 from storage.records import TrialRecord, read_trials
@@ -32,8 +31,10 @@ class Announced:
     """A follow-up that is about to be worked on, or that has been."""
 
     stored: StoredStudy
-    is_new: bool
     seconds: float | None  # that its trainings take one after another, by those of the parent
+
+
+Allow = Callable[[int], None]  # told how many trainings a new one takes at most; raises if too many
 
 
 def announce_confirmation(
@@ -43,41 +44,104 @@ def announce_confirmation(
     *,
     again: bool = False,
     timeout_seconds: float | None = None,
-    allow: Callable[[int], None] = lambda trainings: None,
+    allow: Allow = lambda trainings: None,
 ) -> Announced:
     """The study's confirmation that was asked for in the same words, or a new one where there is
     none, or where one is wanted `again`.
-
-    `allow` is told how many trainings a new one takes at most, before anything is created, and
-    raises where that is too many.
 
     Raises:
         StudyNotFound, ForeignStudy, FollowUpRefused, StorageURLError: bad input.
         StorageUnavailable: out of reach.
     """
+
+    def plan(parent: StoredStudy, trials: Sequence[TrialRecord], number: int) -> Planned:
+        made = confirming.plan_confirmation(parent, trials, asked)
+        stage = confirming.first_stage(made, stored_spec(parent).seed, number)
+        return Planned(made.to_json(), stage, confirming.most_trainings(made))
+
+    return _announce(
+        storage_url, name, "confirm", asked.to_document(), plan, again, timeout_seconds, allow
+    )
+
+
+def announce_ablation(
+    storage_url: str,
+    name: str,
+    asked: AskedToAblate,
+    *,
+    again: bool = False,
+    timeout_seconds: float | None = None,
+    allow: Allow = lambda trainings: None,
+) -> Announced:
+    """As `announce_confirmation`: of the trial that is asked for, else of the last confirmation's
+    choice, else of the best.
+    """
+
+    def plan(parent: StoredStudy, trials: Sequence[TrialRecord], number: int) -> Planned:
+        made = ablating.plan_ablation(parent, trials, asked)
+        stage = ablating.first_stage(made, stored_spec(parent).seed, number)
+        return Planned(made.to_json(), stage, ablating.most_trainings(made))
+
+    if asked.trial is None:
+        asked = replace(asked, trial=_confirmed(storage_url, name))
+    return _announce(
+        storage_url, name, "ablate", asked.to_document(), plan, again, timeout_seconds, allow
+    )
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A follow-up that is about to be made."""
+
+    plan: str
+    first_stage: Sequence[Training]
+    most: int  # trainings
+
+
+def _announce(
+    storage_url: str,
+    name: str,
+    kind: Kind,
+    asked: Mapping[str, object],
+    make: Callable[[StoredStudy, Sequence[TrialRecord], int], Planned],
+    again: bool,
+    timeout_seconds: float | None,
+    allow: Allow,
+) -> Announced:
     optuna_logging.set_verbosity(optuna_logging.WARNING)
     database, rdb = open_for_work(storage_url, create=False)
     with database:
         parent = find_parent(database, name)
         trials = read_trials(database, parent.study_id)
-        if not again and (there := _same(database, parent, "confirm", asked)) is not None:
-            return Announced(there, False, _seconds(there.budget.trials, trials))
-        plan = plan_confirmation(parent, trials, asked)
-        allow(most_trainings(plan))
-        number = next_number(database, parent, "confirm")
-        stage = first_stage(plan, stored_spec(parent).seed, number)
+        if not again and (there := _same(database, parent, kind, asked)) is not None:
+            return Announced(there, _seconds(there.budget.trials, trials))
+        number = next_number(database, parent, kind)
+        planned = make(parent, trials, number)
+        allow(planned.most)
         stored = create_follow_up(
             database,
             rdb,
             parent,
-            "confirm",
+            kind,
             number,
-            plan.to_json(),
-            stage,
-            most_trainings(plan),
+            planned.plan,
+            planned.first_stage,
+            planned.most,
             timeout_seconds,
         )
-        return Announced(stored, True, _seconds(most_trainings(plan), trials))
+        return Announced(stored, _seconds(planned.most, trials))
+
+
+def _confirmed(storage_url: str, name: str) -> int | None:
+    """The choice of the study's last confirmation that has made one."""
+    with open_database(storage_url) as database:
+        for each in reversed(read_follow_ups(database, find_parent(database, name))):
+            if each.follow_up is not None and each.follow_up.kind == "confirm":
+                found = read_confirmation(database, each)
+                if found.is_judged and found.choice is not None:
+                    plan = found.plan.candidates
+                    return next(one.trial for one in plan if one.arm == found.choice)
+    return None
 
 
 def _seconds(trainings: int, trials: Sequence[TrialRecord]) -> float | None:
@@ -111,13 +175,14 @@ def work_on(
     run_study(storage_url, request, machine, host=host, tell=tell, team=team)
 
 
-def _same(database: Database, parent: StoredStudy, kind: Kind, asked: Asked) -> StoredStudy | None:
-    wanted = asked.to_document()
+def _same(
+    database: Database, parent: StoredStudy, kind: Kind, asked: Mapping[str, object]
+) -> StoredStudy | None:
     found = [
         each
         for each in read_follow_ups(database, parent)
         if each.follow_up is not None
         and each.follow_up.kind == kind
-        and ConfirmPlan.from_json(each.follow_up.plan).asked == wanted
+        and json.loads(each.follow_up.plan)["asked"] == asked
     ]
     return found[-1] if found else None

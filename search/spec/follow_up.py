@@ -72,6 +72,14 @@ class Training:
 
 
 @dataclass(frozen=True)
+class Stage:
+    """What is trained next, and how many trainings may come after it at most."""
+
+    trainings: tuple[Training, ...] = ()
+    later: int = 0
+
+
+@dataclass(frozen=True)
 class Candidate:
     """A configuration of the parent's that is judged."""
 

@@ -12,7 +12,7 @@ from search.analysis.ranking import rank
 from search.space.domains import Off, Value
 from search.space.parameters import PARAMETERS, TECHNIQUES, is_on, neutral_value
 from search.spec.definition import stored_spec
-from search.spec.follow_up import AblatedArm, AblatePlan, Candidate, Training
+from search.spec.follow_up import AblatedArm, AblatePlan, Candidate, Stage, Training
 from search.spec.study_spec import StudySpec
 from search.studies.followups.refused import FollowUpRefused
 from storage.records import TrialRecord
@@ -113,17 +113,21 @@ def first_stage(plan: AblatePlan, seed: int, number: int) -> list[Training]:
 
 def most_trainings(plan: AblatePlan) -> int:
     """How many trainings the whole takes at most: where at each look half of the arms go on."""
-    arms, most = len(plan.arms), len(plan.octaves) * (1 + len(plan.arms))
-    before, going_on = 0, arms
-    for seeds in plan.looks:
-        most += (seeds - before) * (going_on + 2)
-        before, going_on = seeds, max(1, going_on // 2)
+    tuned = len(plan.octaves) * (1 + len(plan.arms))
+    return tuned + _trainings_of_looks(plan, 0, len(plan.arms))
+
+
+def _trainings_of_looks(plan: AblatePlan, first: int, going_on: int) -> int:
+    """At most, from that look on, where so many arms are in it."""
+    most = 0
+    for place in range(first, len(plan.looks)):
+        seeds = plan.looks[place] - (plan.looks[place - 1] if place else 0)
+        most += seeds * (going_on + 2)
+        going_on = max(1, going_on // 2)
     return most
 
 
-def after_stage(
-    follow_up: FollowUp, metric: str, seed: int, judged: Sequence[Judged]
-) -> list[Training]:
+def after_stage(follow_up: FollowUp, metric: str, seed: int, judged: Sequence[Judged]) -> Stage:
     """The next look, for those that the last one sends on; nothing after the last look, or where
     everything is told.
     """
@@ -131,12 +135,16 @@ def after_stage(
     found = factors(plan, metric, judged)
     looks = judged_looks(plan, metric, judged)
     if not looks:
-        arms = [each.technique for each in plan.arms]
-        has_begun = any(each.training.purpose == "judge" for each in judged)
-        return [] if has_begun else _look(plan, seed, follow_up.number, found, 0, arms)
-    if len(looks) == len(plan.looks) or not looks[-1].goes_on:
-        return []
-    return _look(plan, seed, follow_up.number, found, len(looks), looks[-1].goes_on)
+        if any(each.training.purpose == "judge" for each in judged):
+            return Stage()
+        going_on: Sequence[str] = [each.technique for each in plan.arms]
+    elif len(looks) == len(plan.looks) or not looks[-1].goes_on:
+        return Stage()
+    else:
+        going_on = looks[-1].goes_on
+    trainings = _look(plan, seed, follow_up.number, found, len(looks), going_on)
+    later = _trainings_of_looks(plan, len(looks) + 1, max(1, len(going_on) // 2))
+    return Stage(tuple(trainings), later)
 
 
 def _look(

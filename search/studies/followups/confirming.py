@@ -11,7 +11,7 @@ from search.analysis.judged import Judged
 from search.analysis.ranking import rank
 from search.space.domains import Value
 from search.spec.definition import stored_spec
-from search.spec.follow_up import Candidate, ConfirmPlan, Training
+from search.spec.follow_up import Candidate, ConfirmPlan, Stage, Training
 from search.spec.study_spec import StudySpec
 from search.studies.followups.refused import FollowUpRefused
 from storage.records import TrialRecord
@@ -96,35 +96,37 @@ def most_trainings(plan: ConfirmPlan) -> int:
     return plan.seeds * (len(plan.candidates) + plan.reads_test)
 
 
-def after_stage(
-    follow_up: FollowUp, metric: str, seed: int, judged: Sequence[Judged]
-) -> list[Training]:
+def after_stage(follow_up: FollowUp, metric: str, seed: int, judged: Sequence[Judged]) -> Stage:
     """The choice under further seeds, once the candidates are judged; nothing after that, or where
     the test split is not read, or nothing could be chosen.
     """
     plan = ConfirmPlan.from_json(follow_up.plan)
     if not plan.reads_test or any(each.training.purpose == "test" for each in judged):
-        return []
+        return Stage()
     chosen = choose(plan, metric, judged).choice
     if chosen is None:
-        return []
+        return Stage()
     values = next(each.values for each in plan.candidates if each.arm == chosen)
     baseline = {
         each.training.seed_index: each.slot
         for each in judged
         if each.training.arm == plan.baseline != chosen and each.validation is not None
     }
-    return [
-        Training(
-            chosen,
-            "test",
-            index,
-            fresh_seed(seed, follow_up.number, index),
-            values,
-            reads_with=tuple(baseline[each] for each in [index - plan.seeds] if each in baseline),
+    return Stage(
+        tuple(
+            Training(
+                chosen,
+                "test",
+                index,
+                fresh_seed(seed, follow_up.number, index),
+                values,
+                reads_with=tuple(
+                    baseline[each] for each in [index - plan.seeds] if each in baseline
+                ),
+            )
+            for index in range(plan.seeds, 2 * plan.seeds)
         )
-        for index in range(plan.seeds, 2 * plan.seeds)
-    ]
+    )
 
 
 def fresh_seed(seed: int, number: int, index: int) -> int:

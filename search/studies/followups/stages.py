@@ -6,14 +6,14 @@ from collections.abc import Callable, Sequence
 
 from search.analysis.judged import Judged, read_judged
 from search.spec.definition import stored_spec
-from search.spec.follow_up import Kind, Training
+from search.spec.follow_up import Kind, Stage
 from search.studies.followups.ablating import after_stage as after_stage_of_ablate
 from search.studies.followups.confirming import after_stage as after_stage_of_confirm
 from storage.engine import Database
 from storage.slots import add_stage, read_slots
 from storage.studies import FollowUp, StoredStudy
 
-NextStage = Callable[[FollowUp, str, int, Sequence[Judged]], Sequence[Training]]
+NextStage = Callable[[FollowUp, str, int, Sequence[Judged]], Stage]
 NEXT_STAGES: dict[Kind, NextStage] = {
     "confirm": after_stage_of_confirm,
     "ablate": after_stage_of_ablate,
@@ -33,7 +33,8 @@ def advance(database: Database, stored: StoredStudy) -> bool:
     spec = stored_spec(stored)
     judged = read_judged(database, stored)
     next_stage = NEXT_STAGES[stored.follow_up.kind]  # type: ignore[index]
-    trainings = next_stage(stored.follow_up, spec.metric, spec.seed, judged)
-    contents = [each.to_json() for each in trainings]
-    add_stage(database, stored, len(taken), contents, len(taken) + len(contents))
+    stage = next_stage(stored.follow_up, spec.metric, spec.seed, judged)
+    contents = [each.to_json() for each in stage.trainings]
+    most = len(taken) + len(contents) + stage.later
+    add_stage(database, stored, len(taken), contents, most)
     return True
