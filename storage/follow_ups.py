@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection, Integer, column, delete, inspect, select, table
 
+from storage.computing import Computed
 from storage.engine import Database, persistent
 from storage.schema import follow_up, optuna_studies, optuna_trials
 from storage.slots import insert_slots
@@ -27,10 +28,16 @@ def read_follow_ups(database: Database, parent: StoredStudy) -> list[StoredStudy
 
 
 def follows(
-    parent: StoredStudy, kind: str, number: int, plan: str, first_stage: Sequence[str]
+    parent: StoredStudy,
+    kind: str,
+    number: int,
+    plan: str,
+    first_stage: Sequence[str],
+    computed: Computed | None = None,
 ) -> Callable[[Connection, int], None]:
     """What create_study is to write beside a study that follows `parent` up: its plan, and the
-    slots of its first stage. Raises StudyDeleted where the parent is gone.
+    slots of its first stage, which are to be `computed` so. Raises StudyDeleted where the parent is
+    gone.
     """
 
     def write(connection: Connection, study_id: int) -> None:
@@ -44,7 +51,7 @@ def follows(
                 plan=plan,
             )
         )
-        insert_slots(connection, study_id, 0, 1, first_stage)
+        insert_slots(connection, study_id, 0, 1, first_stage, computed)
 
     return write
 

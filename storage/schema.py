@@ -281,6 +281,10 @@ slot = Table(
     Column("slot", Integer, primary_key=True),  # from 0
     Column("stage", Integer, nullable=False),  # from 1
     Column("content", LONG_TEXT, nullable=False),  # what is trained, and what for, as JSON
+    # Where it is to be computed as a recorded trial was: as an attempt has it.
+    Column("device", String(64)),
+    Column("threads", Integer),
+    Column("piece", Integer),
 )
 
 # One row a trial of a follow-up: which slot it trains. A failed one leaves its slot to another.

@@ -1,11 +1,12 @@
 """The trainings of a follow-up: a list of slots that workers take one after another."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Literal
 
-from sqlalchemy import Connection, func, select, update
+from sqlalchemy import Connection, Row, func, select, update
 
+from storage.computing import Computed
 from storage.engine import Database, persistent
 from storage.schema import optuna_trials, slot, slot_trial, study
 from storage.studies import StoredStudy, end_if_due, lock_study
@@ -20,6 +21,18 @@ class Slot:
     index: int  # from 0, in the order in which they are given out
     stage: int  # from 1
     content: str  # what is trained, and what for, as JSON
+    computed: Computed | None = None  # as a recorded trial was; None: as the worker does
+
+    @classmethod
+    def from_row(cls, row: Row[tuple[object, ...]]) -> "Slot":
+        """Reads a row of the table."""
+        found = row._mapping
+        computed = (
+            None
+            if found["threads"] is None
+            else Computed(found["device"], found["threads"], found["piece"])
+        )
+        return cls(found["slot"], found["stage"], found["content"], computed)
 
 
 @dataclass(frozen=True)
@@ -48,35 +61,47 @@ def next_free_slot(connection: Connection, study_id: int) -> Slot | None:
         .where(optuna_trials.c.study_id == study_id, optuna_trials.c.state != "FAIL")
     )
     query = (
-        select(slot.c.slot, slot.c.stage, slot.c.content)
+        select(slot)
         .where(slot.c.study_id == study_id, slot.c.slot.not_in(taken))
         .order_by(slot.c.slot)
         .limit(1)
     )
     row = connection.execute(query).first()
-    return None if row is None else Slot(*row)
+    return None if row is None else Slot.from_row(row)
 
 
 def slot_of(connection: Connection, study_id: int, trial_id: int) -> Slot | None:
     """The slot that a trial is at."""
     query = (
-        select(slot.c.slot, slot.c.stage, slot.c.content)
+        select(slot)
         .join(slot_trial, slot_trial.c.slot == slot.c.slot)
         .where(slot.c.study_id == study_id, slot_trial.c.trial_id == trial_id)
     )
     row = connection.execute(query).first()
-    return None if row is None else Slot(*row)
+    return None if row is None else Slot.from_row(row)
 
 
 def insert_slots(
-    connection: Connection, study_id: int, first: int, stage: int, contents: Sequence[str]
+    connection: Connection,
+    study_id: int,
+    first: int,
+    stage: int,
+    contents: Sequence[str],
+    computed: Computed | None = None,
 ) -> None:
-    """Adds a stage's slots after those that are there."""
+    """Adds a stage's slots after those that are there; all are `computed` alike."""
+    how = {} if computed is None else asdict(computed)
     if contents:
         connection.execute(
             slot.insert(),
             [
-                {"study_id": study_id, "slot": first + place, "stage": stage, "content": content}
+                {
+                    "study_id": study_id,
+                    "slot": first + place,
+                    "stage": stage,
+                    "content": content,
+                    **how,
+                }
                 for place, content in enumerate(contents)
             ],
         )
@@ -105,20 +130,16 @@ def read_slots(database: Database, study_id: int) -> list[TakenSlot]:
         .join(optuna_trials, optuna_trials.c.trial_id == slot_trial.c.trial_id)
         .where(optuna_trials.c.study_id == study_id, optuna_trials.c.state != "FAIL")
     )
-    slots = (
-        select(slot.c.slot, slot.c.stage, slot.c.content)
-        .where(slot.c.study_id == study_id)
-        .order_by(slot.c.slot)
-    )
+    slots = select(slot).where(slot.c.study_id == study_id).order_by(slot.c.slot)
     with database.transactions.snapshot() as connection:
         taken = {row.slot: row for row in connection.execute(trials)}
         found = []
         for row in connection.execute(slots):
             by = taken.get(row.slot)
             found.append(
-                TakenSlot(Slot(*row), None, None, "free")
+                TakenSlot(Slot.from_row(row), None, None, "free")
                 if by is None
-                else TakenSlot(Slot(*row), by.number, by.trial_id, _STATES[by.state])
+                else TakenSlot(Slot.from_row(row), by.number, by.trial_id, _STATES[by.state])
             )
     return found
 

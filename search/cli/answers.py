@@ -1,4 +1,4 @@
-"""Commands that answer: confirm, ablate."""
+"""Commands that answer: confirm, ablate, reproduce."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -163,6 +163,61 @@ def ablate(
     work.do(announced, read_ablation, ablation_opening, enqueue)
     found = work.answer(announced, read_ablation)
     print(to_json(ablation_document(found)) if as_json else ablation_text(found))
+
+
+def reproduce(
+    name: NameArgument,
+    number: Annotated[str, typer.Argument(metavar="NUMBER", help="The trial's number.")],
+    seeds: Annotated[
+        str, typer.Option(metavar="N", help="Fresh seeds, too: how far they move it.")
+    ] = "0",
+    new: NewOption = False,
+    enqueue: EnqueueOption = False,
+    yes: YesOption = False,
+    timeout: TimeoutOption = None,
+    workers: WorkersOption = "1",
+    threads: ThreadsOption = "auto",
+    device: DeviceOption = "auto",
+    data_root: DataRootOption = None,
+    data_map: DataMapOption = None,
+    accept_data: AcceptDataOption = False,
+    artifact_root: ArtifactRootOption = None,
+    as_json: JsonOption = False,
+    storage: StorageOption = None,
+    quiet: QuietOption = False,
+    verbose: VerboseOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Train a recorded trial again, and judge what comes out; exit code 1 where it is different."""
+    set_output(quiet, verbose, debug)
+    from search.studies.followups.confirming import MOST_SEEDS
+    from search.studies.followups.reproducing import AskedToReproduce
+
+    asked = AskedToReproduce(
+        read_whole("NUMBER", number, 0, 10**9), read_whole("--seeds", seeds, 0, MOST_SEEDS)
+    )
+    url = storage_url(storage)
+    count = read_count("--workers", workers)
+    machine = machine_of(threads, device, data_root, url, artifact_root)
+    machine = replace(machine, data_map=parse_data_map(data_map), accept_data=accept_data)
+    from search.analysis.reproduced import read_reproduced
+    from search.engines.answers import announce_reproduction
+    from search.report.documents import to_json
+    from search.report.reproduced import (
+        reproduced_document,
+        reproduced_opening,
+        reproduced_text,
+    )
+
+    announced = announce_reproduction(
+        url, name, asked, again=new, timeout_seconds=_seconds(timeout), allow=partial(_allow, yes)
+    )
+    work = _Work(url, storage, name, "reproduce", count, machine, artifact_root, quiet)
+    work.do(announced, read_reproduced, reproduced_opening, enqueue)
+    found = work.answer(announced, read_reproduced)
+    print(to_json(reproduced_document(found)) if as_json else reproduced_text(found))
+    if found.is_different:
+        raise typer.Exit(1)
 
 
 Answer = TypeVar("Answer")

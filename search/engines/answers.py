@@ -13,12 +13,14 @@ from search.machine.this_machine import Machine
 from search.spec.definition import stored_spec
 from search.spec.follow_up import Kind, Training
 from search.spec.request import Request
-from search.studies.followups import ablating, confirming
+from search.studies.followups import ablating, confirming, reproducing
 from search.studies.followups.ablating import AskedToAblate
 from search.studies.followups.confirming import Asked
 from search.studies.followups.creating import create_follow_up, next_number
 from search.studies.followups.refused import FollowUpRefused
+from search.studies.followups.reproducing import AskedToReproduce
 from search.worker.events import Tell, nobody
+from storage.computing import Computed
 from storage.engine import Database, open_database, open_for_work
 from storage.follow_ups import read_follow_ups
 from storage.hosts import Host
@@ -89,6 +91,28 @@ def announce_ablation(
     )
 
 
+def announce_reproduction(
+    storage_url: str,
+    name: str,
+    asked: AskedToReproduce,
+    *,
+    again: bool = False,
+    timeout_seconds: float | None = None,
+    allow: Allow = lambda trainings: None,
+) -> Announced:
+    """As `announce_confirmation`; computed as the recorded trial was, where that can be."""
+
+    def plan(parent: StoredStudy, trials: Sequence[TrialRecord], number: int) -> Planned:
+        made = reproducing.plan_reproduction(parent, trials, asked)
+        stage = reproducing.first_stage(made, stored_spec(parent).seed, number)
+        computed = reproducing.computed_as(reproducing.recorded(parent, trials, asked.number))
+        return Planned(made.to_json(), stage, len(stage), computed)
+
+    return _announce(
+        storage_url, name, "reproduce", asked.to_document(), plan, again, timeout_seconds, allow
+    )
+
+
 @dataclass(frozen=True)
 class Planned:
     """A follow-up that is about to be made."""
@@ -96,6 +120,7 @@ class Planned:
     plan: str
     first_stage: Sequence[Training]
     most: int  # trainings
+    computed: Computed | None = None
 
 
 def _announce(
@@ -128,6 +153,7 @@ def _announce(
             planned.first_stage,
             planned.most,
             timeout_seconds,
+            planned.computed,
         )
         return Announced(stored, _seconds(planned.most, trials))
 

@@ -140,7 +140,7 @@ def _verdict(found: Ablation, scale: Scale) -> Iterator[str]:
         )
         yield from wrap(f"not told: {', '.join(by_verdict['not told'])}.", COLUMNS)
         if shown:
-            yield f"Effects under {shown} would mostly be missed."
+            yield from wrap(f"Effects under {shown} would mostly be missed.", COLUMNS)
     if "diverged" in by_verdict:
         yield f"diverged, so not compared: {', '.join(by_verdict['diverged'])}."
     if found.plan.left_out:

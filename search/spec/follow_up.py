@@ -154,3 +154,23 @@ class AblatePlan:
                 "arms": tuple(AblatedArm(**each) for each in found["arms"]),
             }
         )
+
+
+@dataclass(frozen=True)
+class ReproducePlan:
+    """Which trial is trained again, and under how many fresh seeds beside its own."""
+
+    asked: Mapping[str, Value | None]
+    trial: Candidate
+    seeds: int
+    incumbent_of: int  # of so many complete trials it was the best; 1: it was not
+
+    def to_json(self) -> str:
+        """As the follow-up's plan."""
+        return json.dumps(asdict(self), sort_keys=True)
+
+    @classmethod
+    def from_json(cls, plan: str) -> "ReproducePlan":
+        """From a follow-up's plan."""
+        found = json.loads(plan)
+        return cls(**{**found, "trial": Candidate(**found["trial"])})

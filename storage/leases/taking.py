@@ -235,7 +235,10 @@ class TrialLeases(Recording):
                 .order_by(optuna_trials.c.trial_id.desc())
                 .limit(1)
             ).one()
-            me, change = self.worker, changes[-1]
+            me, change, given = self.worker, changes[-1], slots[-1]
+            computing = me.computing
+            if given is not None and given.computed is not None:
+                computing = given.computed.goes_on_with(computing, me.device, me.most_threads)
             taken.append(
                 Lease(
                     stored,
@@ -243,13 +246,13 @@ class TrialLeases(Recording):
                     row.number,
                     me.id,
                     1,
-                    me.computing,
+                    computing,
                     is_new=True,
                     data_change=change,
-                    slot=slots[-1],
+                    slot=given,
                 )
             )
-            if (given := slots[-1]) is not None:
+            if given is not None:
                 connection.execute(
                     slot_trial.insert().values(trial_id=row.trial_id, slot=given.index)
                 )

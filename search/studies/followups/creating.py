@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from search.spec.definition import stored_spec
 from search.spec.follow_up import Kind, Training, follow_up_name
+from storage.computing import Computed
 from storage.engine import Database
 from storage.follow_ups import follows, read_follow_ups
 from storage.studies import Budget, StoredStudy, create_study, find_study
@@ -35,11 +36,13 @@ def create_follow_up(
     first_stage: Sequence[Training],
     most: int,
     timeout_seconds: float | None = None,
+    computed: Computed | None = None,
 ) -> StoredStudy:
     """The study NAME:KIND:NUMBER with the slots of its first stage; where another process has just
     made one of that name, that one.
 
-    `most`: so many trainings it may take in all. Raises StudyDeleted where the parent is gone.
+    `most`: so many trainings it may take in all; they are `computed` as a recorded trial was.
+    Raises StudyDeleted where the parent is gone.
     """
     spec = stored_spec(parent)
     name = follow_up_name(parent.name, kind, number)
@@ -55,7 +58,9 @@ def create_follow_up(
         budget=Budget(most, timeout_seconds),
         priority=parent.priority,
         data_folder=parent.data_folder,
-        also=follows(parent, kind, number, plan, [each.to_json() for each in first_stage]),
+        also=follows(
+            parent, kind, number, plan, [each.to_json() for each in first_stage], computed
+        ),
     )
     return find_study(database, name)
 

@@ -99,3 +99,11 @@ class FollowUpRefused(Exception):
             f"study {name!r}: the configuration uses none of these techniques, and no complete"
             " trial has used one that could be added: name others with --technique"
         )
+
+    @classmethod
+    def no_record(cls, name: str, number: int) -> "FollowUpRefused":
+        """There is nothing to compare with."""
+        return cls(
+            f"study {name!r} has no finished trial {number} with a recorded epoch: see"
+            f" 'hypersearch compare {name}'"
+        )

@@ -17,6 +17,7 @@ NextStage = Callable[[FollowUp, str, int, Sequence[Judged]], Stage]
 NEXT_STAGES: dict[Kind, NextStage] = {
     "confirm": after_stage_of_confirm,
     "ablate": after_stage_of_ablate,
+    "reproduce": lambda follow_up, metric, seed, judged: Stage(),
 }
 
 

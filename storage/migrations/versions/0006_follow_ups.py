@@ -51,6 +51,9 @@ def upgrade() -> None:
         sa.Column("slot", sa.Integer, primary_key=True),
         sa.Column("stage", sa.Integer, nullable=False),
         sa.Column("content", LONG_TEXT, nullable=False),
+        sa.Column("device", sa.String(64)),
+        sa.Column("threads", sa.Integer),
+        sa.Column("piece", sa.Integer),
         if_not_exists=True,
     )
     op.create_table(

@@ -1,0 +1,113 @@
+"""Whether a trial came out as recorded, for people and for scripts."""
+
+from collections.abc import Iterator
+
+from search.analysis.reproduced import Reproduced
+from search.report.documents import Json
+from search.report.scale import Scale
+
+VERDICTS = {
+    "identical": "identical: every metric of every epoch, and every prediction, bit for bit",
+    "rounding": "rounding: the same training, which other threads, devices or versions made drift",
+    "not shown to differ": "not shown to differ: other seeds explain such a difference",
+    "different": "different: more than other seeds explain",
+}
+
+
+def reproduced_opening(found: Reproduced, epochs: int, expected: str | None) -> str:
+    """What is about to be trained."""
+    time = "" if expected is None else f", about {expected}"
+    fresh = f" and {found.plan.seeds} fresh seeds" * (found.plan.seeds > 0)
+    return (
+        f"{found.study}: trial {found.plan.trial.trial} again, its own seed{fresh}:"
+        f" {found.planned} trainings x {epochs} epochs{time}."
+    )
+
+
+def reproduced_text(found: Reproduced) -> str:
+    """The answer in at most 100 columns."""
+    return "\n".join(_lines(found))
+
+
+def _lines(found: Reproduced) -> Iterator[str]:
+    scale, number = Scale(found.metric), found.plan.trial.trial
+    if found.again is None:
+        yield f"{found.study}: trial {number} has not been trained again yet"
+        return
+    if found.found is None:
+        yield f"Trial {number}: different: it diverged now, and had not"
+    else:
+        verdict = found.found.verdict
+        said = VERDICTS[verdict]
+        if verdict == "identical" and not found.has_predictions:
+            said = "identical: every metric of every epoch, bit for bit"
+        yield f"Trial {number}: {said}"
+        recorded = scale.value(_last(found.recorded.epochs, found.metric))
+        yield (
+            f"recorded {recorded}, now {scale.value(_last(found.again.epochs, found.metric))}"
+            f" ({scale.unit})"
+            + (
+                ""
+                if found.found.differing_images is None
+                else f"; {found.found.differing_images} images are classified otherwise"
+            )
+        )
+        if verdict != "identical":
+            yield (
+                "Differences recorded - now that seeds explain:"
+                f" {scale.change_interval(found.found.explained)} {scale.points}."
+            )
+    yield from _computed(found)
+    if not found.has_predictions:
+        yield "The recorded trial kept no predictions: it is judged by its epochs."
+    if found.fresh is not None and found.fresh.these_images is not None:
+        yield (
+            f"{found.fresh.runs} fresh seeds: mean {scale.value(found.fresh.mean)},"
+            f" {scale.value(found.fresh.lowest)}..{scale.value(found.fresh.highest)};"
+            f" {scale.interval(found.fresh.these_images)} on these images (95 %)"
+        )
+    elif found.is_different and not found.plan.seeds:
+        yield f"How far seeds move it: hypersearch reproduce {found.parent} {number} --seeds 5"
+
+
+def _computed(found: Reproduced) -> Iterator[str]:
+    assert found.again is not None
+    changes = [
+        f"{name} was {old}, is {new}"
+        for name, old, new in (
+            ("device", found.recorded.device, found.again.device),
+            ("threads", found.recorded.threads, found.again.threads),
+            ("piece", found.recorded.piece, found.again.piece),
+        )
+        if old != new
+    ]
+    yield (
+        f"computed otherwise: {'; '.join(changes)}"
+        if changes
+        else "on the same kind of device, with the same threads and piece"
+    )
+
+
+def _last(epochs: "tuple[object, ...]", metric: str) -> float:
+    return float(getattr(epochs[-1], f"validation_{metric}"))
+
+
+def reproduced_document(found: Reproduced) -> Json:
+    """`reproduce --json`: fractions, of a loss nats."""
+    one = found.found
+    return {
+        "study": found.study,
+        "parent": found.parent,
+        "trial": found.plan.trial.trial,
+        "metric": found.metric,
+        "state": found.state,
+        "trainings": found.trainings,
+        "planned": found.planned,
+        "verdict": "different" if found.is_different else None if one is None else one.verdict,
+        "difference": None if one is None else one.difference,
+        "explained": None if one is None else [one.explained.low, one.explained.high],
+        "differing_images": None if one is None else one.differing_images,
+        "has_predictions": found.has_predictions,
+        "fresh_mean": None if found.fresh is None else found.fresh.mean,
+        "fresh_runs": 0 if found.fresh is None else found.fresh.runs,
+    }
