@@ -10,7 +10,6 @@ one that it was before.
 import argparse
 import gzip
 import json
-import os
 import random
 import subprocess
 import sys
@@ -20,9 +19,9 @@ from pathlib import Path
 
 from benchmarks.checkout import ROOT, environment
 from benchmarks.figures import machine, percentile
+from benchmarks.peers.contest import cache_root
 from benchmarks.true_scores import Judge
 from search.analysis.comparison import compare_study
-from search.machine.settings import Settings
 from search.space.configuration import to_hyperparameters
 from search.space.domains import Value
 from storage.engine import open_database
@@ -104,7 +103,7 @@ def record(folder: Path, trials: int, workers: int, threads: int, output: Path) 
     curves = [
         Curve(
             trial.number,
-            trial.parameters,
+            {name: value for name, value in trial.parameters.items() if value is not None},
             tuple(round(epoch.validation_accuracy, 6) for epoch in trial.epochs),
             tuple(round(epoch.validation_loss, 4) for epoch in trial.epochs),
             tuple(round(epoch.seconds, 3) for epoch in trial.epochs),
@@ -125,7 +124,7 @@ def judge(data_root: Path, threads: int | None) -> None:
     recorded, scores = Recorded.read(), read_true_scores()
     missing = sorted(returned(recorded) - set(scores))
     print(f"{len(missing)} configurations to train again, {len(scores)} are done", flush=True)
-    judging = Judge.open(data_root, Settings.from_environment(os.environ).cache_root, threads)
+    judging = Judge.open(data_root, cache_root(), threads)
     by_number = {curve.number: curve for curve in recorded.curves}
     for number in missing:
         hyperparameters = to_hyperparameters(by_number[number].params)

@@ -18,7 +18,7 @@ from benchmarks.checkout import ROOT, environment
 from benchmarks.figures import machine, spread
 from benchmarks.peers.contest import cache_root
 from benchmarks.true_scores import Judge
-from search.analysis.comparison import Comparison, compare_study
+from search.analysis.comparison import Comparison, compare_study, parameters
 from search.space.configuration import to_hyperparameters
 from storage.engine import open_database
 
@@ -77,7 +77,7 @@ def judge_answers(answers: Sequence[Comparison], data_root: Path) -> None:
     true = []
     for seed, found in enumerate(answers):
         if found.incumbent is not None:
-            options = to_hyperparameters(found.incumbent.parameters)
+            options = to_hyperparameters(parameters(found.incumbent))
             scores = judge.scores(options, found.spec.training.epochs, f"answer of seed {seed}")
             true.append(statistics.mean(scores))
             print(

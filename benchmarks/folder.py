@@ -25,7 +25,7 @@ from benchmarks.figures import machine, spread
 from objectives.data.cache import open_searchable
 from objectives.data.config import DataConfig
 from objectives.data.folder import image_folder
-from objectives.data.image_file import read_header, read_pixels
+from objectives.data.image_file import Read, Unread, read_header, read_pixels
 
 CLASSES = 10
 SIDE = 64
@@ -80,7 +80,7 @@ def by_processes(folder: Path) -> None:
             )
 
 
-def decode_batch(target: Path, start: int, paths: list[Path]) -> list[bytes | None]:
+def decode_batch(target: Path, start: int, paths: list[Path]) -> list[Read | Unread]:
     """In a process of by_processes."""
     images = np.lib.format.open_memmap(target, "r+")
     for path in paths:

@@ -106,15 +106,13 @@ class Trainer:
     """
 
     def __init__(self, settings: Mapping[str, str]) -> None:
-        environment = {
-            name: value for name, value in os.environ.items() if name not in USERS
-        } | settings
+        own = {name: value for name, value in os.environ.items() if name not in USERS}
         self._process = subprocess.Popen(
             [sys.executable, "-m", "benchmarks.neighbours", "--train"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
-            env=environment,
+            env={**own, **settings},
         )
         assert self._process.stdout is not None
         self._process.stdout.readline()

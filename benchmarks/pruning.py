@@ -10,7 +10,6 @@ what the same study returns when nothing is pruned.
 import argparse
 import random
 import statistics
-import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -182,4 +181,4 @@ def _interval(values: Sequence[float]) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

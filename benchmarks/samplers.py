@@ -12,7 +12,6 @@ trials: read the order, not the distances. GP is not among them: it takes minute
 import argparse
 import random
 import statistics
-import sys
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -80,8 +79,8 @@ class Surrogate:
         left_out = cross_val_predict(
             forest, features, targets, groups=[curve.number for curve in curves], cv=GroupKFold(10)
         )
-        ranks = [np.argsort(np.argsort(values)) for values in (left_out, targets)]
-        return cls(forest.fit(features, targets), float(np.corrcoef(*ranks)[0, 1]))
+        predicted, true = (np.argsort(np.argsort(values)) for values in (left_out, targets))
+        return cls(forest.fit(features, targets), float(np.corrcoef(predicted, true)[0, 1]))
 
     def accuracy(self, configuration: Mapping[str, Value]) -> float:
         """From 0 to 1."""
@@ -174,4 +173,4 @@ def _interval(values: Sequence[float]) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

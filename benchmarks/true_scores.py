@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from objectives.data.cache import LabelledArrays
 from objectives.data.config import DataConfig
 from objectives.data.images import (
-    LabelledArrays,
     LabelledImages,
     ResidentData,
     hold,

@@ -45,16 +45,17 @@ def search(who: str, seed: int, trials: int, seconds: float | None, device: str)
 
         return optuna_example.search(seed, trials, seconds, device)
     if who == "ray":
-        from benchmarks.peers import ray_tune as peer
-    elif who == "syne":
-        from benchmarks.peers import syne as peer
-    else:
-        from benchmarks.peers import ours
+        from benchmarks.peers import ray_tune
 
-        return ours.search(
-            seed, trials, seconds, device, *who.removeprefix("hypersearch").strip().split("x")
-        )
-    return peer.search(seed, trials, seconds)
+        return ray_tune.search(seed, trials, seconds)
+    if who == "syne":
+        from benchmarks.peers import syne
+
+        return syne.search(seed, trials, seconds)
+    from benchmarks.peers import ours
+
+    workers, threads = who.removeprefix("hypersearch").strip().split("x")
+    return ours.search(seed, trials, seconds, device, workers, threads)
 
 
 def run(who: str, seed: int, trials: int, seconds: float | None, device: str) -> Entry:

@@ -19,8 +19,8 @@ def search(
     trials: int,
     seconds: float | None,
     device: str,
-    workers: str = "1",
-    threads: str = "auto",
+    workers: str,
+    threads: str,
 ) -> Answer:
     """`hypersearch run`, as a user would; `seconds` count from the first trial's start."""
     with tempfile.TemporaryDirectory() as folder:

@@ -60,6 +60,10 @@ class Command:
         """How many it has said are finished."""
         return sum(line.startswith("trial ") for line in self.errors.read_text().splitlines())
 
+    def wait_for_trials(self, count: int) -> None:
+        """Until it has said that so many are finished. Raises TimeoutError."""
+        until(lambda: self.trials() >= count)
+
     def wrong(self, code: int, *starts: str, seconds: float = 120.0) -> list[str]:
         """What is wrong with its end: another exit code, or other lines than ones that hold these
         words in turn.
@@ -125,7 +129,7 @@ def disk_full(lab: Lab, times: int) -> Result:
                     *("run", str(spec), "--storage", url, "--artifact-root", str(files)),
                     HYPERSEARCH_CHECKPOINT_SECONDS="0",
                 )
-                until(lambda started=run: started.trials() >= 2)
+                run.wait_for_trials(2)
                 filler = fill(disk)
                 time.sleep(6)
                 filler.unlink()
@@ -190,7 +194,7 @@ def server_gone(lab: Lab, times: int) -> Result:
         url = lab.new_url()
         spec = write_spec(lab.folder, 100)
         run = Command(lab.folder, "run", str(spec), "--storage", url, impatient=True)
-        until(lambda started=run: started.trials() >= 2)
+        run.wait_for_trials(2)
         lab.server.stop(lab.server.at_once)
         wrong += run.wrong(
             3, f"trying again for {PATIENCE_SECONDS:.0f} s", "the database has not answered for"

@@ -17,6 +17,7 @@ from pathlib import Path
 from benchmarks.checkout import ROOT, environment
 from lab.faults.worker import Order, command
 from lab.servers import MariaDBServer, PostgreSQLServer, Server
+from search.spec.document import Document
 from search.spec.request import Request
 from search.studies.joining import create_or_join
 from storage.engine import open_database
@@ -128,7 +129,7 @@ class Lab:
     def study(self, trials: int, epochs: int = 5, url: str | None = None) -> Order:
         """A new study of synthetic curves, as an order for workers on it."""
         name = f"study-{next(self._numbers)}"
-        document = {
+        document: Document = {
             "study": {"name": name, "trials": trials, "pruner": "none", "sampler": "random"},
             "data": {"dataset": "synthetic"},
             "training": {"epochs": epochs},
