@@ -17,10 +17,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.checkout import ROOT, environment
 from benchmarks.figures import machine, percentile
 from benchmarks.peers.contest import cache_root
 from benchmarks.true_scores import Judge
+from lab.checkout import ROOT, environment
 from search.analysis.comparison import compare_study
 from search.space.configuration import to_hyperparameters
 from search.space.domains import Value

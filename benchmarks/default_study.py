@@ -14,10 +14,10 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
-from benchmarks.checkout import ROOT, environment
 from benchmarks.figures import machine, spread
 from benchmarks.peers.contest import cache_root
 from benchmarks.true_scores import Judge
+from lab.checkout import ROOT, environment
 from search.analysis.comparison import Comparison, compare_study, parameters
 from search.space.configuration import to_hyperparameters
 from storage.engine import open_database

@@ -20,8 +20,8 @@ from torch.utils.data import DataLoader
 from torchvision.datasets import ImageFolder
 from torchvision.transforms.v2 import PILToTensor
 
-from benchmarks.checkout import environment
 from benchmarks.figures import machine, spread
+from lab.checkout import environment
 from objectives.data.cache import open_searchable
 from objectives.data.config import DataConfig
 from objectives.data.folder import image_folder

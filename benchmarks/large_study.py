@@ -14,9 +14,9 @@ import optuna
 from optuna.exceptions import ExperimentalWarning
 from sqlalchemy import Engine, create_engine, inspect
 
-from benchmarks.checkout import ROOT, environment
 from benchmarks.figures import machine, percentile, spread
 from benchmarks.storage import EPOCHS, finish_one, our_trials
+from lab.checkout import ROOT, environment
 from lab.servers import PostgreSQLServer
 from storage.engine import open_database
 from storage.studies import Budget, find_study, raise_budget

@@ -14,10 +14,10 @@ import optuna
 from optuna.exceptions import ExperimentalWarning
 from sqlalchemy import create_engine
 
-from benchmarks.checkout import ROOT, environment
 from benchmarks.figures import machine, spread
 from benchmarks.large_study import REAL, multiply
 from benchmarks.storage import EPOCHS, finish_one, our_trials
+from lab.checkout import ROOT, environment
 from lab.servers import PostgreSQLServer
 
 COMMANDS = (["--help"], ["list"], ["status", "s"], ["compare", "s", "--json"])

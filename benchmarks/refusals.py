@@ -14,8 +14,8 @@ from pathlib import Path
 import tomli_w
 from hypothesis import Phase, given, settings
 
-from benchmarks.checkout import ROOT, environment
 from benchmarks.figures import machine, percentile, spread
+from lab.checkout import ROOT, environment
 from search.spec.document import Document
 
 TESTS = ROOT / "tests" / "acceptance" / "test_malformed.py"

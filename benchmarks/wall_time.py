@@ -15,8 +15,8 @@ from pathlib import Path
 
 import psutil
 
-from benchmarks.checkout import ROOT, environment
 from benchmarks.figures import machine, spread
+from lab.checkout import ROOT, environment
 
 
 @dataclass(frozen=True)

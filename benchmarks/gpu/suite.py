@@ -9,8 +9,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from xml.etree import ElementTree
 
-from benchmarks.checkout import ROOT
 from benchmarks.gpu.lab import Lab, Result
+from lab.checkout import ROOT
 
 PROCESSES = 6
 TRACEBACKS = 3

@@ -18,10 +18,10 @@ from importlib.util import find_spec
 from pathlib import Path
 from statistics import mean
 
-from benchmarks.checkout import ROOT, environment
 from benchmarks.figures import machine
 from benchmarks.peers.contest import EPOCHS, Answer, cache_root
 from benchmarks.true_scores import Judge
+from lab.checkout import ROOT, environment
 
 PEERS = {"ray": "ray", "syne": "syne_tune"}  # and the package that each needs
 MOST_TRIALS = 300  # more than any search gets to

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import tomli_w
 
-from benchmarks.checkout import environment
 from benchmarks.peers.contest import DOCUMENT, Answer
+from lab.checkout import environment
 from search.analysis.comparison import compare_study
 from storage.engine import open_database
 

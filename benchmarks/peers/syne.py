@@ -8,8 +8,8 @@ import os
 import tempfile
 from pathlib import Path
 
-from benchmarks.checkout import environment
 from benchmarks.peers.contest import EPOCHS, Answer, accuracies, drawn
+from lab.checkout import environment
 from search.space.domains import Value
 
 

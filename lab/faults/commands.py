@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from benchmarks import checkout
+from lab import checkout
 from lab.faults.lab import Lab, Result, until
 from lab.servers import PostgreSQLServer
 from storage.engine import open_database

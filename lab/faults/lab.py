@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
 
-from benchmarks.checkout import ROOT, environment
+from lab.checkout import ROOT, environment
 from lab.faults.worker import Order, command
 from lab.servers import MariaDBServer, PostgreSQLServer, Server
 from search.spec.document import Document

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from benchmarks import curves, default_study, refusals, wall_time
-from benchmarks.checkout import ROOT, environment
 from benchmarks.peers import __main__ as peers
 from benchmarks.peers import ours
+from lab.checkout import ROOT, environment
 
 Started = Callable[[], object]  # what starts a process of Python
 

@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 import torch
 
-from benchmarks.checkout import ROOT, environment
 from benchmarks.gpu import anchor, report
 from benchmarks.gpu.installed import write_metadata
 from benchmarks.gpu.kernels import Kernel, busy_us
@@ -21,6 +20,7 @@ from benchmarks.gpu.phases import PHASES, Phase
 from benchmarks.gpu.runner import Outcome
 from benchmarks.gpu.smoke import causes
 from benchmarks.gpu.suite import ENDING_SECONDS, gpu_test_files, run_tests, told
+from lab.checkout import ROOT, environment
 from objectives import training
 from objectives.hyperparameters import SGD, Hyperparameters
 
