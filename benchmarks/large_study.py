@@ -129,24 +129,20 @@ def main() -> None:
             for _ in range(REAL):
                 finish_one(events)
         multiply(engine, arguments.finished // REAL)
-        with our_trials(url, "tpe", Path(folder), first=arguments.finished) as (events, _, leases):
+        with our_trials(url, "tpe", Path(folder), first=arguments.finished) as (events, _, taken):
             for _ in range(arguments.trials):
                 finish_one(events)
         print(
             f"PostgreSQL, {arguments.finished} finished trials of 8 parameters and {EPOCHS} epochs,"
             f" tpe, asha, one worker, n = {arguments.trials}"
         )
-        acquire, suggest, finish = (
-            leases.acquire_seconds,
-            leases.suggest_seconds,
-            leases.finish_seconds,
-        )
+        pairs = zip(taken.acquire, taken.finish, strict=True)
         operations = {
-            "acquire": acquire,
-            "finish": finish,
-            "acquire and finish": [sum(pair) for pair in zip(acquire, finish, strict=True)],
-            "suggest, the first": suggest[:1],
-            "suggest, the others": suggest[1:],
+            "acquire": taken.acquire,
+            "finish": taken.finish,
+            "acquire and finish": [sum(pair) for pair in pairs],
+            "suggest, the first": taken.suggest[:1],
+            "suggest, the others": taken.suggest[1:],
         }
         for name, seconds in operations.items():
             milliseconds = [1000 * each for each in seconds]

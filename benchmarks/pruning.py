@@ -16,8 +16,8 @@ from dataclasses import dataclass
 
 from optuna.trial import FrozenTrial, TrialState
 
-from benchmarks.curves import Curve, Recorded, read_true_scores
 from benchmarks.figures import machine, shown
+from benchmarks.recorded_curves import Curve, Recorded, read_true_scores
 from search.algorithms.pruners import is_due
 from search.spec.document import Toml
 from search.spec.reading import parse_spec

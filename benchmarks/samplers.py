@@ -27,8 +27,8 @@ from optuna.trial import FrozenTrial, create_trial
 from sklearn.ensemble import ExtraTreesRegressor
 from sklearn.model_selection import GroupKFold, cross_val_predict
 
-from benchmarks.curves import CURVES, WIDER_CURVES, Curve, Recorded
 from benchmarks.figures import machine, shown
+from benchmarks.recorded_curves import CURVES, WIDER_CURVES, Curve, Recorded
 from search.algorithms.samplers import build_sampler, draw
 from search.space.domains import Range, Value
 from search.space.flat import flat_domains, share_of, stand_in

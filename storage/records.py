@@ -23,7 +23,7 @@ from storage.schema import (
     optuna_values,
     study,
 )
-from storage.studies import StoredStudy, count_trials, select_studies
+from storage.studies import Counts, StoredStudy, count_trials, select_studies
 
 ParameterValue = str | int | float | bool | None
 TrialState = Literal["complete", "pruned", "failed", "running"]
@@ -37,18 +37,10 @@ _STATES: dict[str, TrialState] = {
 
 
 @dataclass(frozen=True)
-class StudyRecord:
-    """A study and how many of its trials are in which state."""
+class StudyRecord(Counts):
+    """A study and how many of its trials have ended, by how."""
 
     stored: StoredStudy
-    complete: int
-    pruned: int
-    failed: int
-
-    @property
-    def finished(self) -> int:
-        """Complete and pruned trials: what the budget counts."""
-        return self.complete + self.pruned
 
 
 @dataclass(frozen=True)
@@ -145,7 +137,7 @@ def read_study(database: Database, stored: StoredStudy) -> StudyRecord:
 
 def _study_record(connection: Connection, stored: StoredStudy) -> StudyRecord:
     counts = count_trials(connection, stored.study_id)
-    return StudyRecord(stored, counts.complete, counts.pruned, counts.failed)
+    return StudyRecord(counts.complete, counts.pruned, counts.failed, stored)
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from lab import checkout
-from lab.faults.lab import Lab, Result, until
+from lab.faults.lab import UNTIL_SECONDS, Lab, Result, until
 from lab.servers import PostgreSQLServer
 from storage.engine import open_database
 from storage.records import read_studies
@@ -64,16 +64,16 @@ class Command:
         """Until it has said that so many are finished. Raises TimeoutError."""
         until(lambda: self.trials() >= count)
 
-    def wrong(self, code: int, *starts: str, seconds: float = 120.0) -> list[str]:
+    def wrong(self, code: int, *starts: str) -> list[str]:
         """What is wrong with its end: another exit code, or other lines than ones that hold these
         words in turn.
         """
         try:
-            found = self.popen.wait(seconds)
+            found = self.popen.wait(UNTIL_SECONDS)
         except subprocess.TimeoutExpired:
             self.popen.kill()
             self.popen.wait()
-            return [f"it has not ended after {seconds:.0f} s: {self.lines()}"]
+            return [f"it has not ended after {UNTIL_SECONDS:.0f} s: {self.lines()}"]
         lines = self.lines()
         fits = len(lines) == len(starts) and all(
             words in line for words, line in zip(starts, lines, strict=True)

@@ -28,6 +28,7 @@ SERVERS: dict[str, type[PostgreSQLServer] | type[MariaDBServer]] = {
     "postgresql": PostgreSQLServer,
     "mariadb": MariaDBServer,
 }
+UNTIL_SECONDS = 120.0  # that what must come has to come about
 END_SECONDS = 240.0  # that workers have for what is left of a study
 
 
@@ -214,12 +215,12 @@ def closing_lab(lab: Lab) -> Iterator[Lab]:
         lab.end_all()
 
 
-def until(condition: Callable[[], bool], seconds: float = 120.0) -> None:
+def until(condition: Callable[[], bool]) -> None:
     """Waits for what must come. Raises TimeoutError."""
-    deadline = time.monotonic() + seconds
+    deadline = time.monotonic() + UNTIL_SECONDS
     while not condition():
         if time.monotonic() > deadline:
-            raise TimeoutError(f"it has not happened within {seconds:.0f} s")
+            raise TimeoutError(f"it has not happened within {UNTIL_SECONDS:.0f} s")
         time.sleep(0.05)
 
 
