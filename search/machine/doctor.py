@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from search.machine.division import Division
-from storage.artifacts import Holdings
+from storage.artifact_store import Holdings
 
 # What is found of a folder that nobody knows.
 NO_FOLDER = "not known"

@@ -18,7 +18,8 @@ from search.machine.doctor import (
     gigabytes,
 )
 from search.machine.folders import FolderUnknown, Place
-from storage.artifacts import Holdings, open_artifact_store
+from storage.artifact_store import Holdings
+from storage.artifacts import open_artifact_store
 from storage.errors import ArtifactRootError, ArtifactsUnavailable
 
 LITTLE_SPACE_BYTES = 1e9  # CIFAR-10 is 0.2 GB, and lies there twice while it is decoded

@@ -11,7 +11,8 @@ from typing import Literal
 from objectives.protocol import ResumableTraining
 from search.worker.drawing import undrawn
 from search.worker.pictures import EXAMINATION
-from storage.artifacts import ArtifactStore, attributes
+from storage.artifact_store import ArtifactStore
+from storage.artifacts import attributes
 from storage.engine import Database
 from storage.errors import ArtifactsUnavailable
 from storage.leases.lease import Lease

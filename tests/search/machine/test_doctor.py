@@ -17,7 +17,8 @@ from search.machine.software import package_findings
 from search.report.doctor_output import doctor_document, finding_text
 from search.report.documents import to_json
 from storage import schema
-from storage.artifacts import Holdings, open_artifact_store, put
+from storage.artifact_store import Holdings
+from storage.artifacts import open_artifact_store, put
 from storage.engine import open_for_work
 
 
