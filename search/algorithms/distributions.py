@@ -1,0 +1,20 @@
+"""What Optuna holds of a domain."""
+
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
+
+from search.space.domains import Choice, Range
+from search.space.flat import is_whole
+
+
+def distribution(name: str, domain: Choice | Range) -> BaseDistribution:
+    """What Optuna holds of a domain."""
+    if isinstance(domain, Choice):
+        return CategoricalDistribution(domain.options)
+    if is_whole(name):
+        return IntDistribution(int(domain.low), int(domain.high), log=domain.log)
+    return FloatDistribution(domain.low, domain.high, log=domain.log)
