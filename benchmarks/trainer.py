@@ -22,7 +22,8 @@ from objectives.data.images import LabelledImages, ResidentData
 from objectives.device import keep_freed_memory, pick_device, set_threads
 from objectives.hyperparameters import SGD, Hyperparameters
 from objectives.processor import processor_model
-from objectives.training import Run, train
+from objectives.run import Run
+from objectives.training import train
 
 LEARNING_RATE = 1e-3
 CLASSES = 10

@@ -22,7 +22,8 @@ from objectives.device import derived_seed, keep_freed_memory, set_threads
 from objectives.evaluation import evaluate, normalizer
 from objectives.hyperparameters import Hyperparameters
 from objectives.measurement import Diverged
-from objectives.training import Run, train
+from objectives.run import Run
+from objectives.training import train
 
 RETRAININGS = 3
 

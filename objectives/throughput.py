@@ -24,7 +24,8 @@ import torch
 from objectives.data.images import LabelledImages, ResidentData
 from objectives.device import keep_freed_memory, make_current, pick_device, set_threads
 from objectives.hyperparameters import SGD, Hyperparameters
-from objectives.training import Run, train
+from objectives.run import Run
+from objectives.training import train
 
 # Of an epoch, by the kind of device: few where each takes long, and many where what an epoch does
 # beside them would weigh more than they do; validation has a quarter of the images.

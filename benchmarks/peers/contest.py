@@ -124,7 +124,8 @@ def accuracies(
     searches.
     """
     from objectives.device import keep_freed_memory, pick_device, set_threads
-    from objectives.training import Run, train
+    from objectives.run import Run
+    from objectives.training import train
 
     set_threads(threads)
     keep_freed_memory()
