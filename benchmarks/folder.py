@@ -29,7 +29,8 @@ from objectives.data.image_file import Read, Unread, read_header, read_pixels
 
 CLASSES = 10
 SIDE = 64
-PROCESSES = 2  # also of the DataLoader
+# The DataLoader has so many too.
+PROCESSES = 2
 BATCH = 100
 
 

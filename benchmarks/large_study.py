@@ -21,7 +21,8 @@ from lab.servers import PostgreSQLServer
 from storage.engine import open_database
 from storage.studies import Budget, find_study, raise_budget
 
-REAL = 100  # trials that a worker makes; the others are copies of their rows
+# A worker makes so many trials; the others are copies of their rows.
+REAL = 100
 TABLES = (
     "trials",
     "trial_params",
@@ -66,7 +67,8 @@ def multiply(engine: Engine, times: int) -> None:
     if not is_postgresql:
         return
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        connection.exec_driver_sql("VACUUM ANALYZE")  # as the server does by itself a while later
+        # The server does so by itself a while later.
+        connection.exec_driver_sql("VACUUM ANALYZE")
 
 
 def start_worker(url: str, finished: int, engine: Engine) -> float:

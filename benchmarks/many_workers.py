@@ -46,7 +46,8 @@ from storage.leases.keeper import Keeper
 from storage.leases.taking import TrialLeases
 from storage.studies import find_study
 
-CONNECTIONS = 2  # a worker
+# Each worker has so many.
+CONNECTIONS = 2
 
 
 @dataclass(frozen=True)

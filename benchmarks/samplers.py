@@ -40,7 +40,8 @@ STUDIES, TRIALS = 50, 40
 AFTER = (10, 20, 40)
 VALIDATION_IMAGES = 800
 TREES = 100
-WORST_ACCURACY = 0.1  # of ten classes: what diverged is no worse
+# Of ten classes one is guessed right so often: what diverged is no worse.
+WORST_ACCURACY = 0.1
 
 SAMPLERS: tuple[Mapping[str, Toml], ...] = (
     {"name": "random"},
@@ -62,7 +63,8 @@ class Surrogate:
     """
 
     forest: ExtraTreesRegressor
-    rank_correlation: float  # Spearman's, of predictions for curves that were left out in turn
+    # Spearman's correlation is of predictions for curves that were left out in turn.
+    rank_correlation: float
 
     @classmethod
     def fit(cls, curves: Sequence[Curve], epochs: int) -> "Surrogate":

@@ -54,9 +54,12 @@ class Job:
     journal: Path
     times: LeaseTimes
     seconds_per_epoch: float
-    checkpoint_seconds: float = 0.0  # between two that are written
-    broken: str | None = None  # a name in BREAKS
-    stop_after: int | None = None  # events: then it hands its trial back
+    # At least so long lies between two checkpoints that are written.
+    checkpoint_seconds: float = 0.0
+    # A guard of BREAKS is taken away, by its name there.
+    broken: str | None = None
+    # After so many events the worker hands its trial back.
+    stop_after: int | None = None
 
 
 class Journal:

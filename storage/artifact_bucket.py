@@ -13,11 +13,13 @@ from optuna.artifacts import Boto3ArtifactStore
 from storage.artifact_store import ARTIFACT_ID, OWNERS, Holdings
 from storage.errors import ArtifactRootError, ArtifactsUnavailable
 
-_BUCKET = re.compile(r"[a-zA-Z0-9.\-_]{1,255}")  # as botocore checks it
+# botocore checks the name of a bucket by this pattern.
+_BUCKET = re.compile(r"[a-zA-Z0-9.\-_]{1,255}")
 # Transient failures are tried again, each after a random wait of at most 1, 2, ... s (botocore's
 # "standard" mode). Writing again is safe: the same content goes to the same key.
 _S3_ATTEMPTS = 3
-_S3_PAGES = 10  # of at most 1,000 names, to count what a bucket holds
+# What a bucket holds is counted by so many pages of at most 1,000 names.
+_S3_PAGES = 10
 _S3_CONNECT_TIMEOUT_SECONDS = 5
 _S3_READ_TIMEOUT_SECONDS = 30
 
@@ -158,7 +160,8 @@ def open_bucket(root: str) -> BucketStore:
         )
     except BotoCoreError as error:
         raise ArtifactsUnavailable(shown, str(error)) from error
-    except ValueError:  # a host that cannot be one
+    except ValueError:
+        # The URL's host cannot be one.
         raise ArtifactRootError.unreadable() from None
     return BucketStore(shown, bucket, prefix, client)
 
@@ -176,7 +179,8 @@ def _parse(root: str) -> tuple[str, str, str | None]:
         )
         if not readable or (endpoint_url is not None and not _is_endpoint(endpoint_url)):
             raise ArtifactRootError.unreadable()
-    except ValueError:  # of urllib, for what is no URL
+    except ValueError:
+        # urllib raises it for what is no URL.
         raise ArtifactRootError.unreadable() from None
     prefix = parsed.path.strip("/")
     return parsed.netloc, f"{prefix}/" if prefix else "", endpoint_url

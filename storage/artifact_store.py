@@ -4,8 +4,10 @@ import re
 from dataclasses import dataclass
 from typing import BinaryIO, Protocol
 
-ARTIFACT_ID = re.compile(r"[0-9a-f]{64}")  # no other name in a root is an artifact of ours
-OWNERS = ".owners"  # what is added to an artifact's name for the folder of its marks
+# No other name in a root is an artifact of ours.
+ARTIFACT_ID = re.compile(r"[0-9a-f]{64}")
+# The folder of an artifact's marks is named by the artifact and this.
+OWNERS = ".owners"
 
 
 @dataclass(frozen=True)
@@ -14,13 +16,15 @@ class Holdings:
 
     artifacts: int
     size_bytes: int
-    is_all: bool = True  # else there are more, which were not counted
+    # Where it is not all, there are more, which were not counted.
+    is_all: bool = True
 
 
 class ArtifactStore(Protocol):
     """Where artifacts are: Optuna's protocol of that name, and whether one is there."""
 
-    root: str  # as messages name it
+    # Messages name the store so.
+    root: str
 
     def holds(self, artifact_id: str) -> bool:
         """Whether it is there; raises ArtifactsUnavailable."""

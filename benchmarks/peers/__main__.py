@@ -23,9 +23,12 @@ from benchmarks.peers.contest import EPOCHS, Answer, cache_root
 from benchmarks.true_scores import Judge
 from lab.checkout import ROOT, environment
 
-PEERS = {"ray": "ray", "syne": "syne_tune"}  # and the package that each needs
-MOST_TRIALS = 300  # more than any search gets to
-START_SECONDS = 10.0  # left for the start and the end of a search that must be over at a given time
+# Each peer needs a package.
+PEERS = {"ray": "ray", "syne": "syne_tune"}
+# No search gets to so many.
+MOST_TRIALS = 300
+# A search that must be over at a given time has so long for its start and its end.
+START_SECONDS = 10.0
 
 
 @dataclass(frozen=True)
@@ -34,7 +37,8 @@ class Entry:
 
     who: str
     seed: int
-    wall: float  # of the whole process, start included
+    # The time is that of the whole process, its start included.
+    wall: float
     answer: Answer
 
 

@@ -14,7 +14,8 @@ from storage.engine import open_database
 from storage.records import read_studies
 
 DISK_BYTES = 12 * 2**20
-PATIENCE_SECONDS = 15.0  # of `hypersearch` here: ten minutes would be long
+# `hypersearch` gives up after so long here: its own ten minutes would be long.
+PATIENCE_SECONDS = 15.0
 HYPERSEARCH = (
     "from storage.transactions import Patience\n"
     f"Patience.__init__.__defaults__ = ({PATIENCE_SECONDS}, 0.05, 0.5, 1.0)\n"

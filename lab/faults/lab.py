@@ -28,8 +28,10 @@ SERVERS: dict[str, type[PostgreSQLServer] | type[MariaDBServer]] = {
     "postgresql": PostgreSQLServer,
     "mariadb": MariaDBServer,
 }
-UNTIL_SECONDS = 120.0  # that what must come has to come about
-END_SECONDS = 240.0  # that workers have for what is left of a study
+# What must come has to come about within this time.
+UNTIL_SECONDS = 120.0
+# Workers have so long for what is left of a study.
+END_SECONDS = 240.0
 
 
 @dataclass(frozen=True)

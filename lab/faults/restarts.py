@@ -8,7 +8,8 @@ from functools import partial
 from lab.faults.checker import violations
 from lab.faults.lab import Lab, Result, all_train, until
 
-SCALE = 0.2  # a lease of 12 s
+# It makes a lease of 12 s.
+SCALE = 0.2
 WORKERS = 4
 
 

@@ -35,7 +35,8 @@ from storage.transactions import Patience
 # How an engine is made to fail at the place of a number, within a context that gives the places
 # seen.
 Failing = Callable[[Engine, int, Exception], AbstractContextManager[list[str]]]
-BRIEF_SECONDS = 1  # that a lock is waited for here
+# A lock is waited for so long here.
+BRIEF_SECONDS = 1
 EPOCHS = [
     EpochRecord(**asdict(measurement))
     for measurement in synthetic_curve(Hyperparameters(SGD(0.1)), epochs=3, seed=0)
@@ -288,7 +289,8 @@ def forced(lab: Lab, times: int, only: Collection[str] = ()) -> Result:
             for number in itertools.count():
                 made = make()
                 if disturbed(made, position, WHERE[where], number, error) <= number:
-                    break  # it has no more
+                    # The operation has no more places.
+                    break
                 tried += 1
                 if made.rows() != expected:
                     wrong.append(
@@ -384,7 +386,8 @@ def cross(url: str, made: Bench, holds: threading.Event) -> None:
             epoch.update().where(epoch.c.trial_id == made.lease.trial_id).values(seconds=1.0)
         )
         holds.set()
-        time.sleep(0.7)  # `finish` waits now
+        # By then `finish` waits.
+        time.sleep(0.7)
         connection.execute(
             select(study).where(study.c.study_id == made.stored.study_id).with_for_update()
         )
