@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 from optuna.trial import FrozenTrial, TrialState
 
-from benchmarks.figures import machine, shown
+from benchmarks.figures import machine, method_text
 from benchmarks.recorded_curves import Curve, Recorded, read_true_scores
 from search.algorithms.pruners import is_due
 from search.spec.document import Toml
@@ -160,7 +160,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             if best.returned in true and each.returned in true
         ]
         print(
-            f"{shown(pruner):66}"
+            f"{method_text(pruner):66}"
             f"{statistics.mean(1 - each.epochs / best.epochs for best, each in pairs):>13.1%}"
             f"{statistics.mean(1 - each.seconds / best.seconds for best, each in pairs):>11.1%}"
             f"{statistics.mean(each.stopped / given.trials for each in found):>9.1%}"

@@ -27,7 +27,7 @@ from optuna.trial import FrozenTrial, create_trial
 from sklearn.ensemble import ExtraTreesRegressor
 from sklearn.model_selection import GroupKFold, cross_val_predict
 
-from benchmarks.figures import machine, shown
+from benchmarks.figures import machine, method_text
 from benchmarks.recorded_curves import CURVES, WIDER_CURVES, Curve, Recorded
 from search.algorithms.samplers import build_sampler, draw
 from search.space.domains import Range, Value
@@ -166,7 +166,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 f"{_interval([worths[count - 1] for worths, _ in found]):>26}" for count in AFTER
             )
             seconds = statistics.median(seconds for _, seconds in found)
-            print(f"{shown(sampler):48}{cells}{seconds:>18.1f}", flush=True)
+            print(f"{method_text(sampler):48}{cells}{seconds:>18.1f}", flush=True)
 
 
 def _interval(values: Sequence[float]) -> str:

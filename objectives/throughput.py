@@ -33,7 +33,8 @@ BATCHES = {"cpu": 4, "mps": 4, "cuda": 64}
 CLASSES = 10
 # the weights hardly move: numbers too small to compute with at full speed do not come up
 LEARNING_RATE = 1e-3
-CONTEXT_BYTES = 2**30  # an allowance, not measured, for what CUDA takes beside PyTorch's tensors
+# This is an allowance, not measured, for what CUDA takes beside PyTorch's tensors.
+CONTEXT_BYTES = 2**30
 
 
 class SteadyTraining:

@@ -323,7 +323,7 @@ def real_conflicts(lab: Lab, times: int) -> Result:
             event.listen(engine, "handle_error", note)
             holds = threading.Event()
             rival = threading.Thread(
-                target=hold if kind == "lock timeout" else cross, args=(url, made, holds)
+                target=hold_the_lock if kind == "lock timeout" else cross, args=(url, made, holds)
             )
             rival.start()
             holds.wait()
@@ -363,7 +363,7 @@ def wait_for_locks(engine: Engine, seconds: int) -> None:
     event.listen(engine, "connect", configure)
 
 
-def hold(url: str, made: Bench, holds: threading.Event) -> None:
+def hold_the_lock(url: str, made: Bench, holds: threading.Event) -> None:
     """Holds the study's row, or SQLite's file, for so long that a lock is not waited for."""
     other, _ = open_for_work(url)
     with other, other.transactions.write() as connection:
