@@ -8,76 +8,31 @@ one that it was before.
 """
 
 import argparse
-import gzip
 import json
-import os
 import random
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.checkout import ROOT, environment
 from benchmarks.figures import machine, percentile
+from benchmarks.peers.contest import cache_root
+from benchmarks.pruning import returned
+from benchmarks.recorded_curves import (
+    CURVES,
+    TRUE_SCORES,
+    WIDER_CURVES,
+    Curve,
+    Recorded,
+    read_true_scores,
+)
 from benchmarks.true_scores import Judge
+from lab.checkout import ROOT, environment
 from search.analysis.comparison import compare_study
-from search.machine.settings import Settings
 from search.space.configuration import Configuration
-from search.space.domains import Value
 from storage.engine import open_database
 
-CURVES = ROOT / "benchmarks" / "data" / "curves-mnist-5k.json.gz"
-WIDER_CURVES = ROOT / "benchmarks" / "data" / "curves-mnist-5k-wide.json.gz"
-TRUE_SCORES = ROOT / "benchmarks" / "data" / "true-scores-mnist-5k.json"
 STUDY = "curves"
-
-
-@dataclass(frozen=True)
-class Curve:
-    """One configuration and what each of its epochs gave; a diverged one has fewer than
-    `epochs`.
-    """
-
-    number: int
-    params: Mapping[str, Value]  # switches included
-    accuracy: tuple[float, ...]  # validation, after each epoch
-    loss: tuple[float, ...]
-    seconds: tuple[float, ...]
-
-
-@dataclass(frozen=True)
-class Recorded:
-    """A whole study of curves."""
-
-    machine: str
-    epochs: int
-    curves: tuple[Curve, ...]
-
-    @classmethod
-    def read(cls, file: Path = CURVES) -> "Recorded":
-        """From a file that `write` has written."""
-        found = json.loads(gzip.decompress(file.read_bytes()))
-        lists = ("accuracy", "loss", "seconds")
-        curves = (
-            Curve(**each | {name: tuple(each[name]) for name in lists}) for each in found["curves"]
-        )
-        return cls(found["machine"], found["epochs"], tuple(curves))
-
-    def write(self, file: Path = CURVES) -> None:
-        """Equal studies give equal files."""
-        content = {
-            "machine": self.machine,
-            "epochs": self.epochs,
-            "curves": [vars(curve) for curve in self.curves],
-        }
-        file.write_bytes(gzip.compress(json.dumps(content).encode(), mtime=0))
-
-
-def read_true_scores(file: Path = TRUE_SCORES) -> dict[int, tuple[float, ...]]:
-    """The retrainings' scores by number of the configuration."""
-    found = json.loads(file.read_text()) if file.exists() else {}
-    return {int(number): tuple(scores) for number, scores in found.items()}
 
 
 def record(folder: Path, trials: int, workers: int, threads: int, output: Path) -> None:
@@ -104,7 +59,7 @@ def record(folder: Path, trials: int, workers: int, threads: int, output: Path) 
     curves = [
         Curve(
             trial.number,
-            trial.parameters,
+            {name: value for name, value in trial.parameters.items() if value is not None},
             tuple(round(epoch.validation_accuracy, 6) for epoch in trial.epochs),
             tuple(round(epoch.validation_loss, 4) for epoch in trial.epochs),
             tuple(round(epoch.seconds, 3) for epoch in trial.epochs),
@@ -120,12 +75,10 @@ def record(folder: Path, trials: int, workers: int, threads: int, output: Path) 
 
 def judge(data_root: Path, threads: int | None) -> None:
     """Scores every configuration that a replay returns, but those that have been."""
-    from benchmarks.pruning import returned
-
     recorded, scores = Recorded.read(), read_true_scores()
     missing = sorted(returned(recorded) - set(scores))
     print(f"{len(missing)} configurations to train again, {len(scores)} are done", flush=True)
-    judging = Judge.open(data_root, Settings.from_environment(os.environ).cache_root, threads)
+    judging = Judge.open(data_root, cache_root(), threads)
     by_number = {curve.number: curve for curve in recorded.curves}
     for number in missing:
         hyperparameters = Configuration(by_number[number].params).hyperparameters()

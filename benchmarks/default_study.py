@@ -14,10 +14,10 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
-from benchmarks.checkout import ROOT, environment
 from benchmarks.figures import machine, spread
 from benchmarks.peers.contest import cache_root
 from benchmarks.true_scores import Judge
+from lab.checkout import ROOT, environment
 from search.analysis.comparison import Comparison, compare_study
 from search.space.configuration import Configuration
 from storage.engine import open_database
@@ -77,7 +77,12 @@ def judge_answers(answers: Sequence[Comparison], data_root: Path) -> None:
     true = []
     for seed, found in enumerate(answers):
         if found.incumbent is not None:
-            options = Configuration(found.incumbent.parameters).hyperparameters()
+            values = {
+                name: value
+                for name, value in found.incumbent.parameters.items()
+                if value is not None
+            }
+            options = Configuration(values).hyperparameters()
             scores = judge.scores(options, found.spec.training.epochs, f"answer of seed {seed}")
             true.append(statistics.mean(scores))
             print(

@@ -22,10 +22,10 @@ def percentile(values: Sequence[float], percent: int) -> float:
     return statistics.quantiles(values, n=100, method="inclusive")[percent - 1]
 
 
-def shown(method: Mapping[str, object]) -> str:
+def method_text(method: Mapping[str, object]) -> str:
     """A sampler or pruner as a spec names it.
 
-    >>> shown({"name": "tpe", "startup_trials": 5})
+    >>> method_text({"name": "tpe", "startup_trials": 5})
     'tpe (startup_trials = 5)'
     """
     options = ", ".join(f"{key} = {value}" for key, value in method.items() if key != "name")

@@ -20,16 +20,17 @@ from torch.utils.data import DataLoader
 from torchvision.datasets import ImageFolder
 from torchvision.transforms.v2 import PILToTensor
 
-from benchmarks.checkout import environment
 from benchmarks.figures import machine, spread
+from lab.checkout import environment
 from objectives.data.cache import open_searchable
 from objectives.data.config import DataConfig
 from objectives.data.folder import image_folder
-from objectives.data.image_file import read_header, read_pixels
+from objectives.data.image_file import Read, Unread, read_header, read_pixels
 
 CLASSES = 10
 SIDE = 64
-PROCESSES = 2  # also of the DataLoader
+# The DataLoader has so many too.
+PROCESSES = 2
 BATCH = 100
 
 
@@ -80,7 +81,7 @@ def by_processes(folder: Path) -> None:
             )
 
 
-def decode_batch(target: Path, start: int, paths: list[Path]) -> list[bytes | None]:
+def decode_batch(target: Path, start: int, paths: list[Path]) -> list[Read | Unread]:
     """In a process of by_processes."""
     images = np.lib.format.open_memmap(target, "r+")
     for path in paths:

@@ -15,7 +15,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks.checkout import ROOT
+from lab.checkout import ROOT
 
 FOLDER = ROOT / ".wheels"
 # What glibc's age may be called: pip takes a name as it stands, not the older ones that it

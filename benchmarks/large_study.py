@@ -14,14 +14,15 @@ import optuna
 from optuna.exceptions import ExperimentalWarning
 from sqlalchemy import Engine, create_engine, inspect
 
-from benchmarks.checkout import ROOT, environment
 from benchmarks.figures import machine, percentile, spread
 from benchmarks.storage import EPOCHS, finish_one, our_trials
+from lab.checkout import ROOT, environment
 from lab.servers import PostgreSQLServer
 from storage.engine import open_database
 from storage.studies import Budget, find_study, raise_budget
 
-REAL = 100  # trials that a worker makes; the others are copies of their rows
+# A worker makes so many trials; the others are copies of their rows.
+REAL = 100
 TABLES = (
     "trials",
     "trial_params",
@@ -66,7 +67,8 @@ def multiply(engine: Engine, times: int) -> None:
     if not is_postgresql:
         return
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        connection.exec_driver_sql("VACUUM ANALYZE")  # as the server does by itself a while later
+        # The server does so by itself a while later.
+        connection.exec_driver_sql("VACUUM ANALYZE")
 
 
 def start_worker(url: str, finished: int, engine: Engine) -> float:
@@ -129,24 +131,20 @@ def main() -> None:
             for _ in range(REAL):
                 finish_one(events)
         multiply(engine, arguments.finished // REAL)
-        with our_trials(url, "tpe", Path(folder), first=arguments.finished) as (events, _, leases):
+        with our_trials(url, "tpe", Path(folder), first=arguments.finished) as (events, _, taken):
             for _ in range(arguments.trials):
                 finish_one(events)
         print(
             f"PostgreSQL, {arguments.finished} finished trials of 8 parameters and {EPOCHS} epochs,"
             f" tpe, asha, one worker, n = {arguments.trials}"
         )
-        acquire, suggest, finish = (
-            leases.acquire_seconds,
-            leases.suggest_seconds,
-            leases.finish_seconds,
-        )
+        pairs = zip(taken.acquire, taken.finish, strict=True)
         operations = {
-            "acquire": acquire,
-            "finish": finish,
-            "acquire and finish": [sum(pair) for pair in zip(acquire, finish, strict=True)],
-            "suggest, the first": suggest[:1],
-            "suggest, the others": suggest[1:],
+            "acquire": taken.acquire,
+            "finish": taken.finish,
+            "acquire and finish": [sum(pair) for pair in pairs],
+            "suggest, the first": taken.suggest[:1],
+            "suggest, the others": taken.suggest[1:],
         }
         for name, seconds in operations.items():
             milliseconds = [1000 * each for each in seconds]

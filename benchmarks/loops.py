@@ -67,12 +67,14 @@ class Loop:
         while True:
             started, count = time.perf_counter(), 0
             losses = []
-            for chosen in torch.randperm(len(data.labels)).split(case.batch_size):
+            for chosen in torch.split(torch.randperm(len(data.labels)), case.batch_size):
                 images, labels = data.images[chosen].float() / 255, data.labels[chosen]
                 images = images.contiguous(memory_format=self.memory_format)
                 optimizer.zero_grad()
                 piece = self.piece or len(labels)
-                for part, truth in zip(images.split(piece), labels.split(piece), strict=True):
+                for part, truth in zip(
+                    torch.split(images, piece), torch.split(labels, piece), strict=True
+                ):
                     loss = nn.functional.cross_entropy(forward(part), truth, reduction="sum") / len(
                         labels
                     )

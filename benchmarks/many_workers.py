@@ -25,7 +25,7 @@ from sqlalchemy import create_engine
 
 from benchmarks.figures import machine, percentile
 from benchmarks.storage import EPOCHS, Curve, eight_parameters
-from benchmarks.timed_leases import TimedLeases
+from benchmarks.timed_leases import LeaseSeconds
 from lab.servers import PostgreSQLServer
 from objectives.hyperparameters import Hyperparameters
 from objectives.protocol import Pulse, ResumableTraining
@@ -43,9 +43,11 @@ from storage.computing import Computing
 from storage.engine import Database, open_for_work
 from storage.hosts import this_host
 from storage.leases.keeper import Keeper
+from storage.leases.taking import TrialLeases
 from storage.studies import find_study
 
-CONNECTIONS = 2  # a worker
+# Each worker has so many.
+CONNECTIONS = 2
 
 
 @dataclass(frozen=True)
@@ -104,13 +106,14 @@ def work_in_threads(url: str, load: Load, folder: str) -> Seen:
     def one_worker() -> None:
         # trials of many workers do not end together
         time.sleep(random.uniform(0, load.trial_seconds))
-        leases = TimedLeases(database, rdb, this_worker(this_host(), "-", 0))
+        leases = TrialLeases(database, rdb, this_worker(this_host(), "-", 0))
+        seconds = LeaseSeconds.noted_of(leases)
         try:
             _work(database, rdb, leases, load, Path(folder), deadline)
         except Exception as error:  # whatever it is, it is what this looks for
             seen.errors.append(f"{type(error).__name__}: {error}")
-        seen.acquire_seconds += leases.acquire_seconds
-        seen.finish_seconds += leases.finish_seconds
+        seen.acquire_seconds += seconds.acquire
+        seen.finish_seconds += seconds.finish
 
     with database:
         threads = [threading.Thread(target=one_worker) for _ in range(load.threads)]
@@ -124,7 +127,7 @@ def work_in_threads(url: str, load: Load, folder: str) -> Seen:
 def _work(
     database: Database,
     rdb: optuna.storages.RDBStorage,
-    leases: TimedLeases,
+    leases: TrialLeases,
     load: Load,
     folder: Path,
     deadline: float,

@@ -27,7 +27,8 @@ NORMALIZATIONS = ("none", "batch")
 # Whoever sets one of these has chosen how long a thread spins, by any OpenMP, by GNU's, and by
 # LLVM's and Intel's.
 USERS = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME")
-STEPS_BEFORE = 2  # of a measurement, that do not count
+# The first steps of a measurement do not count.
+STEPS_BEFORE = 2
 SETTINGS: dict[str, Mapping[str, str]] = {
     "as it comes": {},
     "passive": {"OMP_WAIT_POLICY": "passive"},
@@ -106,15 +107,13 @@ class Trainer:
     """
 
     def __init__(self, settings: Mapping[str, str]) -> None:
-        environment = {
-            name: value for name, value in os.environ.items() if name not in USERS
-        } | settings
+        own = {name: value for name, value in os.environ.items() if name not in USERS}
         self._process = subprocess.Popen(
             [sys.executable, "-m", "benchmarks.neighbours", "--train"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
-            env=environment,
+            env={**own, **settings},
         )
         assert self._process.stdout is not None
         self._process.stdout.readline()
@@ -145,7 +144,8 @@ def train_when_asked() -> None:
     from objectives.data.images import LabelledImages, ResidentData
     from objectives.device import keep_freed_memory, set_threads
     from objectives.hyperparameters import SGD, Hyperparameters
-    from objectives.training import Run, train
+    from objectives.run import Run
+    from objectives.training import train
 
     class Enough(Exception):
         pass

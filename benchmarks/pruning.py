@@ -10,15 +10,14 @@ what the same study returns when nothing is pruned.
 import argparse
 import random
 import statistics
-import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from optuna.trial import FrozenTrial, TrialState
 
-from benchmarks.curves import Curve, Recorded, read_true_scores
-from benchmarks.figures import machine, shown
+from benchmarks.figures import machine, method_text
+from benchmarks.recorded_curves import Curve, Recorded, read_true_scores
 from search.algorithms.pruners import is_due
 from search.spec.document import Toml
 from search.spec.reading import parse_spec
@@ -161,7 +160,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             if best.returned in true and each.returned in true
         ]
         print(
-            f"{shown(pruner):66}"
+            f"{method_text(pruner):66}"
             f"{statistics.mean(1 - each.epochs / best.epochs for best, each in pairs):>13.1%}"
             f"{statistics.mean(1 - each.seconds / best.seconds for best, each in pairs):>11.1%}"
             f"{statistics.mean(each.stopped / given.trials for each in found):>9.1%}"
@@ -182,4 +181,4 @@ def _interval(values: Sequence[float]) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -14,10 +14,10 @@ import optuna
 from optuna.exceptions import ExperimentalWarning
 from sqlalchemy import create_engine
 
-from benchmarks.checkout import ROOT, environment
 from benchmarks.figures import machine, spread
 from benchmarks.large_study import REAL, multiply
 from benchmarks.storage import EPOCHS, finish_one, our_trials
+from lab.checkout import ROOT, environment
 from lab.servers import PostgreSQLServer
 
 COMMANDS = (["--help"], ["list"], ["status", "s"], ["compare", "s", "--json"])
@@ -33,7 +33,7 @@ def database(backend: str, folder: Path) -> Iterator[str]:
         yield server.database("large")
 
 
-def seconds_of(url: str, arguments: list[str]) -> float:
+def command_seconds(url: str, arguments: list[str]) -> float:
     """Of a process that runs the command."""
     command = [sys.executable, "-P", "-m", "hypersearch", *arguments]
     started = time.perf_counter()
@@ -66,7 +66,7 @@ def main() -> None:
             engine.dispose()
             print(f"{backend}, {arguments.finished} trials of 8 parameters and {EPOCHS} epochs")
             for command in COMMANDS:
-                seconds = [seconds_of(url, command) for _ in range(arguments.repeats)]
+                seconds = [command_seconds(url, command) for _ in range(arguments.repeats)]
                 print(f"  {' '.join(command):20} {spread(seconds, 2)} s", flush=True)
 
 

@@ -14,8 +14,9 @@ from pathlib import Path
 import tomli_w
 from hypothesis import Phase, given, settings
 
-from benchmarks.checkout import ROOT, environment
 from benchmarks.figures import machine, percentile, spread
+from lab.checkout import ROOT, environment
+from search.spec.document import Document
 
 TESTS = ROOT / "tests" / "acceptance" / "test_malformed.py"
 
@@ -59,12 +60,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     @drawn
     @given(tests.malformed_documents())
-    def specs(document) -> None:
+    def specs(document: Document) -> None:
         times["specs"].append(refusal_seconds(tomli_w.dumps(document).encode(), ["run", "a.toml"]))
 
     @drawn
     @given(tests.command_lines())
-    def command_lines(line) -> None:
+    def command_lines(line: Sequence[str]) -> None:
         times["command lines"].append(refusal_seconds(tomli_w.dumps(tests.VALID).encode(), line))
 
     specs()

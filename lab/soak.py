@@ -51,7 +51,8 @@ CHECKPOINT_SECONDS = (
 )  # one after each epoch; longer than a trial: none but of those that are handed back
 # after all were frozen at once: whoever lives gives signs of life again
 QUIET_SECONDS = TIMES.lease
-SECONDS_PER_TRIAL = 2.0  # a run that takes longer than this many, and a minute, hangs
+# A run that takes longer than so many for each trial, and a minute, hangs.
+SECONDS_PER_TRIAL = 2.0
 BACKENDS = ("postgresql", "sqlite", "mariadb")
 
 HarmKind = Literal["kill", "damage", "freeze", "pause"]
@@ -83,7 +84,8 @@ class Soak:
     pauses: int
     seed: int
     seconds_per_epoch: float
-    checkpoint_seconds: float = 0.0  # between two that are written
+    # At least so long lies between two checkpoints that are written.
+    checkpoint_seconds: float = 0.0
     broken: str | None = None
 
     def plan(self) -> list[Harm]:
@@ -169,8 +171,10 @@ class Crowd:
     )
     thaws_ms: list[int] = field(default_factory=list)
     faults: Counter[str] = field(default_factory=Counter)
-    quiet_until: float = 0.0  # after whoever was thawed last has given a sign of life
-    judged_until: float = 0.0  # after what a pause may cost is counted
+    # Until this moment of the monotonic clock whoever was thawed last gives a sign of life.
+    quiet_until: float = 0.0
+    # Until this moment what a pause may cost is counted.
+    judged_until: float = 0.0
 
     def tend(self, ended: bool) -> bool:
         """Starts the dead again and lets the frozen go on; whether any is left."""
@@ -296,7 +300,8 @@ def soak(options: Soak, url: str, folder: Path) -> list[str]:
     """Runs it on an empty database, prints what came of it, and returns every violation."""
     journals, checkpoint_root = folder / "journals", folder / "checkpoints"
     journals.mkdir()
-    pruner: Document = {"name": "asha", "reduction_factor": 2}  # about half of the trials
+    # This pruner stops about half of the trials.
+    pruner: Document = {"name": "asha", "reduction_factor": 2}
     document: Document = {
         "study": {
             "name": "soak",

@@ -231,11 +231,16 @@ class Evidence:
     moment: Moment
     trials: Mapping[int, Trial]
     journals: Sequence[Sequence[Line]]
-    files: Sequence[Path]  # that checkpoints left
-    checkpoint_seconds: float  # between two that were written
-    seen: Mapping[int, Trial] = field(default_factory=dict)  # as they were when they ended
-    thaws_ms: Sequence[int] = ()  # when all workers went on after all had been frozen at once
-    quiet_ms: int = 0  # after each thaw, in which nobody alive may lose a trial
+    # Checkpoints left these.
+    files: Sequence[Path]
+    # At least so long lies between two checkpoints that were written.
+    checkpoint_seconds: float
+    # The trials are as they were when they ended.
+    seen: Mapping[int, Trial] = field(default_factory=dict)
+    # At these moments all workers went on after all had been frozen at once.
+    thaws_ms: Sequence[int] = ()
+    # So long after each thaw nobody who is alive may lose a trial.
+    quiet_ms: int = 0
 
 
 def gather(

@@ -16,6 +16,7 @@ from itertools import islice
 from pathlib import Path
 from types import TracebackType
 from typing import Self
+from unittest.mock import patch
 
 import alembic.command  # noqa: F401 - loaded once here, not in each worker
 import optuna
@@ -53,9 +54,12 @@ class Job:
     journal: Path
     times: LeaseTimes
     seconds_per_epoch: float
-    checkpoint_seconds: float = 0.0  # between two that are written
-    broken: str | None = None  # a name in BREAKS
-    stop_after: int | None = None  # events: then it hands its trial back
+    # At least so long lies between two checkpoints that are written.
+    checkpoint_seconds: float = 0.0
+    # A guard of BREAKS is taken away, by its name there.
+    broken: str | None = None
+    # After so many events the worker hands its trial back.
+    stop_after: int | None = None
 
 
 class Journal:
@@ -158,18 +162,21 @@ def _no_fence() -> None:
     def renewed(self: TrialLeases, connection: Connection, held: Lease) -> bool:
         return True
 
-    TrialLeases._renewed = renewed  # type: ignore[method-assign]
+    patch.object(TrialLeases, "_renewed", renewed).start()
 
 
 def _no_budget() -> None:
-    taking.count_trials = lambda connection, study_id: Counts(0, 0, 0)
+    def count_trials(connection: Connection, study_id: int) -> Counts:
+        return Counts(0, 0, 0)
+
+    patch.object(taking, "count_trials", count_trials).start()
 
 
 def _no_watch() -> None:
     def is_silent(self: Watch, row: Row[tuple[object, ...]]) -> bool:
         return bool(row.expires_ms <= 1000 * time.time())
 
-    Watch.is_silent = is_silent  # type: ignore[method-assign]
+    patch.object(Watch, "is_silent", is_silent).start()
 
 
 def _no_hash() -> None:
@@ -177,14 +184,14 @@ def _no_hash() -> None:
         path = self._folder / name
         return path.read_bytes() if path.exists() else None
 
-    CheckpointFolder.load = load  # type: ignore[method-assign]
+    patch.object(CheckpointFolder, "load", load).start()
 
 
 def _no_look_back() -> None:
     def has_ended(self: TrialLeases, held: Lease, outcome: Outcome) -> bool:
         return False
 
-    TrialLeases._has_ended = has_ended  # type: ignore[method-assign]
+    patch.object(TrialLeases, "_has_ended", has_ended).start()
 
 
 # Guards of the product, each taken away in this process alone: a check that then finds nothing is

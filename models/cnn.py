@@ -17,7 +17,8 @@ class CNNConfig:
     in_channels: int
     image_size: tuple[int, int]  # (height, width)
     classes: int
-    channels: tuple[int, ...] = (16, 32, 64)  # of each convolution
+    # Each convolution has one of these counts of output channels.
+    channels: tuple[int, ...] = (16, 32, 64)
     hidden_units: int = 100
     normalization: str = "none"  # a key of NORMALIZATIONS
     initializer: str = "default"  # a key of INITIALIZERS

@@ -20,7 +20,8 @@ class _Batch:
     # A batch that comes in pieces, as a layer knows it.
     images: int
     seen: int = 0
-    mask: Tensor | None = None  # of all of its images, from the first piece on
+    # The mask is of all images of the batch, from the first piece on.
+    mask: Tensor | None = None
 
 
 class Dropout(nn.Dropout):
@@ -31,7 +32,8 @@ class Dropout(nn.Dropout):
     def __init__(self, p: float, generator: torch.Generator | None) -> None:
         super().__init__(p)
         self.generator = generator
-        self.batch: _Batch | None = None  # None: what comes is one
+        # Without one, what comes is a batch.
+        self.batch: _Batch | None = None
 
     def forward(self, values: Tensor) -> Tensor:
         """Values of any shape; outside of training as they are."""

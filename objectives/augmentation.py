@@ -9,12 +9,17 @@ from torch import Tensor, nn
 
 from objectives.hyperparameters import Augmentation
 
-SHIFT_SHARE = 0.25  # of a side, at strength 1
+# Images are shifted by up to this share of a side at strength 1.
+SHIFT_SHARE = 0.25
 ROTATION_DEGREES = 45.0  # at strength 1
-CROP_SHARE = 0.92  # of the area that a crop may leave away at strength 1
-CROP_ASPECT = 4 / 3  # of its sides, either way, at strength 1
-ERASED_SHARES = (0.02, 0.33)  # of the area, at strength 1
-ERASED_ASPECT = 10 / 3  # of its sides, either way
+# A crop may leave this share of the area away at strength 1.
+CROP_SHARE = 0.92
+# The ratio of a crop's sides changes by up to this, either way, at strength 1.
+CROP_ASPECT = 4 / 3
+# A rectangle takes between these shares of the area at strength 1.
+ERASED_SHARES = (0.02, 0.33)
+# The ratio of a rectangle's sides is up to this, either way.
+ERASED_ASPECT = 10 / 3
 
 
 def _share(shape: tuple[int, ...], generator: torch.Generator) -> Tensor:

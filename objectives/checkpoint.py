@@ -17,16 +17,19 @@ _FILE = re.compile(r"(?P<attempt>[0-9]{1,9})-(?P<epoch>[0-9]{1,9})\.ckpt(?P<asid
 # Of training, at least, between two that are written. A file and its name are synced to the disk:
 # 30 to 60 ms, where an epoch of a small network takes a GPU 12 to 15.
 CHECKPOINT_SECONDS = 10.0
-TRIES = 5  # to write one in a folder that others take away
+# A checkpoint is written so often where others take its folder away.
+TRIES = 5
 
 
 @dataclass(frozen=True)
 class SavedCheckpoint:
     """What to keep of a checkpoint, in a database, to find it again and to know it."""
 
-    epoch: int  # that it was saved after
+    # The checkpoint was saved after this epoch.
+    epoch: int
     name: str  # <attempt>-<epoch>.ckpt
-    sha256: str  # of the content, hexadecimal
+    # The hash is that of the content, hexadecimal.
+    sha256: str
 
 
 class CheckpointFolder:

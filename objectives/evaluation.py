@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-HALF_LEVEL = 0.5 / 255  # a smaller range of pixels is that of a constant image
+# A smaller range of pixels is that of a constant image.
+HALF_LEVEL = 0.5 / 255
 
 
 def _as_is(images: Tensor, mean: Tensor, deviation: Tensor) -> Tensor:

@@ -10,7 +10,8 @@ from torch import Tensor, nn
 from objectives.data.images import LabelledImages
 from objectives.examined import Examination, WrongImage
 
-WRONG_SHOWN = 64  # eight rows of eight: as many as a person looks through
+# A person looks through eight rows of eight.
+WRONG_SHOWN = 64
 
 
 @torch.inference_mode()

@@ -23,9 +23,12 @@ class Measurement:
     validation_accuracy: float
     validation_balanced_accuracy: float
     validation_macro_f1: float
-    learning_rate: float  # of the epoch's last optimizer step
-    near_zero_share: float  # of conv and linear weights: |w| < NEAR_ZERO
-    seconds: float  # wall time of the epoch, evaluation included
+    # The rate is that of the epoch's last optimizer step.
+    learning_rate: float
+    # The share is of conv and linear weights: |w| < NEAR_ZERO.
+    near_zero_share: float
+    # The wall time is that of the epoch, evaluation included.
+    seconds: float
     images_per_second: float  # training alone
     train_eval_loss: float | None = None
 

@@ -33,7 +33,8 @@ class TrainedModel:
     config: CNNConfig
     class_names: tuple[str, ...]
     input_normalization: str  # a key of INPUT_NORMALIZATIONS
-    mean: tuple[float, ...]  # of the training split, by channel
+    # Mean and deviation are those of the training split, by channel.
+    mean: tuple[float, ...]
     deviation: tuple[float, ...]
 
     @torch.inference_mode()

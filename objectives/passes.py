@@ -36,9 +36,11 @@ class Epoch:
     """What a pass is made of: all of it is known before the pass begins."""
 
     order: Tensor  # (N,) int64, on the device: every image once
-    lengths: tuple[int, ...]  # of the batches in that order; all alike, but for the last
+    # The batches in that order have these lengths, all alike but for the last.
+    lengths: tuple[int, ...]
     rates: tuple[float, ...]  # learning rate of each batch
-    transforms: Transforms  # of the N images, in that order
+    # The transforms are those of the N images, in that order.
+    transforms: Transforms
 
 
 class Pass(Protocol):

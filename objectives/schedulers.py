@@ -93,8 +93,10 @@ def _half_cosine(start: float, end: float, share: float) -> float:
 
 
 PLATEAU_THRESHOLD = 1e-4
-ONECYCLE_START = 1 / 25  # of the learning rate
-ONECYCLE_END = 1e-4  # of the start
+# The rate begins at this share of the learning rate.
+ONECYCLE_START = 1 / 25
+# The rate ends at this share of its start.
+ONECYCLE_END = 1e-4
 
 SCHEDULERS: dict[str, Callable[..., float]] = {
     "constant": _constant,

@@ -24,7 +24,8 @@ import torch
 from objectives.data.images import LabelledImages, ResidentData
 from objectives.device import keep_freed_memory, make_current, pick_device, set_threads
 from objectives.hyperparameters import SGD, Hyperparameters
-from objectives.training import Run, train
+from objectives.run import Run
+from objectives.training import train
 
 # Of an epoch, by the kind of device: few where each takes long, and many where what an epoch does
 # beside them would weigh more than they do; validation has a quarter of the images.
@@ -32,7 +33,8 @@ BATCHES = {"cpu": 4, "mps": 4, "cuda": 64}
 CLASSES = 10
 # the weights hardly move: numbers too small to compute with at full speed do not come up
 LEARNING_RATE = 1e-3
-CONTEXT_BYTES = 2**30  # an allowance, not measured, for what CUDA takes beside PyTorch's tensors
+# This is an allowance, not measured, for what CUDA takes beside PyTorch's tensors.
+CONTEXT_BYTES = 2**30
 
 
 class SteadyTraining:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
     from optuna.storages import BaseStorage
 
-    from storage.artifacts import ArtifactStore
+    from storage.artifact_store import ArtifactStore
     from storage.engine import Database
 
 STUDY_PATH = re.compile(r"/api/studies/([0-9]{1,18})(?![^/])")

@@ -12,7 +12,8 @@ from storage.schema import (
     optuna_trials,
 )
 
-ARTIFACT_PREFIX = "artifacts:"  # of the keys by which Optuna names a trial's artifacts
+# The keys by which Optuna names a trial's artifacts begin with it.
+ARTIFACT_PREFIX = "artifacts:"
 
 
 @persistent

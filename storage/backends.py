@@ -21,9 +21,11 @@ from sqlalchemy.pool import NullPool, Pool
 from storage.errors import WRITABLE, NotThereYet, StorageUnavailable, StorageURLError
 from storage.text import is_one_line
 
-CONNECTIONS = 2  # a worker's: one trains and records, one keeps the lease
+# A worker has two: one trains and records, one keeps the lease.
+CONNECTIONS = 2
 CONNECT_TIMEOUT_SECONDS = 5
-SET_UP_TIMEOUT_SECONDS = 60.0  # to wait for another process that makes the tables
+# Another process that makes the tables is waited for so long.
+SET_UP_TIMEOUT_SECONDS = 60.0
 # A writer waits this long for another one's transaction; ours last milliseconds, a frozen process
 # may hold one longer.
 SQLITE_BUSY_TIMEOUT_SECONDS = 60.0
@@ -92,7 +94,8 @@ class SQLite:
             )
             # WAL with NORMAL may lose acknowledged commits at power loss
             connection.execute("PRAGMA synchronous=FULL")
-            connection.execute("PRAGMA foreign_keys=ON")  # our rows go when Optuna's do
+            # By foreign keys our rows go when Optuna's do.
+            connection.execute("PRAGMA foreign_keys=ON")
             return connection
 
         # How a file is to be read that cannot be written is seen for each transaction anew.
@@ -313,7 +316,8 @@ OTHER_NAMES = {
     "postgres": "postgresql",
     "mariadb": "mysql",
 }  # of backends, in URLs that people copy
-ADVISORY_LOCK = 0x68797065  # "hype": any constant that others are unlikely to take
+# These are the letters "hype": a constant that others are unlikely to take.
+ADVISORY_LOCK = 0x68797065
 # In the name of a file: what a URL, or a shell that is given it, would not take as it stands.
 _READ_OTHERWISE = re.compile(r"""[%?\s'"\\`$&;|<>()*!#\[\]{}]""")
 

@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-PIECE_BEFORE = 64  # on a CPU, of attempts from before it was recorded
+# Attempts on a CPU from before the piece was recorded had this one.
+PIECE_BEFORE = 64
 
 
 @dataclass(frozen=True)

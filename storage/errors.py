@@ -1,6 +1,7 @@
 """What can go wrong between a worker and the database; each text is one line for the user."""
 
-SHOWN_DIGITS = 12  # of a fingerprint
+# A fingerprint is shown by so many of its digits.
+SHOWN_DIGITS = 12
 URL_FORMS = "sqlite:///FILE.db, postgresql://USER@HOST/NAME or mysql://USER@HOST/NAME"
 WRITABLE = (
     "let this user read and write the file and its folder, or copy it, with a -wal beside it, to"

@@ -16,7 +16,8 @@ from sqlalchemy import Connection, column, delete, insert, select, table
 
 from storage import schema
 from storage.artifact_names import is_artifact_named, read_artifact_ids
-from storage.artifacts import ARTIFACT_ID, ArtifactStore, StoredArtifact, attributes, id_of, put
+from storage.artifact_store import ARTIFACT_ID, ArtifactStore
+from storage.artifacts import StoredArtifact, attributes, id_of, put
 from storage.backends import backend
 from storage.engine import Database
 from storage.errors import StudyDeleted

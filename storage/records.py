@@ -25,7 +25,7 @@ from storage.schema import (
     optuna_values,
     study,
 )
-from storage.studies import StoredStudy, count_trials, select_studies
+from storage.studies import Counts, StoredStudy, count_trials, select_studies
 
 ParameterValue = str | int | float | bool | None
 TrialState = Literal["complete", "pruned", "failed", "running"]
@@ -39,18 +39,10 @@ _STATES: dict[str, TrialState] = {
 
 
 @dataclass(frozen=True)
-class StudyRecord:
-    """A study and how many of its trials are in which state."""
+class StudyRecord(Counts):
+    """A study and how many of its trials have ended, by how."""
 
     stored: StoredStudy
-    complete: int
-    pruned: int
-    failed: int
-
-    @property
-    def finished(self) -> int:
-        """Complete and pruned trials: what the budget counts."""
-        return self.complete + self.pruned
 
 
 @dataclass(frozen=True)
@@ -95,15 +87,18 @@ class TrialRecord:
     attempts: int
     device: str | None
     threads: int | None
-    reason: str | None  # why it was pruned or failed, in words
+    # The reason says it in words.
+    reason: str | None
     started_ms: int | None
     ended_ms: int | None
     # after which the pruner would stop it; an audited trial goes on all the same
     due_epoch: int | None = None
-    data_fingerprint: str | None = None  # of the data set that it trained on, where that is known
+    # The fingerprint is that of the data set that the trial trained on, where that is known.
+    data_fingerprint: str | None = None
     # images that went through the network at a time, where that is recorded
     piece: int | None = None
-    cause: str | None = None  # why it was pruned or failed, by kind: storage.leases.recording.Cause
+    # The cause says by kind why the trial was pruned or failed: storage.leases.recording.Cause.
+    cause: str | None = None
 
     @property
     def validation_loss(self) -> float | None:
@@ -150,7 +145,7 @@ def read_study(database: Database, stored: StoredStudy) -> StudyRecord:
 
 def _study_record(connection: Connection, stored: StoredStudy) -> StudyRecord:
     counts = count_trials(connection, stored.study_id)
-    return StudyRecord(stored, counts.complete, counts.pruned, counts.failed)
+    return StudyRecord(counts.complete, counts.pruned, counts.failed, stored)
 
 
 @dataclass(frozen=True)
@@ -158,8 +153,10 @@ class EpochCheckpoint:
     """What is needed to go on after a recorded epoch."""
 
     epoch: int
-    seconds: float  # that the epoch took
-    name: str | None  # of the checkpoint's file; `None` where none could be written
+    # The epoch took so long.
+    seconds: float
+    # The checkpoint's file is named so; `None` where none could be written.
+    name: str | None
     sha256: str | None
 
 

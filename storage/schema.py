@@ -21,7 +21,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import mysql
 
-HEAD = "0006"  # the newest revision in migrations/versions
+# This is the newest revision in migrations/versions.
+HEAD = "0006"
 VERSION_TABLE = "hypersearch_version"  # Optuna owns alembic_version
 LONG_TEXT = Text().with_variant(mysql.LONGTEXT(), "mysql", "mariadb")  # MySQL's TEXT ends at 64 KB
 # MySQL's BLOB ends at 64 KB
@@ -29,7 +30,8 @@ LONG_BINARY = LargeBinary().with_variant(mysql.LONGBLOB(), "mysql", "mariadb")
 # The key, among a trial's system attributes, of the epoch after which it was found due to be
 # stopped early.
 DUE_KEY = "hypersearch:due"
-UNFINISHED = ("RUNNING", "WAITING")  # states of Optuna's trials
+# A trial has not finished in these states of Optuna's.
+UNFINISHED = ("RUNNING", "WAITING")
 
 metadata = MetaData()
 

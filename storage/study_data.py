@@ -18,10 +18,13 @@ from storage.studies import StoredStudy
 class TrainingData:
     """What a worker would train the trials of a study on."""
 
-    name: str  # what the user knows it by
+    # The user knows the data by this name.
+    name: str
     fingerprint: str
-    pixel_scales: str  # as JSON; see objectives.data.pixels
-    instead_of: str | None = None  # the fingerprint that the user has given up for this one
+    # The scales are JSON; see objectives.data.pixels.
+    pixel_scales: str
+    # The user has given this fingerprint up for the other one.
+    instead_of: str | None = None
 
     @property
     def has_pixel_scales(self) -> bool:

@@ -124,7 +124,8 @@ class Patience:
     seconds: float = 600.0
     first_delay_seconds: float = 0.05
     longest_delay_seconds: float = 4.0
-    say_after_seconds: float = 2.0  # a deadlock is not worth a line, an outage is
+    # A deadlock is not worth a line, an outage is.
+    say_after_seconds: float = 2.0
 
 
 @dataclass

@@ -18,13 +18,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
 
-from benchmarks.checkout import environment
 from benchmarks.gpu import report
 from benchmarks.gpu.installed import write_metadata
 from benchmarks.gpu.lab import Lab
 from benchmarks.gpu.phases import PHASES, Phase
 from benchmarks.gpu.runner import Outcome, run_all
 from benchmarks.gpu.starting import context_of
+from lab.checkout import environment
 
 
 def chosen(text: str) -> tuple[Phase, ...]:

@@ -10,7 +10,8 @@ from benchmarks.gpu.measuring import PRECISIONS, lacking, made_up, take_device
 from benchmarks.peers.contest import searched
 from objectives.data.images import ResidentData
 from objectives.hyperparameters import Adam, Hyperparameters
-from objectives.training import Run, train
+from objectives.run import Run
+from objectives.training import train
 
 EPOCHS = 8
 SEEDS = 3

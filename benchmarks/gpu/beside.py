@@ -14,13 +14,17 @@ from benchmarks.gpu.measuring import ENDLESS, PRECISIONS, lacking, made_up, take
 from benchmarks.trainer import LEARNING_RATE, Case, tutorial
 from objectives.data.images import LabelledImages, ResidentData
 from objectives.hyperparameters import SGD, Hyperparameters
-from objectives.training import Run, train
+from objectives.run import Run
+from objectives.training import train
 
 IMAGES = 16_384
-LOADED_IMAGES = 2_048  # of an epoch through a DataLoader, some hundred times as slow
+# An epoch through a DataLoader has so many, as it is some hundred times as slow.
+LOADED_IMAGES = 2_048
 BATCH_SIZES = (64, 256, 1024)
-ROUNDS = 3  # and one before, which warms up
-ROUND_SECONDS = 5.0  # that one may take: none begins with less left
+# One more comes before these, and warms up.
+ROUNDS = 3
+# A round may take so long: none begins with less left.
+ROUND_SECONDS = 5.0
 DATA_LOADER, BY_HAND, OURS = "DataLoader", "by hand", "train()"
 
 

@@ -5,7 +5,7 @@ importlib.metadata reads them.
 import tomllib
 from pathlib import Path
 
-from benchmarks.checkout import ROOT
+from lab.checkout import ROOT
 
 
 def write_metadata(folder: Path) -> None:

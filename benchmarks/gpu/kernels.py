@@ -12,7 +12,8 @@ from torch.profiler import ProfilerActivity, profile
 from benchmarks.gpu.lab import Lab, Result
 from benchmarks.gpu.measuring import ENDLESS, made_up, take_device
 from objectives.hyperparameters import SGD, Hyperparameters
-from objectives.training import Run, train
+from objectives.run import Run
+from objectives.training import train
 
 STEPS = 20
 TOP = 15

@@ -4,9 +4,6 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import MappingProxyType
-
-NOTHING: Mapping[str, float] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -56,8 +53,10 @@ class Result:
     said: str  # what came of it
     # the numbers in it, by name and unit
     figures: Mapping[str, float] = field(default_factory=dict)
-    expected: Expected | None = None  # of the first figure
-    is_detail: bool = False  # left out first where lines are too many
+    # The first figure is compared with it.
+    expected: Expected | None = None
+    # Details are left out first where lines are too many.
+    is_detail: bool = False
 
     def line(self) -> str:
         """As it is printed."""
@@ -76,7 +75,8 @@ class Lab:
     device: str  # as the command line of hypersearch takes it
     is_quick: bool  # so small that a CPU does it in a second, to see that it can be done
     folder: Path
-    ends_at: float  # of time.monotonic()
+    # The moment is one of time.monotonic().
+    ends_at: float
 
     @property
     def on_cuda(self) -> bool:

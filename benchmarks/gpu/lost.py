@@ -15,8 +15,8 @@ from pathlib import Path
 
 import tomli_w
 
-from benchmarks.checkout import environment
 from benchmarks.gpu.lab import Lab, Result
+from lab.checkout import environment
 from search.spec.document import Document
 
 TRIALS = 4

@@ -21,7 +21,8 @@ from objectives.device import (
     set_threads,
 )
 from objectives.errors import DeviceError
-from objectives.training import Run, train
+from objectives.run import Run
+from objectives.training import train
 
 CLASSES = 10
 SIDE = 28

@@ -6,7 +6,8 @@ from benchmarks.gpu.lab import Lab, Result
 from benchmarks.gpu.measuring import made_up, take_device
 from benchmarks.peers import optuna_example
 
-SECONDS = 55.0  # of searching; the trial that runs then is finished
+# The search takes so long; the trial that runs then is finished.
+SECONDS = 55.0
 ENDLESS = 10_000  # trials
 
 

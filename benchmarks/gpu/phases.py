@@ -14,8 +14,10 @@ class Phase:
 
     number: int
     name: str
-    module: str  # in this package; its `measure` yields the results
-    limit_seconds: float  # then it is stopped, start included
+    # The module is one of this package; its `measure` yields the results.
+    module: str
+    # After so long, its start included, it is stopped.
+    limit_seconds: float
     needs_cuda: bool = False
 
     def load(self) -> Callable[[Lab], Iterator[Result]]:

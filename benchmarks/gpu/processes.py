@@ -12,7 +12,8 @@ from benchmarks.gpu.starting import context_of
 COUNTS = (1, 2, 4, 8)
 IMAGES = 4096
 BATCH_SIZE = 64
-SECONDS = 2.0  # of each measurement
+# Each measurement takes so long.
+SECONDS = 2.0
 
 
 def measure(lab: Lab) -> Iterator[Result]:
@@ -76,7 +77,8 @@ class Trainer:
 def _answer(lab: Lab, orders: Connection) -> None:
     from benchmarks.gpu.measuring import ENDLESS, made_up, take_device
     from objectives.hyperparameters import SGD, Hyperparameters
-    from objectives.training import Run, train
+    from objectives.run import Run
+    from objectives.training import train
 
     count, size = (32, 16) if lab.is_quick else (IMAGES, BATCH_SIZE)
     data = made_up(count, take_device(lab))

@@ -27,15 +27,20 @@ from objectives.convolutions import Convolutions
 from objectives.data.images import LabelledImages, ResidentData
 from objectives.hyperparameters import SGD, Augmentation, Hyperparameters, RAdam
 from objectives.names import AUGMENTATIONS
-from objectives.training import Run, train
+from objectives.run import Run
+from objectives.training import train
 
 IMAGES = 16_384
 BATCH_SIZES = (64, 256, 1024)
-SECONDS = 0.4  # of each training, at least two epochs
-SHORT_IMAGES = 4_000  # as mnist-5k leaves for training
+# Each training takes so long, and at least two epochs.
+SECONDS = 0.4
+# mnist-5k leaves so many for training.
+SHORT_IMAGES = 4_000
 SHORT_EPOCHS = 4
-BEGINNINGS = 7  # trainings; the first of a process is among them
-CASE_SECONDS = 6.0  # none begins with less left
+# So many trainings begin; the first of a process is among them.
+BEGINNINGS = 7
+# A case begins with at least so many left.
+CASE_SECONDS = 6.0
 LAYOUTS = {"channels_last": torch.channels_last, "plain": torch.contiguous_format}
 PLAIN = Hyperparameters(SGD(1e-3))
 

@@ -8,7 +8,8 @@ import torch
 from benchmarks.gpu.lab import Lab, Result, failure
 from benchmarks.gpu.measuring import made_up, take_device
 from objectives.hyperparameters import Adam, Hyperparameters
-from objectives.training import Run, train
+from objectives.run import Run
+from objectives.training import train
 
 EPOCHS = 3
 LEARNING_RATE = 1e-4  # the curve does not reach zero within the epochs

@@ -19,7 +19,8 @@ from objectives.data.images import LabelledImages
 BATCH_SIZE = 64
 COUNTS = (1, 2, 4, 8)
 STEPS = 500
-JUDGED_AT = 4  # side by side, against one alone
+# So many side by side are judged against one alone.
+JUDGED_AT = 4
 
 
 def measure(lab: Lab) -> Iterator[Result]:

@@ -21,7 +21,8 @@ from search.spec.document import Document
 from storage.engine import open_database
 
 TRIALS = 40
-LEAST_SECONDS = 25.0  # left, or a study does not begin
+# A study begins with at least so many left.
+LEAST_SECONDS = 25.0
 
 
 def measure(lab: Lab) -> Iterator[Result]:

@@ -9,13 +9,14 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from xml.etree import ElementTree
 
-from benchmarks.checkout import ROOT
 from benchmarks.gpu.lab import Lab, Result
+from lab.checkout import ROOT
 
 PROCESSES = 6
 TRACEBACKS = 3
 TRACEBACK_CHARACTERS = 500
-ENDING_SECONDS = 3.0  # that are left of the phase for what it says
+# The phase keeps so long for what it says.
+ENDING_SECONDS = 3.0
 # Plugins that happen to be installed beside it may warn, and warnings are errors in these tests.
 PLUGINS = ("-p", "xdist.plugin", "-p", "xdist.looponfail")
 

@@ -18,14 +18,17 @@ from importlib.util import find_spec
 from pathlib import Path
 from statistics import mean
 
-from benchmarks.checkout import ROOT, environment
 from benchmarks.figures import machine
 from benchmarks.peers.contest import EPOCHS, Answer, cache_root
 from benchmarks.true_scores import Judge
+from lab.checkout import ROOT, environment
 
-PEERS = {"ray": "ray", "syne": "syne_tune"}  # and the package that each needs
-MOST_TRIALS = 300  # more than any search gets to
-START_SECONDS = 10.0  # left for the start and the end of a search that must be over at a given time
+# Each peer needs a package.
+PEERS = {"ray": "ray", "syne": "syne_tune"}
+# No search gets to so many.
+MOST_TRIALS = 300
+# A search that must be over at a given time has so long for its start and its end.
+START_SECONDS = 10.0
 
 
 @dataclass(frozen=True)
@@ -34,7 +37,8 @@ class Entry:
 
     who: str
     seed: int
-    wall: float  # of the whole process, start included
+    # The time is that of the whole process, its start included.
+    wall: float
     answer: Answer
 
 
@@ -45,16 +49,17 @@ def search(who: str, seed: int, trials: int, seconds: float | None, device: str)
 
         return optuna_example.search(seed, trials, seconds, device)
     if who == "ray":
-        from benchmarks.peers import ray_tune as peer
-    elif who == "syne":
-        from benchmarks.peers import syne as peer
-    else:
-        from benchmarks.peers import ours
+        from benchmarks.peers import ray_tune
 
-        return ours.search(
-            seed, trials, seconds, device, *who.removeprefix("hypersearch").strip().split("x")
-        )
-    return peer.search(seed, trials, seconds)
+        return ray_tune.search(seed, trials, seconds)
+    if who == "syne":
+        from benchmarks.peers import syne
+
+        return syne.search(seed, trials, seconds)
+    from benchmarks.peers import ours
+
+    workers, threads = who.removeprefix("hypersearch").strip().split("x")
+    return ours.search(seed, trials, seconds, device, workers, threads)
 
 
 def run(who: str, seed: int, trials: int, seconds: float | None, device: str) -> Entry:

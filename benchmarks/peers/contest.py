@@ -14,6 +14,7 @@ import optuna
 from objectives.data.config import DataConfig
 from objectives.hyperparameters import Hyperparameters
 from objectives.measurement import Diverged
+from search.machine.folders import needed
 from search.machine.settings import Settings
 from search.space.configuration import Configuration
 from search.space.domains import Choice, Range, Value
@@ -75,7 +76,9 @@ def suggested(trial: optuna.Trial) -> dict[str, Value]:
 
     def suggest(name: str, domain: Choice | Range) -> Value:
         if isinstance(domain, Choice):
-            return trial.suggest_categorical(name, list(domain.options))
+            option = trial.suggest_categorical(name, list(domain.options))
+            assert option is not None
+            return option
         return trial.suggest_float(name, domain.low, domain.high, log=domain.log)
 
     return SPACE.suggest(suggest)
@@ -103,7 +106,7 @@ def first_values() -> dict[str, Value]:
 
 def cache_root() -> Path:
     """Where mnist-5k is decoded."""
-    return Settings.from_environment(os.environ).cache_root
+    return needed(Settings.from_environment(os.environ).cache_root)
 
 
 def searched(device: "torch.device") -> "ResidentData":
@@ -121,7 +124,8 @@ def accuracies(
     searches.
     """
     from objectives.device import keep_freed_memory, pick_device, set_threads
-    from objectives.training import Run, train
+    from objectives.run import Run
+    from objectives.training import train
 
     set_threads(threads)
     keep_freed_memory()

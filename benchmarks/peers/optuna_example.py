@@ -52,13 +52,14 @@ def epochs_of(options: Hyperparameters, seed: int, data: ResidentData) -> Iterat
     )
     validation_loader = DataLoader(TutorialImages(data.validation), batch_size=options.batch_size)
     plan = Plan(EPOCHS, len(train_loader))
-    step, losses = 0, []
+    step = 0
+    validation_losses: list[float] = []
     for _ in range(EPOCHS):
         model.train()
         for batch in train_loader:
             images, labels = (part.to(device) for part in batch)
             rate = options.optimizer.learning_rate * learning_rate_factor(
-                options.scheduler, step, plan, losses
+                options.scheduler, step, plan, validation_losses
             )
             for group in optimizer.param_groups:
                 group["lr"] = rate * warmup_factor(options.warmup, step, plan)
@@ -73,16 +74,16 @@ def epochs_of(options: Hyperparameters, seed: int, data: ResidentData) -> Iterat
             torch.autograd.backward(loss)
             optimizer.step()
             step += 1
-        accuracy, loss = _validated(model, validation_loader, normalize, device)
-        losses.append(loss)
+        accuracy, validation_loss = _validated(model, validation_loader, normalize, device)
+        validation_losses.append(validation_loss)
         yield accuracy
 
 
 def as_the_tutorial_orders(model: CNN) -> CNN:
     """The same function with each pool at the end of its block, after ReLU and dropout."""
     for index, block in enumerate(list(model.blocks)):
-        pools = [layer for layer in block if isinstance(layer, nn.MaxPool2d)]
-        layers = [layer for layer in block if not isinstance(layer, nn.MaxPool2d)]
+        pools = [layer for layer in block.children() if isinstance(layer, nn.MaxPool2d)]
+        layers = [layer for layer in block.children() if not isinstance(layer, nn.MaxPool2d)]
         model.blocks[index] = nn.Sequential(*layers, *pools)
     return model
 

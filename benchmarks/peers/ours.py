@@ -8,8 +8,8 @@ from pathlib import Path
 
 import tomli_w
 
-from benchmarks.checkout import environment
 from benchmarks.peers.contest import DOCUMENT, Answer
+from lab.checkout import environment
 from search.analysis.comparison import compare_study
 from storage.engine import open_database
 
@@ -19,8 +19,8 @@ def search(
     trials: int,
     seconds: float | None,
     device: str,
-    workers: str = "1",
-    threads: str = "auto",
+    workers: str,
+    threads: str,
 ) -> Answer:
     """`hypersearch run`, as a user would; `seconds` count from the first trial's start."""
     with tempfile.TemporaryDirectory() as folder:

@@ -8,8 +8,9 @@ import os
 import tempfile
 from pathlib import Path
 
-from benchmarks.checkout import environment
 from benchmarks.peers.contest import EPOCHS, Answer, accuracies, drawn
+from lab.checkout import environment
+from search.space.domains import Value
 
 
 def search(seed: int, trials: int, seconds: float | None) -> Answer:
@@ -62,7 +63,7 @@ def search(seed: int, trials: int, seconds: float | None) -> Answer:
     )
 
 
-def _values(configuration: int):
+def _values(configuration: int) -> dict[str, Value]:
     return drawn(0 if configuration == 1 else configuration)
 
 

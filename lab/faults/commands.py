@@ -7,14 +7,15 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from benchmarks import checkout
-from lab.faults.lab import Lab, Result, until
+from lab import checkout
+from lab.faults.lab import UNTIL_SECONDS, Lab, Result, until
 from lab.servers import PostgreSQLServer
 from storage.engine import open_database
 from storage.records import read_studies
 
 DISK_BYTES = 12 * 2**20
-PATIENCE_SECONDS = 15.0  # of `hypersearch` here: ten minutes would be long
+# `hypersearch` gives up after so long here: its own ten minutes would be long.
+PATIENCE_SECONDS = 15.0
 HYPERSEARCH = (
     "from storage.transactions import Patience\n"
     f"Patience.__init__.__defaults__ = ({PATIENCE_SECONDS}, 0.05, 0.5, 1.0)\n"
@@ -60,16 +61,20 @@ class Command:
         """How many it has said are finished."""
         return sum(line.startswith("trial ") for line in self.errors.read_text().splitlines())
 
-    def wrong(self, code: int, *starts: str, seconds: float = 120.0) -> list[str]:
+    def wait_for_trials(self, count: int) -> None:
+        """Until it has said that so many are finished. Raises TimeoutError."""
+        until(lambda: self.trials() >= count)
+
+    def wrong(self, code: int, *starts: str) -> list[str]:
         """What is wrong with its end: another exit code, or other lines than ones that hold these
         words in turn.
         """
         try:
-            found = self.popen.wait(seconds)
+            found = self.popen.wait(UNTIL_SECONDS)
         except subprocess.TimeoutExpired:
             self.popen.kill()
             self.popen.wait()
-            return [f"it has not ended after {seconds:.0f} s: {self.lines()}"]
+            return [f"it has not ended after {UNTIL_SECONDS:.0f} s: {self.lines()}"]
         lines = self.lines()
         fits = len(lines) == len(starts) and all(
             words in line for words, line in zip(starts, lines, strict=True)
@@ -125,7 +130,7 @@ def disk_full(lab: Lab, times: int) -> Result:
                     *("run", str(spec), "--storage", url, "--artifact-root", str(files)),
                     HYPERSEARCH_CHECKPOINT_SECONDS="0",
                 )
-                until(lambda started=run: started.trials() >= 2)
+                run.wait_for_trials(2)
                 filler = fill(disk)
                 time.sleep(6)
                 filler.unlink()
@@ -190,7 +195,7 @@ def server_gone(lab: Lab, times: int) -> Result:
         url = lab.new_url()
         spec = write_spec(lab.folder, 100)
         run = Command(lab.folder, "run", str(spec), "--storage", url, impatient=True)
-        until(lambda started=run: started.trials() >= 2)
+        run.wait_for_trials(2)
         lab.server.stop(lab.server.at_once)
         wrong += run.wrong(
             3, f"trying again for {PATIENCE_SECONDS:.0f} s", "the database has not answered for"

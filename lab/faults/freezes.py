@@ -8,8 +8,10 @@ from lab.faults.checker import violations
 from lab.faults.lab import Lab, Result, until
 
 WORKERS = 9
-LONGEST_WAIT_SECONDS = 15.0  # of the others, on a server
-SHORTEST_WAIT_SECONDS = 3.0  # of the others: else the freeze held nothing that they wanted
+# On a server the others wait at most so long.
+LONGEST_WAIT_SECONDS = 15.0
+# The others wait at least so long, or the freeze held nothing that they wanted.
+SHORTEST_WAIT_SECONDS = 3.0
 
 
 def frozen(lab: Lab, times: int, scale: float = 1.0, seconds: float | None = None) -> Result:

@@ -14,9 +14,10 @@ from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
 
-from benchmarks.checkout import ROOT, environment
+from lab.checkout import ROOT, environment
 from lab.faults.worker import Order, command
 from lab.servers import MariaDBServer, PostgreSQLServer, Server
+from search.spec.document import Document
 from search.spec.request import Request
 from search.studies.joining import create_or_join
 from storage.engine import open_database
@@ -27,7 +28,10 @@ SERVERS: dict[str, type[PostgreSQLServer] | type[MariaDBServer]] = {
     "postgresql": PostgreSQLServer,
     "mariadb": MariaDBServer,
 }
-END_SECONDS = 240.0  # that workers have for what is left of a study
+# What must come has to come about within this time.
+UNTIL_SECONDS = 120.0
+# Workers have so long for what is left of a study.
+END_SECONDS = 240.0
 
 
 @dataclass(frozen=True)
@@ -128,7 +132,7 @@ class Lab:
     def study(self, trials: int, epochs: int = 5, url: str | None = None) -> Order:
         """A new study of synthetic curves, as an order for workers on it."""
         name = f"study-{next(self._numbers)}"
-        document = {
+        document: Document = {
             "study": {"name": name, "trials": trials, "pruner": "none", "sampler": "random"},
             "data": {"dataset": "synthetic"},
             "training": {"epochs": epochs},
@@ -213,12 +217,12 @@ def closing_lab(lab: Lab) -> Iterator[Lab]:
         lab.end_all()
 
 
-def until(condition: Callable[[], bool], seconds: float = 120.0) -> None:
+def until(condition: Callable[[], bool]) -> None:
     """Waits for what must come. Raises TimeoutError."""
-    deadline = time.monotonic() + seconds
+    deadline = time.monotonic() + UNTIL_SECONDS
     while not condition():
         if time.monotonic() > deadline:
-            raise TimeoutError(f"it has not happened within {seconds:.0f} s")
+            raise TimeoutError(f"it has not happened within {UNTIL_SECONDS:.0f} s")
         time.sleep(0.05)
 
 

@@ -60,7 +60,8 @@ def cut_once(lab: Lab, how: str, leases: float, scale: float) -> tuple[list[str]
 
 
 def _judged(away: Process, near: Process, *, taken_over: bool) -> list[str]:
-    near_order = replace(away.order, url=near.order.url)  # the proxy is gone
+    # The proxy is gone.
+    near_order = replace(away.order, url=near.order.url)
     may_lose = [away.worker] if taken_over else []
     wrong = violations([near, replace(away, order=near_order)], may_lose)
     lost = [fact["number"] for fact in away.facts("end") if fact["outcome"] == "lost"]

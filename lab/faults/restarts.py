@@ -3,11 +3,13 @@
 import random
 import time
 from dataclasses import replace
+from functools import partial
 
 from lab.faults.checker import violations
 from lab.faults.lab import Lab, Result, all_train, until
 
-SCALE = 0.2  # a lease of 12 s
+# It makes a lease of 12 s.
+SCALE = 0.2
 WORKERS = 4
 
 
@@ -26,7 +28,7 @@ def restarted(lab: Lab, times: int, scale: float = SCALE) -> Result:
         processes = [
             lab.start(replace(order, name=f"worker-{number}")) for number in range(WORKERS)
         ]
-        until(lambda started=processes: all_train(started))
+        until(partial(all_train, processes))
         time.sleep(drawn.uniform(0, 1))
         lab.server.stop(signal)
         time.sleep(outage)

@@ -3,7 +3,7 @@
 import subprocess
 import sys
 
-from benchmarks.checkout import ROOT, environment
+from lab.checkout import ROOT, environment
 from lab.faults.lab import Lab, Result
 
 PROCESSES = 32

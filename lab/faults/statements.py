@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Collection, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 
 from optuna.distributions import FloatDistribution
@@ -28,12 +28,20 @@ from storage.engine import Database, open_for_work
 from storage.hosts import process_start
 from storage.leases.lease import Lease, Worker
 from storage.leases.taking import TrialLeases
+from storage.records import EpochRecord
 from storage.schema import attempt, epoch, lease, optuna_params, optuna_trials, optuna_values, study
 from storage.studies import Budget, StoredStudy, create_study, find_study
 from storage.transactions import Patience
 
-BRIEF_SECONDS = 1  # that a lock is waited for here
-MEASUREMENTS = list(synthetic_curve(Hyperparameters(SGD(0.1)), epochs=3, seed=0))
+# How an engine is made to fail at the place of a number, within a context that gives the places
+# seen.
+Failing = Callable[[Engine, int, Exception], AbstractContextManager[list[str]]]
+# A lock is waited for so long here.
+BRIEF_SECONDS = 1
+EPOCHS = [
+    EpochRecord(**asdict(measurement))
+    for measurement in synthetic_curve(Hyperparameters(SGD(0.1)), epochs=3, seed=0)
+]
 
 
 def driver_errors(backend: str) -> list[Exception]:
@@ -47,13 +55,10 @@ def driver_errors(backend: str) -> list[Exception]:
     if backend == "mariadb":
         from pymysql.err import OperationalError
 
-        errors = [
-            OperationalError(1213, "Deadlock found"),
-            OperationalError(1205, "Lock wait timeout exceeded"),
+        return [
+            OperationalError(1213, "Deadlock found", sqlstate="40001"),
+            OperationalError(1205, "Lock wait timeout exceeded", sqlstate="HY000"),
         ]
-        for error, sqlstate in zip(errors, ("40001", "HY000"), strict=True):
-            error.sqlstate = sqlstate  # as PyMySQL from 1.2 on gives it
-        return [*errors]
     busy = sqlite3.OperationalError("database is locked")
     busy.sqlite_errorcode = sqlite3.SQLITE_BUSY
     return [busy]
@@ -87,13 +92,13 @@ class Bench:
 
     def report(self) -> None:
         """All epochs that are not there yet, one after the other."""
-        for measurement in MEASUREMENTS:
-            self.leases.report(self.lease, measurement, measurement.validation_accuracy)
+        for record in EPOCHS:
+            self.leases.report(self.lease, record, record.validation_accuracy)
 
     def report_the_rest(self) -> None:
         """The epochs after the first."""
-        for measurement in MEASUREMENTS[1:]:
-            self.leases.report(self.lease, measurement, measurement.validation_accuracy)
+        for record in EPOCHS[1:]:
+            self.leases.report(self.lease, record, record.validation_accuracy)
 
     def hand_back(self) -> None:
         """For the next attempt, with a checkpoint to go on from."""
@@ -110,7 +115,7 @@ class Bench:
         self.leases.finish(
             self.lease,
             "complete",
-            value=MEASUREMENTS[-1].validation_accuracy,
+            value=EPOCHS[-1].validation_accuracy,
             system_attributes={"end": "1"},
         )
 
@@ -198,18 +203,16 @@ def undisturbed(made: Bench) -> list[list[tuple[object, ...]]]:
     return made.rows()
 
 
-def disturbed(
-    made: Bench, position: int, failing: Callable[[Engine], AbstractContextManager[list[str]]]
-) -> int:
-    """Lives a trial with a failure in one of its operations; returns how many places to fail that
-    has.
+def disturbed(made: Bench, position: int, failing: Failing, number: int, error: Exception) -> int:
+    """Lives a trial whose operation at that position fails at the place of that number; returns how
+    many places to fail it has.
     """
     places = 0
     for index, (_, operation) in enumerate(made.operations):
         if index != position:
             operation()
             continue
-        with failing(made.database.engine) as seen:
+        with failing(made.database.engine, number, error) as seen:
             operation()
         places = len(seen)
     return places
@@ -262,7 +265,7 @@ def commit_failing_at(
         del engine.dialect.do_commit
 
 
-WHERE = {
+WHERE: dict[str, Failing] = {
     "statement": failing_at,
     "COMMIT": partial(commit_failing_at, after=False),
     "the answer to COMMIT": partial(commit_failing_at, after=True),
@@ -286,9 +289,9 @@ def forced(lab: Lab, times: int, only: Collection[str] = ()) -> Result:
         for _, error, where, (position, operation) in cases:
             for number in itertools.count():
                 made = make()
-                failing = partial(WHERE[where], number=number, error=error)
-                if disturbed(made, position, failing) <= number:
-                    break  # it has no more
+                if disturbed(made, position, WHERE[where], number, error) <= number:
+                    # The operation has no more places.
+                    break
                 tried += 1
                 if made.rows() != expected:
                     wrong.append(
@@ -321,7 +324,7 @@ def real_conflicts(lab: Lab, times: int) -> Result:
             event.listen(engine, "handle_error", note)
             holds = threading.Event()
             rival = threading.Thread(
-                target=hold if kind == "lock timeout" else cross, args=(url, made, holds)
+                target=hold_the_lock if kind == "lock timeout" else cross, args=(url, made, holds)
             )
             rival.start()
             holds.wait()
@@ -361,7 +364,7 @@ def wait_for_locks(engine: Engine, seconds: int) -> None:
     event.listen(engine, "connect", configure)
 
 
-def hold(url: str, made: Bench, holds: threading.Event) -> None:
+def hold_the_lock(url: str, made: Bench, holds: threading.Event) -> None:
     """Holds the study's row, or SQLite's file, for so long that a lock is not waited for."""
     other, _ = open_for_work(url)
     with other, other.transactions.write() as connection:
@@ -384,7 +387,8 @@ def cross(url: str, made: Bench, holds: threading.Event) -> None:
             epoch.update().where(epoch.c.trial_id == made.lease.trial_id).values(seconds=1.0)
         )
         holds.set()
-        time.sleep(0.7)  # `finish` waits now
+        # By then `finish` waits.
+        time.sleep(0.7)
         connection.execute(
             select(study).where(study.c.study_id == made.stored.study_id).with_for_update()
         )

@@ -39,14 +39,19 @@ class Order:
 
     url: str
     study: str
-    folder: str  # of checkpoints and logs
-    name: str  # of its log
-    scale: float = 1.0  # of the product's lease times: 0.2 makes a lease of 12 s
+    # Checkpoints and logs lie in the folder.
+    folder: str
+    # The log is named so.
+    name: str
+    # The product's lease times are multiplied by it: 0.2 makes a lease of 12 s.
+    scale: float = 1.0
     epoch_seconds: float = 0.5
-    machine: str = ""  # it says to be on; this one if empty
+    # The worker says that it is on this machine; the real one if empty.
+    machine: str = ""
     # once told to, it stops itself in a transaction of that operation, before its COMMIT
     freezes_in: str = ""
-    clock_shift: float = 0.0  # seconds that its time.time() is off
+    # The worker's time.time() is off by so many seconds.
+    clock_shift: float = 0.0
     patience_seconds: float = 600.0
 
     @property
@@ -130,7 +135,8 @@ def run(order: Order) -> None:
     host = this_host()
     me = this_worker(Host(host.name, order.machine or host.machine), "none", 1)
     if order.machine:
-        me = replace(me, pid=2**22 + 1)  # no process of this machine
+        # No process of this machine has such an id.
+        me = replace(me, pid=2**22 + 1)
     log.write("start", worker=me.id)
     folder = Path(order.folder)
     files = Files(str(folder / "artifacts"), folder / "checkpoints")

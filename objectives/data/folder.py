@@ -29,7 +29,8 @@ from objectives.data.source import DataFacts, Decoded, Progress, Source, allocat
 from objectives.data.splits import TEST_FRACTION, Belonging, Units, units_for_test, units_of
 from objectives.errors import DataError
 
-MIXED_SIZE = 64  # pixels: the side of images of a folder that holds several sizes
+# Images of a folder that holds several sizes have sides of so many pixels.
+MIXED_SIZE = 64
 
 # files a thread takes at once: one by one, handing them out costs as much as decoding small ones
 _BATCH = 100

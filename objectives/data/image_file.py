@@ -40,8 +40,10 @@ EXTENSIONS = (
     ".webp",
 )
 GREY_MODES = ("1", "L", "LA", "I", "I;16", "I;16L", "I;16B", "I;16N", "F")
-LITTLE_CONTRAST = 8  # of 256: an image whose pixels differ by less shows nothing
-HASH_SIDE = 8  # a difference hash has so many bits a side
+# An image whose pixels differ by less, of 256 levels, shows nothing.
+LITTLE_CONTRAST = 8
+# A difference hash has so many bits a side.
+HASH_SIDE = 8
 
 _ON_THEIR_SIDE = (5, 6, 7, 8)  # https://exiftool.org/TagNames/EXIF.html, Orientation
 _TIFF_WIDTH, _TIFF_HEIGHT, _TIFF_SAMPLE_FORMAT = 256, 257, 339
@@ -63,7 +65,8 @@ class Header:
 
     size: tuple[int, int]  # height, width, of the upright image
     grey: bool
-    kind: str | None  # of its pixels, of objectives.data.pixels; None: 8 bits
+    # The kind is that of its pixels in objectives.data.pixels; None: 8 bits.
+    kind: str | None
 
 
 @dataclass(frozen=True)
@@ -73,7 +76,8 @@ class Read:
     digest: bytes  # SHA-256 of the file
     # a difference hash of 64 bits: near-copies share it; 0 where there is nothing to be seen
     look: int
-    shows_nothing: bool  # its pixels have next to no distinct values
+    # Its pixels have next to no distinct values.
+    shows_nothing: bool
 
 
 @dataclass(frozen=True)

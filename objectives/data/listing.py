@@ -10,7 +10,8 @@ from pathlib import Path
 from objectives.data.image_file import EXTENSIONS
 from objectives.errors import DataError, DataUnavailable
 
-NAMED = 3  # of what is odd
+# So many of what is odd are named.
+NAMED = 3
 # What systems and file servers put beside images, and into class folders, in lower case:
 # thumbnails, copies and snapshots of Synology, QNAP, macOS, Windows and Jupyter. What begins with a
 # dot is passed over anyway.
@@ -36,12 +37,14 @@ LITTER = (
 class ImageFile:
     """A file that is an image by its name and place."""
 
-    name: str  # below the folder, with /
+    # The name is the path below the folder, with /.
+    name: str
     label: int
     in_test: bool
     size_bytes: int
     modified_ns: int
-    changed_ns: int  # as the file system says it: no program sets it
+    # The file system says it, and no program sets it.
+    changed_ns: int
 
 
 @dataclass(frozen=True)
@@ -52,7 +55,8 @@ class Listing:
     class_names: tuple[str, ...]
     files: tuple[ImageFile, ...]  # by split, class and name
     test_published: bool
-    left_out: tuple[str, ...]  # what stands where images do and is none by its name or place
+    # These stand where images do and are none by their name or place.
+    left_out: tuple[str, ...]
 
 
 def list_images(folder: Path) -> Listing:

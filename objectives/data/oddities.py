@@ -9,7 +9,8 @@ from objectives.data.image_file import Read, Unread
 from objectives.data.listing import ImageFile, Listing, printable, some
 from objectives.data.source import fingerprint_of
 
-UNEVEN = 10  # times as many images as the smallest class has: from there on it is said
+# A class with so many times the images of the smallest one is said to be uneven.
+UNEVEN = 10
 
 
 @dataclass(frozen=True)

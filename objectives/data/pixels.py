@@ -22,7 +22,8 @@ WHOLE_RANGES = {
     BITS_32: (0.0, 65535.0),
     FLOATS: (0.0, 1.0),
 }
-SAMPLED = 65536  # pixels of an image, at most, whose different values are counted
+# The different values of at most so many pixels of an image are counted.
+SAMPLED = 65536
 
 Numbers = NDArray[np.integer] | NDArray[np.floating]
 

@@ -33,7 +33,8 @@ from objectives.errors import DataUnavailable
 if TYPE_CHECKING:
     from torchvision.datasets import STL10, VisionDataset
 
-DOWNLOAD_TIMEOUT_SECONDS = 20.0  # without a byte, of each connection
+# A connection is given up after so long without a byte.
+DOWNLOAD_TIMEOUT_SECONDS = 20.0
 
 Options = Mapping[str, str | bool]
 
@@ -44,11 +45,13 @@ class _Published:
 
     name: str
     torchvision_class: str
-    folder: str  # of the files, below the data root
+    # The files lie in this folder below the data root.
+    folder: str
     files: tuple[str, ...]
     class_names: tuple[str, ...] | None  # None: one of the files says them
     splits: tuple[Options, Options] = ({"train": True}, {"train": False})
-    labels: str = "targets"  # the attribute that holds them
+    # The labels are in the attribute of this name.
+    labels: str = "targets"
     channels_last: bool = False
     transposed: bool = False
 

@@ -10,8 +10,10 @@ from numpy.typing import NDArray
 Labels = NDArray[np.int64]  # (N,), a class's place among the class names
 Positions = NDArray[np.int64]  # (M,), along N
 
-TEST_FRACTION = 0.2  # where no test split is published
-TEST_SEED = 0  # never to change: with another seed mnist-5k is another data set
+# So much is held out where no test split is published.
+TEST_FRACTION = 0.2
+# It never changes: with another seed mnist-5k is another data set.
+TEST_SEED = 0
 
 
 def stratified_split(labels: Labels, fraction: float, seed: int) -> tuple[Positions, Positions]:

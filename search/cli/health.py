@@ -27,7 +27,8 @@ def doctor(
     it.
     """
     set_output(quiet, verbose, debug)
-    from search.machine.doctor import examine, worst_exit_code
+    from search.machine.checkup import examine
+    from search.machine.doctor import worst_exit_code
     from search.machine.folders import FolderUnknown
     from search.report.doctor_output import doctor_document, finding_text
     from search.report.documents import to_json

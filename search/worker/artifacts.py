@@ -10,7 +10,8 @@ from contextlib import contextmanager
 from objectives.protocol import ResumableTraining
 from search.worker.drawing import undrawn
 from search.worker.pictures import EXAMINATION
-from storage.artifacts import ArtifactStore, attributes, read
+from storage.artifact_store import ArtifactStore
+from storage.artifacts import attributes, read
 from storage.direction import Direction
 from storage.engine import Database
 from storage.errors import ArtifactsUnavailable

@@ -19,7 +19,8 @@ from contextlib import suppress
 
 from search.worker.pictures import EXAMINATION, incumbent_pictures, is_drawn, read_examination
 from storage.artifact_names import read_artifacts
-from storage.artifacts import ArtifactStore, open_artifact_store, read
+from storage.artifact_store import ArtifactStore
+from storage.artifacts import open_artifact_store, read
 from storage.engine import Database, open_database
 from storage.errors import (
     ArtifactDamaged,

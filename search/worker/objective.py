@@ -78,6 +78,7 @@ def build_objective(
     from objectives import device, model_file, training
     from objectives.data import images as data
     from objectives.optimizers import load_optimizers
+    from objectives.run import Run
     from search.machine.division_file import divide, kept_division
     from search.worker.pictures import incumbent_files
 
@@ -113,7 +114,7 @@ def build_objective(
     ) -> ResumableTraining:
         device.set_threads(computing.threads)
         return training.train(
-            training.Run(
+            Run(
                 hyperparameters,
                 resident,
                 epochs=spec.training.epochs,

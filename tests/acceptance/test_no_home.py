@@ -138,7 +138,7 @@ def test_the_home_of_a_setting_is_the_users(folder: Path, monkeypatch: pytest.Mo
 def test_the_doctor_shows_it_among_its_findings(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("search.machine.doctor.usable_cores", lambda: 2)
+    monkeypatch.setattr("search.machine.devices.usable_cores", lambda: 2)
     assert hypersearch(monkeypatch, "doctor", "--storage", SERVER) == 3
     lines = capsys.readouterr().out.splitlines()
     assert [line for line in lines if "not known" in line] == [

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from benchmarks import curves, default_study, refusals, wall_time
-from benchmarks.checkout import ROOT, environment
 from benchmarks.peers import __main__ as peers
 from benchmarks.peers import ours
+from lab.checkout import ROOT, environment
 
 Started = Callable[[], object]  # what starts a process of Python
 
@@ -47,7 +47,7 @@ def starts(folder: Path) -> dict[str, Started]:
     """Each way in which a benchmark starts Python."""
     return {
         "wall_time": partial(wall_time.run_once, folder / "a.toml", 1, "1", "cuda:1", folder),
-        "ours": partial(ours.search, 0, 1, None, "cuda:1"),
+        "ours": partial(ours.search, 0, 1, None, "cuda:1", "1", "auto"),
         "peers": partial(peers.run, "optuna-example", 0, 1, None, "cuda:1"),
         "default_study": partial(default_study.study, 0, folder, "synthetic", 1, 1, []),
         "curves": partial(curves.record, folder, 1, 1, 1, folder / "curves"),

@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 import torch
 
-from benchmarks.checkout import ROOT, environment
 from benchmarks.gpu import anchor, report
 from benchmarks.gpu.installed import write_metadata
 from benchmarks.gpu.kernels import Kernel, busy_us
@@ -21,8 +20,10 @@ from benchmarks.gpu.phases import PHASES, Phase
 from benchmarks.gpu.runner import Outcome
 from benchmarks.gpu.smoke import causes
 from benchmarks.gpu.suite import ENDING_SECONDS, gpu_test_files, run_tests, told
+from lab.checkout import ROOT, environment
 from objectives import training
 from objectives.hyperparameters import SGD, Hyperparameters
+from objectives.run import Run
 
 # --- the whole
 
@@ -333,9 +334,7 @@ def test_the_loop_written_by_hand_takes_the_steps_of_train() -> None:
     """From the same weights, on the same images: as far as rounding lets it."""
     data = made_up(32, torch.device("cpu"))
     ours = training.train(
-        training.Run(
-            Hyperparameters(SGD(anchor.LEARNING_RATE), batch_size=32), data, epochs=1, seed=0
-        )
+        Run(Hyperparameters(SGD(anchor.LEARNING_RATE), batch_size=32), data, epochs=1, seed=0)
     )
     loop = anchor.HandWritten(data.train, 32, "float32")
     loop.model.load_state_dict(ours.model.state_dict())

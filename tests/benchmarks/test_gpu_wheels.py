@@ -9,8 +9,8 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from benchmarks import gpu_wheels
-from benchmarks.checkout import ROOT
 from benchmarks.gpu_wheels import LACKED, LEFT_OUT, OFTEN_THERE
+from lab.checkout import ROOT
 
 CARRIED = {**LACKED, **OFTEN_THERE}
 

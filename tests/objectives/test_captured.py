@@ -25,7 +25,7 @@ from torch.utils._python_dispatch import (
 )  # PyTorch has no public way to see each operator
 
 from models.names import NORMALIZATIONS
-from objectives import captured, names, training
+from objectives import captured, names, one_epoch, training
 from objectives.augmentation import Transforms, draw
 from objectives.captured import WARM_UP_STEPS, Capture, CapturedStep, CUDAGraphs, Work, capture_of
 from objectives.data.images import LabelledImages, ResidentData
@@ -52,7 +52,9 @@ from objectives.hyperparameters import (
     Step,
 )
 from objectives.measurement import Diverged, Measurement
-from objectives.training import Run, Training, train
+from objectives.run import Run
+from objectives.training import Training, train
+from objectives.training_state import TrainingState
 from tests.conftest import missing
 
 CPU = torch.device("cpu")
@@ -770,7 +772,7 @@ def test_an_epoch_is_replays_of_one_record_and_nothing_more_a_step(
     def at_once(lengths: Sequence[int], *others: Any) -> Transforms:
         return draw(sum(lengths), *others)  # as on a GPU
 
-    monkeypatch.setattr(training, "draw_in_batches", at_once)
+    monkeypatch.setattr(one_epoch, "draw_in_batches", at_once)
     found = []
     for count in (64, 320):
         capture = Recorder()
@@ -778,7 +780,7 @@ def test_an_epoch_is_replays_of_one_record_and_nothing_more_a_step(
         next(running)
         before = capture.replays
         with Counting(capture) as counting:
-            training._pass(running._run, running._state, running._pass, lambda: None)
+            one_epoch._pass(running._run, running._state, running._pass, lambda: None)
         assert capture.replays - before == count // 16
         found.append(counting.outside)
     assert found[0] == found[1] > 0
@@ -852,7 +854,7 @@ def test_a_learning_rate_of_python_in_a_recorded_step_would_be_seen(
             group["lr"] = float(rate.detach().numpy()) if isinstance(rate, Tensor) else rate
 
     run = a_run(replace(PLAIN, scheduler=Cosine()))
-    monkeypatch.setattr(training, "set_learning_rate", set_learning_rate)
+    monkeypatch.setattr(one_epoch, "set_learning_rate", set_learning_rate)
     replayed, eager = (
         scores(list(train(run, capture=capture))) for capture in (Recorder(), Refusal())
     )
@@ -863,11 +865,11 @@ def test_a_learning_rate_of_python_in_a_recorded_step_would_be_seen(
 def test_indices_of_python_in_a_recorded_step_would_be_seen(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    recordable = training._step
+    recordable = training.take_step
 
     def step(
         run: Run,
-        state: training._State,
+        state: TrainingState,
         chosen: Tensor,
         transforms: Transforms,
         rate: float | Tensor,
@@ -875,7 +877,7 @@ def test_indices_of_python_in_a_recorded_step_would_be_seen(
         return recordable(run, state, torch.tensor([*chosen.detach().numpy()]), transforms, rate)
 
     run = a_run(PLAIN)
-    monkeypatch.setattr(training, "_step", step)
+    monkeypatch.setattr(training, "take_step", step)
     replayed, eager = (
         scores(list(train(run, capture=capture))) for capture in (Recorder(), Refusal())
     )
@@ -1127,14 +1129,14 @@ def break_a_capture_off_on_the_gpu() -> None:
     device = torch.device("cuda", torch.cuda.current_device())
     run = a_run(ALL, device=device)
     expected = list(train(run, capture=EagerCUDA(device)))
-    recordable = training.l1_penalty
+    recordable = one_epoch.l1_penalty
 
     def reads(parameters: Sequence[Tensor], strength: float) -> Tensor:
         penalty = recordable(parameters, strength)
         assert math.isfinite(penalty.item())
         return penalty
 
-    training.l1_penalty = reads
+    one_epoch.l1_penalty = reads
     with pytest.raises(CaptureFailed, match=r"captur.*captur"):  # the text's own, and CUDA's
         list(train(run))
     assert torch.cuda.current_stream() == torch.cuda.default_stream()

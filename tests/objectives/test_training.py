@@ -18,7 +18,7 @@ from torch.optim import lr_scheduler
 
 from models.cnn import CNN, CNNConfig
 from models.names import INITIALIZERS, NORMALIZATIONS
-from objectives import names, training
+from objectives import names, one_epoch
 from objectives.convolutions import Convolutions, memory_format_of
 from objectives.data.images import LabelledImages, ResidentData
 from objectives.data.pixels import PixelScale
@@ -48,7 +48,8 @@ from objectives.hyperparameters import (
 )
 from objectives.measurement import Diverged, Measurement
 from objectives.protocol import ResumableTraining
-from objectives.training import Run, train
+from objectives.run import Run
+from objectives.training import train
 
 CLASSES = 4
 PLAIN = Hyperparameters(SGD(0.05, momentum=0.9), batch_size=16)
@@ -655,7 +656,7 @@ def test_as_many_training_images_as_validation_are_evaluated_the_same_for_every_
     run = replace(tiny_run(replace(PLAIN, optimizer=SGD(0.0)), epochs=1), seed=seed)
     run.data.train.labels[:] = torch.arange(64) % 2  # so that the loss depends on which are taken
     chosen = torch.randperm(
-        64, generator=torch.Generator().manual_seed(training.TRAIN_SAMPLE_SEED)
+        64, generator=torch.Generator().manual_seed(one_epoch.TRAIN_SAMPLE_SEED)
     )[:32]
     sample = LabelledImages(run.data.train.images[chosen], run.data.train.labels[chosen])
     on_sample = next(train(replace(run, data=replace(run.data, validation=sample))))
@@ -672,7 +673,7 @@ def test_the_learning_rate_is_that_of_the_last_step_and_the_first_step_has_all_o
 
 def test_validation_scores_are_those_of_the_evaluation(monkeypatch: pytest.MonkeyPatch) -> None:
     found = Evaluation(1.5, torch.tensor([[2, 1], [0, 1]]))
-    monkeypatch.setattr(training, "evaluate", lambda *_: found)
+    monkeypatch.setattr(one_epoch, "evaluate", lambda *_: found)
     measurement = next(train(tiny_run()))
     assert [measurement.metric(name) for name in names.METRIC_DIRECTIONS] == [
         found.accuracy,
@@ -1178,7 +1179,7 @@ def test_a_training_whose_loss_on_training_images_is_not_finite_has_diverged(
             Evaluation(unbounded, torch.eye(2, dtype=torch.int64)),
         ]
     )
-    monkeypatch.setattr(training, "evaluate", lambda *_: next(found))
+    monkeypatch.setattr(one_epoch, "evaluate", lambda *_: next(found))
     with pytest.raises(Diverged) as raised:
         next(train(run))
     assert raised.value.epoch == 1
@@ -1192,7 +1193,7 @@ def test_a_diverged_training_is_over_and_keeps_the_state_before(
     next(running)
     before = running.checkpoint()
     monkeypatch.setattr(
-        training, "evaluate", lambda *_: Evaluation(math.nan, torch.eye(2, dtype=torch.int64))
+        one_epoch, "evaluate", lambda *_: Evaluation(math.nan, torch.eye(2, dtype=torch.int64))
     )
     with pytest.raises(Diverged) as raised:
         next(running)

@@ -22,7 +22,8 @@ from optuna.storages import BaseStorage, get_storage
 
 from search.dashboard import CannotListen, NotLoopback, looking_only, refresh_artifacts, serve
 from search.worker.pictures import confusion_matrix_png
-from storage.artifacts import ArtifactStore, StoredArtifact, attributes, open_artifact_store, put
+from storage.artifact_store import ArtifactStore
+from storage.artifacts import StoredArtifact, attributes, open_artifact_store, put
 from storage.engine import open_database, open_for_work
 from storage.schema import optuna_system_attributes
 from tests.conftest import missing

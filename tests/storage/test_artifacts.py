@@ -18,9 +18,9 @@ import pytest
 from optuna.artifacts import download_artifact, get_all_artifact_meta, upload_artifact
 from optuna.storages import InMemoryStorage
 
-from storage import artifacts
+from storage import artifact_bucket, artifacts
+from storage.artifact_store import ArtifactStore
 from storage.artifacts import (
-    ArtifactStore,
     StoredArtifact,
     attributes,
     open_artifact_store,
@@ -208,7 +208,7 @@ def test_a_bucket_that_is_not_there_is_told(bucket: str, endpoint: str) -> None:
 def test_a_bucket_out_of_reach_is_told_in_one_line_without_secrets(
     bucket: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(artifacts, "_S3_ATTEMPTS", 1)
+    monkeypatch.setattr(artifact_bucket, "_S3_ATTEMPTS", 1)
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))  # bound and not listening: a connection is refused
         endpoint = f"http://127.0.0.1:{free.getsockname()[1]}"

@@ -21,7 +21,8 @@ from search.studies.this_worker import this_worker
 from search.worker.artifacts import IncumbentArtifacts
 from search.worker.loop import workplace
 from storage import schema
-from storage.artifacts import ArtifactStore, id_of, open_artifact_store, put
+from storage.artifact_store import ArtifactStore
+from storage.artifacts import id_of, open_artifact_store, put
 from storage.backends import parse_url, sqlite_path
 from storage.engine import open_database, open_for_work
 from storage.errors import ArtifactsUnavailable

@@ -16,6 +16,7 @@ import pytest
 from filelock import FileLock
 
 from objectives.processor import usable_cores
+from search.machine.devices import division_finding
 from search.machine.division import Division, Measured, Room, Share
 from search.machine.division_file import (
     LOOKS,
@@ -34,7 +35,7 @@ from search.machine.division_file import (
     torch_version,
     write_division,
 )
-from search.machine.doctor import KnownDivision, division_finding
+from search.machine.doctor import KnownDivision
 from search.machine.folders import FolderUnknown
 from search.machine.measuring import USUAL_STEPS, Steps
 
@@ -435,7 +436,7 @@ def test_the_doctor_says_what_was_measured_and_how_to_do_it_again(tmp_path: Path
 def test_the_doctor_looks_and_does_not_measure(
     tmp_path: Path, cores: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("search.machine.doctor.usable_cores", lambda: cores)
+    monkeypatch.setattr("search.machine.devices.usable_cores", lambda: cores)
     finding = division_finding(tmp_path / "nothing")
     assert (finding.is_good, finding.facts) == (True, ())
     assert finding.found == (

@@ -10,21 +10,15 @@ import pytest
 from sqlalchemy import text
 
 from lab.servers import Server
-from search.machine.doctor import (
-    Finding,
-    Folder,
-    Package,
-    StorageFacts,
-    artifacts_finding,
-    folder_finding,
-    package_findings,
-    storage_finding,
-    worst_exit_code,
-)
+from search.machine.doctor import Finding, Folder, Package, StorageFacts, worst_exit_code
+from search.machine.places import artifacts_finding, folder_finding
+from search.machine.reachable_storage import storage_finding
+from search.machine.software import package_findings
 from search.report.doctor_output import doctor_document, finding_text
 from search.report.documents import to_json
 from storage import schema
-from storage.artifacts import Holdings, open_artifact_store, put
+from storage.artifact_store import Holdings
+from storage.artifacts import open_artifact_store, put
 from storage.engine import open_for_work
 
 
@@ -212,7 +206,7 @@ def test_what_is_missing_or_too_old_is_named_with_how_to_install_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     wanted = ["optuna>=99", "not-a-package>=1", 'psycopg>=3; extra == "postgresql"', "rich>=1"]
-    monkeypatch.setattr("search.machine.doctor.requires", lambda name: wanted)
+    monkeypatch.setattr("search.machine.software.requires", lambda name: wanted)
     packages = next(package_findings())
     assert "not-a-package is not there" in packages.found
     assert (packages.mend, packages.exit_code) == ("pip install 'optuna>=99' 'not-a-package>=1'", 2)

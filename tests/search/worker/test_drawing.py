@@ -25,8 +25,8 @@ from search.worker.drawing import draw_missing, undrawn
 from search.worker.illustrator import Illustrator
 from search.worker.pictures import incumbent_files, incumbent_pictures
 from storage.artifact_names import read_artifacts
+from storage.artifact_store import ArtifactStore
 from storage.artifacts import (
-    ArtifactStore,
     StoredArtifact,
     attributes,
     open_artifact_store,

@@ -13,7 +13,8 @@ import torch
 
 from objectives.data.images import LabelledImages, ResidentData
 from objectives.measurement import Diverged, Measurement
-from objectives.training import Run, train
+from objectives.run import Run
+from objectives.training import train
 from search.space.configuration import Configuration
 from search.space.domains import Choice, Domain, Off, Range, Value
 from search.space.parameters import PARAMETERS

@@ -1,4 +1,4 @@
-"""This checkout, and how a process that a benchmark starts imports from it."""
+"""This checkout, and how a process that the lab or a benchmark starts imports from it."""
 
 import os
 from pathlib import Path
