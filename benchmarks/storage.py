@@ -29,7 +29,7 @@ from objectives.costs import Costs
 from objectives.hyperparameters import Hyperparameters
 from objectives.measurement import Measurement
 from objectives.protocol import Pulse, ResumableTraining
-from search.algorithms.samplers import distribution
+from search.algorithms.distributions import distribution
 from search.space.domains import Choice, Range, Value
 from search.space.search_space import SearchSpace
 from search.spec.definition import stored_spec

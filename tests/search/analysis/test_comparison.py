@@ -18,7 +18,7 @@ from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
 
 import hypersearch
 from objectives.synthetic import synthetic_curve
-from search.algorithms.samplers import distribution
+from search.algorithms.distributions import distribution
 from search.analysis.comparison import (
     Comparison,
     Contender,
