@@ -134,7 +134,7 @@ def search(
         worth = surrogate.accuracy(found.values)
         seen = noise.gauss(worth, (worth * (1 - worth) / VALIDATION_IMAGES) ** 0.5)
         finished.append(
-            create_trial(params=found.values, distributions=found.distributions, value=seen)
+            create_trial(params=dict(found.values), distributions=found.distributions, value=seen)
         )
         standings.append((seen, worth))
     return [worth for _, worth in accumulate(standings, max)], seconds

@@ -31,7 +31,7 @@ from objectives.measurement import Measurement
 from objectives.predicted import Predicted
 from objectives.protocol import Pulse, ResumableTraining
 from objectives.synthetic import made_up_predictions
-from search.algorithms.samplers import distribution
+from search.algorithms.distributions import distribution
 from search.space.domains import Choice, Range, Value
 from search.space.search_space import SearchSpace
 from search.spec.definition import stored_spec
@@ -47,7 +47,6 @@ from search.worker.objective import Objective
 from search.worker.trial import Workplace
 from storage.artifacts import open_artifact_store
 from storage.computing import Computing
-from storage.direction import Direction
 from storage.engine import open_for_work
 from storage.hosts import this_host
 from storage.leases.keeper import Keeper
@@ -211,7 +210,7 @@ def stock_study(url: str, sampler: str) -> tuple[optuna.Study, Engine]:
         storage=storage,
         sampler=STOCK_SAMPLERS[sampler](),
         pruner=SuccessiveHalvingPruner(),
-        direction=Direction.UP,
+        direction="maximize",
     )
     return study, storage.engine
 

@@ -15,9 +15,9 @@ from objectives.data.images import (
     ResidentData,
     hold,
     open_dataset,
-    open_test_split,
     to_device,
 )
+from objectives.data.test_split import open_test_split
 from objectives.device import derived_seed, keep_freed_memory, set_threads
 from objectives.evaluation import evaluate, normalizer
 from objectives.hyperparameters import Hyperparameters

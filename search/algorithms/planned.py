@@ -9,7 +9,8 @@ from optuna.distributions import (
     IntDistribution,
 )
 
-from search.algorithms.samplers import Drawn, distribution
+from search.algorithms.distributions import distribution
+from search.algorithms.samplers import Drawn
 from search.space.domains import Choice, Off, Range, Value
 from search.space.parameters import switched
 from search.space.search_space import SearchSpace

@@ -4,7 +4,7 @@ of a notebook. Values are fractions; of a loss, nats.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from search.analysis.judged import Judged, read_judged, runs_of, value_of
 from search.spec.definition import stored_spec
@@ -85,7 +85,7 @@ def factors(plan: AblatePlan, metric: str, judged: Sequence[Judged]) -> dict[str
         answered = [each.validation for each in tuned if each.validation is not None]
         octaves = [plan.octaves[each.training.seed_index] for each in tuned]
         values = [value_of(metric, each) for each in answered]
-        direction = "minimize" if metric == "loss" else "maximize"
+        direction: Literal["minimize", "maximize"] = "minimize" if metric == "loss" else "maximize"
         noise = noise_of(runs_of(metric, answered))
         found[arm] = choose_rate(octaves, values, noise, direction).factor
     return found

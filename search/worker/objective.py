@@ -78,7 +78,7 @@ def build_objective(
     from objectives import device, model_file, training
     from objectives.data import images as data
     from objectives.optimizers import load_optimizers
-    from objectives.run import Run
+    from objectives.run import IMAGES_AT_ONCE, Run
     from search.machine.division_file import divide, kept_division
     from search.worker.pictures import incumbent_files
 
@@ -138,7 +138,7 @@ def build_objective(
         assert isinstance(trained, training.Training)
         return model_file.model_bytes(trained.trained())
 
-    open_test = partial(open_reader, config, machine, chosen, training.IMAGES_AT_ONCE[chosen.type])
+    open_test = partial(open_reader, config, machine, chosen, IMAGES_AT_ONCE[chosen.type])
     check = partial(device.check_answers, chosen)
     fitting = (
         None

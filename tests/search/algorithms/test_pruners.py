@@ -18,6 +18,7 @@ from optuna.pruners import (
 )
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
+from search.algorithms.distributions import distribution
 from search.algorithms.pruners import (
     RULES,
     Run,
@@ -27,7 +28,6 @@ from search.algorithms.pruners import (
     is_audited,
     is_due,
 )
-from search.algorithms.samplers import distribution
 from search.space.domains import Choice, Value
 from search.spec.document import Document, Toml
 from search.spec.methods import ASHA, Hyperband
