@@ -8,7 +8,7 @@ UV = $(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python -e 
 # More processes than two cores: tests wait for other processes and for clocks.
 TESTS = $(BIN)/python -m pytest -n 3 --dist worksteal
 
-.PHONY: demo test test-oldest lint docs bench soak kill-points faults clean
+.PHONY: demo demo-answers test test-oldest lint docs bench soak kill-points faults clean
 
 $(INSTALLED): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
@@ -17,6 +17,12 @@ $(INSTALLED): pyproject.toml constraints.txt
 
 demo: $(INSTALLED)
 	$(BIN)/hypersearch run examples/demo.toml
+
+# What the demo's winner is worth, and what four of its techniques are.
+demo-answers: demo
+	$(BIN)/hypersearch confirm demo
+	$(BIN)/hypersearch ablate demo --seeds 3 --no-retune --technique normalization --technique augmentation \
+	  --technique dropout --technique scheduler
 
 # Tests start hundreds of processes: where Python is told to write no bytecode, each would compile all modules again.
 test: $(INSTALLED)

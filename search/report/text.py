@@ -288,6 +288,11 @@ def summary_text(comparison: Comparison) -> str:
         " better"
         for key, value, end in comparison.edges
     ]
+    if comparison.incumbent is not None and comparison.record.stored.follow_up is None:
+        lines.append(
+            f"  hypersearch confirm {name}      what the best are worth under fresh seeds, and what"
+            " was luck"
+        )
     lines += [
         f"  hypersearch compare {name}      every trial, ranked",
         "  hypersearch dashboard      curves and plots in the browser",
