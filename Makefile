@@ -56,6 +56,7 @@ bench: $(INSTALLED)
 	$(BIN)/python -m benchmarks.folder --images 2000 --repeats 1
 	$(BIN)/python -m benchmarks.wall_time --workers 2 --threads 1 --repeats 1
 	$(BIN)/python -m benchmarks.pruning --studies 10
+	$(BIN)/python -m benchmarks.inference --quick
 	$(BIN)/python -m benchmarks.peers --seeds 1 --trials 2 --share 1
 	folder=$$(mktemp -d) && trap "rm -r $$folder" EXIT && \
 	  $(BIN)/python -m benchmarks.gpu all --out $$folder/gpu --device cpu --quick && \

@@ -1,11 +1,12 @@
 """Verdicts of all arms together, look by look."""
 
 import numpy as np
+import pytest
 
+from lab.made_up_runs import Networks
 from search.analysis.inference.ablation import LOOKS, Arm, Judgement, Look, judge, visible_effect
 from search.analysis.inference.learning_rates import OCTAVES, choose_rate
 from search.analysis.inference.runs import Runs, accuracy, loss
-from tests.search.analysis.inference.made_up import Networks
 
 IMAGES = 2000
 RANDOM = np.random.default_rng(7)
@@ -31,7 +32,9 @@ def test_what_is_missed_helps_and_what_is_better_left_hurts() -> None:
     arms += [Arm("not used and good", BAD, adds=True), Arm("not used and bad", GOOD, adds=True)]
     effects = judge(REFERENCE, arms, Look(10, 0.05)).effects
     assert [effect.verdict for effect in effects] == ["helps", "hurts", "helps", "hurts"]
-    assert [round(100 * (effect.value or 0)) for effect in effects] == [7, -2, 2, -7]
+    missed, better = (REFERENCE.values.mean() - runs.values.mean() for runs in (GOOD, BAD))
+    assert [effect.value for effect in effects] == pytest.approx([missed, better, -better, -missed])
+    assert better < 0 < missed
     for effect in effects:
         assert effect.value is not None
         assert effect.interval is not None

@@ -7,13 +7,13 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from lab.made_up_runs import Networks, Numbers, recorded_spreads
 from search.analysis.inference.ablation import LOOKS, Arm, Judgement, Look, judge
 from search.analysis.inference.best_set import best_set
 from search.analysis.inference.differences import difference
 from search.analysis.inference.intervals import estimate
 from search.analysis.inference.luck import seed_luck, split_luck
 from search.analysis.inference.runs import Runs, accuracy, loss
-from tests.search.analysis.inference.made_up import Networks, Numbers
 
 IMAGES, DRAWS = 800, 400
 
@@ -27,11 +27,6 @@ def of_values(values: Numbers) -> Runs:
     return loss(np.repeat(values[:, None], 2, axis=1))
 
 
-def unequal_spreads(random: np.random.Generator, count: int) -> Numbers:
-    """Deviations between seeds as they were recorded: median 0.125, very unequal."""
-    return 0.125 * np.sqrt(2.08 / random.chisquare(2.75, count))
-
-
 def test_intervals_cover_what_they_say() -> None:
     random, networks = np.random.default_rng(1), Networks(0.98, 0.0015)
     these, new, apart, seeds_alone = [], [], [], []
@@ -42,7 +37,7 @@ def test_intervals_cover_what_they_say() -> None:
         found = estimate(runs)
         assert found.these_images is not None
         assert found.new_images is not None
-        these.append(found.these_images.holds(networks.worth(margins)))
+        these.append(found.these_images.holds(networks.worth(margins).mean()))
         new.append(found.new_images.holds(0.98))
         other = accuracy(networks.runs(random, others, 5))
         apart.append(difference(runs, other).new_images.holds(0.0))
@@ -58,7 +53,7 @@ def test_the_true_best_is_thrown_out_in_one_case_of_twenty() -> None:
     random = np.random.default_rng(2)
     kept = []
     for _ in range(1000):
-        spreads = unequal_spreads(random, 5)
+        spreads = recorded_spreads(random, 5)
         runs = [of_values(10 + spread * random.standard_normal(3)) for spread in spreads]
         kept.append(best_set(runs, images="these").may_be_best[0])
     assert 0.94 <= share(kept) < 1
@@ -77,7 +72,7 @@ def test_nil_techniques_are_told_in_one_ablation_of_twenty_at_most() -> None:
     random = np.random.default_rng(4)
     wrong = []
     for _ in range(400):
-        spreads = unequal_spreads(random, 12)
+        spreads = recorded_spreads(random, 12)
         reference = of_values(10 + spreads[0] * random.standard_normal(10))
         arms = [
             Arm(str(place), of_values(10 + spread * random.standard_normal(5)))
@@ -132,7 +127,7 @@ def test_luck_is_told_without_bias() -> None:
         own = networks.margins(random, drawn)
         both = networks.runs(random, np.concatenate([searched[winner], own]), 5)
         validation, test = accuracy(both[:, :IMAGES]), accuracy(both[:, IMAGES:])
-        worth = networks.worth(searched[winner])
+        worth = networks.worth(searched[winner]).mean()
         seeds = seed_luck(float(scores[winner]), validation)
         images = split_luck(validation, test)
         assert seeds.interval is not None
