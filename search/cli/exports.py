@@ -1,13 +1,16 @@
-"""Commands that take models away and use them: export."""
+"""Commands that take models away and use them: export, predict."""
 
 import os
+import sys
 import time
+import warnings
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from search.cli.completion import study_names
 from search.cli.context import (
     data_folder,
     database_at,
@@ -28,13 +31,17 @@ from search.cli.options import (
     QuietOption,
     StorageOption,
     VerboseOption,
+    refuse_together,
 )
-from search.cli.reading import parse_data_map, read_whole
+from search.cli.reading import CommandLineError, parse_data_map, read_number, read_whole
 
 if TYPE_CHECKING:
+    from search.export.running import Asked
     from search.machine.this_machine import Machine
 
 DEFAULT_FORMATS = "onnx,safetensors"
+LARGEST_BATCH = 65_536
+LARGEST_COUNT = 10**6  # of suspects, or of classes
 
 
 def export_command(
@@ -97,6 +104,98 @@ def export_command(
         f" {exported.metric} {exported.value:.4f}, not confirmed"
     )
     say(f"use it: hypersearch predict {exported.folder} IMAGES...")
+
+
+def predict(
+    model: Annotated[
+        str,
+        typer.Argument(
+            metavar="MODEL",
+            help="An exported folder, else a study whose best trial predicts.",
+            autocompletion=study_names,
+        ),
+    ],
+    images: Annotated[
+        list[Path], typer.Argument(metavar="IMAGES...", help="Files, and folders of them.")
+    ],
+    top: Annotated[str, typer.Option(metavar="K", help="So many of the likeliest classes.")] = "1",
+    runtime: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="torch or onnx [torch, where the folder has it]."),
+    ] = None,
+    unsure: Annotated[
+        str | None, typer.Option(metavar="P", help="Mark answers with less probability.")
+    ] = None,
+    labelled: Annotated[
+        bool,
+        typer.Option("--labelled", help="IMAGES have a sub-folder a class: judge the answers."),
+    ] = False,
+    suspects: Annotated[
+        str | None,
+        typer.Option(
+            metavar="N",
+            help="With --labelled: the N files whose given class is the least likely, as CSV.",
+        ),
+    ] = None,
+    csv: Annotated[bool, typer.Option("--csv", help="One row a file.")] = False,
+    batch: Annotated[str, typer.Option(metavar="N", help="Images answered at a time.")] = "64",
+    device: Annotated[
+        str, typer.Option(metavar="NAME", help="auto, cpu, cuda, cuda:1 or mps.")
+    ] = "auto",
+    data_root: DataRootOption = None,
+    data_map: DataMapOption = None,
+    artifact_root: ArtifactRootOption = None,
+    storage: StorageOption = None,
+    json: JsonOption = False,
+    quiet: QuietOption = False,
+    verbose: VerboseOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Classify files and folders with an exported folder, or with a study's best trial."""
+    set_output(quiet, verbose, debug)
+    refuse_together({"--csv": csv, "--json": json, "--suspects": suspects is not None})
+    asked = _asked(top, unsure, labelled, suspects, batch)
+    from objectives.device_name import check_device_name
+    from search.export.lines import judged_text
+    from search.export.model import open_model
+    from search.export.running import predict_all
+    from search.machine.settings import check_openmp
+
+    check_device_name(device)
+    check_openmp(os.environ)
+    machine = replace(
+        machine_for_models(storage, data_root, data_map, artifact_root), device=device
+    )
+    with progress_shown(quiet) as tell:
+        opened = open_model(model, storage_url(storage), machine, tell, runtime=runtime)
+    asked = replace(asked, top=min(asked.top, len(opened.answering.class_names)))
+    lines = asked.lines("csv" if csv else "json" if json else "text")
+    # Pillow warns of odd but readable files, one by one.
+    with warnings.catch_warnings(action="ignore"):
+        summary = predict_all(
+            opened, images, asked, lines, write=sys.stdout.write, say=say, clock=time.monotonic
+        )
+    if summary.judgement is not None and (csv or asked.suspects):
+        say(judged_text(summary.judgement).rstrip())
+
+
+def _asked(
+    top: str, unsure: str | None, labelled: bool, suspects: str | None, batch: str
+) -> "Asked":
+    from search.export.running import Asked
+
+    if suspects is not None and not labelled:
+        raise CommandLineError("--suspects goes with --labelled: add it, or leave --suspects out")
+    limit = None if unsure is None else read_number("--unsure", unsure)
+    if limit is not None and not 0 <= limit <= 1:
+        raise CommandLineError(f"--unsure {unsure}: give a probability, from 0 to 1")
+    return Asked(
+        read_whole("--top", top, 1, LARGEST_COUNT),
+        limit,
+        labelled,
+        0 if suspects is None else read_whole("--suspects", suspects, 1, LARGEST_COUNT),
+        read_whole("--batch", batch, 1, LARGEST_BATCH),
+    )
 
 
 def machine_for_models(

@@ -36,6 +36,7 @@ app.command()(control.extend)
 app.command()(control.delete)
 app.command()(control.upgrade)
 app.command("export")(exports.export_command)
+app.command()(exports.predict)
 app.command()(health.doctor)
 spec_app = typer.Typer(
     help="Write, check and print specs.", no_args_is_help=True, rich_markup_mode=None
@@ -128,6 +129,7 @@ def _late(error: BaseException) -> int:
         ImagesRefused,
         ModelFolderError,
         NothingRead,
+        RuntimeRefused,
     )
     from search.machine.settings import SettingsError
     from storage.errors import ArtifactDamaged
@@ -142,6 +144,7 @@ def _late(error: BaseException) -> int:
             | ModelFolderError()
             | ModelFileError()
             | OnnxMissing()
+            | RuntimeRefused()
         ):
             return _fail(on_one_line(str(error)), 2)
         case WorkFailed() | ExportFailed() | NothingRead():

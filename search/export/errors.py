@@ -88,10 +88,21 @@ class ModelFolderError(Exception):
         )
 
     @classmethod
+    def neither(cls, model: str, reason: object) -> "ModelFolderError":
+        return cls(f"{_shown(model)}: no such folder, and no study of that name: {reason}")
+
+    @classmethod
     def without_onnx(cls, folder: Path) -> "ModelFolderError":
         return cls(
             f"{_shown(folder)} was exported without ONNX: leave --runtime onnx out, or export it"
             " again with --format onnx,safetensors"
+        )
+
+    @classmethod
+    def study_by_onnx(cls, study: str) -> "ModelFolderError":
+        return cls(
+            f"study {study!r} has no ONNX file: leave --runtime onnx out, or export it and name the"
+            " folder"
         )
 
     @classmethod
@@ -120,6 +131,20 @@ class ModelFolderError(Exception):
         return cls(
             f"{_shown(folder)} has format {version}, newer than this program: pip install -U"
             " hypersearch"
+        )
+
+
+class RuntimeRefused(Exception):
+    """A runtime that is unknown, or cannot be on that device. Exit code 2."""
+
+    @classmethod
+    def unknown(cls, name: str) -> "RuntimeRefused":
+        return cls(f"--runtime {_shown(name)}: give torch or onnx")
+
+    @classmethod
+    def on_device(cls, device: str) -> "RuntimeRefused":
+        return cls(
+            f"--device {_shown(device)}: --runtime onnx computes on the CPU: leave one of them out"
         )
 
 
