@@ -8,7 +8,8 @@ from collections.abc import Sequence
 
 from objectives.data.pixels import BITS_16, BITS_32, FLOATS, scale_for
 from search.analysis.comparison import parameters
-from search.export.config import ONNX, SAFETENSORS, Answering
+from search.export.config import Answering
+from search.export.formats import ONNX, SAFETENSORS
 from search.export.validation import Validated
 from search.export.winner import Winner
 from search.report.values import shown
@@ -162,7 +163,11 @@ def _use(answering: Answering) -> str:
 
 
 def code(answering: Answering) -> str:
-    """The lines from image files to classes, by Pillow, NumPy and ONNX Runtime alone."""
+    """The lines from image files to classes, by Pillow, NumPy and ONNX Runtime alone.
+
+    They open files themselves: Pillow 13 maps an uncompressed TIFF that is opened by its name into
+    memory, and does not turn it.
+    """
     channels, height, width = answering.pixels.shape
     mode = "L" if channels == 1 else "RGB"
     return f'''\
@@ -170,7 +175,7 @@ import sys, numpy as np, onnxruntime
 from PIL import Image, ImageOps
 
 def pixels(file):  # -> (C, H, W) uint8
-    image = ImageOps.exif_transpose(Image.open(file))
+    image = ImageOps.exif_transpose(Image.open(open(file, "rb")))
     if ends := {{{_ends_of_scales(answering)}}}.get(image.mode[:4]):
         shares = (np.asarray(image, np.float64) - ends[0]) / (ends[1] - ends[0])
         image = Image.fromarray(np.rint(255 * shares.clip(0, 1)).astype(np.uint8))

@@ -11,12 +11,9 @@ from typing import cast
 from objectives.data.pixels import PixelScale
 from search.export.calibration import Calibration
 from search.export.errors import ModelFolderError
+from search.export.formats import CONFIG
 
 FORMAT_VERSION = 1
-CONFIG, SAFETENSORS, ONNX = "config.json", "model.safetensors", "model.onnx"
-LABELS, CARD = "labels.txt", "README.md"
-FILES = (CONFIG, SAFETENSORS, ONNX, LABELS, CARD)
-FORMATS = {"onnx": ONNX, "safetensors": SAFETENSORS}
 _CHECKSUM = "sha256"  # the key of the config's own
 _LARGEST_BYTES = 2**24  # of a config: none with a million classes is so large
 
@@ -72,7 +69,7 @@ def config_bytes(answering: Answering, facts: Mapping[str, Json]) -> bytes:
         "files": dict(answering.files),
         **facts,
     }
-    document[_CHECKSUM] = _checksum(document)
+    document[_CHECKSUM] = checksum(document)
     return _text(document).encode()
 
 
@@ -82,7 +79,8 @@ def read_config(folder: Path) -> Answering:
     Raises ModelFolderError: there is none, it was changed, or a later version wrote it.
     """
     try:
-        content = (folder / CONFIG).open("rb").read(_LARGEST_BYTES)
+        with (folder / CONFIG).open("rb") as file:
+            content = file.read(_LARGEST_BYTES)
     except (FileNotFoundError, NotADirectoryError):
         raise ModelFolderError.missing(folder, CONFIG) from None
     except OSError as error:
@@ -95,7 +93,7 @@ def read_config(folder: Path) -> Answering:
     if isinstance(version, int) and version > FORMAT_VERSION:
         raise ModelFolderError.newer(folder, version)
     try:
-        if document.pop(_CHECKSUM) != _checksum(document):
+        if document.pop(_CHECKSUM) != checksum(document):
             raise ModelFolderError.changed(folder, CONFIG)
         return _answering(document)
     except (ValueError, TypeError, LookupError, RecursionError) as error:
@@ -128,7 +126,8 @@ def _on_a_line(value: Json) -> str:
     return json.dumps(value, ensure_ascii=False, allow_nan=False)
 
 
-def _checksum(document: Mapping[str, Json]) -> str:
+def checksum(document: Mapping[str, Json]) -> str:
+    """SHA-256, in hex, of a config without its own: whether it was changed, not who wrote it."""
     canonical = json.dumps(document, sort_keys=True, allow_nan=False)
     return hashlib.sha256(canonical.encode()).hexdigest()
 

@@ -18,11 +18,6 @@ from search.analysis.comparison import parameters
 from search.export.calibration import calibrate
 from search.export.card import card
 from search.export.config import (
-    CARD,
-    CONFIG,
-    LABELS,
-    ONNX,
-    SAFETENSORS,
     Answering,
     Json,
     Pixels,
@@ -32,6 +27,7 @@ from search.export.config import (
 )
 from search.export.errors import ExportFailed
 from search.export.folder import check_place, write_folder
+from search.export.formats import CARD, CONFIG, LABELS, ONNX, SAFETENSORS
 from search.export.validation import ROUNDING, Validated, answers, largest_difference, validate
 from search.export.winner import Winner, find_winner
 from search.machine.this_machine import Machine

@@ -10,8 +10,8 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from search.export.config import FILES
 from search.export.errors import ExportRefused
+from search.export.formats import FILES
 
 ABANDONED_SECONDS = 3600.0  # after which what lies aside is of a process that died
 _AT_FDCWD, _RENAME_EXCHANGE = -100, 2  # fcntl.h and linux/fs.h

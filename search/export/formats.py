@@ -1,7 +1,11 @@
-"""The formats that a model is exported in, by name; no torch."""
+"""The files of an exported folder, and the formats of its model, by name."""
 
-from search.export.config import FORMATS
 from search.export.errors import ExportRefused
+
+CONFIG, SAFETENSORS, ONNX = "config.json", "model.safetensors", "model.onnx"
+LABELS, CARD = "labels.txt", "README.md"
+FILES = (CONFIG, SAFETENSORS, ONNX, LABELS, CARD)
+FORMATS = {"onnx": ONNX, "safetensors": SAFETENSORS}
 
 
 def read_formats(text: str) -> frozenset[str]:

@@ -133,7 +133,7 @@ class Suspects(Lines):
         """See Lines."""
         assert summary.judgement is not None
         names = ["path", "given", "probability_of_given", "class", "probability"]
-        rows = (
+        rows: list[list[object]] = [
             [
                 each.path,
                 each.given,
@@ -142,8 +142,8 @@ class Suspects(Lines):
                 round(each.classes[0][1], DIGITS),
             ]
             for each in summary.judgement.suspected()
-        )
-        return "".join(map(_row, [names, *rows]))
+        ]
+        return "".join(_row(cells) for cells in [names, *rows])
 
 
 class Json(Lines):

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from objectives.errors import ModelFileError
 from search.export.calibration import probabilities_of
-from search.export.config import CONFIG, LABELS, ONNX, SAFETENSORS, Answering, read_config
+from search.export.config import Answering, read_config
 from search.export.errors import ModelFolderError, RuntimeRefused
+from search.export.formats import CONFIG, LABELS, ONNX, SAFETENSORS
 from search.machine.this_machine import Machine
 from search.worker.events import Tell
 from storage.errors import ForeignStudy, NotThereYet, StudyNotFound

@@ -59,7 +59,7 @@ _Decoded = tuple[ImageToRead, NDArray[np.uint8] | str]
 
 def _of_batch(model: Model, some: list[_Decoded], top: int, unsure: float) -> Iterator[Prediction]:
     read = [found for _, found in some if not isinstance(found, str)]
-    answers = iter(model.answer(np.stack(read)) if read else ())
+    answers: Iterator[NDArray[np.float32]] = iter(model.answer(np.stack(read)) if read else ())
     names = model.answering.class_names
     for image, found in some:
         if isinstance(found, str):

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 from search.export.errors import ImagesRefused, NothingRead
@@ -72,8 +73,10 @@ def predict_all(
     judgement = Judgement(model.answering.class_names, asked.suspects) if asked.labelled else None
     progress = _Progress(lambda: count_images(find(model, places, asked)), say, clock)
     read = unreadable = unsure = 0
+    images = find(model, places, asked)
+    first = next(images)  # what is refused is refused before anything is written
     write(lines.begin())
-    for prediction in predict_some(model, find(model, places, asked), asked):
+    for prediction in predict_some(model, chain([first], images), asked):
         if prediction.error is not None:
             unreadable += 1
             say(f"{on_one_line(prediction.path)}: not read: {prediction.error}")
