@@ -1,6 +1,7 @@
 """Commands that take models away and use them: export, predict."""
 
 import os
+import shlex
 import sys
 import time
 import warnings
@@ -103,7 +104,7 @@ def export_command(
         f"{exported.folder}: trial {exported.trial} of study {exported.study!r}, validation"
         f" {exported.metric} {exported.value:.4f}, not confirmed"
     )
-    say(f"use it: hypersearch predict {exported.folder} IMAGES...")
+    say(f"use it: hypersearch predict {shlex.quote(str(exported.folder))} IMAGES...")
 
 
 def predict(

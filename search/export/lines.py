@@ -132,8 +132,8 @@ class Suspects(Lines):
     def end(self, summary: Summary) -> str:
         """See Lines."""
         assert summary.judgement is not None
-        names = ["path", "given", "probability_of_given", "class", "probability"]
-        rows: list[list[object]] = [
+        names = ("path", "given", "probability_of_given", "class", "probability")
+        rows: list[Sequence[object]] = [
             [
                 each.path,
                 each.given,
@@ -143,7 +143,7 @@ class Suspects(Lines):
             ]
             for each in summary.judgement.suspected()
         ]
-        return "".join(_row(cells) for cells in [names, *rows])
+        return _row(names) + "".join(map(_row, rows))
 
 
 class Json(Lines):
