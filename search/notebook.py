@@ -144,7 +144,7 @@ def export(
     from search.export.formats import read_formats
     from storage.artifacts import open_artifact_store
 
-    chosen, url, machine = read_formats(",".join(formats)), *_models_at(storage, data_map, "cpu")
+    chosen, (url, machine) = read_formats(",".join(formats)), _studies_at(storage, data_map)
     with open_database(url) as database, Screen(console_on(progress_stream(sys.stderr))) as screen:
         return export_model(
             database,
@@ -183,17 +183,15 @@ def predict(
     from search.export.model import open_model
     from search.export.running import Asked, find, predict_some
 
-    url, machine = _models_at(storage, data_map, device)
+    studies = partial(_studies_at, storage, data_map)
     with Screen(console_on(progress_stream(sys.stderr))) as screen:
-        opened = open_model(str(model), url, machine, screen.tell, runtime=runtime)
+        opened = open_model(str(model), device, studies, screen.tell, runtime=runtime)
     asked = Asked(min(top, len(opened.answering.class_names)), unsure, labelled, batch=batch)
     return predict_some(opened, find(opened, [Path(each) for each in images], asked), asked)
 
 
-def _models_at(
-    storage: str | None, data_map: Mapping[str, str] | None, device: str
-) -> tuple[str, Machine]:
+def _studies_at(storage: str | None, data_map: Mapping[str, str] | None) -> tuple[str, Machine]:
     settings = Settings.from_environment(os.environ)
     url = storage or settings.storage
     places = read_data_map(data_map or {})
-    return url, settings.machine(settings.files(url, None), device=device, data_map=places)
+    return url, settings.machine(settings.files(url, None), data_map=places)

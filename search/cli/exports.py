@@ -79,7 +79,7 @@ def export_command(
     chosen = read_formats(formats)
     number = None if trial is None else read_whole("--trial", trial, 0, 10**9)
     date = date_of_making(os.environ, time.time())
-    machine = machine_for_models(storage, data_root, data_map, artifact_root)
+    machine = _machine_for_models(storage, data_root, data_map, artifact_root)
     from search.export.exporting import export_model
     from search.report.documents import to_json
     from storage.artifacts import open_artifact_store
@@ -164,11 +164,13 @@ def predict(
 
     check_device_name(device)
     check_openmp(os.environ)
-    machine = replace(
-        machine_for_models(storage, data_root, data_map, artifact_root), device=device
-    )
+
+    def studies() -> "tuple[str, Machine]":
+        machine = _machine_for_models(storage, data_root, data_map, artifact_root)
+        return storage_url(storage), machine
+
     with progress_shown(quiet) as tell:
-        opened = open_model(model, storage_url(storage), machine, tell, runtime=runtime)
+        opened = open_model(model, device, studies, tell, runtime=runtime)
     asked = replace(asked, top=min(asked.top, len(opened.answering.class_names)))
     lines = asked.lines("csv" if csv else "json" if json else "text")
     # Pillow warns of odd but readable files, one by one.
@@ -199,7 +201,7 @@ def _asked(
     )
 
 
-def machine_for_models(
+def _machine_for_models(
     storage: str | None,
     data_root: str | None,
     data_map: list[str] | None,

@@ -20,11 +20,14 @@ from storage.errors import ForeignStudy, NotThereYet, StudyNotFound
 
 if TYPE_CHECKING:
     from objectives.model_file import TrainedModel
+    from search.export.validation import Validated
 
 RUNTIMES = ("torch", "onnx")
 
 # probabilities (N, K) of images (N, C, H, W)
 Answer = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
+# The storage's URL, and where the files and the images of its studies lie.
+Studies = Callable[[], tuple[str, Machine]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,10 +39,10 @@ class Model:
 
 
 def open_model(
-    model: str, url: str, machine: Machine, tell: Tell, *, runtime: str | None = None
+    model: str, device: str, studies: Studies, tell: Tell, *, runtime: str | None = None
 ) -> Model:
-    """The exported folder of that name if there is one, else the winner of the study of that name
-    in the storage at `url`, calibrated on its validation images.
+    """The exported folder of that name if there is one, else the winner of the study of that name,
+    calibrated on its validation images; where studies lie is not asked before one is needed.
 
     `runtime`: torch or onnx (`None`: torch, where the folder has safetensors). No code that lies in
     the folder is run: it is read as JSON, safetensors and ONNX without files beside it.
@@ -52,13 +55,19 @@ def open_model(
     """
     if runtime not in (None, *RUNTIMES):
         raise RuntimeRefused.unknown(runtime or "")
-    if runtime == "onnx" and machine.device not in ("auto", "cpu"):
-        raise RuntimeRefused.on_device(machine.device)
+    if runtime == "onnx" and device not in ("auto", "cpu"):
+        raise RuntimeRefused.on_device(device)
     if Path(model).is_dir():
-        return open_folder(Path(model), machine.device, runtime)
+        return open_folder(Path(model), device, runtime)
     if runtime == "onnx":
         raise ModelFolderError.study_by_onnx(model)
-    return _of_study(model, url, machine, tell)
+    url, machine = studies()
+    validated = _validated(model, url, machine, tell)
+    from search.export.exporting import answering_of
+
+    answering = answering_of(validated)
+    temperature = answering.calibration.temperature
+    return Model(answering, _answer_of(validated.trained, temperature, device))
 
 
 def open_folder(folder: Path, device: str = "cpu", runtime: str | None = None) -> Model:
@@ -118,24 +127,19 @@ def _answer_of(trained: "TrainedModel", temperature: float, device: str) -> Answ
     return answer
 
 
-def _of_study(name: str, url: str, machine: Machine, tell: Tell) -> Model:
+def _validated(name: str, url: str, machine: Machine, tell: Tell) -> "Validated":
+    from search.export.validation import validate
+    from search.export.winner import find_winner
     from storage.artifacts import open_artifact_store
     from storage.engine import open_database
 
     try:
         with open_database(url) as database:
-            from search.export.exporting import answering_of
-            from search.export.validation import validate
-            from search.export.winner import find_winner
-
             store = open_artifact_store(machine.files.artifact_root)
             winner = find_winner(database, store, name)
     except (StudyNotFound, ForeignStudy, NotThereYet) as error:
         raise ModelFolderError.neither(name, error) from error
-    validated = validate(winner, machine, tell)
-    answering = answering_of(validated)
-    temperature = answering.calibration.temperature
-    return Model(answering, _answer_of(validated.trained, temperature, machine.device))
+    return validate(winner, machine, tell)
 
 
 def _checked(folder: Path, part: str, answering: Answering) -> bytes:
