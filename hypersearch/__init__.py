@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from search.notebook import compare as compare
     from search.notebook import confirm as confirm
+    from search.notebook import export as export
     from search.notebook import load_spec as load_spec
+    from search.notebook import predict as predict
     from search.notebook import run as run
 
-__all__ = ["compare", "confirm", "load_spec", "run"]
+__all__ = ["compare", "confirm", "export", "load_spec", "predict", "run"]
 
 
 def __getattr__(name: str) -> object:

@@ -93,6 +93,23 @@ class ModelFileError(Exception):
             " hypersearch"
         )
 
+    @classmethod
+    def with_other_files(cls) -> "ModelFileError":
+        return cls(
+            "the ONNX file takes numbers from other files, which this program never writes and"
+            " does not read: export the model again"
+        )
+
+
+class OnnxMissing(Exception):
+    """What writes or runs ONNX files is not installed. Exit code 2."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "ONNX needs packages that are not installed: pip install 'hypersearch[onnx]', or leave"
+            " it out with --format safetensors, --runtime torch"
+        )
+
 
 class CaptureFailed(ProcessSpent):
     """A step could not be captured, and not for want of memory: the next process is to do without.

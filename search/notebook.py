@@ -2,9 +2,11 @@
 
 import os
 import sys
-from collections.abc import Callable, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from search.analysis.comparison import Comparison, compare_study
 from search.analysis.confirmation import Confirmation, read_confirmation
@@ -13,7 +15,8 @@ from search.engines.borrowed import borrowed_process
 from search.engines.launch import Team, run_study
 from search.engines.processes import hire
 from search.engines.turns import Turns
-from search.machine.settings import Settings
+from search.machine.settings import Settings, date_of_making
+from search.machine.this_machine import Machine
 from search.report.console import console_on, tell
 from search.report.live import Screen
 from search.report.streams import progress_stream
@@ -27,6 +30,10 @@ from storage.backends import parse_url, shown
 from storage.engine import open_database
 from storage.hosts import this_host
 from storage.studies import find_study
+
+if TYPE_CHECKING:
+    from search.export.exporting import Exported
+    from search.export.predicting import Prediction
 
 WAITS = (
     "waiting: another run is under way in this process, and two at once would disturb each other"
@@ -189,3 +196,77 @@ def compare(name: str, *, storage: str | None = None) -> Comparison:
     """The trials of a study in order of rank and what each technique did. Raises StudyNotFound."""
     with open_database(storage or Settings.from_environment(os.environ).storage) as database:
         return compare_study(database, name)
+
+
+def export(
+    name: str,
+    folder: str | Path,
+    *,
+    trial: int | None = None,
+    formats: Sequence[str] = ("onnx", "safetensors"),
+    force: bool = False,
+    storage: str | None = None,
+    data_map: Mapping[str, str] | None = None,
+) -> "Exported":
+    """Writes the model of a study's best trial as a new folder, as `hypersearch export` does.
+
+    Raises what export_model raises.
+
+    >>> export("demo", "digits-model", storage="sqlite:///hypersearch.db").value   # doctest: +SKIP
+    0.9812
+    """
+    from search.export.exporting import export_model
+    from search.export.formats import read_formats
+    from storage.artifacts import open_artifact_store
+
+    chosen, (url, machine) = read_formats(",".join(formats)), _studies_at(storage, data_map)
+    with open_database(url) as database, Screen(console_on(progress_stream(sys.stderr))) as screen:
+        return export_model(
+            database,
+            open_artifact_store(machine.files.artifact_root),
+            name,
+            Path(folder),
+            machine,
+            formats=chosen,
+            tell=screen.tell,
+            trial=trial,
+            force=force,
+            seconds_since_1970=date_of_making(os.environ, time.time()),
+        )
+
+
+def predict(
+    model: str | Path,
+    images: Sequence[str | Path],
+    *,
+    top: int = 1,
+    runtime: str | None = None,
+    unsure: float | None = None,
+    labelled: bool = False,
+    batch: int = 64,
+    device: str = "auto",
+    storage: str | None = None,
+    data_map: Mapping[str, str] | None = None,
+) -> "Iterator[Prediction]":
+    """What files and folders show, one after another, as `hypersearch predict` says it.
+
+    Raises what open_model and find_images raise: of images when they are asked for.
+
+    >>> [each.predicted for each in predict("digits-model", ["scans"])]   # doctest: +SKIP
+    ['7', '2']
+    """
+    from search.export.model import open_model
+    from search.export.running import Asked, find, predict_some
+
+    studies = partial(_studies_at, storage, data_map)
+    with Screen(console_on(progress_stream(sys.stderr))) as screen:
+        opened = open_model(str(model), device, studies, screen.tell, runtime=runtime)
+    asked = Asked(min(top, len(opened.answering.class_names)), unsure, labelled, batch=batch)
+    return predict_some(opened, find(opened, [Path(each) for each in images], asked), asked)
+
+
+def _studies_at(storage: str | None, data_map: Mapping[str, str] | None) -> tuple[str, Machine]:
+    settings = Settings.from_environment(os.environ)
+    url = storage or settings.storage
+    places = read_data_map(data_map or {})
+    return url, settings.machine(settings.files(url, None), data_map=places)

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from benchmarks.curves import Recorded, read_true_scores
 from benchmarks.inference.cell import Cell, Figure
+from benchmarks.recorded_curves import Recorded, read_true_scores
 from lab.made_up_runs import Networks
 from search.analysis.inference.intervals import estimate
 from search.analysis.inference.learning_rates import OCTAVES, choose_rate

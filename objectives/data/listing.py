@@ -133,11 +133,12 @@ def _test_classes(folder: Path, names: Sequence[str]) -> list[str]:
 
 def _visible(folder: Path) -> list[os.DirEntry[str]]:
     with os.scandir(folder) as entries:
-        return [
-            each
-            for each in entries
-            if not each.name.startswith(".") and each.name.lower() not in LITTER
-        ]
+        return [each for each in entries if not is_passed_over(each.name)]
+
+
+def is_passed_over(name: str) -> bool:
+    """Whether a file or folder of that name is never looked at."""
+    return name.startswith(".") or name.lower() in LITTER
 
 
 def _subfolders(folder: Path) -> list[str]:
@@ -165,11 +166,12 @@ def _beside(folder: Path, known: Sequence[str]) -> list[str]:
         entry.name
         for entry in _visible(folder)
         if (entry.is_dir() and entry.name not in known)
-        or (entry.is_file() and _is_image_name(entry.name))
+        or (entry.is_file() and is_image_name(entry.name))
     )
 
 
-def _is_image_name(name: str) -> bool:
+def is_image_name(name: str) -> bool:
+    """Whether a file of that name is taken for an image."""
     return name.lower().endswith(EXTENSIONS)
 
 
@@ -184,7 +186,7 @@ def _class_files(
             name = f"{at}/{entry.name}"
             if entry.is_dir(follow_symlinks=False):
                 folders.append(name)
-            elif _is_image_name(entry.name) and (entry.is_file() or _is_dangling(entry)):
+            elif is_image_name(entry.name) and (entry.is_file() or _is_dangling(entry)):
                 status = entry.stat()
                 files.append(
                     ImageFile(

@@ -8,7 +8,7 @@ import sys
 
 import typer
 
-from search.cli import answers, completion, control, health, look, specs, techniques, work
+from search.cli import answers, completion, control, exports, health, look, specs, techniques, work
 from search.cli.context import say_always
 from search.cli.reading import CommandLineError
 from search.report.streams import OutputFailed, OutputGone, standard_streams
@@ -38,6 +38,8 @@ app.command()(control.stop)
 app.command()(control.extend)
 app.command()(control.delete)
 app.command()(control.upgrade)
+app.command("export")(exports.export_command)
+app.command()(exports.predict)
 app.command()(health.doctor)
 spec_app = typer.Typer(
     help="Write, check and print specs.", no_args_is_help=True, rich_markup_mode=None
@@ -120,18 +122,39 @@ def _late(error: BaseException) -> int:
     from optuna.exceptions import StorageInternalError
     from sqlalchemy.exc import SQLAlchemyError
 
+    from objectives.errors import ModelFileError, OnnxMissing
     from search.analysis.comparison import Incomparable
     from search.dashboard import CannotListen, NotLoopback
     from search.engines.launch import WorkFailed
+    from search.export.errors import (
+        ExportFailed,
+        ExportRefused,
+        ImagesRefused,
+        ModelFolderError,
+        NothingRead,
+        RuntimeRefused,
+    )
     from search.machine.settings import SettingsError
     from search.studies.followups.refused import FollowUpRefused
+    from storage.errors import ArtifactDamaged
     from storage.transactions import mend, reason
 
     match error:
         case NotLoopback() | Incomparable() | SettingsError() | FollowUpRefused():
             return _fail(str(error), 2)
-        case WorkFailed():
+        case (
+            ExportRefused()
+            | ImagesRefused()
+            | ModelFolderError()
+            | ModelFileError()
+            | OnnxMissing()
+            | RuntimeRefused()
+        ):
+            return _fail(on_one_line(str(error)), 2)
+        case WorkFailed() | ExportFailed() | NothingRead():
             return _fail(str(error), 1)
+        case ArtifactDamaged():
+            return _fail(str(error), 3)
         case StorageInternalError() | SQLAlchemyError():
             helps = mend(error) or "see that it is reachable, writable and has room"
             return _fail(f"the storage failed: {reason(error)}; {helps}", 3)

@@ -19,12 +19,16 @@ CREW = "HYPERSEARCH_CREW"
 # 0: steps are not captured; set by search.engines.processes where the process before could not
 CAPTURES = "HYPERSEARCH_CAPTURES"
 PIECE = "HYPERSEARCH_PIECE"  # images that go through the network at a time
+# of what is made, where the same is to be the same bytes:
+# https://reproducible-builds.org/specs/source-date-epoch/
+DATE = "SOURCE_DATE_EPOCH"
 SYNTHETIC_SECONDS = "HYPERSEARCH_SYNTHETIC_SECONDS"
 BETWEEN_CHECKPOINTS = "HYPERSEARCH_CHECKPOINT_SECONDS"
 DEFAULT_STORAGE = "sqlite:///hypersearch.db"
 
 _WHOLE = re.compile(r"[0-9]{1,9}")
 _COUNT = re.compile(r"[1-9][0-9]{0,8}")
+_DATE = re.compile(r"[0-9]{1,11}")
 _SECONDS = re.compile(r"[0-9]{1,9}(\.[0-9]*)?|\.[0-9]+")
 # OMP_NUM_THREADS: a number, or one a level of nesting
 _OPENMP = re.compile(r"[0-9]{1,9}(,[0-9]{1,9})*")
@@ -70,6 +74,12 @@ def _read_count(name: str, text: str | None) -> int | None:
     if _COUNT.fullmatch(text.strip()) is None:
         raise SettingsError.no_count(name, text)
     return int(text)
+
+
+def date_of_making(environment: Mapping[str, str], now: float) -> float:
+    """What files that are made now say of when: seconds since 1970, UTC. Raises SettingsError."""
+    text = environment.get(DATE, "").strip()
+    return now if not text else _read_number(DATE, text, _DATE)
 
 
 def check_openmp(environment: Mapping[str, str]) -> None:

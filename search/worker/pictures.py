@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from PIL.Image import Image
 
+MODEL = "model.safetensors"
 EXAMINATION = "examination.npz"
 CONFUSION_MATRIX = "confusion-matrix.png"
 DOTS_PER_INCH = 100
@@ -53,7 +54,7 @@ def incumbent_files(
     `model` is the content of a model file, `epochs` (one or more) are those of the trial.
     """
     return {
-        "model.safetensors": model,
+        MODEL: model,
         "learning-curve.csv": learning_curve_csv(epochs),
         "confusion-matrix.csv": confusion_matrix_csv(examination.confusion, class_names),
         EXAMINATION: examination_npz(examination, class_names),

@@ -4,6 +4,7 @@ not.
 
 import re
 import shlex
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +24,7 @@ NOT_RUN = {
     "make test": "runs these tests",
     "python -m venv .venv": "an environment without packages",
     ".venv/bin/pip install -e .": "installs several GB",
+    ".venv/bin/pip install -e '.[onnx]'": "installs several GB",
     "pip install 'hypersearch[postgresql]'": "installs from a package index",
     "python -m benchmarks.gpu all --out DIR --seconds 420": (
         "needs a GPU: test_gpu.py does it in small"
@@ -38,6 +40,10 @@ INSTEAD = {
     ".venv/bin/hypersearch run examples/demo.toml": f"hypersearch run examples/demo.toml {SMALL}",
     "hypersearch run --dataset images:flowers --set data.image_size=32 --trials 20": (
         f"hypersearch run --dataset images:flowers --set data.image_size=32 {SMALL}"
+    ),
+    "hypersearch run --dataset images:flowers --study flowers --set data.image_size=32 --trials 3"
+    " --epochs 2": (
+        f"hypersearch run --dataset images:flowers --study flowers --set data.image_size=32 {SMALL}"
     ),
     "hypersearch run flowers.toml": (
         f"hypersearch run flowers.toml --dataset images:flowers --set data.image_size=32 {SMALL}"
@@ -81,6 +87,7 @@ def user(tmp_path: Path, mnist_5k_cache: Path, postgresql: Server) -> dict[str, 
     """
     work = tmp_path / "work"
     flowers(work / "flowers")
+    shutil.copytree(work / "flowers" / "rose", work / "new-photos")
     (work / "examples").symlink_to(ROOT / "examples")
     (work / "my.toml").write_text(
         '[study]\nname = "my-study"\ntrials = 3\n[data]\ndataset = "synthetic"\n'

@@ -1,0 +1,237 @@
+"""README.md of an exported folder: the model card.
+
+After Mitchell et al. 2019, "Model Cards for Model Reporting", FAT*.
+"""
+
+import math
+from collections.abc import Sequence
+
+from objectives.data.pixels import BITS_16, BITS_32, FLOATS, scale_for
+from search.analysis.comparison import parameters
+from search.export.config import Answering
+from search.export.formats import ONNX, SAFETENSORS
+from search.export.validation import Validated
+from search.export.winner import Winner
+from search.report.values import shown
+from storage.errors import SHOWN_DIGITS
+from storage.text import on_one_line
+
+_NORMAL_QUANTILE = 1.959964  # of 97.5 %
+NAMED_CLASSES = 40  # in a row; more are counted
+UNSURE = (0.5, 0.8, 0.9, 0.95, 0.99)
+
+
+def wilson(share: float, count: int) -> tuple[float, float]:
+    """The 95 % interval of a share of `count` images (Wilson 1927).
+
+    >>> low, high = wilson(0.9, 100)
+    >>> round(low, 4), round(high, 4)
+    (0.8256, 0.9448)
+    """
+    square = _NORMAL_QUANTILE**2
+    centre = (share + square / (2 * count)) / (1 + square / count)
+    spread = math.sqrt(share * (1 - share) / count + square / (4 * count**2))
+    half = _NORMAL_QUANTILE / (1 + square / count) * spread
+    return max(0.0, centre - half), min(1.0, centre + half)
+
+
+def card(winner: Winner, validated: Validated, answering: Answering, date: str) -> str:
+    """The text, in Markdown."""
+    parts = (
+        _heading(winner, validated),
+        _scores(winner, validated),
+        _probabilities(answering),
+        _use(answering),
+        _limits(winner, answering),
+        _how_made(winner, validated, date),
+    )
+    return "\n\n".join(parts) + "\n"
+
+
+def _heading(winner: Winner, validated: Validated) -> str:
+    names = validated.trained.class_names
+    channels, height, width = validated.images.shape[1:]
+    kind = "grey" if channels == 1 else "colour"
+    return (
+        f"# {winner.spec.name}: trial {winner.trial.number}\n\n"
+        f"A convolutional network that says which of {len(names)} classes an image shows:"
+        f" {_some(names)}.\nIt sees {kind} images of {height} x {width} pixels (height x width)."
+        "\n\n"
+        "It is meant for images like those that it was trained on: the data set"
+        f" `{on_one_line(winner.spec.data.dataset)}`, {validated.training_images:,} images for"
+        f" training and {len(validated.labels):,} for validation, fingerprint"
+        f" `{validated.facts.fingerprint[:SHOWN_DIGITS]}`."
+    )
+
+
+def _some(names: Sequence[str]) -> str:
+    shown_names = [f"`{on_one_line(name)}`" for name in names[:NAMED_CLASSES]]
+    more = len(names) - len(shown_names)
+    return ", ".join(shown_names) + (f" and {more} more, in `labels.txt`" if more else "")
+
+
+def _scores(winner: Winner, validated: Validated) -> str:
+    right = validated.logits.argmax(1) == validated.labels
+    count = len(right)
+    low, high = wilson(float(right.mean()), count)
+    metric = winner.spec.metric.replace("_", " ")
+    chosen = (
+        f"the best of {winner.complete} complete trials of study `{winner.spec.name}`, by"
+        f" validation {metric}"
+        if winner.is_best
+        else f"one of {winner.complete} complete trials of study `{winner.spec.name}`, named by"
+        " hand, not the best"
+    )
+    return (
+        "## How good it is\n\n"
+        f"Validation {metric} {winner.value:.4f} ({_recomputed(validated)})."
+        f" Of {count:,} validation images {int(right.sum()):,} are classified rightly:"
+        f" {right.mean():.2%}, 95 % interval {low:.2%} to {high:.2%} for as many other images.\n\n"
+        f"**Not confirmed.** This is {chosen}, on the images that chose it: part of the score is"
+        " luck of the choice, which the interval does not count, and new images will mostly score"
+        " less. No test image has been looked at.\n\n"
+        f"{_by_class(validated)}"
+    )
+
+
+def _recomputed(validated: Validated) -> str:
+    if validated.is_exact:
+        return "the file that is here was scored again, and that is exactly what it gave"
+    return (
+        "the file that is here was scored again on another kind of processor:"
+        f" {validated.value:.4f}, the same within rounding"
+    )
+
+
+def _by_class(validated: Validated) -> str:
+    predicted = validated.logits.argmax(1)
+    rows = []
+    for label, name in enumerate(validated.trained.class_names):
+        of_class = validated.labels == label
+        count, right = int(of_class.sum()), int((of_class & (predicted == label)).sum())
+        if count:
+            low, high = wilson(right / count, count)
+            rows.append(
+                f"| {_cell(name)} | {count} | {right / count:.1%} | {low:.1%} to {high:.1%} |"
+            )
+    return "\n".join(
+        (
+            "| class | validation images | of them found (recall) | 95 % interval |",
+            "| --- | --- | --- | --- |",
+            *rows,
+        )
+    )
+
+
+def _cell(name: str) -> str:
+    return on_one_line(name).replace("|", "\\|")
+
+
+def _probabilities(answering: Answering) -> str:
+    calibration = answering.calibration
+    rows = []
+    for limit in UNSURE:
+        below, right = calibration.below(limit)
+        rows.append(
+            f"| {limit} | {below:.1%} | {'none left' if right is None else f'{right:.2%}'} |"
+        )
+    return (
+        "## How far to believe its probabilities\n\n"
+        f"`probabilities` are the softmax of `logits` divided by {calibration.temperature:g}, one"
+        " temperature that was fitted on the validation images. Expected calibration error (15"
+        f" bins): {calibration.error_before:.4f} before, {calibration.error_after:.4f} after, on"
+        " the same images that it was fitted on, which flatters the second figure.\n\n"
+        "| answers below this probability | are so many of the validation images |"
+        " and of the rest so many are right |\n| --- | --- | --- |\n" + "\n".join(rows)
+    )
+
+
+def _use(answering: Answering) -> str:
+    both = []
+    if ONNX in answering.files:
+        both.append(
+            "From a file to an answer, with NumPy, Pillow and ONNX Runtime, in this folder:\n\n"
+            f"```python\n{code(answering)}```"
+        )
+    else:
+        both.append(f"This folder holds `{SAFETENSORS}` alone.")
+    both.append(
+        "With this package, on files and folders of any number:\n\n"
+        "```console\n$ hypersearch predict FOLDER IMAGES...\n```"
+    )
+    return "## How to use it\n\n" + "\n\n".join(both)
+
+
+def code(answering: Answering) -> str:
+    """The lines from image files to classes, by Pillow, NumPy and ONNX Runtime alone.
+
+    They open files themselves: Pillow 13 maps an uncompressed TIFF that is opened by its name into
+    memory, and does not turn it.
+    """
+    channels, height, width = answering.pixels.shape
+    mode = "L" if channels == 1 else "RGB"
+    return f'''\
+import sys, numpy as np, onnxruntime
+from PIL import Image, ImageOps
+
+def pixels(file):  # -> (C, H, W) uint8
+    image = ImageOps.exif_transpose(Image.open(open(file, "rb")))
+    if ends := {{{_ends_of_scales(answering)}}}.get(image.mode[:4]):
+        shares = (np.asarray(image, np.float64) - ends[0]) / (ends[1] - ends[0])
+        image = Image.fromarray(np.rint(255 * shares.clip(0, 1)).astype(np.uint8))
+    if image.has_transparency_data:
+        white = Image.new("RGBA", image.size, "white")
+        image = Image.alpha_composite(white, image.convert("RGBA"))
+    image = ImageOps.fit(image.convert("{mode}"), ({width}, {height}), Image.Resampling.BILINEAR)
+    return np.atleast_3d(np.asarray(image)).transpose(2, 0, 1)
+
+labels = open("labels.txt", encoding="utf-8").read().splitlines()
+session = onnxruntime.InferenceSession("model.onnx")
+for file in sys.argv[1:]:
+    [[found]] = session.run(["probabilities"], {{"images": pixels(file)[None]}})
+    print(file, labels[found.argmax()], found.max(), sep="\\t")
+'''
+
+
+def _ends_of_scales(answering: Answering) -> str:
+    """By the mode of what Pillow reads as one band of more than 8 bits: what becomes 0, and 255."""
+    known = {scale.kind: scale for scale in answering.pixels.scales}
+    scales = [
+        (mode, scale_for(kind, known))
+        for mode, kind in (("I;16", BITS_16), ("I", BITS_32), ("F", FLOATS))
+    ]
+    return ", ".join(
+        f'"{mode}": ({scale.low}, {scale.high if scale.high > scale.low else scale.low + 1})'
+        for mode, scale in scales
+    )
+
+
+def _limits(winner: Winner, answering: Answering) -> str:
+    names = answering.class_names
+    return (
+        "## Limits\n\n"
+        f"- It knows {len(names)} classes and answers with one of them whatever it is shown: an"
+        " image of something else gets one too, and not always with a low probability.\n"
+        "- Images of another kind, camera, place or time than those of its data set may score"
+        " otherwise than those did; so may classes in other shares.\n"
+        "- Only the largest centred part of the right aspect ratio is looked at: what stands at an"
+        " edge of a long image is cut off.\n"
+        "- The lines above read colours of 16 bits by their upper half, and signed numbers or"
+        " values that are not numbers otherwise than training did; `hypersearch predict` reads all"
+        " kinds of files as training did.\n"
+        "- Nobody has looked for people or groups for whom it is worse than for others."
+    )
+
+
+def _how_made(winner: Winner, validated: Validated, date: str) -> str:
+    rows = "\n".join(
+        f"| {name} | {shown(value)} |" for name, value in parameters(winner.trial).items()
+    )
+    weights = sum(weight.numel() for weight in validated.trained.network.parameters())
+    return (
+        "## How it was made\n\n"
+        f"Trained for {len(winner.trial.epochs)} epochs on the training images alone;"
+        f" {weights:,} trainable numbers; exported {date}. `config.json` holds all of it,"
+        " exactly.\n\n"
+        f"| hyperparameter | value |\n| --- | --- |\n{rows}"
+    )

@@ -1,0 +1,155 @@
+"""A model that answers: from an exported folder, or of a study's winner."""
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from objectives.errors import ModelFileError
+from search.export.calibration import probabilities_of
+from search.export.config import Answering, read_config
+from search.export.errors import ModelFolderError, RuntimeRefused
+from search.export.formats import CONFIG, LABELS, ONNX, SAFETENSORS
+from search.machine.this_machine import Machine
+from search.worker.events import Tell
+from storage.errors import ForeignStudy, NotThereYet, StudyNotFound
+
+if TYPE_CHECKING:
+    from objectives.model_file import TrainedModel
+    from search.export.validation import Validated
+
+RUNTIMES = ("torch", "onnx")
+
+# probabilities (N, K) of images (N, C, H, W)
+Answer = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
+# The storage's URL, and where the files and the images of its studies lie.
+Studies = Callable[[], tuple[str, Machine]]
+
+
+@dataclass(frozen=True, eq=False)
+class Model:
+    """What answers, and how a file becomes what it is asked."""
+
+    answering: Answering
+    answer: Answer
+
+
+def open_model(
+    model: str, device: str, studies: Studies, tell: Tell, *, runtime: str | None = None
+) -> Model:
+    """The exported folder of that name if there is one, else the winner of the study of that name,
+    calibrated on its validation images; where studies lie is not asked before one is needed.
+
+    `runtime`: torch or onnx (`None`: torch, where the folder has safetensors). No code that lies in
+    the folder is run: it is read as JSON, safetensors and ONNX without files beside it.
+
+    Raises:
+        ModelFolderError: the folder is no exported model, or not as it was exported; or there is
+            neither a folder nor a study.
+        RuntimeRefused, OnnxMissing, DeviceError: it cannot be computed so.
+        What export_model raises, of a study.
+    """
+    if runtime not in (None, *RUNTIMES):
+        raise RuntimeRefused.unknown(runtime or "")
+    if runtime == "onnx" and device not in ("auto", "cpu"):
+        raise RuntimeRefused.on_device(device)
+    if Path(model).is_dir():
+        return open_folder(Path(model), device, runtime)
+    if runtime == "onnx":
+        raise ModelFolderError.study_by_onnx(model)
+    url, machine = studies()
+    validated = _validated(model, url, machine, tell)
+    from search.export.exporting import answering_of
+
+    answering = answering_of(validated)
+    temperature = answering.calibration.temperature
+    return Model(answering, _answer_of(validated.trained, temperature, device))
+
+
+def open_folder(folder: Path, device: str = "cpu", runtime: str | None = None) -> Model:
+    """See open_model."""
+    answering = read_config(folder)
+    _checked(folder, LABELS, answering)
+    if runtime == "onnx" and ONNX not in answering.files:
+        raise ModelFolderError.without_onnx(folder)
+    if runtime == "torch" and SAFETENSORS not in answering.files:
+        raise ModelFolderError.without_safetensors(folder)
+    if runtime == "onnx" or SAFETENSORS not in answering.files:
+        return _by_onnx(folder, answering)
+    return _by_torch(folder, answering, device)
+
+
+def _by_onnx(folder: Path, answering: Answering) -> Model:
+    from objectives.onnx_session import read_onnx
+
+    try:
+        session = read_onnx(_checked(folder, ONNX, answering))
+    except ModelFileError as error:
+        raise ModelFolderError.unreadable(folder, ONNX, str(error)) from error
+    if session.shape != answering.pixels.shape or session.classes != len(answering.class_names):
+        raise ModelFolderError.changed(folder, CONFIG)
+    return Model(answering, lambda images: session.run(images)[1])
+
+
+def _by_torch(folder: Path, answering: Answering, device: str) -> Model:
+    from objectives.model_file import read_model
+
+    content = _checked(folder, SAFETENSORS, answering)
+    try:
+        trained = read_model(content)
+    except ModelFileError as error:
+        raise ModelFolderError.unreadable(folder, SAFETENSORS, str(error)) from error
+    config = trained.config
+    if (config.in_channels, *config.image_size) != answering.pixels.shape or (
+        trained.class_names != answering.class_names
+    ):
+        raise ModelFolderError.changed(folder, CONFIG)
+    return Model(answering, _answer_of(trained, answering.calibration.temperature, device))
+
+
+def _answer_of(trained: "TrainedModel", temperature: float, device: str) -> Answer:
+    import torch
+
+    from objectives.device import full_float32, pick_device
+
+    chosen = pick_device(device)
+    trained.network.to(chosen)
+
+    def answer(images: NDArray[np.uint8]) -> NDArray[np.float32]:
+        with full_float32():
+            logits = trained.logits(torch.from_numpy(images).to(chosen))
+        return probabilities_of(logits.cpu().numpy(), temperature)
+
+    return answer
+
+
+def _validated(name: str, url: str, machine: Machine, tell: Tell) -> "Validated":
+    from search.export.validation import validate
+    from search.export.winner import find_winner
+    from storage.artifacts import open_artifact_store
+    from storage.engine import open_database
+
+    try:
+        with open_database(url) as database:
+            store = open_artifact_store(machine.files.artifact_root)
+            winner = find_winner(database, store, name)
+    except (StudyNotFound, ForeignStudy, NotThereYet) as error:
+        raise ModelFolderError.neither(name, error) from error
+    return validate(winner, machine, tell)
+
+
+def _checked(folder: Path, part: str, answering: Answering) -> bytes:
+    """The content of a part, which is what was exported."""
+    try:
+        content = (folder / part).read_bytes()
+    except FileNotFoundError:
+        raise ModelFolderError.missing(folder, part) from None
+    except OSError as error:
+        raise ModelFolderError.unreadable(folder, part, error.strerror or str(error)) from error
+    if hashlib.sha256(content).hexdigest() != answering.files.get(part):
+        raise ModelFolderError.changed(folder, part)
+    return content
