@@ -117,14 +117,14 @@ def _late(error: BaseException) -> int:
     from optuna.exceptions import StorageInternalError
     from sqlalchemy.exc import SQLAlchemyError
 
-    from search.analysis.comparison import Incomparable
+    from search.analysis.comparison import Incomparable, TrialNotFound
     from search.dashboard import CannotListen, NotLoopback
     from search.engines.launch import WorkFailed
     from search.machine.settings import SettingsError
     from storage.transactions import mend, reason
 
     match error:
-        case NotLoopback() | Incomparable() | SettingsError():
+        case NotLoopback() | Incomparable() | TrialNotFound() | SettingsError():
             return _fail(str(error), 2)
         case WorkFailed():
             return _fail(str(error), 1)
