@@ -9,7 +9,12 @@ from functools import cached_property
 from search.analysis.data_sets import DataSets, data_sets, ranges
 from search.analysis.effects import Effect, at_the_edge, observed_effects
 from search.analysis.equal_budget import Standing, after_trials, epochs_of, within_epochs
-from search.analysis.importance import Importances, importances
+from search.analysis.importance import (
+    Importances,
+    Interval,
+    importance_intervals,
+    importances,
+)
 from search.analysis.pareto import pareto_front
 from search.analysis.pruning import PruningRecord, pruning_record
 from search.analysis.ranking import incumbent, rank
@@ -83,6 +88,13 @@ class Comparison:
     def importances(self) -> Importances | None:
         """What set the best trials apart; `None` where too few are complete."""
         return importances(self.trials, self.spec.space, self.spec.direction)
+
+    @cached_property
+    def importance_intervals(self) -> dict[str, Interval]:
+        """How far the importances would differ had other trials been drawn; takes up to a
+        second.
+        """
+        return importance_intervals(self.trials, self.spec.space, self.spec.direction)
 
 
 class TrialNotFound(Exception):

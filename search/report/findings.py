@@ -5,7 +5,7 @@ from itertools import groupby
 
 from search.analysis.comparison import Comparison
 from search.analysis.data_sets import ranges
-from search.analysis.importance import FEWEST
+from search.analysis.importance import FEWEST, INTERVAL_SHARE, MOST_DRAWN, RESAMPLES
 from search.analysis.pruning import FEW_AUDITS, PruningRecord
 from search.report.tables import table, wrapped
 from storage.errors import SHOWN_DIGITS
@@ -81,17 +81,24 @@ def importances_text(comparison: Comparison, width: int) -> str:
     if found is None:
         said = f"importances: no hyperparameter has been in {FEWEST} complete trials yet"
         return wrapped(said, width)
-    rows = [(name, f"{share:.2f}") for name, share in found.shares if share >= SMALLEST_SHARE]
-    left_out = (
-        f"; in fewer than {FEWEST} and left out: {', '.join(found.left_out)}"
-        if found.left_out
-        else ""
-    )
+    intervals = comparison.importance_intervals
+    rows = [
+        (name, f"{share:.2f}", f"{intervals[name].low:.2f} .. {intervals[name].high:.2f}")
+        for name, share in found.shares
+        if share >= SMALLEST_SHARE
+    ]
+    percent = f"{100 * INTERVAL_SHARE:.0f} % interval"
     said = (
         f"importances (PED-ANOVA: what tells the best {found.best} of the {found.complete} complete"
-        f" trials from the others, in shares of 1{left_out})"
+        f" trials from the others, in shares of 1; intervals by {RESAMPLES} resamples of"
+        f" {min(found.complete, MOST_DRAWN)} trials)"
     )
-    return f"{wrapped(said, width)}\n{table(('hyperparameter', 'share'), rows, width)}"
+    header = ("hyperparameter", "share", percent)
+    parts = [wrapped(said, width), table(header, rows, width)]
+    if found.left_out:
+        left_out = f"in fewer than {FEWEST} trials and left out: {', '.join(found.left_out)}"
+        parts.append(wrapped(left_out, width, "  "))
+    return "\n".join(parts)
 
 
 def pruning_text(pruning: PruningRecord, width: int) -> str:
