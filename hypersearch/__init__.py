@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from search.notebook import compare as compare
     from search.notebook import load_spec as load_spec
+    from search.notebook import report as report
     from search.notebook import run as run
 
-__all__ = ["compare", "load_spec", "run"]
+__all__ = ["compare", "load_spec", "report", "run"]
 
 
 def __getattr__(name: str) -> object:

@@ -114,3 +114,24 @@ def compare(name: str, *, storage: str | None = None) -> Comparison:
     """The trials of a study in order of rank and what each technique did. Raises StudyNotFound."""
     with open_database(storage or Settings.from_environment(os.environ).storage) as database:
         return compare_study(database, name)
+
+
+def report(
+    *names: str, storage: str | None = None, output: str | Path = "hypersearch-report.html"
+) -> Path:
+    """Writes one HTML page on these studies, which needs no network, and returns its path.
+
+    Raises StudyNotFound, and OSError where it cannot be written.
+
+    >>> report("demo", storage="sqlite:///hypersearch.db")   # doctest: +SKIP
+    PosixPath('hypersearch-report.html')
+    """
+    from search.machine.files import write_whole
+    from search.report.page.written import read_page
+
+    settings = Settings.from_environment(os.environ)
+    url = storage or settings.storage
+    with open_database(url) as database:
+        page = read_page(database, list(dict.fromkeys(names)), settings, url)
+    write_whole(Path(output), page.encode("utf-8", "backslashreplace"))
+    return Path(output)

@@ -8,7 +8,7 @@ import sys
 
 import typer
 
-from search.cli import completion, control, health, look, specs, techniques, work
+from search.cli import completion, control, health, look, report, specs, techniques, work
 from search.cli.context import say_always
 from search.cli.reading import CommandLineError
 from search.report.streams import OutputFailed, OutputGone, standard_streams
@@ -27,6 +27,7 @@ app.command()(work.worker)
 app.command("list")(look.list_command)
 app.command()(look.status)
 app.command()(look.compare)
+app.command()(report.report)
 app.command()(look.dashboard)
 app.command("techniques")(techniques.techniques_command)
 app.command()(control.pause)
