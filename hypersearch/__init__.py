@@ -10,9 +10,10 @@ if TYPE_CHECKING:
     from search.notebook import export as export
     from search.notebook import load_spec as load_spec
     from search.notebook import predict as predict
+    from search.notebook import report as report
     from search.notebook import run as run
 
-__all__ = ["compare", "confirm", "export", "load_spec", "predict", "run"]
+__all__ = ["compare", "confirm", "export", "load_spec", "predict", "report", "run"]
 
 
 def __getattr__(name: str) -> object:

@@ -270,3 +270,24 @@ def _studies_at(storage: str | None, data_map: Mapping[str, str] | None) -> tupl
     url = storage or settings.storage
     places = read_data_map(data_map or {})
     return url, settings.machine(settings.files(url, None), data_map=places)
+
+
+def report(
+    *names: str, storage: str | None = None, output: str | Path = "hypersearch-report.html"
+) -> Path:
+    """Writes one HTML page on these studies, which needs no network, and returns its path.
+
+    Raises StudyNotFound, and OSError where it cannot be written.
+
+    >>> report("demo", storage="sqlite:///hypersearch.db")   # doctest: +SKIP
+    PosixPath('hypersearch-report.html')
+    """
+    from search.machine.files import write_whole
+    from search.report.page.written import read_page
+
+    settings = Settings.from_environment(os.environ)
+    url = storage or settings.storage
+    with open_database(url) as database:
+        page = read_page(database, list(dict.fromkeys(names)), settings, url)
+    write_whole(Path(output), page.encode("utf-8", "backslashreplace"))
+    return Path(output)

@@ -58,6 +58,31 @@ def read_artifacts(database: Database, study_id: int) -> dict[int, dict[str, str
 
 
 @persistent
+def read_trial_artifacts(database: Database, study_id: int, number: int) -> dict[str, str]:
+    """The artifacts of the study's trial of that number: their ids by file name."""
+    key, value = optuna_system_attributes.c.key, optuna_system_attributes.c.value_json
+    query = (
+        select(key, value)
+        .join(
+            optuna_trials,
+            optuna_trials.c.trial_id == optuna_system_attributes.c.trial_id,
+        )
+        .where(
+            optuna_trials.c.study_id == study_id,
+            optuna_trials.c.number == number,
+            key.startswith(ARTIFACT_PREFIX),
+        )
+    )
+    found = {}
+    with database.transactions.read() as connection:
+        for row in connection.execute(query):
+            with suppress(ValueError, TypeError, LookupError):
+                name = json.loads(json.loads(row.value_json))["filename"]
+                found[name] = row.key.removeprefix(ARTIFACT_PREFIX)
+    return found
+
+
+@persistent
 def read_artifact_attributes(database: Database, study_id: int) -> dict[int, dict[str, str]]:
     """The system attributes that name the artifacts of the study's trials, by the trial's
     number.

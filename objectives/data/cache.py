@@ -75,6 +75,23 @@ def open_searchable(
     return Searchable(opened.class_names, opened.arrays, train, validation, opened.facts)
 
 
+def find_decoded(config: DataConfig, fingerprint: str, cache_root: Path) -> Searchable | None:
+    """As open_searchable, of the data set with that fingerprint, where this machine has it decoded:
+    nothing is looked for elsewhere, downloaded, decoded or written.
+
+    Raises DataError where its images cannot be split so.
+    """
+    size = "native" if config.image_size is None else f"{config.image_size}px"
+    for entry in sorted(each.parent for each in cache_root.glob(f"*.{size}.*/meta.json")):
+        if not _is_intact(entry):
+            continue
+        opened = _load(entry, "train")
+        if opened.facts.fingerprint == fingerprint:
+            train, validation = _split(config, opened)
+            return Searchable(opened.class_names, opened.arrays, train, validation, opened.facts)
+    return None
+
+
 def open_test(config: DataConfig, data_root: Path, cache_root: Path) -> LabelledArrays:
     """The test split, memory-mapped. Raises as open_searchable does, and DataError for one without
     images.

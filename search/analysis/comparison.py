@@ -6,10 +6,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from search.analysis.data_sets import DataSets, data_sets
+from search.analysis.data_sets import DataSets, data_sets, ranges
 from search.analysis.effects import Effect, at_the_edge, observed_effects
 from search.analysis.equal_budget import Standing, after_trials, epochs_of, within_epochs
-from search.analysis.importance import Importances, importances
+from search.analysis.importance import (
+    Importances,
+    Interval,
+    importance_intervals,
+    importances,
+)
 from search.analysis.pareto import pareto_front
 from search.analysis.pruning import PruningRecord, pruning_record
 from search.analysis.ranking import incumbent, rank
@@ -58,6 +63,13 @@ class Comparison:
         """
         return pareto_front(self.trials, self.spec.direction) if self.spec.minimize else []
 
+    def ranked(self, number: int) -> tuple[TrialRecord, int]:
+        """The trial of that number, and its rank, from 1. Raises TrialNotFound."""
+        for place, trial in enumerate(self.trials, start=1):
+            if trial.number == number:
+                return trial, place
+        raise TrialNotFound(self.spec.name, number, [trial.number for trial in self.trials])
+
     @cached_property
     def data_sets(self) -> DataSets:
         """What the trials were trained on."""
@@ -76,6 +88,21 @@ class Comparison:
     def importances(self) -> Importances | None:
         """What set the best trials apart; `None` where too few are complete."""
         return importances(self.trials, self.spec.space, self.spec.direction)
+
+    @cached_property
+    def importance_intervals(self) -> dict[str, Interval]:
+        """How far the importances would differ had other trials been drawn; takes up to a
+        second.
+        """
+        return importance_intervals(self.trials, self.spec.space, self.spec.direction)
+
+
+class TrialNotFound(Exception):
+    """A study has no trial of that number. Exit code 2."""
+
+    def __init__(self, name: str, number: int, numbers: Sequence[int]) -> None:
+        known = f"its trials are {ranges(sorted(numbers))}" if numbers else "it has no trial yet"
+        super().__init__(f"study {name!r} has no trial {number}: {known}")
 
 
 class Incomparable(Exception):
@@ -132,10 +159,16 @@ def parameters(trial: TrialRecord) -> dict[str, Value]:
 def compare_study(database: Database, name: str) -> Comparison:
     """Ranks the trials of a study. Raises StudyNotFound, ForeignStudy."""
     stored = find_study(database, name)
-    spec = stored_spec(stored)
     trials = read_trials(database, stored.study_id)
+    return comparison_of(read_study(database, stored), stored_spec(stored), trials)
+
+
+def comparison_of(
+    record: StudyRecord, spec: StudySpec, trials: Sequence[TrialRecord]
+) -> Comparison:
+    """What these trials of the study have found, the first trial first."""
     return Comparison(
-        record=read_study(database, stored),
+        record=record,
         spec=spec,
         trials=tuple(rank(trials, spec.direction)),
         incumbent=incumbent(trials, spec.direction),

@@ -1,7 +1,10 @@
 """Commands that look: list, status, compare, dashboard."""
 
+import io
+import os
 import sys
 from functools import partial
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -28,7 +31,7 @@ from search.cli.options import (
     WatchOption,
     refuse_together,
 )
-from search.cli.reading import read_whole
+from search.cli.reading import CommandLineError, read_whole
 
 
 def list_command(
@@ -111,6 +114,15 @@ def compare(
         bool, typer.Option("--timings", help="With times and devices in --json and --csv.")
     ] = False,
     csv: Annotated[bool, typer.Option("--csv", help="One row a trial.")] = False,
+    trial: Annotated[
+        str | None,
+        typer.Option(
+            metavar="N", help="This trial of one study, whole: parameters, curve, how it ran."
+        ),
+    ] = None,
+    every_row: Annotated[
+        bool, typer.Option("--all", help="Every trial, as --json and --csv have them.")
+    ] = False,
     output: OutputOption = None,
     storage: StorageOption = None,
     json: JsonOption = False,
@@ -123,28 +135,53 @@ def compare(
     """
     set_output(quiet, verbose, debug)
     refuse_together({"--csv": csv, "--json": json})
+    refuse_together({"--trial": trial is not None, "--csv": csv, "--all": every_row})
     from search.analysis.comparison import compare_studies, compare_study
     from search.report.documents import compare_document, to_json
+    from search.report.one_trial import trial_text, trial_whole_document
     from search.report.side_by_side import side_by_side_document, side_by_side_text, trials_csv
     from search.report.text import compare_text
 
     several = list(dict.fromkeys(names))
+    number = None if trial is None else read_whole("--trial", trial, 0, 10**9)
+    if number is not None and len(several) > 1:
+        raise CommandLineError(f"--trial {number}: name one study, not {len(several)}")
+    width = _width(output)
     with database_at(storage) as database:
         if csv:
             found = [compare_study(database, name) for name in several]
             write_text(trials_csv(found, timings=timings), output)
-        elif len(several) == 1:
-            one = compare_study(database, several[0])
-            text = to_json(compare_document(one, timings=timings)) if json else compare_text(one)
-            write_text(f"{text}\n", output)
-        else:
+            return
+        if len(several) > 1:
             side_by_side = compare_studies(database, several)
             text = (
                 to_json(side_by_side_document(side_by_side, timings=timings))
                 if json
-                else side_by_side_text(side_by_side)
+                else side_by_side_text(side_by_side, width)
             )
-            write_text(f"{text}\n", output)
+        elif number is not None:
+            one = compare_study(database, several[0])
+            text = (
+                to_json(trial_whole_document(one, number, timings=timings))
+                if json
+                else trial_text(one, number, width)
+            )
+        else:
+            one = compare_study(database, several[0])
+            text = (
+                to_json(compare_document(one, timings=timings))
+                if json
+                else compare_text(one, width, every_row=every_row)
+            )
+        write_text(f"{text}\n", output)
+
+
+def _width(output: Path | None) -> int:
+    """Characters of a line of what is written there; a file has the room that no terminal has."""
+    from search.report.tables import width_of
+
+    is_shown = output is None or str(output) == "-"
+    return width_of(sys.stdout if is_shown else io.StringIO(), os.environ)
 
 
 def dashboard(

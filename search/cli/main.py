@@ -8,7 +8,18 @@ import sys
 
 import typer
 
-from search.cli import answers, completion, control, exports, health, look, specs, techniques, work
+from search.cli import (
+    answers,
+    completion,
+    control,
+    exports,
+    health,
+    look,
+    report,
+    specs,
+    techniques,
+    work,
+)
 from search.cli.context import say_always
 from search.cli.reading import CommandLineError
 from search.report.streams import OutputFailed, OutputGone, standard_streams
@@ -30,6 +41,7 @@ app.command()(look.compare)
 app.command()(answers.confirm)
 app.command()(answers.ablate)
 app.command()(answers.reproduce)
+app.command()(report.report)
 app.command()(look.dashboard)
 app.command("techniques")(techniques.techniques_command)
 app.command()(control.pause)
@@ -123,7 +135,7 @@ def _late(error: BaseException) -> int:
     from sqlalchemy.exc import SQLAlchemyError
 
     from objectives.errors import ModelFileError, OnnxMissing
-    from search.analysis.comparison import Incomparable
+    from search.analysis.comparison import Incomparable, TrialNotFound
     from search.dashboard import CannotListen, NotLoopback
     from search.engines.launch import WorkFailed
     from search.export.errors import (
@@ -140,7 +152,7 @@ def _late(error: BaseException) -> int:
     from storage.transactions import mend, reason
 
     match error:
-        case NotLoopback() | Incomparable() | SettingsError() | FollowUpRefused():
+        case NotLoopback() | Incomparable() | TrialNotFound() | SettingsError() | FollowUpRefused():
             return _fail(str(error), 2)
         case (
             ExportRefused()

@@ -1,6 +1,7 @@
 """Commands that work: run, create, worker."""
 
 import os
+import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
@@ -134,6 +135,7 @@ def run(
     from search.engines.launch import Team, run_study
     from search.engines.processes import hire
     from search.engines.signals import Stopped
+    from search.report.tables import width_of
     from search.report.text import summary_text
     from storage.backends import parse_url, shown
     from storage.engine import open_database
@@ -163,7 +165,8 @@ def run(
             stopped.how_to_go_on = f"the running trials were handed back; go on with: {resume}"
         raise
     with open_database(url) as database:
-        print(summary_text(compare_study(database, outcome.joined.stored.name)))
+        found = compare_study(database, outcome.joined.stored.name)
+        print(summary_text(found, width_of(sys.stdout, os.environ)))
 
 
 def create(

@@ -14,7 +14,7 @@ from search.report.documents import (
     incumbent_document,
     trial_document,
 )
-from search.report.text import table
+from search.report.tables import NO_TERMINAL_COLUMNS, table, wrapped
 from search.space.parameters import PARAMETERS
 from search.spec.document import Toml
 from storage.errors import SHOWN_DIGITS
@@ -62,7 +62,7 @@ def _standing_document(standing: Standing) -> Json:
     }
 
 
-def side_by_side_text(found: SideBySide) -> str:
+def side_by_side_text(found: SideBySide, width: int = NO_TERMINAL_COLUMNS) -> str:
     """`compare` of several studies."""
     names = [each.comparison.spec.name for each in found.contenders]
     rows = [
@@ -87,26 +87,29 @@ def side_by_side_text(found: SideBySide) -> str:
         f"within {found.epochs} epochs",
     )
     metric = found.contenders[0].comparison.spec.metric
-    parts = [
+    said = (
         f"best validation {metric} of complete trials, by trial number, at the budget that every"
-        f" study has used\n{table(header, rows)}"
-    ]
+        " study has used"
+    )
+    spare = ("state", "finished", "epochs")
+    parts = [f"{wrapped(said, width)}\n{table(header, rows, width, spare)}"]
     if found.differs_in_data:
-        parts.append(
+        said = (
             "the studies differ in [data]: their values are of other images or splits, and no"
             " ranking"
         )
+        parts.append(wrapped(said, width))
     elif found.is_on_other_images:
-        parts.append(_other_images_text(found))
+        parts.append(_other_images_text(found, width))
     if found.differing:
         keys = [(key, *(_cell(value) for value in values)) for key, values in found.differing]
-        parts.append(f"what differs in their specs\n{table(('key', *names), keys)}")
+        parts.append(f"what differs in their specs\n{table(('key', *names), keys, width)}")
     else:
         parts.append("their specs differ in nothing but name and budget")
     return "\n\n".join(parts)
 
 
-def _other_images_text(found: SideBySide) -> str:
+def _other_images_text(found: SideBySide, width: int) -> str:
     rows = [
         (
             each.comparison.spec.name,
@@ -117,10 +120,11 @@ def _other_images_text(found: SideBySide) -> str:
         )
         for each in found.contenders
     ]
-    return (
+    said = (
         "the studies were trained on different images, though their [data] is the same: their"
-        f" values are no ranking\n{table(('study', 'fingerprint'), rows)}"
+        " values are no ranking"
     )
+    return f"{wrapped(said, width)}\n{table(('study', 'fingerprint'), rows, width)}"
 
 
 def _best(standing: Standing) -> str:

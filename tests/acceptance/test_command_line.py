@@ -502,6 +502,40 @@ def test_several_studies_are_compared_and_written_to_a_file(tmp_path: Path) -> N
     )
 
 
+def test_compare_takes_the_width_that_is_said_and_shows_one_trial_whole(tmp_path: Path) -> None:
+    (tmp_path / "small.toml").write_text(ONE_SPEC)
+    assert hypersearch(tmp_path, "run", "small.toml", "-q").returncode == 0
+    for environment, width in (({}, 100), ({"COLUMNS": "60"}, 60)):
+        shown = hypersearch(tmp_path, "compare", "small", **environment).stdout
+        assert width - 20 < max(map(len, shown.splitlines())) <= width
+    whole = hypersearch(tmp_path, "compare", "small", "--trial", "1").stdout
+    assert whole.startswith("study small, trial 1: ")
+    document = json.loads(
+        hypersearch(tmp_path, "compare", "small", "--trial", "1", "--json").stdout
+    )
+    assert document["number"] == 1
+    refused = [
+        hypersearch(tmp_path, "compare", *arguments)
+        for arguments in (
+            ("small", "--trial", "9"),
+            ("small", "--trial", "x"),
+            ("small", "small2", "--trial", "1"),
+            ("small", "--trial", "1", "--csv"),
+        )
+    ]
+    assert [(each.returncode, each.stdout, each.stderr) for each in refused] == [
+        (2, "", "hypersearch: study 'small' has no trial 9: its trials are 0-3\n"),
+        (
+            2,
+            "",
+            "hypersearch: --trial x: give a whole number from 0 to 1000000000, in the digits 0 to"
+            " 9\n",
+        ),
+        (2, "", "hypersearch: --trial 1: name one study, not 2\n"),
+        (2, "", "hypersearch: --trial and --csv do not go together: leave one out\n"),
+    ]
+
+
 def test_an_answer_goes_where_output_says_and_a_spec_takes_the_place_of_nothing(
     tmp_path: Path,
 ) -> None:

@@ -206,6 +206,7 @@ COMMANDS = (
     "list",
     "status",
     "compare",
+    "report",
     "dashboard",
     "pause",
     "resume",
@@ -240,6 +241,7 @@ def command_lines(draw: st.DrawFn) -> list[str]:
     missing = [
         "status",
         "compare",
+        "report",
         "pause",
         "resume",
         "stop",

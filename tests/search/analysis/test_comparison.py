@@ -29,7 +29,7 @@ from search.analysis.comparison import (
 )
 from search.analysis.data_sets import data_sets, ranges
 from search.analysis.equal_budget import Standing, after_trials, within_epochs
-from search.analysis.importance import BEST_SHARE, FEWEST, importances
+from search.analysis.importance import BEST_SHARE, FEWEST, importance_intervals, importances
 from search.report.documents import compare_document, to_json
 from search.report.side_by_side import side_by_side_document, side_by_side_text, trials_csv
 from search.report.text import compare_text, summary_text
@@ -316,6 +316,37 @@ def test_the_importances_are_those_of_optuna(seed: int) -> None:
     assert dict(found.shares) == pytest.approx(expected, rel=1e-6)
 
 
+def test_the_intervals_of_importances_are_drawn_by_a_constant_seed_and_narrow_with_trials() -> None:
+    pinned: dict[str, Domain] = {"optimizer": Choice(("sgd",)), "scheduler": Choice(("cosine",))}
+    widths = []
+    for count in (60, 600):
+        trials, space = at_random(count, 1, pinned)
+        found = importances(trials, space, "maximize")
+        assert found is not None
+        drawn = importance_intervals(trials, space, "maximize")
+        assert drawn == importance_intervals(trials[::-1], space, "maximize")
+        assert drawn.keys() == dict(found.shares).keys()
+        assert all(
+            0 <= drawn[name].low <= share <= drawn[name].high <= 1 for name, share in found.shares
+        )
+        first = found.shares[0][0]
+        widths.append(drawn[first].high - drawn[first].low)
+    assert widths[1] < widths[0]
+    few, space = at_random(FEWEST - 1, 0, {})
+    assert importance_intervals(few, space, "maximize") == {}
+
+
+def test_resamples_of_a_long_study_are_of_a_thousand_trials(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    trials, space = at_random(60, 1, {})
+    found = []
+    for most in (1000, 60, 30):
+        monkeypatch.setattr("search.analysis.importance.MOST_DRAWN", most)
+        found.append(importance_intervals(trials, space, "maximize"))
+    assert found[0] == found[1] != found[2]
+
+
 def test_what_few_trials_have_had_is_left_out_by_name() -> None:
     trials, space = at_random(FEWEST, 0, {})
     found = importances(trials, space, Direction.UP)
@@ -334,7 +365,8 @@ def test_compare_says_what_the_importances_mean(tmp_path: Path) -> None:
     text = compare_text(comparison)
     assert (
         f"what tells the best 5 of the {FEWEST} complete trials from the others, in shares of 1"
-        in text
+        "; intervals by 50 resamples of 20 trials) hyperparameter share 90 % interval "
+        in " ".join(text.split())
     )
     assert comparison.importances is not None
     ran(url, "few", 2)
@@ -389,8 +421,7 @@ def test_different_images_are_said_in_compare_and_in_the_summary_of_a_run(
     mixed = on(compared, "s", [None, FIRST, FIRST, FIRST, SECOND, FIRST])
     said = (
         "\n\nthe trials were trained on different images: values of different lines are no"
-        " ranking\nfingerprint   trials\nunknown            0\naaaaaaaaaaaa  1-3, 5\nbbbbbbbbbbbb  "
-        "     4\n\n"
+        " ranking\nfingerprint   trials\nunknown       0\naaaaaaaaaaaa  1-3, 5\nbbbbbbbbbbbb  4\n\n"
     )
     assert said in compare_text(mixed)
     assert said in summary_text(mixed)
@@ -419,8 +450,8 @@ def test_studies_of_one_spec_are_on_other_images_where_their_fingerprints_say_so
     found = side_by_side(compared, [FIRST], [None], [SECOND, FIRST])
     assert found.is_on_other_images
     assert (
-        "\n\nthe studies were trained on different images, though their [data] is the same: "
-        "their values are no ranking\n"
+        "\n\nthe studies were trained on different images, though their [data] is the same: their"
+        " values are no\nranking\n"
         "study  fingerprint\n"
         "s0     aaaaaaaaaaaa\n"
         "s1     unknown\n"

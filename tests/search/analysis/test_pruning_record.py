@@ -6,7 +6,7 @@ import pytest
 from scipy.stats import beta
 
 from search.analysis.pruning import PruningRecord, pruning_record, upper_bound
-from search.report.text import pruning_text
+from search.report.findings import pruning_text
 from storage.direction import Direction
 from storage.records import EpochRecord, TrialRecord, TrialState
 
@@ -79,18 +79,18 @@ def test_what_pruning_saved_and_may_have_cost() -> None:
 
 def test_few_audits_are_said_to_say_little() -> None:
     assert (
-        pruning_text(pruning_record(TRIALS, "asha", 8, Direction.UP))
+        pruning_text(pruning_record(TRIALS, "asha", 8, Direction.UP), 999)
         == "pruning (asha): 2 trials were stopped, which saved 8 of 50 epochs (16 %)\naudits: of 3"
         " that were due to be stopped and ran to their end, 1 ended better than the best of all"
         " others; with fewer than 20 audits that says little of the stopped ones"
     )
     assert (
-        pruning_text(PruningRecord("asha", 200, 900, 1100, 0.0, audited=20, better=0))
+        pruning_text(PruningRecord("asha", 200, 900, 1100, 0.0, audited=20, better=0), 999)
         == "pruning (asha): 200 trials were stopped, which saved 1100 of 2000 epochs (55"
         " %)\naudits: of 20 that were due to be stopped and ran to their end, 0 ended better"
         " than the best of all others: at most 14 % of the stopped ones would have (95 %"
         " confidence)"
     )
-    assert pruning_text(PruningRecord("median", 0, 80, 0, 0.0, 0, 0)).endswith(
+    assert pruning_text(PruningRecord("median", 0, 80, 0, 0.0, 0, 0), 999).endswith(
         "what it cost is unknown"
     )

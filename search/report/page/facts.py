@@ -1,0 +1,200 @@
+"""What the report page says of a study, as plain facts; read once, before anything is drawn."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from search.analysis.comparison import Comparison, compare_study
+from search.analysis.importance import Interval
+from search.machine.folders import FolderUnknown, Place
+from storage.artifact_names import read_trial_artifacts
+from storage.engine import Database
+from storage.errors import ArtifactDamaged, ArtifactRootError, ArtifactsUnavailable
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from objectives.examined import Examination
+
+SAMPLES = 6  # images of a class
+MODEL_FILE = "model.safetensors"
+_MADE_UP = "synthetic"
+
+
+@dataclass(frozen=True, eq=False)
+class ClassShown:
+    """One class: how many images of it a search sees, and the first few of them."""
+
+    name: str
+    train: int
+    validation: int
+    samples: "NDArray[np.uint8]"  # (N, C, H, W) uint8, of the training split
+
+
+@dataclass(frozen=True, eq=False)
+class Examined:
+    """What the kept model of the best trial gets wrong on the validation split."""
+
+    examination: "Examination"
+    class_names: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Missing:
+    """Why something cannot be shown."""
+
+    reason: str
+
+
+# --- what follow-ups will fill
+
+
+@dataclass(frozen=True)
+class ConfirmedTrial:
+    """One configuration under fresh seeds; values of the study's metric on the validation split."""
+
+    trial: int
+    is_baseline: bool
+    search_value: float
+    by_seed: tuple[float, ...]
+    these_images: Interval  # 95 %, for the mean on these images
+    new_images: Interval  # 95 %, for the mean on new images
+    diverged: int
+    may_be_best: bool
+
+    @property
+    def mean(self) -> float:
+        """Over the seeds."""
+        return sum(self.by_seed) / len(self.by_seed)
+
+
+@dataclass(frozen=True)
+class SplitScore:
+    """One configuration on the test split."""
+
+    label: str
+    score: float
+    interval: Interval  # 95 %, on new images like these
+
+
+@dataclass(frozen=True)
+class Confirmation:
+    """What `confirm` has found."""
+
+    trials: tuple[ConfirmedTrial, ...]
+    choice: int  # number of the trial that was chosen
+    test: tuple[SplitScore, ...]  # the choice's first; empty where it was not read
+    reading: int | None  # which reading of the test split that was
+    sentences: tuple[str, ...]  # on the choice, luck, and what could not be seen
+
+
+@dataclass(frozen=True)
+class TechniqueEffect:
+    """What one technique is worth, by retraining without it, or with it."""
+
+    technique: str
+    value: str
+    is_used: bool
+    effect: float  # points
+    interval: Interval  # 95 %
+    verdict: str
+    seeds: int
+
+
+@dataclass(frozen=True)
+class Ablation:
+    """What `ablate` has found."""
+
+    trial: int
+    effects: tuple[TechniqueEffect, ...]
+    sentences: tuple[str, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class StudyFacts:
+    """All that a page says of one study."""
+
+    comparison: Comparison
+    data: tuple[ClassShown, ...] | Missing
+    examined: Examined | Missing
+    model_bytes: int | None  # of the kept model's file
+    confirmation: Confirmation | None = None
+    ablation: Ablation | None = None
+
+
+def read_study_facts(
+    database: Database, name: str, *, artifact_root: str | None, cache_root: Place
+) -> StudyFacts:
+    """Reads a study; what is not there, or not reachable, is missing with the reason.
+
+    `artifact_root` is `None` where none is known. No image is decoded or downloaded: those are
+    shown that this machine has decoded. Raises StudyNotFound, ForeignStudy.
+    """
+    comparison = compare_study(database, name)
+    examined, model_bytes = _examined(database, comparison, artifact_root)
+    return StudyFacts(comparison, _data(comparison, cache_root), examined, model_bytes)
+
+
+def _examined(
+    database: Database, comparison: Comparison, artifact_root: str | None
+) -> tuple[Examined | Missing, int | None]:
+    from search.worker.pictures import EXAMINATION, read_examination
+    from storage.artifacts import open_artifact_store, read
+
+    if comparison.incumbent is None:
+        return Missing("no trial has run all epochs, so no model is kept"), None
+    stored = comparison.record.stored
+    named = read_trial_artifacts(database, stored.study_id, comparison.incumbent.number)
+    if EXAMINATION not in named:
+        return Missing(f"trial {comparison.incumbent.number} has no kept model"), None
+    if artifact_root is None:
+        return Missing("it is not known here where artifacts are kept: --artifact-root"), None
+    try:
+        store = open_artifact_store(artifact_root)
+        examination, class_names = read_examination(read(store, named[EXAMINATION]))
+        model = read(store, named[MODEL_FILE]) if MODEL_FILE in named else None
+    except (ArtifactDamaged, ArtifactRootError, ArtifactsUnavailable) as error:
+        return Missing(str(error)), None
+    return Examined(examination, class_names), None if model is None else len(model)
+
+
+def _data(comparison: Comparison, cache_root: Place) -> tuple[ClassShown, ...] | Missing:
+    stored, config = comparison.record.stored, comparison.spec.data
+    if config.dataset == _MADE_UP:
+        return Missing("its curves are made up: there are no images")
+    if not stored.data_fingerprint:
+        return Missing("no trial has recorded which images it was trained on")
+    if isinstance(cache_root, FolderUnknown):
+        return Missing(str(cache_root))
+    return _decoded(comparison, cache_root, stored.data_fingerprint)
+
+
+def _decoded(
+    comparison: Comparison, cache_root: Path, fingerprint: str
+) -> tuple[ClassShown, ...] | Missing:
+    from objectives.data.cache import find_decoded
+    from objectives.errors import DataError
+
+    try:
+        found = find_decoded(comparison.spec.data, fingerprint, cache_root)
+    except (DataError, OSError) as error:
+        return Missing(str(error))
+    if found is None:
+        return Missing("this machine has not decoded the images that the study was trained on")
+    labels = found.arrays.labels
+    shown = []
+    for place, name in enumerate(found.class_names):
+        train, validation = (
+            rows[labels[rows] == place] for rows in (found.train, found.validation)
+        )
+        samples = found.arrays.images[train[:SAMPLES]]
+        shown.append(ClassShown(name, len(train), len(validation), samples))
+    return tuple(shown)
+
+
+def matrix_of(examined: Examined) -> Sequence[Sequence[int]]:
+    """The confusion matrix: one row a true class, one column a predicted one."""
+    matrix: list[list[int]] = examined.examination.confusion.tolist()
+    return matrix

@@ -1,0 +1,70 @@
+"""What follow-ups have found, where they were run."""
+
+from search.report.page import plots
+from search.report.page.facts import Ablation, Confirmation
+from search.report.page.parts import Picture, Table, View
+
+
+class FollowUpView(View):
+    """Sections 4 and 5."""
+
+    @property
+    def confirmation(self) -> Confirmation | None:
+        return self.facts.confirmation
+
+    @property
+    def ablation(self) -> Ablation | None:
+        return self.facts.ablation
+
+    @property
+    def confirmation_picture(self) -> Picture | None:
+        if (found := self.confirmation) is None:
+            return None
+        said = "; ".join(f"trial {each.trial}: mean {each.mean:.4f}" for each in found.trials)
+        return self._picture(lambda: plots.confirmation_svg(found), f"Means by trial. {said}.")
+
+    @property
+    def confirmation_table(self) -> Table | None:
+        if (found := self.confirmation) is None:
+            return None
+        rows = [
+            (
+                str(each.trial) + (" (baseline)" if each.is_baseline else ""),
+                f"{each.search_value:.4f}",
+                f"{each.mean:.4f}",
+                f"{each.these_images.low:.4f} .. {each.these_images.high:.4f}",
+                f"{each.new_images.low:.4f} .. {each.new_images.high:.4f}",
+                f"{each.diverged} of {each.diverged + len(each.by_seed)}",
+                "may be best" if each.may_be_best else "",
+            )
+            for each in found.trials
+        ]
+        header = ("trial", "search", "mean", "these images", "new images", "diverged", "verdict")
+        caption = f"Fresh seeds, validation {self.spec.metric}, 95 % intervals for the mean"
+        return Table(caption, header, rows)
+
+    @property
+    def effects_picture(self) -> Picture | None:
+        if (found := self.ablation) is None:
+            return None
+        said = "; ".join(f"{each.technique} {each.effect:+.2f}" for each in found.effects)
+        return self._picture(lambda: plots.effects_svg(found), f"Effects in points: {said}.")
+
+    @property
+    def effects_table(self) -> Table | None:
+        if (found := self.ablation) is None:
+            return None
+        rows = [
+            (
+                each.technique,
+                each.value,
+                "used" if each.is_used else "not used",
+                f"{each.effect:+.2f}",
+                f"{each.interval.low:+.2f} .. {each.interval.high:+.2f}",
+                each.verdict,
+                str(each.seeds),
+            )
+            for each in found.effects
+        ]
+        header = ("technique", "value", "in the trial", "points", "95 %", "verdict", "seeds")
+        return Table(f"Trial {found.trial} without, or with, each technique", header, rows)

@@ -1,0 +1,168 @@
+"""What the best trial's model gets right and wrong, on which data, and what it costs."""
+
+from objectives.costs import counted_costs, scaled, shown_cost
+from search.analysis.data_sets import ranges
+from search.analysis.recalls import confusions, recalls
+from search.report.page import plots
+from search.report.page.facts import ClassShown, Examined, Missing, matrix_of
+from search.report.page.parts import MOST_ROWS, Image, Table, View, left_out
+from search.space.parameters import is_on
+from storage.records import TrialRecord
+
+MOST_CLASSES = 20  # of which samples and a matrix are shown
+MOST_MISTAKES = 24
+
+
+class ModelView(View):
+    """Sections 2, 3, 6 and 10."""
+
+    # --- 2 and 6: what the best model gets right and wrong
+
+    @property
+    def missing_examination(self) -> str:
+        found = self.facts.examined
+        return found.reason if isinstance(found, Missing) else ""
+
+    @property
+    def recall_table(self) -> Table | None:
+        if not isinstance(found := self.facts.examined, Examined):
+            return None
+        worst_first = recalls(matrix_of(found), found.class_names)
+        rows = [
+            (
+                each.name,
+                f"{100 * each.share:.1f} %",
+                f"{100 * each.interval.low:.1f} .. {100 * each.interval.high:.1f}",
+                f"{each.right:,} of {each.images:,}",
+            )
+            for each in worst_first[:MOST_ROWS]
+        ]
+        rest = left_out(len(worst_first) - len(rows), "better classes")
+        header = ("class", "recall", "95 %", "right")
+        return Table("Recall by class on validation images, the worst first", header, rows, rest)
+
+    @property
+    def confusion_table(self) -> Table | None:
+        found = self.facts.examined
+        if not isinstance(found, Examined) or len(found.class_names) > MOST_CLASSES:
+            return None
+        rows = [
+            (name, *(f"{each:,}" for each in row))
+            for name, row in zip(found.class_names, matrix_of(found), strict=True)
+        ]
+        header = ("true class", *found.class_names)
+        return Table(
+            "Confusion matrix: rows are true classes, columns predicted ones", header, rows
+        )
+
+    @property
+    def confused_table(self) -> Table | None:
+        if not isinstance(found := self.facts.examined, Examined):
+            return None
+        pairs = confusions(matrix_of(found), found.class_names)
+        rows = [(each.true, each.predicted, f"{each.images:,}") for each in pairs[:MOST_ROWS]]
+        rest = left_out(len(pairs) - len(rows), "rarer pairs")
+        return Table("What is taken for what", ("true", "predicted", "images"), rows, rest)
+
+    @property
+    def mistakes(self) -> list[Image]:
+        if not isinstance(found := self.facts.examined, Examined):
+            return []
+        images = []
+        for wrong in found.examination.wrong[:MOST_MISTAKES]:
+            true, predicted = found.class_names[wrong.true], found.class_names[wrong.predicted]
+            said = f"{true} → {predicted} ({wrong.confidence:.0%})"
+            alternative = (
+                f"validation image {wrong.index}, labelled {true}, predicted {predicted} with"
+                f" {wrong.confidence:.0%}"
+            )
+            images.append(Image(*plots.images_png(wrong.pixels[None]), alternative, said))
+        return images
+
+    # --- 3: data
+
+    @property
+    def missing_data(self) -> str:
+        found = self.facts.data
+        return found.reason if isinstance(found, Missing) else ""
+
+    @property
+    def class_table(self) -> Table | None:
+        if isinstance(found := self.facts.data, Missing):
+            return None
+        rows = [(each.name, f"{each.train:,}", f"{each.validation:,}") for each in found]
+        total = (
+            f"all {len(found)} classes",
+            f"{sum(each.train for each in found):,}",
+            f"{sum(each.validation for each in found):,}",
+        )
+        rest = left_out(len(rows) - MOST_ROWS, "classes")
+        header = ("class", "training", "validation")
+        return Table("Images by class and split", header, [total, *rows[:MOST_ROWS]], rest)
+
+    @property
+    def samples(self) -> list[tuple[str, Image]]:
+        if isinstance(found := self.facts.data, Missing):
+            return []
+        return [(each.name, _sample(each)) for each in found[:MOST_CLASSES] if len(each.samples)]
+
+    @property
+    def fingerprints(self) -> Table | None:
+        found = [(each, numbers) for each, numbers in self.comparison.data_sets if each is not None]
+        if not found:
+            return None
+        rows = [(each, ranges(numbers)) for each, numbers in found]
+        caption = "Fingerprints of the data (SHA-256), and the trials that were trained on it"
+        return Table(caption, ("fingerprint", "trials"), rows)
+
+    @property
+    def is_on_several(self) -> bool:
+        return len({each for each, _ in self.comparison.data_sets if each is not None}) > 1
+
+    # --- 10: the model
+
+    @property
+    def model(self) -> list[tuple[str, str]]:
+        best = self.comparison.incumbent
+        if best is None:
+            return []
+        facts = [("trial", str(best.number)), *self._network(best)]
+        if self.facts.model_bytes is not None:
+            facts.append(("file", f"{self.facts.model_bytes:,} bytes (safetensors)"))
+        facts += [
+            (f"recorded {name}", shown_cost(cost))
+            for name, cost in zip(self.spec.minimize, best.costs, strict=False)
+        ]
+        if "latency" not in self.spec.minimize:
+            facts.append(("latency", 'not measured: minimize = ["latency"] records it'))
+        if best.epochs:
+            gap = best.epochs[-1].generalization_gap
+            facts.append(
+                (
+                    "validation loss less training loss",
+                    "not recorded" if gap is None else f"{gap:.4f} nats an image",
+                )
+            )
+        facts.append(("ONNX", "not exported"))
+        return facts
+
+    def _network(self, best: TrialRecord) -> list[tuple[str, str]]:
+        if isinstance(found := self.facts.data, Missing) or not len(found[0].samples):
+            return [("parameters", "not known without the images' size")]
+        width = float(best.parameters.get("width") or 1.0)
+        costs = counted_costs(
+            found[0].samples.shape[1:],
+            len(found),
+            [scaled(each, width) for each in self.spec.model.channels],
+            scaled(self.spec.model.hidden_units, width),
+            normalized=is_on("normalization", best.parameters.get("normalization")),
+        )
+        return [
+            ("parameters", f"{costs['parameters']:,}"),
+            ("multiply-accumulates an image", f"{costs['macs']:,}"),
+        ]
+
+
+def _sample(each: ClassShown) -> Image:
+    source, width, height = plots.images_png(each.samples)
+    return Image(source, width, height, f"{len(each.samples)} training images of class {each.name}")

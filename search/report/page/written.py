@@ -1,0 +1,37 @@
+"""The report page of studies in a storage: read, then written."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+
+from search.machine.folders import FolderUnknown
+from search.machine.settings import Settings
+from search.report.page.facts import read_study_facts
+from search.report.page.render import report_page
+from storage.engine import Database
+
+
+def read_page(
+    database: Database,
+    names: Sequence[str],
+    settings: Settings,
+    storage_url: str,
+    artifact_root: str | None = None,
+) -> str:
+    """The page on these studies, as HTML. Raises StudyNotFound, ForeignStudy."""
+    try:
+        root = settings.files(storage_url, artifact_root).artifact_root
+    except FolderUnknown:  # no artifact was ever kept there
+        root = None
+    facts = [
+        read_study_facts(database, name, artifact_root=root, cache_root=settings.cache_root)
+        for name in names
+    ]
+    return report_page(facts, datetime.now(UTC), _own_version())
+
+
+def _own_version() -> str:
+    try:
+        return version("hypersearch")
+    except PackageNotFoundError:
+        return "of a checkout"
