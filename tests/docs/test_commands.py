@@ -26,7 +26,7 @@ NOT_RUN = {
     ".venv/bin/pip install -e .": "installs several GB",
     ".venv/bin/pip install -e '.[onnx]'": "installs several GB",
     "pip install 'hypersearch[postgresql]'": "installs from a package index",
-    "python -m benchmarks.gpu all --out DIR --seconds 420": (
+    "python -m benchmarks.gpu all --out DIR --seconds 480": (
         "needs a GPU: test_gpu.py does it in small"
     ),
     "PYTHONPATH=/tmp/site python3 -m benchmarks.gpu all --out DIR": (
