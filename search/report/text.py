@@ -118,7 +118,8 @@ def compare_text(
 def summary_text(comparison: Comparison, width: int = NO_TERMINAL_COLUMNS) -> str:
     """What `run` ends with."""
     lines = [
-        wrapped(state_text(comparison.record), width),
+        # On one line whatever the width: scripts look for what it says.
+        state_text(comparison.record),
         "",
         incumbent_text(comparison.incumbent, comparison.spec.metric),
         "",
