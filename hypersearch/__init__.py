@@ -5,15 +5,27 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from search.notebook import ablate as ablate
     from search.notebook import compare as compare
     from search.notebook import confirm as confirm
     from search.notebook import export as export
     from search.notebook import load_spec as load_spec
     from search.notebook import predict as predict
     from search.notebook import report as report
+    from search.notebook import reproduce as reproduce
     from search.notebook import run as run
 
-__all__ = ["compare", "confirm", "export", "load_spec", "predict", "report", "run"]
+__all__ = [
+    "ablate",
+    "compare",
+    "confirm",
+    "export",
+    "load_spec",
+    "predict",
+    "report",
+    "reproduce",
+    "run",
+]
 
 
 def __getattr__(name: str) -> object:

@@ -8,9 +8,15 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from search.analysis.ablation import Ablation, read_ablation
 from search.analysis.comparison import Comparison, compare_study
 from search.analysis.confirmation import Confirmation, read_confirmation
-from search.engines.answers import announce_confirmation
+from search.analysis.reproduced import Reproduced, read_reproduced
+from search.engines.answers import (
+    announce_ablation,
+    announce_confirmation,
+    announce_reproduction,
+)
 from search.engines.borrowed import borrowed_process
 from search.engines.launch import Team, run_study
 from search.engines.processes import hire
@@ -25,7 +31,9 @@ from search.spec.reading import parse_spec
 from search.spec.request import Request
 from search.spec.study_spec import StudySpec
 from search.studies.data_location import read_data_map
+from search.studies.followups.ablating import DEFAULT_LOOKS, DEFAULT_RETUNE, AskedToAblate
 from search.studies.followups.confirming import Asked
+from search.studies.followups.reproducing import AskedToReproduce
 from storage.backends import parse_url, shown
 from storage.engine import open_database
 from storage.hosts import this_host
@@ -178,18 +186,83 @@ def confirm(
         reads_test,
     )
     announced = announce_confirmation(url, name, asked, again=again)
+    _train(url, announced.stored.name, settings, device, threads, data_map)
+    with open_database(url) as database:
+        return read_confirmation(database, find_study(database, announced.stored.name))
+
+
+def ablate(
+    name: str,
+    *,
+    trial: int | None = None,
+    techniques: Sequence[str] = (),
+    seeds: Sequence[int] = DEFAULT_LOOKS,
+    retune: int = DEFAULT_RETUNE,
+    again: bool = False,
+    storage: str | None = None,
+    device: str = "auto",
+    threads: int | None = None,
+    data_map: Mapping[str, str] | None = None,
+) -> Ablation:
+    """Says what each technique of a configuration is worth, as `hypersearch ablate` does.
+
+    `seeds` are the looks; `retune` runs find each learning rate, 0: none do. Interrupted, asked
+    again and refused as `confirm`.
+
+    >>> ablate("demo", techniques=["dropout"], storage="sqlite:///hypersearch.db")  # doctest: +SKIP
+    """
+    settings = Settings.from_environment(os.environ)
+    url = storage or settings.storage
+    asked = AskedToAblate(trial, tuple(sorted(set(techniques))), tuple(seeds), retune)
+    announced = announce_ablation(url, name, asked, again=again)
+    _train(url, announced.stored.name, settings, device, threads, data_map)
+    with open_database(url) as database:
+        return read_ablation(database, find_study(database, announced.stored.name))
+
+
+def reproduce(
+    name: str,
+    number: int,
+    *,
+    seeds: int = 0,
+    again: bool = False,
+    storage: str | None = None,
+    device: str = "auto",
+    threads: int | None = None,
+    data_map: Mapping[str, str] | None = None,
+) -> Reproduced:
+    """Trains a recorded trial again, as `hypersearch reproduce` does. Interrupted, asked again and
+    refused as `confirm`.
+
+    >>> reproduce("demo", 3, storage="sqlite:///hypersearch.db").found.verdict   # doctest: +SKIP
+    'identical'
+    """
+    settings = Settings.from_environment(os.environ)
+    url = storage or settings.storage
+    announced = announce_reproduction(url, name, AskedToReproduce(number, seeds), again=again)
+    _train(url, announced.stored.name, settings, device, threads, data_map)
+    with open_database(url) as database:
+        return read_reproduced(database, find_study(database, announced.stored.name))
+
+
+def _train(
+    url: str,
+    follow_up: str,
+    settings: Settings,
+    device: str,
+    threads: int | None,
+    data_map: Mapping[str, str] | None,
+) -> None:
     _work(
         url,
-        Request(None, {"study": {"name": announced.stored.name}}, announced.stored.name),
+        Request(None, {"study": {"name": follow_up}}, follow_up),
         settings,
         device,
         threads,
         data_map,
         accept_data=False,
-        how_to_go_on=lambda: "interrupted; call hypersearch.confirm again to go on",
+        how_to_go_on=lambda: "interrupted; the same call goes on",
     )
-    with open_database(url) as database:
-        return read_confirmation(database, find_study(database, announced.stored.name))
 
 
 def compare(name: str, *, storage: str | None = None) -> Comparison:

@@ -61,7 +61,8 @@ def _lines(found: Ablation) -> Iterator[str]:
         for each in sorted(group, key=lambda one: _order(one, found)):
             yield _row(each, found, scale, widest)
     yield ""
-    yield from _verdict(found, scale)
+    for line in verdict_lines(found):
+        yield from wrap(line, COLUMNS)
 
 
 def _order(one: AblatedTechnique, found: Ablation) -> tuple[bool, float]:
@@ -116,7 +117,9 @@ def _drawn(value: float, low: float, high: float, widest: float) -> str:
     return "".join(cells)
 
 
-def _verdict(found: Ablation, scale: Scale) -> Iterator[str]:
+def verdict_lines(found: Ablation) -> Iterator[str]:
+    """What is told, what is not, and how large an effect would have been seen."""
+    scale = Scale(found.metric)
     if not found.looks:
         yield "Nothing is told yet: a verdict needs all runs of a look."
         return
@@ -138,9 +141,9 @@ def _verdict(found: Ablation, scale: Scale) -> Iterator[str]:
         shown = ", ".join(
             f"{scale.size(size)} ({seeds} seeds)" for seeds, size in reversed(found.visible)
         )
-        yield from wrap(f"not told: {', '.join(by_verdict['not told'])}.", COLUMNS)
+        yield f"not told: {', '.join(by_verdict['not told'])}."
         if shown:
-            yield from wrap(f"Effects under {shown} would mostly be missed.", COLUMNS)
+            yield f"Effects under {shown} would mostly be missed."
     if "diverged" in by_verdict:
         yield f"diverged, so not compared: {', '.join(by_verdict['diverged'])}."
     if found.plan.left_out:

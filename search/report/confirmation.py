@@ -34,6 +34,19 @@ def opening_text(found: Confirmation, epochs: int, expected: str | None) -> str:
     return f"{what}.\n{found.planned} trainings x {epochs} epochs{time}."
 
 
+def sentences(found: Confirmation) -> list[str]:
+    """What may be best, what cannot be told apart, what was luck, and what bears on it."""
+    scale = Scale(found.metric)
+    lines = [*_verdict(found, scale)]
+    if found.test is not None:
+        lines += [line for line in _test(found, found.test, scale) if not line.startswith(" ")]
+    return [
+        *lines,
+        "Not in these intervals: another training split, images unlike these.",
+        *found.plan.notes,
+    ]
+
+
 def _lines(found: Confirmation) -> Iterator[str]:
     scale = Scale(found.metric)
     if not found.is_judged:

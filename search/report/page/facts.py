@@ -48,7 +48,7 @@ class Missing:
     reason: str
 
 
-# --- what follow-ups will fill
+# --- what follow-ups have found
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class ConfirmedTrial:
 
     trial: int
     is_baseline: bool
-    search_value: float
+    search_value: float | None  # None: it was stopped early
     by_seed: tuple[float, ...]
     these_images: Interval  # 95 %, for the mean on these images
     new_images: Interval  # 95 %, for the mean on new images

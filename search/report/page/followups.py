@@ -30,7 +30,7 @@ class FollowUpView(View):
         rows = [
             (
                 str(each.trial) + (" (baseline)" if each.is_baseline else ""),
-                f"{each.search_value:.4f}",
+                "" if each.search_value is None else f"{each.search_value:.4f}",
                 f"{each.mean:.4f}",
                 f"{each.these_images.low:.4f} .. {each.these_images.high:.4f}",
                 f"{each.new_images.low:.4f} .. {each.new_images.high:.4f}",
