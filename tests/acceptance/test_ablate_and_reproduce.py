@@ -178,3 +178,11 @@ def test_a_report_says_what_was_confirmed_and_ablated(tmp_path: Path) -> None:
     mean = f"{found['test']['mean']:.4f}"
     assert f"trial {found['choice']} has a test accuracy of {mean}" in page
     assert "Effects do not add up." in page
+
+
+def test_a_report_of_two_seeds_has_no_intervals(tmp_path: Path) -> None:
+    user = User(tmp_path)
+    user.answer("--seeds", "2")
+    page = user.run("report", "s", "-o", "-")
+    assert "NOT confirmed" not in page
+    assert "Fresh seeds, validation accuracy, 95 % intervals for the mean" in page

@@ -48,6 +48,12 @@ INSTEAD = {
     "hypersearch run flowers.toml": (
         f"hypersearch run flowers.toml --dataset images:flowers --set data.image_size=32 {SMALL}"
     ),
+    "hypersearch confirm demo": "hypersearch confirm demo --seeds 2 --top 1 --threads 1",
+    "hypersearch ablate demo": (
+        "hypersearch ablate demo --seeds 2 --no-retune --technique augmentation --threads 1"
+    ),
+    "hypersearch reproduce demo 3": "hypersearch reproduce demo 0 --threads 1",
+    "hypersearch predict demo-model scans/": "hypersearch predict demo-model flowers",
     "hypersearch run my.toml --workers 4": "hypersearch run my.toml --workers 2",
     "hypersearch worker --workers 4": "hypersearch worker --workers 2",
     "hypersearch worker --workers 2 --forever": "hypersearch worker --workers 2",

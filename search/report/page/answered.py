@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from search.analysis.ablation import read_ablation
 from search.analysis.confirmation import JudgedArm, read_confirmation
 from search.analysis.importance import Interval
+from search.analysis.inference import components as inference
 from search.report.ablation import verdict_lines
 from search.report.confirmation import sentences
 from search.report.page.facts import (
@@ -49,21 +50,25 @@ def last_confirmation(database: Database, follow_ups: Sequence[StoredStudy]) -> 
 
 
 def _confirmed(arm: JudgedArm) -> ConfirmedTrial | None:
-    # Of two seeds there are no intervals to draw.
-    found = arm.estimate
-    if found is None or found.these_images is None or found.new_images is None:
+    # Where every run has diverged there is no mean to draw; a sentence says it.
+    if not arm.values:
         return None
+    found = arm.estimate
     assert arm.candidate.trial is not None
     return ConfirmedTrial(
         arm.candidate.trial,
         arm.is_baseline,
         arm.candidate.search_value,
         arm.values,
-        Interval(found.these_images.low, found.these_images.high),
-        Interval(found.new_images.low, found.new_images.high),
+        None if found is None else _interval(found.these_images),
+        None if found is None else _interval(found.new_images),
         0 if arm.divergence is None else arm.divergence.diverged,
         arm.may_be_best,
     )
+
+
+def _interval(found: inference.Interval | None) -> Interval | None:
+    return None if found is None else Interval(found.low, found.high)
 
 
 def last_ablation(database: Database, follow_ups: Sequence[StoredStudy]) -> Ablation | None:

@@ -59,8 +59,8 @@ class ConfirmedTrial:
     is_baseline: bool
     search_value: float | None  # None: it was stopped early
     by_seed: tuple[float, ...]
-    these_images: Interval  # 95 %, for the mean on these images
-    new_images: Interval  # 95 %, for the mean on new images
+    these_images: Interval | None  # 95 %, for the mean on these images; None: of two seeds
+    new_images: Interval | None  # 95 %, for the mean on new images
     diverged: int
     may_be_best: bool
 

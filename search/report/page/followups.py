@@ -1,5 +1,6 @@
 """What follow-ups have found, where they were run."""
 
+from search.analysis.importance import Interval
 from search.report.page import plots
 from search.report.page.facts import Ablation, Confirmation
 from search.report.page.parts import Picture, Table, View
@@ -32,8 +33,8 @@ class FollowUpView(View):
                 str(each.trial) + (" (baseline)" if each.is_baseline else ""),
                 "" if each.search_value is None else f"{each.search_value:.4f}",
                 f"{each.mean:.4f}",
-                f"{each.these_images.low:.4f} .. {each.these_images.high:.4f}",
-                f"{each.new_images.low:.4f} .. {each.new_images.high:.4f}",
+                _shown(each.these_images),
+                _shown(each.new_images),
                 f"{each.diverged} of {each.diverged + len(each.by_seed)}",
                 "may be best" if each.may_be_best else "",
             )
@@ -45,7 +46,7 @@ class FollowUpView(View):
 
     @property
     def effects_picture(self) -> Picture | None:
-        if (found := self.ablation) is None:
+        if (found := self.ablation) is None or not found.effects:
             return None
         said = "; ".join(f"{each.technique} {each.effect:+.2f}" for each in found.effects)
         return self._picture(lambda: plots.effects_svg(found), f"Effects in points: {said}.")
@@ -68,3 +69,7 @@ class FollowUpView(View):
         ]
         header = ("technique", "value", "in the trial", "points", "95 %", "verdict", "seeds")
         return Table(f"Trial {found.trial} without, or with, each technique", header, rows)
+
+
+def _shown(interval: Interval | None) -> str:
+    return "-" if interval is None else f"{interval.low:.4f} .. {interval.high:.4f}"

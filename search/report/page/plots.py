@@ -174,6 +174,8 @@ def confirmation_svg(found: Confirmation) -> str:
     figure, axes = _figure(0.6 + 0.4 * len(found.trials), left_inches=0.8)
     for place, trial in enumerate(reversed(found.trials)):
         for interval, width, colour in ((trial.new_images, 2, GREY), (trial.these_images, 5, BLUE)):
+            if interval is None:
+                continue
             axes.plot([interval.low, interval.high], [place] * 2, color=colour, linewidth=width)
         axes.plot(trial.by_seed, [place + 0.18] * len(trial.by_seed), "o", color=ORANGE, ms=3)
     labels = [f"trial {each.trial}" for each in reversed(found.trials)]
