@@ -33,6 +33,13 @@ for number, usual in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHU
         signal.signal(number, usual)
 
 
+# pytest imports readline, which writes the size of the terminal, or 80 columns where there is none,
+# into the environment of the process, and so of all that it starts.
+for variable in ("COLUMNS", "LINES"):
+    os.environ.pop(variable, None)
+    os.unsetenv(variable)
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Gives each of xdist's processes its share of the long tests, those of commands, and has it

@@ -164,7 +164,7 @@ def test_a_changed_image_is_refused_first_and_goes_on_restored_or_accepted(
     assert user.trials() == [(0, first), (1, first), (2, second)]
     assert (
         "\n\nthe trials were trained on different images: values of different lines are no"
-        f" ranking\nfingerprint   trials\n{first}     0-1\n{second}       2\n\n"
+        f" ranking\nfingerprint   trials\n{first}  0-1\n{second}  2\n\n"
         in user.call("compare", "own").out
     )
 

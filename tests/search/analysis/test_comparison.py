@@ -321,10 +321,10 @@ def test_the_intervals_of_importances_are_drawn_by_a_constant_seed_and_narrow_wi
     widths = []
     for count in (60, 600):
         trials, space = at_random(count, 1, pinned)
-        found = importances(trials, space, "maximize")
+        found = importances(trials, space, Direction.UP)
         assert found is not None
-        drawn = importance_intervals(trials, space, "maximize")
-        assert drawn == importance_intervals(trials[::-1], space, "maximize")
+        drawn = importance_intervals(trials, space, Direction.UP)
+        assert drawn == importance_intervals(trials[::-1], space, Direction.UP)
         assert drawn.keys() == dict(found.shares).keys()
         assert all(
             0 <= drawn[name].low <= share <= drawn[name].high <= 1 for name, share in found.shares
@@ -333,7 +333,7 @@ def test_the_intervals_of_importances_are_drawn_by_a_constant_seed_and_narrow_wi
         widths.append(drawn[first].high - drawn[first].low)
     assert widths[1] < widths[0]
     few, space = at_random(FEWEST - 1, 0, {})
-    assert importance_intervals(few, space, "maximize") == {}
+    assert importance_intervals(few, space, Direction.UP) == {}
 
 
 def test_resamples_of_a_long_study_are_of_a_thousand_trials(
@@ -343,7 +343,7 @@ def test_resamples_of_a_long_study_are_of_a_thousand_trials(
     found = []
     for most in (1000, 60, 30):
         monkeypatch.setattr("search.analysis.importance.MOST_DRAWN", most)
-        found.append(importance_intervals(trials, space, "maximize"))
+        found.append(importance_intervals(trials, space, Direction.UP))
     assert found[0] == found[1] != found[2]
 
 

@@ -145,9 +145,20 @@ def test_places_without_images_are_told(exported: Path, tmp_path: Path) -> None:
         assert str(told.value) == said
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="nothing is closed to root")
-def test_a_closed_folder_is_told(tmp_path: Path) -> None:
-    (tmp_path / "closed").mkdir(mode=0)
+def test_a_folder_that_cannot_be_read_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Root may read everything: the system says no in its stead."""
+    (tmp_path / "closed").mkdir()
+    (tmp_path / "closed" / "1.png").touch()
+    scan = os.scandir
+
+    def refuse(path: str | Path) -> object:
+        if str(path).endswith("closed"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return scan(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
     with pytest.raises(DataUnavailable):
         list(find_images([tmp_path]))
 

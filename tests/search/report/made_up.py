@@ -7,7 +7,7 @@ from dataclasses import asdict, replace
 
 from objectives.synthetic import synthetic_curve
 from search.analysis.comparison import Comparison, comparison_of
-from search.space.configuration import to_hyperparameters
+from search.space.configuration import Configuration
 from search.space.domains import Choice, Domain, Range, Value
 from search.spec.document import Document
 from search.spec.reading import parse_spec
@@ -52,7 +52,7 @@ def compared(spec: StudySpec, trials: Sequence[TrialRecord]) -> Comparison:
         started_ms=0,
         ended_ms=60_000 if is_over else None,
     )
-    return comparison_of(StudyRecord(stored, counts[0], counts[1], failed), spec, trials)
+    return comparison_of(StudyRecord(counts[0], counts[1], failed, stored), spec, trials)
 
 
 def failed(trial: TrialRecord, reason: str) -> TrialRecord:
@@ -64,7 +64,7 @@ def _trial(spec: StudySpec, number: int, numbers: random.Random) -> TrialRecord:
     values = spec.space.suggest(lambda name, domain: _drawn(name, domain, numbers))
     curve = [
         replace(EpochRecord(**asdict(each)), seconds=1.5, images_per_second=2000.0)
-        for each in synthetic_curve(to_hyperparameters(values), EPOCHS, number)
+        for each in synthetic_curve(Configuration(values).hyperparameters(), EPOCHS, number)
     ]
     is_poor = curve[1].validation_accuracy < STOPPED_BELOW
     epochs = tuple(curve[:2] if is_poor else curve)
