@@ -28,7 +28,7 @@ class Judged:
     @property
     def has_diverged(self) -> bool:
         """Whether the loss was not finite."""
-        return self.trial is not None and self.trial.state == "pruned"
+        return self.trial is not None and self.trial.cause == "diverged"
 
 
 def read_judged(database: Database, stored: StoredStudy) -> list[Judged]:

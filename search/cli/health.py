@@ -1,5 +1,7 @@
 """doctor: is this machine ready to work?"""
 
+import os
+
 import typer
 
 from search.cli.context import data_folder, files_of, set_output, settings, storage_url
@@ -43,7 +45,7 @@ def doctor(
         artifacts = artifact_root
     findings = []
     roots = (data_folder(data_root) or known.data_root, known.cache_root, known.division_root)
-    for finding in examine(storage_url(storage), *roots, artifacts):
+    for finding in examine(storage_url(storage), *roots, artifacts, os.environ):
         findings.append(finding)
         if not json:
             print(finding_text(finding), flush=True)  # PyTorch takes seconds to load

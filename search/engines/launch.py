@@ -46,6 +46,14 @@ class WorkFailed(Exception):
         )
 
     @classmethod
+    def follow_up(cls, name: str, reason: str | None) -> "WorkFailed":
+        """A training of a follow-up failed as often as it was given out."""
+        return cls(
+            f"study {name!r} ended, as a training of it failed again and again; the first:"
+            f" {reason or 'no reason recorded'}; mend that and ask anew, with --new"
+        )
+
+    @classmethod
     def workers(cls, reason: str) -> "WorkFailed":
         """The worker processes cannot work."""
         return cls(f"the worker processes have ended with work left to do: {reason}")
@@ -128,8 +136,13 @@ def run_study(
                     tell(event)
         stored = find_study(database, joined.stored.name)
         if stored.end_reason == "failures":
-            failed = read_study(database, stored).failed
-            raise WorkFailed.trials(stored.name, failed, first_failure(database, stored.study_id))
+            failed, first = (
+                read_study(database, stored).failed,
+                first_failure(database, stored.study_id),
+            )
+            if stored.follow_up is not None:
+                raise WorkFailed.follow_up(stored.name, first)
+            raise WorkFailed.trials(stored.name, failed, first)
         if stored.state != "ended" and crew is not None:
             before = None if there is None else there.data_fingerprint
             if facts is not None and stored.data_fingerprint not in (

@@ -2,7 +2,7 @@
 Creates nothing.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from search.machine.devices import accelerator_finding, division_finding, processor_finding
 from search.machine.doctor import Finding
@@ -18,13 +18,14 @@ def examine(
     cache_root: Place,
     division_root: Place,
     artifact_root: str | Place | None,
+    environment: Mapping[str, str],
 ) -> Iterator[Finding]:
     """Looks at every part, one after another; without an artifact root (it goes by the storage's
     URL) at all others.
     """
     yield python_finding()
     yield from package_findings()
-    yield processor_finding()
+    yield processor_finding(environment)
     yield accelerator_finding()
     yield division_finding(division_root)
     yield storage_finding(storage_url)

@@ -2,6 +2,7 @@
 
 import os
 import platform
+from collections.abc import Mapping
 from pathlib import Path
 
 import psutil
@@ -18,9 +19,13 @@ from search.machine.doctor import (
 )
 from search.machine.folders import FolderUnknown, Place
 
+# What sets how OpenMP's threads wait for each other, which hypersearch leaves as it comes
+# (docs/decisions/0016): GNU's, and Intel's and LLVM's.
+WAITING = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME")
 
-def processor_finding() -> Finding:
-    """Cores, threads and memory."""
+
+def processor_finding(environment: Mapping[str, str]) -> Finding:
+    """Cores, threads and memory, and how threads wait for each other."""
     memory = psutil.virtual_memory()
     threads = os.cpu_count() or 1
     cores, usable = psutil.cpu_count(logical=False), usable_cores()
@@ -29,9 +34,21 @@ def processor_finding() -> Finding:
         "processor",
         f"{facts.model}, {facts.cores or 'unknown'} cores, {threads} threads, of which workers may"
         f" use {usable}; {gigabytes(facts.available_bytes)} of {gigabytes(facts.memory_bytes)}"
-        " memory available",
+        f" memory available; {waiting_text(environment)}",
         facts=(facts,),
     )
+
+
+def waiting_text(environment: Mapping[str, str]) -> str:
+    """How OpenMP's threads wait for each other, as far as somebody has said it.
+
+    >>> waiting_text({"OMP_WAIT_POLICY": "passive"}), waiting_text({})
+    ('OpenMP waits as OMP_WAIT_POLICY=passive says', 'OpenMP waits as it comes')
+    """
+    said = [f"{name}={environment[name]}" for name in WAITING if environment.get(name)]
+    if not said:
+        return "OpenMP waits as it comes"
+    return f"OpenMP waits as {' and '.join(said)} {'says' if len(said) == 1 else 'say'}"
 
 
 def accelerator_finding() -> Finding:

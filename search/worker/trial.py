@@ -167,6 +167,9 @@ class Trial:
             if measured.epoch == self._spec.training.epochs:
                 continue
             if state == "ended":
+                # A training of a follow-up that was not finished leaves its slot to another.
+                if self._planned is not None:
+                    return Ending("failed", None, "study ended", "the study ended")
                 return Ending("pruned", value, "study ended", "the study ended")
             if self._due is not None and not self._audited:
                 return self._by_pruner(value)

@@ -139,10 +139,12 @@ class TrialLeases(Recording):
                 raise StudyDeleted(stored.name) from None
             reported = trial.intermediate_values
             last = reported[max(reported)] if reported else None
+            # A training of a follow-up that was not finished leaves its slot to another.
+            is_finished = bool(reported) and stored.follow_up is None
             self.finish(
                 taken,
-                "pruned" if reported else "failed",
-                value=last,
+                "pruned" if is_finished else "failed",
+                value=last if is_finished else None,
                 cause="study ended",
                 reason="the study ended" + ("" if reported else " before its first epoch"),
             )

@@ -274,3 +274,32 @@ def test_an_arm_that_diverges_is_counted_apart_and_never_chosen(tmp_path: Path) 
     assert found["choice"] != best
     printed = user.run("confirm", "s", "--seeds", "2", "--no-test")
     assert f"Trial {best} diverged in 2 of 2 runs (15.8 to 100 % of runs)" in printed
+
+
+def test_one_that_is_stopped_says_what_is_known_and_counts_nothing_unfinished(
+    tmp_path: Path,
+) -> None:
+    user = User(tmp_path)
+    code, _, said = user.ends("confirm", "s", "--enqueue", "--seeds", "4", "--no-test")
+    assert code == 0, said
+    environment = {
+        "HYPERSEARCH_STORAGE": user.url,
+        "HYPERSEARCH_SYNTHETIC_SECONDS": "0.3",
+        "XDG_CACHE_HOME": str(tmp_path / "c"),
+    }
+    process = Started(tmp_path, "worker", "--study", "s", "-q", **environment)
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        status = json.loads(user.run("status", "s:confirm:1", "--json"))
+        if status["finished"] and status["running"] and status["running"][0]["epoch"]:
+            break
+        time.sleep(0.1)
+    user.run("stop", "s:confirm:1")
+    process.communicate()
+    found = user.answer("--seeds", "4", "--no-test")
+    assert (found["state"], found["end_reason"], found["choice"]) == ("ended", "stopped", None)
+    trained = sum(len(each["values"]) for each in found["configurations"])
+    assert trained == found["trainings"] < 16
+    assert sum(each["diverged"] for each in found["configurations"]) == 0
+    printed = user.run("confirm", "s", "--seeds", "4", "--no-test")
+    assert printed.startswith(f"s:confirm:1: {trained} of 16 trainings; what is known so far\n")

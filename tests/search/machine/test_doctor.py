@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy import text
 
 from lab.servers import Server
+from search.machine.devices import processor_finding
 from search.machine.doctor import Finding, Folder, Package, StorageFacts, worst_exit_code
 from search.machine.places import artifacts_finding, folder_finding
 from search.machine.reachable_storage import storage_finding
@@ -241,3 +242,21 @@ def test_a_file_that_is_no_database_is_not_good(tmp_path: Path) -> None:
     with closing(sqlite3.connect(tmp_path / "a.db")) as connection:
         connection.execute("CREATE TABLE letters (text)")
     assert storage_finding(f"sqlite:///{tmp_path}/a.db").exit_code == 3
+
+
+@pytest.mark.parametrize(
+    ("environment", "said"),
+    [
+        ({}, "OpenMP waits as it comes"),
+        ({"OMP_WAIT_POLICY": ""}, "OpenMP waits as it comes"),
+        ({"OMP_WAIT_POLICY": "passive"}, "OpenMP waits as OMP_WAIT_POLICY=passive says"),
+        (
+            {"GOMP_SPINCOUNT": "1000", "OMP_WAIT_POLICY": "active"},
+            "OpenMP waits as OMP_WAIT_POLICY=active and GOMP_SPINCOUNT=1000 say",
+        ),
+    ],
+)
+def test_how_threads_wait_for_each_other_is_told_as_somebody_has_set_it(
+    environment: dict[str, str], said: str
+) -> None:
+    assert processor_finding(environment).found.endswith(f" memory available; {said}")
