@@ -10,7 +10,9 @@ from search.analysis.choosing import Choice, choose
 from search.analysis.judged import Judged, read_judged, runs_of
 from search.spec.definition import stored_spec
 from search.spec.follow_up import Candidate, ConfirmPlan
+from storage.artifact_names import read_trial_artifacts
 from storage.engine import Database
+from storage.follow_ups import read_follow_ups
 from storage.readings import Reading, read_reading
 from storage.studies import StoredStudy
 
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from search.analysis.inference.luck import Luck
     from search.analysis.inference.runs import Runs
 
+MODEL_FILE = "model.safetensors"
 FEWEST_RUNS = 2  # of which anything but a mean can be said
 
 
@@ -71,6 +74,20 @@ class Confirmation:
     # Of the search's best trial, where it was judged: how much of its value was a lucky seed.
     seed_luck: "Luck | None"
     test: TestScores | None
+    # Whether the file of the chosen trial's network was kept: the search keeps those of trials that
+    # were the best when they ended.
+    is_choice_kept: bool
+
+    @property
+    def chosen(self) -> JudgedArm | None:
+        """The choice, once every candidate has all its seeds."""
+        if not self.is_judged:
+            return None
+        return next((arm for arm in self.arms if arm.is_choice), None)
+
+    def of_trial(self, number: int) -> JudgedArm | None:
+        """The arm that has the configuration of the parent's trial."""
+        return next((arm for arm in self.arms if arm.candidate.trial == number), None)
 
     @property
     def is_judged(self) -> bool:
@@ -113,7 +130,25 @@ def read_confirmation(database: Database, stored: StoredStudy) -> Confirmation:
         visible_difference(comparable) if len(comparable) > 1 else None,
         _seed_luck(plan, chosen),
         _test_scores(plan, spec.metric, judged, chosen, read_reading(database, stored)),
+        _is_kept(database, stored.follow_up.parent_id, plan, chosen.choice),
     )
+
+
+def last_confirmation(database: Database, parent: StoredStudy) -> Confirmation | None:
+    """The study's last confirmation that has made its choice."""
+    for each in reversed(read_follow_ups(database, parent)):
+        if each.follow_up is not None and each.follow_up.kind == "confirm":
+            found = read_confirmation(database, each)
+            if found.chosen is not None:
+                return found
+    return None
+
+
+def _is_kept(database: Database, parent_id: int, plan: ConfirmPlan, choice: str | None) -> bool:
+    number = next((each.trial for each in plan.candidates if each.arm == choice), None)
+    if choice is None or number is None:
+        return False
+    return MODEL_FILE in read_trial_artifacts(database, parent_id, number)
 
 
 def _arm(plan: ConfirmPlan, candidate: Candidate, chosen: Choice) -> JudgedArm:

@@ -7,7 +7,7 @@ from statistics import median
 
 from optuna import logging as optuna_logging
 
-from search.analysis.confirmation import read_confirmation
+from search.analysis.confirmation import last_confirmation
 from search.engines.launch import Team, run_study
 from search.machine.this_machine import Machine
 from search.spec.definition import stored_spec
@@ -161,13 +161,9 @@ def _announce(
 def _confirmed(storage_url: str, name: str) -> int | None:
     """The choice of the study's last confirmation that has made one."""
     with open_database(storage_url) as database:
-        for each in reversed(read_follow_ups(database, find_parent(database, name))):
-            if each.follow_up is not None and each.follow_up.kind == "confirm":
-                found = read_confirmation(database, each)
-                if found.is_judged and found.choice is not None:
-                    plan = found.plan.candidates
-                    return next(one.trial for one in plan if one.arm == found.choice)
-    return None
+        found = last_confirmation(database, find_parent(database, name))
+    chosen = None if found is None else found.chosen
+    return None if chosen is None else chosen.candidate.trial
 
 
 def _seconds(trainings: int, trials: Sequence[TrialRecord]) -> float | None:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from objectives.data.pixels import BITS_16, BITS_32, FLOATS, scale_for
 from search.analysis.comparison import parameters
+from search.analysis.inference.components import Interval
 from search.export.config import Answering
 from search.export.formats import ONNX, SAFETENSORS
 from search.export.validation import Validated
@@ -87,11 +88,39 @@ def _scores(winner: Winner, validated: Validated) -> str:
         f"Validation {metric} {winner.value:.4f} ({_recomputed(validated)})."
         f" Of {count:,} validation images {int(right.sum()):,} are classified rightly:"
         f" {right.mean():.2%}, 95 % interval {low:.2%} to {high:.2%} for as many other images.\n\n"
-        f"**Not confirmed.** This is {chosen}, on the images that chose it: part of the score is"
-        " luck of the choice, which the interval does not count, and new images will mostly score"
-        " less. No test image has been looked at.\n\n"
+        f"{_confirmed(winner, chosen)}\n\n"
         f"{_by_class(validated)}"
     )
+
+
+def _confirmed(winner: Winner, chosen: str) -> str:
+    arm, found = winner.judged, winner.confirmation
+    if arm is None or found is None or arm.estimate is None:
+        return (
+            f"**Not confirmed.** This is {chosen}, on the images that chose it: part of the score"
+            " is luck of the choice, which the interval does not count, and new images will mostly"
+            " score less. No test image has been looked at."
+        )
+    said = (
+        f"**Confirmed.** This is {chosen}. Under {arm.estimate.runs} fresh seeds its configuration"
+        f" came to {arm.estimate.mean:.4f} on average{_between(arm.estimate.new_images)} on the"
+        " validation images; this file is the one run of it that the search saw."
+    )
+    if found.test is not None:
+        scores = found.test.choice if arm.is_choice else found.test.baseline
+        if scores is not None and (arm.is_choice or arm.is_baseline):
+            said += (
+                f" On the test split, {scores.images:,} images, other runs of it came to"
+                f" {scores.mean:.4f}{_between(scores.new_images)}: reading"
+                f" {found.test.reading.number} of that split."
+            )
+    return said
+
+
+def _between(interval: Interval | None) -> str:
+    if interval is None:
+        return ""
+    return f" ({interval.low:.4f} to {interval.high:.4f} on new images like these, 95 %)"
 
 
 def _recomputed(validated: Validated) -> str:

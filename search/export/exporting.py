@@ -50,10 +50,11 @@ class Exported:
     metric: str
     value: float
     files: tuple[str, ...]
+    confirmed: bool  # whether its configuration was judged under fresh seeds
 
     def document(self) -> dict[str, Json]:
         """For scripts."""
-        return {**asdict(self), "folder": str(self.folder), "confirmed": False}
+        return {**asdict(self), "folder": str(self.folder)}
 
 
 def export_model(
@@ -105,6 +106,7 @@ def export_model(
         winner.spec.metric,
         winner.value,
         tuple(sorted(files)),
+        winner.judged is not None,
     )
 
 
@@ -137,7 +139,7 @@ def _facts(
             "recorded": winner.value,
             "read_back": validated.value,
             "images": len(validated.labels),
-            "confirmed": False,
+            "confirmed": winner.judged is not None,
         },
         "network": as_json(trained.config),
         "input_normalization": {

@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from search.analysis.confirmation import Confirmation, JudgedArm, last_confirmation
 from search.analysis.ranking import incumbent
 from search.export.errors import ExportRefused
 from search.spec.definition import stored_spec
@@ -27,6 +28,15 @@ class Winner:
     complete: int  # trials that it was the best of, or one of
     is_best: bool  # of all of them
     model: bytes  # a file of objectives.model_file
+    # The last confirmation that has judged the trial's configuration.
+    confirmation: Confirmation | None = None
+
+    @property
+    def judged(self) -> JudgedArm | None:
+        """What its configuration came to under fresh seeds."""
+        if self.confirmation is None:
+            return None
+        return self.confirmation.of_trial(self.trial.number)
 
     @property
     def value(self) -> float:
@@ -61,7 +71,10 @@ def find_winner(
     if chosen.number not in kept:
         raise ExportRefused.not_kept(name, chosen.number, exportable)
     model = read(store, kept[chosen.number])
-    return Winner(stored, spec, chosen, len(trials), chosen == best, model)
+    found = last_confirmation(database, stored)
+    if found is not None and found.of_trial(chosen.number) is None:
+        found = None
+    return Winner(stored, spec, chosen, len(trials), chosen == best, model, found)
 
 
 def _kept_models(database: Database, stored: StoredStudy) -> Mapping[int, str]:

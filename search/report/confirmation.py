@@ -65,9 +65,12 @@ def _lines(found: Confirmation) -> Iterator[str]:
     yield from found.plan.notes
     if found.choice is not None and found.is_judged:
         number = _number(found, found.choice)
-        if number is not None:
-            yield ""
-            yield f"Next: hypersearch export {found.parent} --trial {number} -o model/"
+        export = f"hypersearch export {found.parent} --trial {number} -o model/     "
+        yield ""
+        yield (
+            f"Next: {export * found.is_choice_kept}"
+            f"hypersearch ablate {found.parent} --trial {number}"
+        )
 
 
 def _table(found: Confirmation, scale: Scale) -> Iterator[str]:

@@ -303,3 +303,27 @@ def test_one_that_is_stopped_says_what_is_known_and_counts_nothing_unfinished(
     assert sum(each["diverged"] for each in found["configurations"]) == 0
     printed = user.run("confirm", "s", "--seeds", "4", "--no-test")
     assert printed.startswith(f"s:confirm:1: {trained} of 16 trainings; what is known so far\n")
+
+
+def test_a_card_says_what_was_confirmed_and_next_is_what_can_be_done(tmp_path: Path) -> None:
+    spec = SPEC.replace('"synthetic"', '"digits"').replace("trials = 12", "trials = 2")
+    spec = spec.replace("epochs = 3", "epochs = 1").replace('"random"', '"random"\npruner = "none"')
+    user = User(tmp_path, spec=spec + "[model]\nchannels = [4]\nhidden_units = 8\n")
+    safetensors = ("--format", "safetensors")
+    user.run("export", "s", "-o", "before", *safetensors)
+    assert "**Not confirmed.**" in (tmp_path / "before" / "README.md").read_text()
+    found = user.answer("--seeds", "3", "--top", "2")
+    user.run("export", "s", "-o", "after", *safetensors)
+    card = (tmp_path / "after" / "README.md").read_text()
+    number = json.loads((tmp_path / "after" / "config.json").read_text())["trial"]
+    (arm,) = [each for each in found["configurations"] if each["trial"] == number]
+    assert "**Confirmed.** This is the best of 2 complete trials of study `s`" in card
+    assert f"came to {arm['mean']:.4f} on average" in card
+    printed = user.run("confirm", "s", "--seeds", "3", "--top", "2")
+    next_line = printed.splitlines()[-1]
+    assert next_line.endswith(f"hypersearch ablate s --trial {found['choice']}")
+    offered = f"hypersearch export s --trial {found['choice']}" in next_line
+    code, _, _ = user.ends(
+        "export", "s", "-o", "third", "--trial", str(found["choice"]), *safetensors
+    )
+    assert offered == (code == 0)

@@ -1,9 +1,10 @@
 """What the last confirmation and the last ablation of a study have found, as a page shows it."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
+from search.analysis import confirmation
 from search.analysis.ablation import read_ablation
-from search.analysis.confirmation import JudgedArm, read_confirmation
+from search.analysis.confirmation import JudgedArm, last_confirmation
 from search.analysis.importance import Interval
 from search.analysis.inference import components as inference
 from search.report.ablation import verdict_lines
@@ -20,33 +21,28 @@ from storage.engine import Database
 from storage.studies import StoredStudy
 
 
-def last_confirmation(database: Database, follow_ups: Sequence[StoredStudy]) -> Confirmation | None:
-    """Of those that have made their choice; `None` where there is none."""
-    for each in reversed(follow_ups):
-        if each.follow_up is None or each.follow_up.kind != "confirm":
-            continue
-        found = read_confirmation(database, each)
-        chosen = next((arm for arm in found.arms if arm.is_choice), None)
-        if not found.is_judged or chosen is None or chosen.candidate.trial is None:
-            continue
-        test = found.test
-        scores = []
-        if test is not None:
-            for label, score in (
-                (f"trial {chosen.candidate.trial}", test.choice),
-                ("the baseline", test.baseline),
-            ):
-                if score is not None and score.new_images is not None:
-                    interval = Interval(score.new_images.low, score.new_images.high)
-                    scores.append(SplitScore(label, score.mean, interval))
-        return Confirmation(
-            tuple(trial for arm in found.arms if (trial := _confirmed(arm)) is not None),
-            chosen.candidate.trial,
-            tuple(scores),
-            None if test is None else test.reading.number,
-            tuple(sentences(found)),
-        )
-    return None
+def confirmation_shown(database: Database, parent: StoredStudy) -> Confirmation | None:
+    """The last one that has made its choice; `None` where there is none."""
+    found = last_confirmation(database, parent)
+    chosen = None if found is None else found.chosen
+    if found is None or chosen is None or chosen.candidate.trial is None:
+        return None
+    return Confirmation(
+        tuple(trial for arm in found.arms if (trial := _confirmed(arm)) is not None),
+        chosen.candidate.trial,
+        tuple(_scores(found, chosen.candidate.trial)),
+        None if found.test is None else found.test.reading.number,
+        tuple(sentences(found)),
+    )
+
+
+def _scores(found: confirmation.Confirmation, choice: int) -> Iterator[SplitScore]:
+    if found.test is None:
+        return
+    of_both = ((f"trial {choice}", found.test.choice), ("the baseline", found.test.baseline))
+    for label, score in of_both:
+        if score is not None and (interval := _interval(score.new_images)) is not None:
+            yield SplitScore(label, score.mean, interval)
 
 
 def _confirmed(arm: JudgedArm) -> ConfirmedTrial | None:

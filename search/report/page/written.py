@@ -7,7 +7,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 from search.machine.folders import FolderUnknown
 from search.machine.settings import Settings
-from search.report.page.answered import last_ablation, last_confirmation
+from search.report.page.answered import confirmation_shown, last_ablation
 from search.report.page.facts import StudyFacts, read_study_facts
 from search.report.page.render import report_page
 from storage.engine import Database
@@ -41,7 +41,7 @@ def _answered(database: Database, facts: StudyFacts) -> StudyFacts:
     follow_ups = read_follow_ups(database, facts.comparison.record.stored)
     return replace(
         facts,
-        confirmation=last_confirmation(database, follow_ups),
+        confirmation=confirmation_shown(database, facts.comparison.record.stored),
         ablation=last_ablation(database, follow_ups),
     )
 
