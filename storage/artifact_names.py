@@ -13,6 +13,7 @@ from storage.schema import (
 )
 
 # The keys by which Optuna names a trial's artifacts begin with it.
+MODEL_FILE = "model.safetensors"  # what a trial calls the file of its network
 ARTIFACT_PREFIX = "artifacts:"
 
 

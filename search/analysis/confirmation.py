@@ -10,7 +10,7 @@ from search.analysis.choosing import Choice, choose
 from search.analysis.judged import Judged, read_judged, runs_of
 from search.spec.definition import stored_spec
 from search.spec.follow_up import Candidate, ConfirmPlan
-from storage.artifact_names import read_trial_artifacts
+from storage.artifact_names import MODEL_FILE, read_trial_artifacts
 from storage.engine import Database
 from storage.follow_ups import read_follow_ups
 from storage.readings import Reading, read_reading
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from search.analysis.inference.luck import Luck
     from search.analysis.inference.runs import Runs
 
-MODEL_FILE = "model.safetensors"
 FEWEST_RUNS = 2  # of which anything but a mean can be said
 
 

@@ -9,8 +9,7 @@ from search.analysis.ranking import incumbent
 from search.export.errors import ExportRefused
 from search.spec.definition import stored_spec
 from search.spec.study_spec import StudySpec
-from search.worker.pictures import MODEL
-from storage.artifact_names import ARTIFACT_PREFIX, read_artifact_attributes
+from storage.artifact_names import ARTIFACT_PREFIX, MODEL_FILE, read_artifact_attributes
 from storage.artifact_store import ArtifactStore
 from storage.artifacts import read
 from storage.engine import Database
@@ -83,7 +82,7 @@ def _kept_models(database: Database, stored: StoredStudy) -> Mapping[int, str]:
         number: key.removeprefix(ARTIFACT_PREFIX)
         for number, attributes in read_artifact_attributes(database, stored.study_id).items()
         for key, text in attributes.items()
-        if _file_name(text) == MODEL
+        if _file_name(text) == MODEL_FILE
     }
 
 

@@ -15,13 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from objectives.examined import Examination, WrongImage
+from storage.artifact_names import MODEL_FILE
 from storage.records import EpochRecord
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from PIL.Image import Image
 
-MODEL = "model.safetensors"
 EXAMINATION = "examination.npz"
 CONFUSION_MATRIX = "confusion-matrix.png"
 DOTS_PER_INCH = 100
@@ -54,7 +54,7 @@ def incumbent_files(
     `model` is the content of a model file, `epochs` (one or more) are those of the trial.
     """
     return {
-        MODEL: model,
+        MODEL_FILE: model,
         "learning-curve.csv": learning_curve_csv(epochs),
         "confusion-matrix.csv": confusion_matrix_csv(examination.confusion, class_names),
         EXAMINATION: examination_npz(examination, class_names),

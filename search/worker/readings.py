@@ -14,7 +14,7 @@ from objectives.protocol import ResumableTraining
 from search.analysis.judged import value_of
 from search.spec.follow_up import Training
 from search.spec.study_spec import StudySpec
-from storage.artifact_names import read_artifacts
+from storage.artifact_names import MODEL_FILE, read_artifacts
 from storage.engine import Database
 from storage.leases.lease import Lease
 from storage.predictions import SplitPredictions, insert_predictions, select_predictions
@@ -26,8 +26,6 @@ if TYPE_CHECKING:
 
     from objectives.data.config import DataConfig
     from search.machine.this_machine import Machine
-
-MODEL_FILE = "model.safetensors"
 
 
 class TestSplitRefused(Exception):

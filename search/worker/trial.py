@@ -31,7 +31,8 @@ from search.worker.artifacts import IncumbentArtifacts
 from search.worker.checkpoints import TrialCheckpoints
 from search.worker.events import EpochFinished, Event, TrialFinished, TrialOutcome, TrialStarted
 from search.worker.objective import Objective
-from search.worker.readings import MODEL_FILE, read_test
+from search.worker.readings import read_test
+from storage.artifact_names import MODEL_FILE
 from storage.engine import Database
 from storage.errors import LeaseLost, StorageUnavailable, StudyDeleted
 from storage.leases.keeper import Keeper

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from search.analysis.comparison import Comparison, compare_study
 from search.analysis.importance import Interval
 from search.machine.folders import FolderUnknown, Place
-from storage.artifact_names import read_trial_artifacts
+from storage.artifact_names import MODEL_FILE, read_trial_artifacts
 from storage.engine import Database
 from storage.errors import ArtifactDamaged, ArtifactRootError, ArtifactsUnavailable
 
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from objectives.examined import Examination
 
 SAMPLES = 6  # images of a class
-MODEL_FILE = "model.safetensors"
 _MADE_UP = "synthetic"
 
 
