@@ -34,10 +34,10 @@ from search.studies.data_location import read_data_map
 from search.studies.followups.ablating import DEFAULT_LOOKS, DEFAULT_RETUNE, AskedToAblate
 from search.studies.followups.confirming import Asked
 from search.studies.followups.reproducing import AskedToReproduce
-from storage.backends import parse_url, shown
 from storage.engine import open_database
 from storage.hosts import this_host
 from storage.studies import find_study
+from storage.urls import parse_url, shown
 
 if TYPE_CHECKING:
     from search.export.exporting import Exported

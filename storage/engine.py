@@ -14,9 +14,12 @@ from sqlalchemy import URL, Connection, Engine, create_engine, inspect, text
 from sqlalchemy.exc import ArgumentError, DatabaseError, InterfaceError, SQLAlchemyError
 
 from storage import schema
-from storage.backends import CONNECTIONS, backend, parse_url, shown
+from storage.backends.contract import CONNECTIONS
+from storage.backends.kinds import backend
+from storage.database_errors import database_error, is_no_database, mend, reason
 from storage.errors import WRITABLE, NotThereYet, StorageUnavailable, StorageURLError
-from storage.transactions import Patience, Result, Transactions, mend, reason
+from storage.transactions import Patience, Result, Transactions
+from storage.urls import parse_url, shown
 
 if TYPE_CHECKING:
     from optuna.storages import RDBStorage
@@ -117,24 +120,13 @@ def open_for_work(
         _check(parsed, create=create, write=write)
         return _optunas(parsed, connections)
 
-    rdb = _let_in(enter, patience or Patience())
+    rdb = _let_in(parsed, enter, patience or Patience())
     database = Database(parsed, rdb.engine, patience)
     database.transactions.attach(rdb)
     return database, rdb
 
 
-# What servers say before they know who asks; PostgreSQL's driver then gives no SQLSTATE.
-NOBODY_ENTERS = (
-    "too many clients",
-    "too many connections",
-    "connection slots",
-    "starting up",
-    "shutting down",
-    "recovery mode",
-)
-
-
-def _let_in(enter: "Callable[[], RDBStorage]", patience: Patience) -> "RDBStorage":
+def _let_in(url: URL, enter: "Callable[[], RDBStorage]", patience: Patience) -> "RDBStorage":
     """Enters where a server that is there lets nobody in for now, within the patience; jitter keeps
     a crowd apart.
     """
@@ -143,7 +135,8 @@ def _let_in(enter: "Callable[[], RDBStorage]", patience: Patience) -> "RDBStorag
         try:
             return enter()
         except StorageUnavailable as error:
-            passes = any(words in str(error).lower() for words in NOBODY_ENTERS)
+            refusal = database_error(error.__cause__)
+            passes = refusal is not None and backend(url).lets_nobody_in(url, refusal)
             if not passes or time.monotonic() >= deadline:
                 raise
             if not said:
@@ -259,7 +252,7 @@ def _refuse_newer(found: str | None) -> None:
 
 
 def _unusable(url: URL, error: BaseException) -> StorageUnavailable:
-    if "not a database" in str(error):
+    if is_no_database(error):
         return StorageUnavailable.foreign(shown(url))
     if url.get_backend_name() == "sqlite":
         return StorageUnavailable.broken(shown(url), reason(error), mend(error) or WRITABLE)

@@ -250,8 +250,8 @@ class _Work:
         from search.engines.signals import Stopped
         from search.spec.definition import stored_spec
         from search.spec.durations import duration
-        from storage.backends import parse_url, shown
         from storage.hosts import this_host
+        from storage.urls import parse_url, shown
 
         stored = announced.stored
         if stored.state == "ended":

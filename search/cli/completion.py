@@ -16,9 +16,9 @@ _BREAKS = re.compile("[:=]+")
 def study_names(ctx: typer.Context, incomplete: str) -> list[str]:
     """The studies whose names begin so; none where the storage is not there."""
     from search.cli.context import settings
-    from storage.backends import parse_url
     from storage.engine import open_database
     from storage.records import read_study_names
+    from storage.urls import parse_url
 
     try:
         url = parse_url(ctx.params.get("storage") or settings().storage)

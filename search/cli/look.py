@@ -200,8 +200,8 @@ def dashboard(
     from search.dashboard import refresh_artifacts, serve
     from search.machine.folders import FolderUnknown
     from storage.artifacts import open_artifact_store
-    from storage.backends import parse_url, shown
     from storage.engine import open_for_work
+    from storage.urls import parse_url, shown
 
     url, number = storage_url(storage), read_whole("--port", port, 0, 65535)
     database, rdb = open_for_work(url, create=False, write=False)

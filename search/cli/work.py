@@ -137,9 +137,9 @@ def run(
     from search.engines.signals import Stopped
     from search.report.tables import width_of
     from search.report.text import summary_text
-    from storage.backends import parse_url, shown
     from storage.engine import open_database
     from storage.hosts import this_host
+    from storage.urls import parse_url, shown
 
     resume = ""
 

@@ -6,11 +6,12 @@ from collections.abc import Callable
 from statistics import median
 
 from search.machine.doctor import Finding, StorageFacts
-from storage.backends import backend, parse_url, shown, sqlite_path
+from storage.backends.kinds import backend
 from storage.engine import Database, open_database
 from storage.errors import NotThereYet, StorageUnavailable, StorageURLError
 from storage.records import read_clock
 from storage.schema import HEAD
+from storage.urls import parse_url, shown, sqlite_path
 
 TRANSACTIONS = 7
 # leases are by the database's clock; further apart, times of Optuna's tables mislead

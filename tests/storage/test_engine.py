@@ -13,10 +13,10 @@ from sqlalchemy import select, text
 
 from lab.servers import free_port
 from storage import schema
-from storage.backends import parse_url, shown
 from storage.clock import now_ms
 from storage.engine import open_database, open_for_work
 from storage.errors import StorageUnavailable, StorageURLError
+from storage.urls import parse_url, shown
 from tests.forked import server
 
 

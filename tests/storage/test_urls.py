@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from lab.servers import free_port
-from storage.backends import parse_url, shown, sqlite_path
 from storage.engine import open_database, open_for_work, upgrade_database
 from storage.errors import StorageUnavailable, StorageURLError
+from storage.urls import parse_url, shown, sqlite_path
 
 NAMES = (
     "a?b.db",
