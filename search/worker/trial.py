@@ -35,10 +35,10 @@ from search.worker.readings import read_test
 from storage.artifact_names import MODEL_FILE
 from storage.engine import Database
 from storage.errors import LeaseLost, StorageUnavailable, StudyDeleted
+from storage.leases.ending import Cause, Outcome
 from storage.leases.keeper import Keeper
 from storage.leases.lease import Lease
 from storage.leases.optuna_storage import EndsAlone, LeasedStorage
-from storage.leases.recording import Cause, Outcome
 from storage.leases.taking import TrialLeases
 from storage.predictions import SplitPredictions
 from storage.records import EpochRecord, read_checkpoints
