@@ -11,6 +11,8 @@ ASKS = "_HYPERSEARCH_COMPLETE"
 INSTALLS = "--install-completion"  # typer's, which writes below the user's home
 CONNECT_SECONDS = "1"  # somebody waits at the keyboard
 _BREAKS = re.compile("[:=]+")
+# typer gives a function that completes what its parameters ask for.
+Complete = Callable[[str], list[str]] | Callable[[typer.Context, str], list[str]]
 
 
 def study_names(ctx: typer.Context, incomplete: str) -> list[str]:
