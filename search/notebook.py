@@ -37,7 +37,7 @@ from search.studies.followups.reproducing import AskedToReproduce
 from storage.engine import open_database
 from storage.hosts import this_host
 from storage.studies import find_study
-from storage.urls import parse_url, shown
+from storage.urls import parse_url, shown_url
 
 if TYPE_CHECKING:
     from search.export.exporting import Exported
@@ -143,7 +143,7 @@ def _work(
 
 
 def _how_to_go_on(storage: str | None) -> str:
-    at = "" if storage is None else f", storage={shown(parse_url(storage))!r}"
+    at = "" if storage is None else f", storage={shown_url(parse_url(storage))!r}"
     return (
         "interrupted; a trial that was running was handed back; go on with:"
         f" hypersearch.run(spec{at})"

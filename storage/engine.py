@@ -19,7 +19,7 @@ from storage.backends.kinds import backend
 from storage.database_errors import database_error, is_no_database, mend, reason
 from storage.errors import WRITABLE, NotThereYet, StorageUnavailable, StorageURLError
 from storage.transactions import Patience, Result, Transactions
-from storage.urls import parse_url, shown
+from storage.urls import parse_url, shown_url
 
 if TYPE_CHECKING:
     from optuna.storages import RDBStorage
@@ -187,7 +187,9 @@ def _understood(url: URL) -> Iterator[None]:
     try:
         yield
     except (ArgumentError, AttributeError, TypeError, ValueError) as error:
-        raise StorageURLError.not_understood(shown(url), " ".join(str(error).split())) from error
+        raise StorageURLError.not_understood(
+            shown_url(url), " ".join(str(error).split())
+        ) from error
 
 
 def _connect(url: URL, engine: Engine) -> Connection:
@@ -225,7 +227,7 @@ def _check(url: URL, *, create: bool, write: bool) -> None:
     try:
         found = _revision(url, engine)
         if found is None and not create:
-            raise NotThereYet.empty(shown(url))
+            raise NotThereYet.empty(shown_url(url))
         if found is None:
             # One process makes the tables: where several do it at once, most of them fail.
             with _ALEMBIC, backend(url).alone(url, engine):
@@ -234,7 +236,7 @@ def _check(url: URL, *, create: bool, write: bool) -> None:
                 found = _revision(url, engine)
         _refuse_newer(found)
         if found != schema.HEAD:
-            raise StorageUnavailable.older("hypersearch's", found or "none", shown(url))
+            raise StorageUnavailable.older("hypersearch's", found or "none", shown_url(url))
     except (DatabaseError, InterfaceError, OSError) as error:
         raise _unusable(url, error) from error
     finally:
@@ -253,10 +255,10 @@ def _refuse_newer(found: str | None) -> None:
 
 def _unusable(url: URL, error: BaseException) -> StorageUnavailable:
     if is_no_database(error):
-        return StorageUnavailable.foreign(shown(url))
+        return StorageUnavailable.foreign(shown_url(url))
     if url.get_backend_name() == "sqlite":
-        return StorageUnavailable.broken(shown(url), reason(error), mend(error) or WRITABLE)
-    return StorageUnavailable.unreachable(shown(url), reason(error))
+        return StorageUnavailable.broken(shown_url(url), reason(error), mend(error) or WRITABLE)
+    return StorageUnavailable.unreachable(shown_url(url), reason(error))
 
 
 def _revision(url: URL, engine: Engine) -> str | None:
@@ -281,7 +283,7 @@ def _revision(url: URL, engine: Engine) -> str | None:
             if url.get_backend_name() == "sqlite" and tables and not optunas:
                 is_foreign = "version_info" not in tables
             if is_foreign:
-                raise StorageUnavailable.foreign(shown(url))
+                raise StorageUnavailable.foreign(shown_url(url))
             return None
         return _read_revision(connection)
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 Result = TypeVar("Result")
-Step = Callable[[Connection], None]
+TransactionPart = Callable[[Connection], None]
 
 
 @dataclass(frozen=True)
@@ -46,8 +46,8 @@ class Writing:
     committed.
     """
 
-    guard: Step | None = None
-    extra: Step | None = None
+    guard: TransactionPart | None = None
+    extra: TransactionPart | None = None
     urgent: bool = False
     committed: bool = False
 
@@ -150,7 +150,11 @@ class Transactions:
 
     @contextmanager
     def writing(
-        self, guard: Step | None = None, extra: Step | None = None, *, urgent: bool = False
+        self,
+        guard: TransactionPart | None = None,
+        extra: TransactionPart | None = None,
+        *,
+        urgent: bool = False,
     ) -> Iterator[Writing]:
         """Transactions inside this block may write; in Optuna's, `guard` raises to refuse them.
 

@@ -59,9 +59,9 @@ def _check_file(url: URL, text: str) -> None:
     if file in (None, "", ":memory:"):
         raise StorageURLError.in_memory()
     if file.endswith("/"):
-        raise StorageURLError.no_file(shown(url), "it ends with '/', as a folder")
+        raise StorageURLError.no_file(shown_url(url), "it ends with '/', as a folder")
     if file.startswith("~") and "/" in file:
-        raise StorageURLError.home(shown(url))
+        raise StorageURLError.home(shown_url(url))
 
 
 def _check_server(url: URL, text: str) -> None:
@@ -74,7 +74,7 @@ def _check_server(url: URL, text: str) -> None:
     if url.port is not None and not 0 < url.port < 2**16:
         raise StorageURLError.unreadable(text)
     if not url.database:
-        raise StorageURLError.no_database(shown(url))
+        raise StorageURLError.no_database(shown_url(url))
 
 
 def sqlite_path(url: URL) -> Path:
@@ -82,7 +82,7 @@ def sqlite_path(url: URL) -> Path:
     return Path(url.database or "").absolute()
 
 
-def shown(url: URL) -> str:
+def shown_url(url: URL) -> str:
     """The URL as a user may see it, and may give it again: without a password, also not one among
     its options.
     """

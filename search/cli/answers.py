@@ -251,7 +251,7 @@ class _Work:
         from search.spec.definition import stored_spec
         from search.spec.durations import duration
         from storage.hosts import this_host
-        from storage.urls import parse_url, shown
+        from storage.urls import parse_url, shown_url
 
         stored = announced.stored
         if stored.state == "ended":
@@ -261,7 +261,7 @@ class _Work:
         )
         before = self.answer(announced, read)
         say(opening(before, stored_spec(stored).training.epochs, time))
-        at = "" if self.storage is None else f" --storage {shown(parse_url(self.storage))}"
+        at = "" if self.storage is None else f" --storage {shown_url(parse_url(self.storage))}"
         if enqueue:
             say(f"it waits for workers: hypersearch worker --study {self.name}{at}")
             return

@@ -76,13 +76,13 @@ def run(
     from search.report.text import summary_text
     from storage.engine import open_database
     from storage.hosts import this_host
-    from storage.urls import parse_url, shown
+    from storage.urls import parse_url, shown_url
 
     resume = ""
 
     def on_joined(joined: "JoinedStudy") -> None:
         nonlocal resume
-        at = "" if storage is None else f" --storage {shown(parse_url(storage))}"
+        at = "" if storage is None else f" --storage {shown_url(parse_url(storage))}"
         resume = f"hypersearch run --study {joined.stored.name}{at}"
         _tell(joined)
 

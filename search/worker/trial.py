@@ -21,7 +21,7 @@ from objectives.predicted import Predicted
 from objectives.protocol import ResumableTraining
 from search.algorithms.planned import planned_configuration
 from search.algorithms.pruners import due_attribute, due_epoch, is_audited, is_due
-from search.algorithms.samplers import Drawn, build_sampler, derived_seed, draw
+from search.algorithms.samplers import Drawn, build_sampler, draw, trial_seed
 from search.space.configuration import Configuration
 from search.space.domains import Value
 from search.spec.durations import duration
@@ -290,7 +290,7 @@ class Trial:
     def _seed(self) -> int:
         if self._planned is not None:
             return self._planned.seed
-        return derived_seed(self._spec.seed, self._held.number, "trial")
+        return trial_seed(self._spec.seed, self._held.number, "trial")
 
     def _start(
         self, objective: Objective, configuration: Configuration, pulse: Callable[[], None]

@@ -13,7 +13,7 @@ from storage.backends.contract import (
 )
 from storage.database_errors import mysql_number
 from storage.errors import StorageUnavailable
-from storage.urls import shown
+from storage.urls import shown_url
 
 CONNECT_TIMEOUT_SECONDS = 5
 # A client that froze inside a transaction holds its locks so long; then the server ends it and the
@@ -162,7 +162,7 @@ class MySQL:
                 f" {SET_UP_TIMEOUT_SECONDS:.0f})"
             )
             if connection.exec_driver_sql(taken).scalar() != 1:
-                raise StorageUnavailable.being_set_up(shown(url))
+                raise StorageUnavailable.being_set_up(shown_url(url))
             yield
 
     def place(self, url: URL, connection: Connection) -> str:

@@ -15,7 +15,7 @@ from sqlalchemy.pool import NullPool
 
 from storage.backends.contract import SET_UP_TIMEOUT_SECONDS, EngineOptions
 from storage.errors import WRITABLE, NotThereYet, StorageUnavailable, StorageURLError
-from storage.urls import shown, sqlite_path
+from storage.urls import shown_url, sqlite_path
 
 # A writer waits this long for another one's transaction; ours last milliseconds, a frozen process
 # may hold one longer.
@@ -61,22 +61,22 @@ class SQLite:
         path = sqlite_path(url)
         try:
             if path.exists() and not path.is_file():
-                raise StorageURLError.no_file(shown(url), f"{path} is a folder or a device")
+                raise StorageURLError.no_file(shown_url(url), f"{path} is a folder or a device")
             if not path.parent.is_dir():
                 raise StorageUnavailable.no_folder(str(path.parent), is_there=path.parent.exists())
             if not create and not path.exists():
                 raise NotThereYet.no_file(str(path))
             if write and not _may_write(path):
                 if path.exists():
-                    raise StorageUnavailable.read_only(shown(url))
+                    raise StorageUnavailable.read_only(shown_url(url))
                 raise StorageUnavailable.closed_folder(str(path.parent))
         except OSError as error:
             if error.errno == errno.ENAMETOOLONG:
                 raise StorageURLError.no_file(
-                    shown(url), "its name is longer than the system allows"
+                    shown_url(url), "its name is longer than the system allows"
                 ) from None
             raise StorageUnavailable.broken(
-                shown(url), error.strerror or str(error), WRITABLE
+                shown_url(url), error.strerror or str(error), WRITABLE
             ) from None
 
     def lets_nobody_in(self, url: URL, error: DBAPIError) -> bool:
@@ -93,7 +93,7 @@ class SQLite:
                     connection.exec_driver_sql("PRAGMA journal_mode=WAL")
                 yield
         except Timeout:
-            raise StorageUnavailable.being_set_up(shown(url)) from None
+            raise StorageUnavailable.being_set_up(shown_url(url)) from None
 
     def place(self, url: URL, connection: Connection) -> str:
         """The file by its number in its file system, which a file that is moved keeps and none of

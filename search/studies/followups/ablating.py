@@ -5,7 +5,7 @@ does not, beside itself.
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 
-from search.algorithms.samplers import derived_seed
+from search.algorithms.samplers import trial_seed
 from search.analysis.ablation import REFERENCE, factors, judged_looks
 from search.analysis.judged import Judged
 from search.analysis.ranking import rank
@@ -180,7 +180,7 @@ def _at(plan: AblatePlan, values: Mapping[str, Value], factor: float) -> dict[st
 
 
 def _seed(seed: int, number: int, purpose: str, index: int) -> int:
-    return derived_seed(seed, number * SEEDS_OF_ONE + index, f"ablate {purpose}")
+    return trial_seed(seed, number * SEEDS_OF_ONE + index, f"ablate {purpose}")
 
 
 def _arms(

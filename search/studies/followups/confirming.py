@@ -5,7 +5,7 @@ the choice under further ones, with which the test split is read.
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
-from search.algorithms.samplers import derived_seed
+from search.algorithms.samplers import trial_seed
 from search.analysis.choosing import choose
 from search.analysis.judged import Judged
 from search.analysis.ranking import rank
@@ -133,7 +133,7 @@ def fresh_seed(seed: int, number: int, index: int) -> int:
     """The seed of that index in the study's confirmation of that number; no trial of a search has
     it but by chance.
     """
-    return derived_seed(seed, number * MOST_SEEDS * 2 + index, "confirm")
+    return trial_seed(seed, number * MOST_SEEDS * 2 + index, "confirm")
 
 
 def _baseline(

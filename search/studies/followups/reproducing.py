@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
-from search.algorithms.samplers import derived_seed
+from search.algorithms.samplers import trial_seed
 from search.analysis.ranking import incumbent
 from search.space.domains import Value
 from search.spec.definition import stored_spec
@@ -62,10 +62,9 @@ def first_stage(plan: ReproducePlan, seed: int, number: int) -> list[Training]:
     """The trial under its own seed, and under fresh ones."""
     trial = plan.trial
     assert trial.trial is not None
-    own = derived_seed(seed, trial.trial, "trial")
+    own = trial_seed(seed, trial.trial, "trial")
     fresh = [
-        derived_seed(seed, number * SEEDS_OF_ONE + index, "reproduce")
-        for index in range(plan.seeds)
+        trial_seed(seed, number * SEEDS_OF_ONE + index, "reproduce") for index in range(plan.seeds)
     ]
     return [
         Training(AGAIN, "judge", 0, own, trial.values),
