@@ -32,7 +32,7 @@ from search.spec.request import Request
 from search.spec.study_spec import StudySpec
 from search.studies.data_location import read_data_map
 from search.studies.followups.ablating import DEFAULT_LOOKS, DEFAULT_RETUNE, AskedToAblate
-from search.studies.followups.confirming import Asked
+from search.studies.followups.confirming import AskedToConfirm
 from search.studies.followups.reproducing import AskedToReproduce
 from storage.engine import open_database
 from storage.hosts import this_host
@@ -178,7 +178,7 @@ def confirm(
     """
     settings = Settings.from_environment(os.environ)
     url = storage or settings.storage
-    asked = Asked(
+    asked = AskedToConfirm(
         top,
         tuple(sorted(set(trials))),
         None if baseline is None else str(baseline),

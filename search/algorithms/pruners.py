@@ -49,7 +49,7 @@ Others = Callable[
 
 
 @dataclass(frozen=True)
-class Setting:
+class JudgedStudy:
     """What a rule may know of the study."""
 
     seed: int
@@ -57,12 +57,12 @@ class Setting:
     direction: Direction = Direction.UP  # of the metric itself
 
 
-def _none(rule: NoRule, own: TrialCurve, others: Others, setting: Setting) -> bool:
+def _none(rule: NoRule, own: TrialCurve, others: Others, study: JudgedStudy) -> bool:
     return False
 
 
 def _percentile(
-    rule: Percentile | Median, own: TrialCurve, others: Others, setting: Setting
+    rule: Percentile | Median, own: TrialCurve, others: Others, study: JudgedStudy
 ) -> bool:
     epoch = max(own.curve)
     if epoch < rule.min_epochs:
@@ -73,7 +73,7 @@ def _percentile(
     return max(own.curve.values()) < float(np.percentile(complete, 100 - rule.percentile))
 
 
-def _asha(rule: ASHA, own: TrialCurve, others: Others, setting: Setting) -> bool:
+def _asha(rule: ASHA, own: TrialCurve, others: Others, study: JudgedStudy) -> bool:
     # The stopping variant of Li et al. 2020, "A System for Massively Parallel Hyperparameter
     # Tuning".
     epoch, rung = max(own.curve), rule.min_epochs
@@ -86,50 +86,50 @@ def _asha(rule: ASHA, own: TrialCurve, others: Others, setting: Setting) -> bool
     return better >= max(1, (len(seen) + 1) // rule.reduction_factor)
 
 
-def _hyperband(rule: Hyperband, own: TrialCurve, others: Others, setting: Setting) -> bool:
-    bracket = hyperband_bracket(rule, own.number, setting)
+def _hyperband(rule: Hyperband, own: TrialCurve, others: Others, study: JudgedStudy) -> bool:
+    bracket = hyperband_bracket(rule, own.number, study)
 
     def rivals() -> list[TrialCurve]:
         return [
-            other for other in others() if hyperband_bracket(rule, other.number, setting) == bracket
+            other for other in others() if hyperband_bracket(rule, other.number, study) == bracket
         ]
 
     rungs = ASHA(rule.min_epochs * rule.reduction_factor**bracket, rule.reduction_factor)
-    return _asha(rungs, own, rivals, setting)
+    return _asha(rungs, own, rivals, study)
 
 
-def hyperband_bracket(rule: Hyperband, number: int, setting: Setting) -> int:
+def hyperband_bracket(rule: Hyperband, number: int, study: JudgedStudy) -> int:
     """Which bracket a trial belongs to: 0 has the first rung at min_epochs, each further one later
     by the factor.
 
     By a hash, in the shares of Li et al. 2018, "Hyperband", algorithm 1.
     """
     last = 0
-    while rule.min_epochs * rule.reduction_factor ** (last + 1) <= setting.epochs:
+    while rule.min_epochs * rule.reduction_factor ** (last + 1) <= study.epochs:
         last += 1
     weights = [
         math.ceil((last + 1) * rule.reduction_factor ** (last - bracket) / (last - bracket + 1))
         for bracket in range(last + 1)
     ]
-    place = _share(setting.seed, number, "bracket") * sum(weights)
+    place = _share(study.seed, number, "bracket") * sum(weights)
     return next(bracket for bracket in range(last + 1) if place < sum(weights[: bracket + 1]))
 
 
-def _threshold(rule: Threshold, own: TrialCurve, others: Others, setting: Setting) -> bool:
+def _threshold(rule: Threshold, own: TrialCurve, others: Others, study: JudgedStudy) -> bool:
     epoch = max(own.curve)
-    bound = rule.lower if setting.direction.is_up else rule.upper
+    bound = rule.lower if study.direction.is_up else rule.upper
     if bound is None or epoch < rule.min_epochs:
         return False
-    return own.curve[epoch] < setting.direction.raised(bound)
+    return own.curve[epoch] < study.direction.raised(bound)
 
 
-def _patient(rule: Patient, own: TrialCurve, others: Others, setting: Setting) -> bool:
+def _patient(rule: Patient, own: TrialCurve, others: Others, study: JudgedStudy) -> bool:
     values = [own.curve[epoch] for epoch in sorted(own.curve)]
     before, lately = values[: -rule.patience], values[-rule.patience :]
     return (
         bool(before)
         and max(lately) < max(before)
-        and RULES[rule.of.name](rule.of, own, others, setting)
+        and RULES[rule.of.name](rule.of, own, others, study)
     )
 
 
@@ -168,7 +168,7 @@ def is_due(
     if alike and kind.regularized:
         rule = _later(rule)
     return RULES[rule.name](
-        rule, _trial_curve(own, direction), others, Setting(spec.seed, epochs, direction)
+        rule, _trial_curve(own, direction), others, JudgedStudy(spec.seed, epochs, direction)
     )
 
 

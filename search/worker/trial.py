@@ -25,7 +25,7 @@ from search.algorithms.samplers import Drawn, build_sampler, draw, trial_seed
 from search.space.configuration import Configuration
 from search.space.domains import Value
 from search.spec.durations import duration
-from search.spec.follow_up import Training as Planned
+from search.spec.follow_up import PlannedTraining
 from search.spec.study_spec import StudySpec
 from search.worker.artifacts import IncumbentArtifacts
 from search.worker.checkpoints import TrialCheckpoints
@@ -106,7 +106,7 @@ class Trial:
         self._due: int | None = None  # the epoch after which the pruner would stop it
         self._audited = is_audited(spec, held.number)
         # What a follow-up's slot says; None: the trial of a search, whose configuration is drawn.
-        self._planned = None if held.slot is None else Planned.from_json(held.slot.content)
+        self._planned = None if held.slot is None else PlannedTraining.from_json(held.slot.content)
         self._costs: Costs | None = None  # where the study asks for them
         self._spent_seconds = 0.0  # in epochs of earlier attempts that are kept
 
@@ -194,7 +194,7 @@ class Trial:
 
     def _as_planned(
         self,
-        planned: Planned,
+        planned: PlannedTraining,
         objective: Objective,
         training: ResumableTraining,
         answered: Predicted,

@@ -45,7 +45,7 @@ class CheckpointName(Protocol):
     def sha256(self) -> str: ...
 
 
-class Ending(WorkerSession):
+class TrialEnds(WorkerSession):
     """Ends trials that the worker holds, and hands them back; a refused write raises LeaseLost."""
 
     def finish(

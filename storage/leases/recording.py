@@ -10,7 +10,7 @@ from sqlalchemy import Connection, func, select
 from sqlalchemy.exc import IntegrityError
 
 from storage.errors import LeaseLost
-from storage.leases.ending import CheckpointName, Ending
+from storage.leases.ending import CheckpointName, TrialEnds
 from storage.leases.lease import Lease
 from storage.optuna_rows import (
     delete_attributes,
@@ -31,7 +31,7 @@ BARREN_CAP = 3
 LOST_CAP = 10
 
 
-class Recording(Ending):
+class Recording(TrialEnds):
     """Records trials that the worker holds; a refused write raises LeaseLost."""
 
     def times_lost(self, held: Lease) -> int | None:

@@ -21,7 +21,7 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 from search.algorithms.distributions import distribution
 from search.algorithms.pruners import (
     RULES,
-    Setting,
+    JudgedStudy,
     TrialCurve,
     due_attribute,
     hyperband_bracket,
@@ -193,7 +193,7 @@ def test_the_verdict_is_that_of_optunas_pruner_where_both_mean_the_same(
     for direction in both:
         rule = spec_of(options, "accuracy" if direction == "maximize" else "loss").pruner.rule
         for own, before, expected in sequential_verdicts(build(), direction, seed):
-            setting = Setting(0, EPOCHS, Direction(direction))
+            setting = JudgedStudy(0, EPOCHS, Direction(direction))
             others = [run for run in before if max(own.curve) in run.curve]
             assert RULES[rule.name](rule, own, lambda others=others: others, setting) == expected
             verdicts.append(expected)
@@ -201,7 +201,7 @@ def test_the_verdict_is_that_of_optunas_pruner_where_both_mean_the_same(
 
 
 def test_hyperband_is_asha_within_brackets_of_the_shares_of_the_paper() -> None:
-    setting = Setting(seed=7, epochs=27)
+    setting = JudgedStudy(seed=7, epochs=27)
     rule = Hyperband(min_epochs=1, reduction_factor=3)
     brackets = [hyperband_bracket(rule, number, setting) for number in range(3000)]
     # Li et al. 2018, table 1, for R = 27: 27, 12, 6 and 4 configurations.

@@ -17,7 +17,7 @@ from objectives.data.config import DataConfig
 from objectives.data.images import open_dataset
 from objectives.data.published import _SETS
 from objectives.names import DATASETS, SHAPES
-from search.algorithms.pruners import RULES, Setting, TrialCurve
+from search.algorithms.pruners import RULES, JudgedStudy, TrialCurve
 from search.analysis.status import list_studies
 from search.cli.main import main
 from search.spec.definition import parse_definition
@@ -292,7 +292,7 @@ def test_a_pruner_is_said_to_stop_none_where_it_does(rule: Rule) -> None:
     stops = False
     for epoch, seed in itertools.product(range(1, epochs), range(8)):
         own = TrialCurve(0, {each: falling[each] for each in range(1, epoch + 1)})
-        stops |= RULES[rule.name](rule, own, lambda: rivals, Setting(seed, epochs))
+        stops |= RULES[rule.name](rule, own, lambda: rivals, JudgedStudy(seed, epochs))
     spec = parse_spec({"training": {"epochs": epochs}})
     with_rule = replace(spec, pruner=replace(spec.pruner, rule=rule))
     assert stops is not any("it stops none" in line for line in notices(with_rule))
