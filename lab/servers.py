@@ -62,13 +62,14 @@ class Server(ABC):
                 cwd="/",
             )
         deadline = time.monotonic() + START_SECONDS
-        while not self._lets_in():
+        while not self.lets_in():
             if self._process.poll() is not None or time.monotonic() > deadline:
                 raise RuntimeError(f"{self.binary} did not start: see {self.folder / 'server.log'}")
             time.sleep(0.05)
 
     @abstractmethod
-    def _lets_in(self) -> bool: ...
+    def lets_in(self) -> bool:
+        """Whether a client gets a connection now."""
 
     def stop(self, number: signal.Signals) -> None:
         """Sends the signal to the server's process, and waits for its end."""
@@ -158,7 +159,7 @@ class PostgreSQLServer(Server):
     def _admin(self) -> str:
         return f"host=127.0.0.1 port={self.port} user=postgres dbname=postgres connect_timeout=2"
 
-    def _lets_in(self) -> bool:
+    def lets_in(self) -> bool:
         import psycopg
 
         try:
@@ -226,7 +227,7 @@ class MariaDBServer(Server):
             cursor.execute(f"CREATE DATABASE `{name}`")
         return self.url(name)
 
-    def _lets_in(self) -> bool:
+    def lets_in(self) -> bool:
         import pymysql
 
         try:

@@ -117,7 +117,7 @@ class Soak:
 
 
 @dataclass
-class Slot:
+class WorkerPlace:
     """The place of one worker: the process in it, which is started again when it was killed."""
 
     job: Job
@@ -164,7 +164,7 @@ class Slot:
 class Crowd:
     """All workers, and what has been done to them."""
 
-    slots: Sequence[Slot]
+    slots: Sequence[WorkerPlace]
     context: multiprocessing.context.ForkServerContext
     done: dict[HarmKind, int] = field(
         default_factory=lambda: dict.fromkeys(("kill", "damage", "freeze", "pause"), 0)
@@ -244,7 +244,7 @@ class Crowd:
                 slot.process.join()
 
 
-def damage(slot: Slot) -> None:
+def damage(slot: WorkerPlace) -> None:
     """Flips the last bit of the epoch's number in the last checkpoint of the trial that the worker
     holds.
 
@@ -325,7 +325,7 @@ def soak(options: Soak, url: str, folder: Path) -> list[str]:
         options.broken,
     )
     slots = [
-        Slot(replace(job, journal=journals / f"{number}.jsonl"))
+        WorkerPlace(replace(job, journal=journals / f"{number}.jsonl"))
         for number in range(options.workers)
     ]
     crowd = Crowd(slots, context)

@@ -15,7 +15,7 @@ from sqlalchemy import Connection, bindparam, create_engine, make_url, text
 
 from lab.soak_worker import Line, Value, read_journal
 from objectives.synthetic import synthetic_curve
-from search.algorithms.samplers import derived_seed
+from search.algorithms.samplers import trial_seed
 from search.space.configuration import Configuration
 from search.spec.study_spec import StudySpec
 
@@ -36,7 +36,7 @@ OF_MEASUREMENT = (
 
 
 @dataclass(frozen=True)
-class Trial:
+class TrialEvidence:
     """All rows of one trial."""
 
     number: int
@@ -121,7 +121,7 @@ class Reader:
 
     def trials(
         self, connection: Connection, wanted: Mapping[int, tuple[int, str]]
-    ) -> dict[int, Trial]:
+    ) -> dict[int, TrialEvidence]:
         """All rows of the trials that are asked for, by number."""
         if not wanted:
             return {}
@@ -144,7 +144,7 @@ class Reader:
         epochs = rows("SELECT * FROM hypersearch_epoch WHERE trial_id IN :ids ORDER BY epoch")
         attempts = rows("SELECT * FROM hypersearch_attempt WHERE trial_id IN :ids ORDER BY attempt")
         return {
-            number: Trial(
+            number: TrialEvidence(
                 number=number,
                 state=STATES.get(state, state),
                 values=tuple(float(row["value"] or 0) for row in values[trial_id]),
@@ -188,7 +188,7 @@ class Watcher(threading.Thread):
         self.ended = False
         self.looks = 0
         self.faults: Counter[str] = Counter()
-        self.seen: dict[int, Trial] = {}
+        self.seen: dict[int, TrialEvidence] = {}
 
     def __enter__(self) -> "Watcher":
         self.start()
@@ -229,14 +229,14 @@ class Evidence:
 
     spec: StudySpec
     moment: Moment
-    trials: Mapping[int, Trial]
+    trials: Mapping[int, TrialEvidence]
     journals: Sequence[Sequence[Line]]
     # Checkpoints left these.
     files: Sequence[Path]
     # At least so long lies between two checkpoints that were written.
     checkpoint_seconds: float
     # The trials are as they were when they ended.
-    seen: Mapping[int, Trial] = field(default_factory=dict)
+    seen: Mapping[int, TrialEvidence] = field(default_factory=dict)
     # At these moments all workers went on after all had been frozen at once.
     thaws_ms: Sequence[int] = ()
     # So long after each thaw nobody who is alive may lose a trial.
@@ -306,7 +306,7 @@ def _of_the_end(evidence: Evidence) -> Iterator[str]:
             yield f"{lost} trials were taken from the living after all had been frozen at once"
 
 
-def _of_attempts(trial: Trial) -> Iterator[str]:
+def _of_attempts(trial: TrialEvidence) -> Iterator[str]:
     if [row["attempt"] for row in trial.attempts] != list(range(1, len(trial.attempts) + 1)):
         yield "its attempts have gaps"
     for row in trial.attempts:
@@ -322,7 +322,7 @@ def _of_attempts(trial: Trial) -> Iterator[str]:
             yield f"it failed: {row['reason']}"
 
 
-def _of_curve(trial: Trial, spec: StudySpec, checkpoint_seconds: float) -> Iterator[str]:
+def _of_curve(trial: TrialEvidence, spec: StudySpec, checkpoint_seconds: float) -> Iterator[str]:
     """The curve is a function of parameters and seed: all that was recorded of it is computed
     again.
     """
@@ -334,7 +334,7 @@ def _of_curve(trial: Trial, spec: StudySpec, checkpoint_seconds: float) -> Itera
     curve = synthetic_curve(
         Configuration(trial.parameters).hyperparameters(),
         epochs,
-        derived_seed(spec.seed, trial.number, "trial"),
+        trial_seed(spec.seed, trial.number, "trial"),
     )
     count = len(trial.epochs)
     if [row["epoch"] for row in trial.epochs] != list(range(1, count + 1)):
@@ -438,7 +438,7 @@ def _worker(journal: Sequence[Line]) -> tuple[Value, Value]:
     return owner, host
 
 
-def _without_switches(trial: Trial) -> dict[str, Value]:
+def _without_switches(trial: TrialEvidence) -> dict[str, Value]:
     return {name: value for name, value in trial.parameters.items() if not name.endswith(".on")}
 
 

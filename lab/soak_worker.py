@@ -34,8 +34,8 @@ from search.worker.objective import build_objective
 from storage.engine import open_for_work
 from storage.hosts import this_host
 from storage.leases import taking
+from storage.leases.ending import Outcome
 from storage.leases.lease import Lease, LeaseTimes
-from storage.leases.recording import Outcome
 from storage.leases.taking import TrialLeases
 from storage.leases.watch import Watch
 from storage.studies import Counts, find_study

@@ -32,12 +32,12 @@ from search.spec.request import Request
 from search.spec.study_spec import StudySpec
 from search.studies.data_location import read_data_map
 from search.studies.followups.ablating import DEFAULT_LOOKS, DEFAULT_RETUNE, AskedToAblate
-from search.studies.followups.confirming import Asked
+from search.studies.followups.confirming import AskedToConfirm
 from search.studies.followups.reproducing import AskedToReproduce
-from storage.backends import parse_url, shown
 from storage.engine import open_database
 from storage.hosts import this_host
 from storage.studies import find_study
+from storage.urls import parse_url, shown_url
 
 if TYPE_CHECKING:
     from search.export.exporting import Exported
@@ -143,7 +143,7 @@ def _work(
 
 
 def _how_to_go_on(storage: str | None) -> str:
-    at = "" if storage is None else f", storage={shown(parse_url(storage))!r}"
+    at = "" if storage is None else f", storage={shown_url(parse_url(storage))!r}"
     return (
         "interrupted; a trial that was running was handed back; go on with:"
         f" hypersearch.run(spec{at})"
@@ -178,7 +178,7 @@ def confirm(
     """
     settings = Settings.from_environment(os.environ)
     url = storage or settings.storage
-    asked = Asked(
+    asked = AskedToConfirm(
         top,
         tuple(sorted(set(trials))),
         None if baseline is None else str(baseline),

@@ -14,9 +14,12 @@ from sqlalchemy import URL, Connection, Engine, create_engine, inspect, text
 from sqlalchemy.exc import ArgumentError, DatabaseError, InterfaceError, SQLAlchemyError
 
 from storage import schema
-from storage.backends import CONNECTIONS, backend, parse_url, shown
+from storage.backends.contract import CONNECTIONS
+from storage.backends.kinds import backend
+from storage.database_errors import database_error, is_no_database, mend, reason
 from storage.errors import WRITABLE, NotThereYet, StorageUnavailable, StorageURLError
-from storage.transactions import Patience, Result, Transactions, mend, reason
+from storage.transactions import Patience, Result, Transactions
+from storage.urls import parse_url, shown_url
 
 if TYPE_CHECKING:
     from optuna.storages import RDBStorage
@@ -117,24 +120,13 @@ def open_for_work(
         _check(parsed, create=create, write=write)
         return _optunas(parsed, connections)
 
-    rdb = _let_in(enter, patience or Patience())
+    rdb = _let_in(parsed, enter, patience or Patience())
     database = Database(parsed, rdb.engine, patience)
     database.transactions.attach(rdb)
     return database, rdb
 
 
-# What servers say before they know who asks; PostgreSQL's driver then gives no SQLSTATE.
-NOBODY_ENTERS = (
-    "too many clients",
-    "too many connections",
-    "connection slots",
-    "starting up",
-    "shutting down",
-    "recovery mode",
-)
-
-
-def _let_in(enter: "Callable[[], RDBStorage]", patience: Patience) -> "RDBStorage":
+def _let_in(url: URL, enter: "Callable[[], RDBStorage]", patience: Patience) -> "RDBStorage":
     """Enters where a server that is there lets nobody in for now, within the patience; jitter keeps
     a crowd apart.
     """
@@ -143,7 +135,8 @@ def _let_in(enter: "Callable[[], RDBStorage]", patience: Patience) -> "RDBStorag
         try:
             return enter()
         except StorageUnavailable as error:
-            passes = any(words in str(error).lower() for words in NOBODY_ENTERS)
+            refusal = database_error(error.__cause__)
+            passes = refusal is not None and backend(url).lets_nobody_in(url, refusal)
             if not passes or time.monotonic() >= deadline:
                 raise
             if not said:
@@ -194,7 +187,9 @@ def _understood(url: URL) -> Iterator[None]:
     try:
         yield
     except (ArgumentError, AttributeError, TypeError, ValueError) as error:
-        raise StorageURLError.not_understood(shown(url), " ".join(str(error).split())) from error
+        raise StorageURLError.not_understood(
+            shown_url(url), " ".join(str(error).split())
+        ) from error
 
 
 def _connect(url: URL, engine: Engine) -> Connection:
@@ -232,7 +227,7 @@ def _check(url: URL, *, create: bool, write: bool) -> None:
     try:
         found = _revision(url, engine)
         if found is None and not create:
-            raise NotThereYet.empty(shown(url))
+            raise NotThereYet.empty(shown_url(url))
         if found is None:
             # One process makes the tables: where several do it at once, most of them fail.
             with _ALEMBIC, backend(url).alone(url, engine):
@@ -241,7 +236,7 @@ def _check(url: URL, *, create: bool, write: bool) -> None:
                 found = _revision(url, engine)
         _refuse_newer(found)
         if found != schema.HEAD:
-            raise StorageUnavailable.older("hypersearch's", found or "none", shown(url))
+            raise StorageUnavailable.older("hypersearch's", found or "none", shown_url(url))
     except (DatabaseError, InterfaceError, OSError) as error:
         raise _unusable(url, error) from error
     finally:
@@ -259,11 +254,11 @@ def _refuse_newer(found: str | None) -> None:
 
 
 def _unusable(url: URL, error: BaseException) -> StorageUnavailable:
-    if "not a database" in str(error):
-        return StorageUnavailable.foreign(shown(url))
+    if is_no_database(error):
+        return StorageUnavailable.foreign(shown_url(url))
     if url.get_backend_name() == "sqlite":
-        return StorageUnavailable.broken(shown(url), reason(error), mend(error) or WRITABLE)
-    return StorageUnavailable.unreachable(shown(url), reason(error))
+        return StorageUnavailable.broken(shown_url(url), reason(error), mend(error) or WRITABLE)
+    return StorageUnavailable.unreachable(shown_url(url), reason(error))
 
 
 def _revision(url: URL, engine: Engine) -> str | None:
@@ -288,7 +283,7 @@ def _revision(url: URL, engine: Engine) -> str | None:
             if url.get_backend_name() == "sqlite" and tables and not optunas:
                 is_foreign = "version_info" not in tables
             if is_foreign:
-                raise StorageUnavailable.foreign(shown(url))
+                raise StorageUnavailable.foreign(shown_url(url))
             return None
         return _read_revision(connection)
 

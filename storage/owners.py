@@ -18,7 +18,7 @@ from storage import schema
 from storage.artifact_names import is_artifact_named, read_artifact_ids
 from storage.artifact_store import ARTIFACT_ID, ArtifactStore
 from storage.artifacts import StoredArtifact, attributes, id_of, put
-from storage.backends import backend
+from storage.backends.kinds import backend
 from storage.engine import Database
 from storage.errors import StudyDeleted
 from storage.studies import StoredStudy, lock_study

@@ -97,7 +97,7 @@ class TrialRecord:
     data_fingerprint: str | None = None
     # images that went through the network at a time, where that is recorded
     piece: int | None = None
-    # The cause says by kind why the trial was pruned or failed: storage.leases.recording.Cause.
+    # The cause says by kind why the trial was pruned or failed: storage.leases.ending.Cause.
     cause: str | None = None
 
     @property

@@ -2,12 +2,11 @@
 of the database.
 """
 
-import math
-
 from sqlalchemy import (
     BigInteger,
     CheckConstraint,
     Column,
+    DateTime,
     Enum,
     Float,
     ForeignKey,
@@ -35,7 +34,8 @@ UNFINISHED = ("RUNNING", "WAITING")
 
 metadata = MetaData()
 
-# Optuna's tables, as far as our queries and foreign keys name them; Optuna creates them, never we.
+# Optuna's tables, as far as our queries, writes and foreign keys name them; Optuna creates them,
+# never we.
 optuna_studies = Table(
     "studies",
     metadata,
@@ -65,6 +65,8 @@ optuna_trials = Table(
     Column("study_id", Integer),
     Column("number", Integer),
     Column("state", Enum("RUNNING", "COMPLETE", "PRUNED", "FAIL", "WAITING", name="trialstate")),
+    Column("datetime_start", DateTime),
+    Column("datetime_complete", DateTime),
 )
 optuna_params = Table(
     "trial_params",
@@ -102,18 +104,8 @@ optuna_values = Table(
     Column("trial_id", Integer),
     Column("objective", Integer),
     Column("value", Float(53)),
+    Column("value_type", Enum("FINITE", "INF_POS", "INF_NEG", name="trialvaluetype")),
 )
-
-
-def intermediate_value_to_stored(value: float) -> tuple[float | None, str]:
-    """(intermediate_value, intermediate_value_type) as Optuna holds them: not every database can
-    hold inf and NaN.
-    """
-    if math.isfinite(value):
-        return value, "FINITE"
-    if math.isnan(value):
-        return None, "NAN"
-    return None, "INF_POS" if value > 0 else "INF_NEG"
 
 
 def _of_study() -> Column[int]:
@@ -210,7 +202,7 @@ attempt = Table(
     Column("ended_ms", BigInteger),
     Column("outcome", String(16)),  # complete, pruned, failed, handed_back, lost
     Column("reason", LONG_TEXT),  # why it was pruned or failed, in words
-    Column("cause", String(16)),  # the same by kind: storage.leases.recording.Cause
+    Column("cause", String(16)),  # the same by kind: storage.leases.ending.Cause
     # of the data set that it trained on, where that is known
     Column("data_fingerprint", String(64)),
     # Images that went through the network at a time; NULL: 64 on a CPU, before it was recorded,

@@ -11,10 +11,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
 from sqlalchemy import Connection, Engine, event
-from sqlalchemy.exc import DBAPIError, OperationalError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from storage.errors import WRITABLE, StorageUnavailable
+from storage.database_errors import is_passing, mend, reason
+from storage.errors import StorageUnavailable
 
 if TYPE_CHECKING:
     from optuna.storages import RDBStorage
@@ -22,94 +21,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 Result = TypeVar("Result")
-Step = Callable[[Connection], None]
-
-# Errors that pass: a deadlock, a lock or statement that took too long, a server that restarts, has
-# no room now, or is read-only until a failover is done.
-POSTGRESQL_PASSING = (
-    "08",
-    "25006",
-    "25P03",
-    "25P04",
-    "40001",
-    "40P01",
-    "53",
-    "55P03",
-    "57",
-)  # SQLSTATEs, or classes
-MYSQL_PASSING = {
-    0,
-    1021,
-    1040,
-    1053,
-    1205,
-    1213,
-    1290,
-    1317,
-    1836,
-    1927,
-    1969,
-    2002,
-    2003,
-    2006,
-    2013,
-    2055,
-    3024,
-    4031,
-}
-SQLITE_PASSING = {5, 6, 10, 13, 14}  # busy, locked, I/O error, full, cannot open
-
-
-def is_passing(error: BaseException) -> bool:
-    """Whether a transaction that ended in this error may go through when it is repeated."""
-    found = _database_error(error)
-    if found is None:
-        return isinstance(error, PoolTimeout) or isinstance(error.__cause__, PoolTimeout)
-    if found.connection_invalidated:
-        return True
-    original: BaseException | None = found.orig
-    if (code := getattr(original, "sqlite_errorcode", None)) is not None:
-        return code & 0xFF in SQLITE_PASSING
-    number = original.args[0] if original is not None and original.args else None
-    if isinstance(number, int):  # MySQL's; its SQLSTATE, which newer drivers give too, says less
-        return number in MYSQL_PASSING
-    state: str | None = getattr(original, "sqlstate", None)
-    if state is None:  # the server has not answered at all, or the statement never left
-        return isinstance(found, OperationalError)
-    return state.startswith(POSTGRESQL_PASSING)
-
-
-def reason(error: BaseException) -> str:
-    """One line of what the database said."""
-    found = _database_error(error)
-    said = str(found.orig if found is not None else error.__cause__ or error).strip()
-    return said.partition("\n")[0]
-
-
-# Primary codes of SQLite's errors: https://www.sqlite.org/rescode.html
-_SQLITE_MENDS = {
-    (3, 8, 14, 23): WRITABLE,
-    (5, 6): "see which other process holds it",
-    (10,): "see to its disk; a network file system does not serve",
-    (13,): "make room on its disk",
-    (11, 26): "take a backup, or save what 'sqlite3 FILE .recover' finds",
-}
-
-
-def mend(error: BaseException) -> str | None:
-    """What helps against an error of SQLite; `None` where nothing is known."""
-    found = _database_error(error)
-    code: int | None = getattr(found and found.orig, "sqlite_errorcode", None)
-    return (
-        None
-        if code is None
-        else next((mend for codes, mend in _SQLITE_MENDS.items() if code & 0xFF in codes), None)
-    )
-
-
-def _database_error(error: BaseException) -> DBAPIError | None:
-    # Optuna wraps SQLAlchemy's errors.
-    return next((each for each in (error, error.__cause__) if isinstance(each, DBAPIError)), None)
+TransactionPart = Callable[[Connection], None]
 
 
 @dataclass(frozen=True)
@@ -134,8 +46,8 @@ class Writing:
     committed.
     """
 
-    guard: Step | None = None
-    extra: Step | None = None
+    guard: TransactionPart | None = None
+    extra: TransactionPart | None = None
     urgent: bool = False
     committed: bool = False
 
@@ -238,7 +150,11 @@ class Transactions:
 
     @contextmanager
     def writing(
-        self, guard: Step | None = None, extra: Step | None = None, *, urgent: bool = False
+        self,
+        guard: TransactionPart | None = None,
+        extra: TransactionPart | None = None,
+        *,
+        urgent: bool = False,
     ) -> Iterator[Writing]:
         """Transactions inside this block may write; in Optuna's, `guard` raises to refuse them.
 

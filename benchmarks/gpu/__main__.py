@@ -22,7 +22,7 @@ from benchmarks.gpu import report
 from benchmarks.gpu.installed import write_metadata
 from benchmarks.gpu.lab import Lab
 from benchmarks.gpu.phases import PHASES, Phase
-from benchmarks.gpu.runner import Outcome, run_all
+from benchmarks.gpu.runner import PhaseOutcome, run_all
 from benchmarks.gpu.starting import context_of
 from lab.checkout import environment
 
@@ -76,12 +76,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return int(any(outcome.failed for outcome in outcomes))
 
 
-def measure_all(phases: Sequence[Phase], lab: Lab) -> list[Outcome]:
+def measure_all(phases: Sequence[Phase], lab: Lab) -> list[PhaseOutcome]:
     """Runs them one after another; prints and keeps what they gave, also when it is stopped in the
     middle.
     """
     log, file = lab.folder / "all.log", lab.folder / "results.json"
-    outcomes: list[Outcome] = []
+    outcomes: list[PhaseOutcome] = []
     try:
         for outcome in run_all(phases, lab, log):
             print(f"phase {outcome.phase.number} {outcome.phase.name}", file=sys.stderr, flush=True)

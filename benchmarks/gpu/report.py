@@ -6,14 +6,14 @@ from dataclasses import asdict
 from pathlib import Path
 
 from benchmarks.gpu.lab import Lab, Result
-from benchmarks.gpu.runner import Outcome
+from benchmarks.gpu.runner import PhaseOutcome
 
 # fewer than these are printed: whoever runs a command elsewhere may see no more of its end
 CHARACTERS = 10_000
 LINE_CHARACTERS = 220
 
 
-def text(outcomes: Sequence[Outcome], characters: int = CHARACTERS) -> str:
+def text(outcomes: Sequence[PhaseOutcome], characters: int = CHARACTERS) -> str:
     """A line for each phase and below it those of its results; details are left out first where
     that is too much.
     """
@@ -30,7 +30,9 @@ def text(outcomes: Sequence[Outcome], characters: int = CHARACTERS) -> str:
     return said
 
 
-def _lines(outcomes: Sequence[Outcome], chosen: Sequence[Sequence[Result]], left_out: int) -> str:
+def _lines(
+    outcomes: Sequence[PhaseOutcome], chosen: Sequence[Sequence[Result]], left_out: int
+) -> str:
     lines: list[str] = []
     for outcome, results in zip(outcomes, chosen, strict=True):
         lines.append(f"{outcome.phase.number} {outcome.phase.name}, {outcome.seconds:.0f} s")
@@ -39,7 +41,7 @@ def _lines(outcomes: Sequence[Outcome], chosen: Sequence[Sequence[Result]], left
     return "".join(f"{line[:LINE_CHARACTERS]}\n" for line in lines)
 
 
-def write_json(outcomes: Sequence[Outcome], file: Path, lab: Lab) -> None:
+def write_json(outcomes: Sequence[PhaseOutcome], file: Path, lab: Lab) -> None:
     """All figures, for programs; written anew as phases end."""
     content = {
         "device": lab.device,

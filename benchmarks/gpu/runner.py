@@ -22,7 +22,7 @@ FAILED, STOPPED, SKIPPED = "failed", "stopped", "skipped"  # as results name wha
 
 
 @dataclass
-class Outcome:
+class PhaseOutcome:
     """What a phase has given so far, and how long it took."""
 
     phase: Phase
@@ -35,12 +35,12 @@ class Outcome:
         return any(result.name in (FAILED, STOPPED) for result in self.results)
 
 
-def run_all(phases: Sequence[Phase], lab: Lab, log: Path) -> Iterator[Outcome]:
+def run_all(phases: Sequence[Phase], lab: Lab, log: Path) -> Iterator[PhaseOutcome]:
     """Each as it begins, with results that come in until the next is asked for; one that would
     overrun is skipped.
     """
     for phase in phases:
-        outcome = Outcome(phase)
+        outcome = PhaseOutcome(phase)
         yield outcome
         if phase.needs_cuda and not lab.on_cuda:
             outcome.results.append(Result(SKIPPED, "needs CUDA"))
@@ -55,7 +55,7 @@ def run_all(phases: Sequence[Phase], lab: Lab, log: Path) -> Iterator[Outcome]:
             run(outcome, replace(lab, ends_at=time.monotonic() + phase.limit_seconds), log)
 
 
-def run(outcome: Outcome, lab: Lab, log: Path) -> None:
+def run(outcome: PhaseOutcome, lab: Lab, log: Path) -> None:
     """Adds the phase's results to the outcome as they come; what it prints is added to `log`."""
     started = time.monotonic()
     context = context_of(lab.device)
@@ -85,7 +85,7 @@ def run(outcome: Outcome, lab: Lab, log: Path) -> None:
         outcome.seconds = time.monotonic() - started
 
 
-def _receive(results: Connection, outcome: Outcome) -> None:
+def _receive(results: Connection, outcome: PhaseOutcome) -> None:
     with suppress(EOFError):
         while results.poll():
             outcome.results.append(results.recv())

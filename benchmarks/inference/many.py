@@ -9,7 +9,14 @@ import numpy as np
 
 from benchmarks.inference.cell import Cell, Figure
 from lab.made_up_runs import Networks, Numbers, recorded_spreads
-from search.analysis.inference.ablation import LOOKS, Arm, Effect, Look, judge, visible_effect
+from search.analysis.inference.ablation import (
+    LOOKS,
+    AblationEffect,
+    Arm,
+    Look,
+    judge,
+    visible_effect,
+)
 from search.analysis.inference.best_set import best_set, visible_difference
 from search.analysis.inference.runs import Runs, accuracy, loss
 
@@ -174,10 +181,10 @@ def arms_of(values: Numbers) -> tuple[Runs, list[Arm]]:
     return reference, [Arm(f"{place:02}", runs) for place, runs in enumerate(others)]
 
 
-def looked_at(values: Numbers, plan: Sequence[Look]) -> tuple[tuple[Effect, ...], int]:
+def looked_at(values: Numbers, plan: Sequence[Look]) -> tuple[tuple[AblationEffect, ...], int]:
     """The effects at the last look, and how many trainings they took."""
     seeds = np.full(len(values) - 1, plan[0].seeds)
-    effects: tuple[Effect, ...] = ()
+    effects: tuple[AblationEffect, ...] = ()
     for look in plan:
         run = np.where(
             np.arange(values.shape[1]) < np.array([2 * look.seeds, *seeds])[:, None], values, np.nan

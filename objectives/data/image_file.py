@@ -18,7 +18,7 @@ from objectives.data.pixels import (
     FLOATS,
     SIGNED_8_BITS,
     Extent,
-    Numbers,
+    PixelNumbers,
     PixelScale,
     extent_of,
     has_lost_levels,
@@ -245,7 +245,7 @@ class _Wide:
     """An upright image whose pixels are not of 8 bits."""
 
     kind: str
-    values: Numbers  # (H, W) of a grey one, or (H, W, 3)
+    values: PixelNumbers  # (H, W) of a grey one, or (H, W, 3)
     opacity: NDArray[np.uint8] | None  # (H, W); None: all of it is opaque
 
 
@@ -272,7 +272,7 @@ def _read_wide(content: bytes) -> _Wide:
     return _Wide(kind, values, opacity)
 
 
-def _colours_of_16_bits(content: bytes) -> tuple[Numbers, NDArray[np.uint8] | None]:
+def _colours_of_16_bits(content: bytes) -> tuple[PixelNumbers, NDArray[np.uint8] | None]:
     upper, lower = (
         _upright(content, instead).astype(np.uint16) for instead in (None, _COLOURS_OF_16_BITS)
     )
@@ -280,7 +280,7 @@ def _colours_of_16_bits(content: bytes) -> tuple[Numbers, NDArray[np.uint8] | No
     return values[..., :3], upper[..., 3].astype(np.uint8) if upper.shape[-1] == 4 else None
 
 
-def _upright(content: bytes, instead: Mapping[str, str] | None = None) -> Numbers:
+def _upright(content: bytes, instead: Mapping[str, str] | None = None) -> PixelNumbers:
     """Pillow's array of an image, its pixels read as if they lay in the file otherwise where
     `instead` says so.
     """

@@ -25,7 +25,7 @@ WHOLE_RANGES = {
 # The different values of at most so many pixels of an image are counted.
 SAMPLED = 65536
 
-Numbers = NDArray[np.integer] | NDArray[np.floating]
+PixelNumbers = NDArray[np.integer] | NDArray[np.floating]
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Extent:
     high: float
 
 
-def extent_of(kind: str, values: Numbers) -> Extent:
+def extent_of(kind: str, values: PixelNumbers) -> Extent:
     """Of an image with any finite number; without one its extent is 0 to 0."""
     finite = values[np.isfinite(values)] if kind == FLOATS else values
     return (
@@ -90,7 +90,7 @@ def scale_for(kind: str, scales: Mapping[str, PixelScale]) -> PixelScale:
     return scales.get(kind) or PixelScale(kind, *WHOLE_RANGES[kind])
 
 
-def to_8_bits(values: Numbers, scale: PixelScale) -> NDArray[np.uint8]:
+def to_8_bits(values: PixelNumbers, scale: PixelScale) -> NDArray[np.uint8]:
     """The numbers of one image brought to 0..255; what is not a number becomes 0, infinities the
     ends.
     """
@@ -102,7 +102,7 @@ def to_8_bits(values: Numbers, scale: PixelScale) -> NDArray[np.uint8]:
     return levels
 
 
-def has_lost_levels(values: Numbers, scaled: NDArray[np.uint8]) -> bool:
+def has_lost_levels(values: PixelNumbers, scaled: NDArray[np.uint8]) -> bool:
     """Whether next to nothing is left of an image: 16 different values or fewer of more than twice
     as many.
     """

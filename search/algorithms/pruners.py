@@ -35,7 +35,7 @@ Curve = Mapping[int, float]  # value after each epoch, turned so that higher is 
 
 
 @dataclass(frozen=True)
-class Run:
+class TrialCurve:
     """A trial as far as others are compared with it."""
 
     number: int
@@ -44,12 +44,12 @@ class Run:
 
 
 Others = Callable[
-    [], Sequence[Run]
+    [], Sequence[TrialCurve]
 ]  # read when a rule asks for them: at most epochs there is nothing to judge
 
 
 @dataclass(frozen=True)
-class Setting:
+class JudgedStudy:
     """What a rule may know of the study."""
 
     seed: int
@@ -57,11 +57,13 @@ class Setting:
     direction: Direction = Direction.UP  # of the metric itself
 
 
-def _none(rule: NoRule, own: Run, others: Others, setting: Setting) -> bool:
+def _none(rule: NoRule, own: TrialCurve, others: Others, study: JudgedStudy) -> bool:
     return False
 
 
-def _percentile(rule: Percentile | Median, own: Run, others: Others, setting: Setting) -> bool:
+def _percentile(
+    rule: Percentile | Median, own: TrialCurve, others: Others, study: JudgedStudy
+) -> bool:
     epoch = max(own.curve)
     if epoch < rule.min_epochs:
         return False
@@ -71,7 +73,7 @@ def _percentile(rule: Percentile | Median, own: Run, others: Others, setting: Se
     return max(own.curve.values()) < float(np.percentile(complete, 100 - rule.percentile))
 
 
-def _asha(rule: ASHA, own: Run, others: Others, setting: Setting) -> bool:
+def _asha(rule: ASHA, own: TrialCurve, others: Others, study: JudgedStudy) -> bool:
     # The stopping variant of Li et al. 2020, "A System for Massively Parallel Hyperparameter
     # Tuning".
     epoch, rung = max(own.curve), rule.min_epochs
@@ -84,50 +86,50 @@ def _asha(rule: ASHA, own: Run, others: Others, setting: Setting) -> bool:
     return better >= max(1, (len(seen) + 1) // rule.reduction_factor)
 
 
-def _hyperband(rule: Hyperband, own: Run, others: Others, setting: Setting) -> bool:
-    bracket = hyperband_bracket(rule, own.number, setting)
+def _hyperband(rule: Hyperband, own: TrialCurve, others: Others, study: JudgedStudy) -> bool:
+    bracket = hyperband_bracket(rule, own.number, study)
 
-    def rivals() -> list[Run]:
+    def rivals() -> list[TrialCurve]:
         return [
-            other for other in others() if hyperband_bracket(rule, other.number, setting) == bracket
+            other for other in others() if hyperband_bracket(rule, other.number, study) == bracket
         ]
 
     rungs = ASHA(rule.min_epochs * rule.reduction_factor**bracket, rule.reduction_factor)
-    return _asha(rungs, own, rivals, setting)
+    return _asha(rungs, own, rivals, study)
 
 
-def hyperband_bracket(rule: Hyperband, number: int, setting: Setting) -> int:
+def hyperband_bracket(rule: Hyperband, number: int, study: JudgedStudy) -> int:
     """Which bracket a trial belongs to: 0 has the first rung at min_epochs, each further one later
     by the factor.
 
     By a hash, in the shares of Li et al. 2018, "Hyperband", algorithm 1.
     """
     last = 0
-    while rule.min_epochs * rule.reduction_factor ** (last + 1) <= setting.epochs:
+    while rule.min_epochs * rule.reduction_factor ** (last + 1) <= study.epochs:
         last += 1
     weights = [
         math.ceil((last + 1) * rule.reduction_factor ** (last - bracket) / (last - bracket + 1))
         for bracket in range(last + 1)
     ]
-    place = _share(setting.seed, number, "bracket") * sum(weights)
+    place = _share(study.seed, number, "bracket") * sum(weights)
     return next(bracket for bracket in range(last + 1) if place < sum(weights[: bracket + 1]))
 
 
-def _threshold(rule: Threshold, own: Run, others: Others, setting: Setting) -> bool:
+def _threshold(rule: Threshold, own: TrialCurve, others: Others, study: JudgedStudy) -> bool:
     epoch = max(own.curve)
-    bound = rule.lower if setting.direction.is_up else rule.upper
+    bound = rule.lower if study.direction.is_up else rule.upper
     if bound is None or epoch < rule.min_epochs:
         return False
-    return own.curve[epoch] < setting.direction.raised(bound)
+    return own.curve[epoch] < study.direction.raised(bound)
 
 
-def _patient(rule: Patient, own: Run, others: Others, setting: Setting) -> bool:
+def _patient(rule: Patient, own: TrialCurve, others: Others, study: JudgedStudy) -> bool:
     values = [own.curve[epoch] for epoch in sorted(own.curve)]
     before, lately = values[: -rule.patience], values[-rule.patience :]
     return (
         bool(before)
         and max(lately) < max(before)
-        and RULES[rule.of.name](rule.of, own, others, setting)
+        and RULES[rule.of.name](rule.of, own, others, study)
     )
 
 
@@ -153,9 +155,9 @@ def is_due(
     rule, alike = spec.pruner.rule, spec.pruner.like_with_like
     kind = _likeness(own.params, epoch, epochs)
 
-    def others() -> list[Run]:
+    def others() -> list[TrialCurve]:
         return [
-            _run(other, direction)
+            _trial_curve(other, direction)
             for other in read_trials()
             if other.number != own.number
             and other.state != TrialState.FAIL
@@ -166,7 +168,7 @@ def is_due(
     if alike and kind.regularized:
         rule = _later(rule)
     return RULES[rule.name](
-        rule, _run(own, direction), others, Setting(spec.seed, epochs, direction)
+        rule, _trial_curve(own, direction), others, JudgedStudy(spec.seed, epochs, direction)
     )
 
 
@@ -189,7 +191,7 @@ def _compared_later(rule: Comparing) -> Comparing:
     return replace(rule, min_epochs=math.ceil(rule.min_epochs * FIRST_JUDGED_LATER))
 
 
-def _run(trial: FrozenTrial, direction: Direction) -> Run:
+def _trial_curve(trial: FrozenTrial, direction: Direction) -> TrialCurve:
     # A trial that an audit let go on counts for others as if it had been stopped: an audit changes
     # no judgement.
     due = due_epoch(trial)
@@ -198,7 +200,7 @@ def _run(trial: FrozenTrial, direction: Direction) -> Run:
         for epoch, value in trial.intermediate_values.items()
         if due is None or epoch <= due
     }
-    return Run(trial.number, curve, trial.state == TrialState.COMPLETE and due is None)
+    return TrialCurve(trial.number, curve, trial.state == TrialState.COMPLETE and due is None)
 
 
 def due_epoch(trial: FrozenTrial) -> int | None:

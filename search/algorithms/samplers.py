@@ -31,40 +31,43 @@ OFF_WITHOUT_SWITCH = 4
 
 
 @dataclass(frozen=True)
-class Slot:
+class TrialOfStudy:
     """Which trial of which study a sampler is made for."""
 
     spec: StudySpec
     number: int
 
     @property
-    def seed(self) -> int:
+    def sampler_seed(self) -> int:
         """The sampler's. The same one in every worker would give all of them the same first
         suggestions.
         """
-        return derived_seed(self.spec.seed, self.number, "sampler")
+        return trial_seed(self.spec.seed, self.number, "sampler")
 
 
-def _tpe(options: TPE, slot: Slot) -> BaseSampler:
+def _tpe(options: TPE, trial: TrialOfStudy) -> BaseSampler:
     with warnings.catch_warnings():
         # Without groups a third of the conditional parameters would be drawn one by one; see
         # docs/decisions.
         warnings.simplefilter("ignore", ExperimentalWarning)
         return TPESampler(
-            n_startup_trials=options.startup_trials, multivariate=True, group=True, seed=slot.seed
+            n_startup_trials=options.startup_trials,
+            multivariate=True,
+            group=True,
+            seed=trial.sampler_seed,
         )
 
 
-def _random(options: Random, slot: Slot) -> BaseSampler:
-    return RandomSampler(seed=slot.seed)
+def _random(options: Random, trial: TrialOfStudy) -> BaseSampler:
+    return RandomSampler(seed=trial.sampler_seed)
 
 
-def _usual(options: Learning, slot: Slot) -> BaseSampler:
-    flat, generator = flat_domains(slot.spec.space), random.Random(slot.seed)
+def _usual(options: Learning, trial: TrialOfStudy) -> BaseSampler:
+    flat, generator = flat_domains(trial.spec.space), random.Random(trial.sampler_seed)
     # the spec's own first ones were not drawn
-    drawn_before = max(0, slot.number - len(slot.spec.first_trials))
+    drawn_before = max(0, trial.number - len(trial.spec.first_trials))
     keeping = adherence(drawn_before, options.startup_trials)
-    by_switch = slot.spec.version < OFF_WITHOUT_SWITCH
+    by_switch = trial.spec.version < OFF_WITHOUT_SWITCH
     return PlannedSampler(
         lambda name: usual_value(name, flat[name], keeping, generator, by_switch=by_switch)
     )
@@ -99,28 +102,32 @@ class PlannedSampler(BaseSampler):
         return self._value_of(param_name)
 
 
-def _qmc(options: QMC, slot: Slot) -> BaseSampler:
+def _qmc(options: QMC, trial: TrialOfStudy) -> BaseSampler:
     from scipy.stats.qmc import Sobol  # takes half a second to import
 
-    flat = flat_domains(slot.spec.space)
+    flat = flat_domains(trial.spec.space)
     # one seed for all trials: each takes another point of it
-    sequence = Sobol(max(1, len(flat)), rng=slot.spec.seed)
-    if slot.number:
-        sequence.fast_forward(slot.number)
+    sequence = Sobol(max(1, len(flat)), rng=trial.spec.seed)
+    if trial.number:
+        sequence.fast_forward(trial.number)
     point = dict(zip(flat, map(float, sequence.random()[0]), strict=False))
     return PlannedSampler(lambda name: flat[name].at(point[name]))
 
 
-def _grid(options: Counted, slot: Slot) -> BaseSampler:
-    return PlannedSampler(slot.spec.schedule(options.points).configuration(slot.number).__getitem__)
+def _grid(options: Counted, trial: TrialOfStudy) -> BaseSampler:
+    return PlannedSampler(
+        trial.spec.schedule(options.points).configuration(trial.number).__getitem__
+    )
 
 
-def _gp(options: GP, slot: Slot) -> BaseSampler:
-    return FlatGPSampler(slot.spec.space, slot.spec.direction, slot.seed, options.startup_trials)
+def _gp(options: GP, trial: TrialOfStudy) -> BaseSampler:
+    return FlatGPSampler(
+        trial.spec.space, trial.spec.direction, trial.sampler_seed, options.startup_trials
+    )
 
 
-def _cmaes(options: CMAES, slot: Slot) -> BaseSampler:
-    return CmaEsSampler(slot.spec.space, slot.spec.direction, slot.seed)
+def _cmaes(options: CMAES, trial: TrialOfStudy) -> BaseSampler:
+    return CmaEsSampler(trial.spec.space, trial.spec.direction, trial.sampler_seed)
 
 
 SAMPLERS: dict[str, Callable[..., BaseSampler]] = {
@@ -134,7 +141,7 @@ SAMPLERS: dict[str, Callable[..., BaseSampler]] = {
 }
 
 
-def derived_seed(study_seed: int, number: int, purpose: str) -> int:
+def trial_seed(study_seed: int, number: int, purpose: str) -> int:
     """32 bits that differ by study seed, trial number and purpose: the trial's own seed, or its
     sampler's.
     """
@@ -150,8 +157,8 @@ def build_sampler(spec: StudySpec, number: int) -> BaseSampler:
         and options.startup == "usual"
         and number < options.startup_trials
     ):
-        return _usual(options, Slot(spec, number))
-    return SAMPLERS[spec.sampler.name](spec.sampler, Slot(spec, number))
+        return _usual(options, TrialOfStudy(spec, number))
+    return SAMPLERS[spec.sampler.name](spec.sampler, TrialOfStudy(spec, number))
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from storage.engine import Database
 from storage.studies import StoredStudy
 
 if TYPE_CHECKING:
-    from search.analysis.inference.ablation import Arm, Effect, Judgement, Look
+    from search.analysis.inference.ablation import AblationEffect, AblationJudgement, Arm, Look
     from search.analysis.inference.runs import Runs
 
 REFERENCE = "reference"  # its arm's name
@@ -27,7 +27,7 @@ class AblatedTechnique:
     """One technique's answer."""
 
     arm: AblatedArm
-    effect: "Effect | None"  # None: it has not been judged yet
+    effect: "AblationEffect | None"  # None: it has not been judged yet
     rate_factor: float  # of its learning rate, to the reference's in the search
 
 
@@ -91,13 +91,15 @@ def factors(plan: AblatePlan, metric: str, judged: Sequence[Judged]) -> dict[str
     return found
 
 
-def judged_looks(plan: AblatePlan, metric: str, judged: Sequence[Judged]) -> "list[Judgement]":
+def judged_looks(
+    plan: AblatePlan, metric: str, judged: Sequence[Judged]
+) -> "list[AblationJudgement]":
     """The verdicts of each look whose runs are all there, one after the other: what a look tells
     stands in later ones.
     """
     from search.analysis.inference.ablation import judge
 
-    found: list[Judgement] = []
+    found: list[AblationJudgement] = []
     told: dict[str, str] = {}
     going_on: Sequence[str] = [each.technique for each in plan.arms]
     for look in looks_of(plan):

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, eq=False)
-class Choice:
+class ArmChoice:
     """The judged arms, in the plan's order."""
 
     runs: "dict[str, Runs]"  # those with a run that did not diverge
@@ -22,7 +22,7 @@ class Choice:
     choice: str | None  # None: every arm has diverged
 
 
-def choose(plan: ConfirmPlan, metric: str, judged: Sequence[Judged]) -> Choice:
+def choose(plan: ConfirmPlan, metric: str, judged: Sequence[Judged]) -> ArmChoice:
     """By the validation images and the plan's seeds alone: the highest mean among those that may be
     the best. An arm that has diverged in a run is never chosen.
     """
@@ -42,9 +42,9 @@ def choose(plan: ConfirmPlan, metric: str, judged: Sequence[Judged]) -> Choice:
             runs[arm] = runs_of(metric, answered)
     steady = [arm for arm in arms if not diverged[arm] and arm in runs and runs[arm].count > 1]
     if not steady:
-        return Choice(runs, dict(diverged), (), None)
+        return ArmChoice(runs, dict(diverged), (), None)
     found = best_set([runs[arm] for arm in steady])
     best = tuple(arm for arm, may_be in zip(steady, found.may_be_best, strict=True) if may_be)
-    return Choice(
+    return ArmChoice(
         runs, dict(diverged), best, None if found.choice is None else steady[found.choice]
     )

@@ -10,8 +10,8 @@ from search.analysis.data_sets import DataSets, data_sets, ranges
 from search.analysis.effects import Effect, at_the_edge, observed_effects
 from search.analysis.equal_budget import Standing, after_trials, epochs_of, within_epochs
 from search.analysis.importance import (
+    Bounds,
     Importances,
-    Interval,
     importance_intervals,
     importances,
 )
@@ -90,7 +90,7 @@ class Comparison:
         return importances(self.trials, self.spec.space, self.spec.direction)
 
     @cached_property
-    def importance_intervals(self) -> dict[str, Interval]:
+    def importance_intervals(self) -> dict[str, Bounds]:
         """How far the importances would differ had other trials been drawn; takes up to a
         second.
         """

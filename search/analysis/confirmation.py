@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from search.analysis.choosing import Choice, choose
+from search.analysis.choosing import ArmChoice, choose
 from search.analysis.judged import Judged, read_judged, runs_of
 from search.spec.definition import stored_spec
 from search.spec.follow_up import Candidate, ConfirmPlan
@@ -150,7 +150,7 @@ def _is_kept(database: Database, parent_id: int, plan: ConfirmPlan, choice: str 
     return MODEL_FILE in read_trial_artifacts(database, parent_id, number)
 
 
-def _arm(plan: ConfirmPlan, candidate: Candidate, chosen: Choice) -> JudgedArm:
+def _arm(plan: ConfirmPlan, candidate: Candidate, chosen: ArmChoice) -> JudgedArm:
     from search.analysis.inference.intervals import divergence, estimate
 
     runs = chosen.runs.get(candidate.arm)
@@ -168,7 +168,7 @@ def _arm(plan: ConfirmPlan, candidate: Candidate, chosen: Choice) -> JudgedArm:
     )
 
 
-def _seed_luck(plan: ConfirmPlan, chosen: Choice) -> "Luck | None":
+def _seed_luck(plan: ConfirmPlan, chosen: ArmChoice) -> "Luck | None":
     from search.analysis.inference.luck import seed_luck
 
     best = next((each for each in plan.candidates if each.trial == plan.searched_best), None)
@@ -182,7 +182,7 @@ def _test_scores(
     plan: ConfirmPlan,
     metric: str,
     judged: Sequence[Judged],
-    chosen: Choice,
+    chosen: ArmChoice,
     reading: Reading | None,
 ) -> TestScores | None:
     from search.analysis.inference.differences import difference

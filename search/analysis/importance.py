@@ -72,7 +72,7 @@ def importances(
 
 
 @dataclass(frozen=True)
-class Interval:
+class Bounds:
     """From the one bound to the other, both included."""
 
     low: float
@@ -81,7 +81,7 @@ class Interval:
 
 def importance_intervals(
     trials: Sequence[TrialRecord], space: SearchSpace, direction: Direction
-) -> dict[str, Interval]:
+) -> dict[str, Bounds]:
     """An interval for each importance, from RESAMPLES resamples, each of as many complete trials as
     there are, but at most MOST_DRAWN, drawn with replacement.
 
@@ -111,9 +111,9 @@ def importance_intervals(
     }
 
 
-def _reflected(share: float, resampled: Sequence[float]) -> Interval:
+def _reflected(share: float, resampled: Sequence[float]) -> Bounds:
     low, high = (_quantile(resampled, (1 + side * INTERVAL_SHARE) / 2) for side in (-1, 1))
-    return Interval(
+    return Bounds(
         low=max(0.0, min(share, 2 * share - high)), high=min(1.0, max(share, 2 * share - low))
     )
 

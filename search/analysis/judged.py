@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from search.spec.follow_up import Training
+from search.spec.follow_up import PlannedTraining
 from storage.engine import Database
 from storage.predictions import SplitPredictions, read_predictions
 from storage.records import TrialRecord, read_trials
@@ -20,7 +20,7 @@ class Judged:
     """A training of a follow-up, with the trial that counts for it, if one has finished."""
 
     slot: int
-    training: Training
+    training: PlannedTraining
     trial: TrialRecord | None
     validation: SplitPredictions | None  # None: it diverged, or has not finished
     test: SplitPredictions | None
@@ -39,7 +39,7 @@ def read_judged(database: Database, stored: StoredStudy) -> list[Judged]:
     return [
         Judged(
             each.slot.index,
-            Training.from_json(each.slot.content),
+            PlannedTraining.from_json(each.slot.content),
             None if each.trial is None or each.state == "running" else trials[each.trial],
             None if each.trial is None else validation.get(each.trial),
             None if each.trial is None else test.get(each.trial),

@@ -21,7 +21,7 @@ class Improvement:
 
 
 @dataclass(frozen=True)
-class Progress:
+class SearchProgress:
     """The course of a search, in the order in which its trials ended."""
 
     improvements: tuple[Improvement, ...]
@@ -30,7 +30,7 @@ class Progress:
     training_hours: float  # added up over all workers
 
 
-def progress(trials: Sequence[TrialRecord], direction: str) -> Progress:
+def progress(trials: Sequence[TrialRecord], direction: str) -> SearchProgress:
     """The course of these trials."""
     sign = 1 if direction == "maximize" else -1
     begun = min((each.started_ms for each in trials if each.started_ms is not None), default=None)
@@ -49,7 +49,7 @@ def progress(trials: Sequence[TrialRecord], direction: str) -> Progress:
             hours = _hours(begun, trial.ended_ms)
             improvements.append(Improvement(trial.number, trial.value, epochs, hours))
     seconds = sum(epoch.seconds for trial in trials for epoch in trial.epochs)
-    return Progress(
+    return SearchProgress(
         improvements=tuple(improvements),
         epochs=epochs_of(trials),
         hours=_hours(begun, ended[-1].ended_ms) if ended else None,

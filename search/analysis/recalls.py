@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
 
-from search.analysis.importance import Interval
+from search.analysis.importance import Bounds
 
 CONFIDENCE = 0.95
 
@@ -17,7 +17,7 @@ class Recall:
     name: str
     right: int
     images: int
-    interval: Interval  # 95 %, for new images like these
+    interval: Bounds  # 95 %, for new images like these
 
     @property
     def share(self) -> float:
@@ -57,7 +57,7 @@ def confusions(confusion: Sequence[Sequence[int]], class_names: Sequence[str]) -
     return sorted(found, key=lambda each: -each.images)
 
 
-def wilson_interval(right: int, images: int, confidence: float = CONFIDENCE) -> Interval:
+def wilson_interval(right: int, images: int, confidence: float = CONFIDENCE) -> Bounds:
     """Of the share of which `right` of `images`, one or more, are a sample (Wilson 1927).
 
     >>> wilson_interval(8, 10)
@@ -67,4 +67,4 @@ def wilson_interval(right: int, images: int, confidence: float = CONFIDENCE) -> 
     share, weight = right / images, z * z / images
     middle = (share + weight / 2) / (1 + weight)
     half = z / (1 + weight) * math.sqrt(share * (1 - share) / images + weight / images / 4)
-    return Interval(max(0.0, middle - half), min(1.0, middle + half))
+    return Bounds(max(0.0, middle - half), min(1.0, middle + half))

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from search.engines.answers import Announced
     from search.machine.this_machine import Machine
     from search.studies.followups.ablating import AskedToAblate
-    from search.studies.followups.confirming import Asked
+    from search.studies.followups.confirming import AskedToConfirm
     from storage.engine import Database
     from storage.studies import StoredStudy
 
@@ -250,8 +250,8 @@ class _Work:
         from search.engines.signals import Stopped
         from search.spec.definition import stored_spec
         from search.spec.durations import duration
-        from storage.backends import parse_url, shown
         from storage.hosts import this_host
+        from storage.urls import parse_url, shown_url
 
         stored = announced.stored
         if stored.state == "ended":
@@ -261,7 +261,7 @@ class _Work:
         )
         before = self.answer(announced, read)
         say(opening(before, stored_spec(stored).training.epochs, time))
-        at = "" if self.storage is None else f" --storage {shown(parse_url(self.storage))}"
+        at = "" if self.storage is None else f" --storage {shown_url(parse_url(self.storage))}"
         if enqueue:
             say(f"it waits for workers: hypersearch worker --study {self.name}{at}")
             return
@@ -295,12 +295,12 @@ def _asked(
     baseline: str | None,
     seeds: str,
     no_test: bool,
-) -> "Asked":
-    from search.studies.followups.confirming import FEWEST_SEEDS, MOST_SEEDS, Asked
+) -> "AskedToConfirm":
+    from search.studies.followups.confirming import FEWEST_SEEDS, MOST_SEEDS, AskedToConfirm
 
     if baseline is not None and baseline not in ("first", "none"):
         baseline = str(read_whole("--baseline (first, none or a trial's number)", baseline, 0))
-    return Asked(
+    return AskedToConfirm(
         None if top is None else read_whole("--top", top, 1, 1000),
         tuple(sorted({read_whole("--trial", each, 0, 10**9) for each in trials or ()})),
         baseline,

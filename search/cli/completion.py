@@ -11,14 +11,16 @@ ASKS = "_HYPERSEARCH_COMPLETE"
 INSTALLS = "--install-completion"  # typer's, which writes below the user's home
 CONNECT_SECONDS = "1"  # somebody waits at the keyboard
 _BREAKS = re.compile("[:=]+")
+# typer gives a function that completes what its parameters ask for.
+Complete = Callable[[str], list[str]] | Callable[[typer.Context, str], list[str]]
 
 
 def study_names(ctx: typer.Context, incomplete: str) -> list[str]:
     """The studies whose names begin so; none where the storage is not there."""
     from search.cli.context import settings
-    from storage.backends import parse_url
     from storage.engine import open_database
     from storage.records import read_study_names
+    from storage.urls import parse_url
 
     try:
         url = parse_url(ctx.params.get("storage") or settings().storage)

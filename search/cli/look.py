@@ -200,13 +200,13 @@ def dashboard(
     from search.dashboard import refresh_artifacts, serve
     from search.machine.folders import FolderUnknown
     from storage.artifacts import open_artifact_store
-    from storage.backends import parse_url, shown
     from storage.engine import open_for_work
+    from storage.urls import parse_url, shown_url
 
     url, number = storage_url(storage), read_whole("--port", port, 0, 65535)
     database, rdb = open_for_work(url, create=False, write=False)
     with database:
-        seen = shown(parse_url(url))
+        seen = shown_url(parse_url(url))
         try:
             store = open_artifact_store(files_of(storage, artifact_root).artifact_root)
         except FolderUnknown:  # no artifact was ever kept there

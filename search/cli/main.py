@@ -148,8 +148,8 @@ def _late(error: BaseException) -> int:
     )
     from search.machine.settings import SettingsError
     from search.studies.followups.refused import FollowUpRefused
+    from storage.database_errors import mend, reason
     from storage.errors import ArtifactDamaged
-    from storage.transactions import mend, reason
 
     match error:
         case NotLoopback() | Incomparable() | TrialNotFound() | SettingsError() | FollowUpRefused():

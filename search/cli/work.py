@@ -10,9 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from objectives.names import DATASETS
-from objectives.names import METRIC_DIRECTIONS as METRICS
-from search.cli.completion import among, study_names
+from search.cli.completion import study_names
 from search.cli.context import (
     data_folder,
     files_of,
@@ -35,78 +33,20 @@ from search.cli.options import (
     VerboseOption,
     WorkersOption,
 )
-from search.cli.reading import (
-    change,
-    parse_change,
-    parse_data_map,
-    read_count,
-    read_number,
-    read_whole,
-)
-from search.spec.methods import RULES, SAMPLERS
+from search.cli.reading import parse_data_map, read_count
+from search.cli.spec_options import SpecChanges, with_spec_options
 
 if TYPE_CHECKING:
     from search.machine.this_machine import Machine
-    from search.spec.request import Request
     from search.studies.joining import JoinedStudy
 
 SPEC_HELP = "A study's spec, a TOML file; - is the standard input."
-StudyOption = Annotated[
-    str | None, typer.Option(metavar="NAME", help="The study's name.", autocompletion=study_names)
-]
-DatasetOption = Annotated[
-    str | None,
-    typer.Option(
-        metavar="NAME", help="A data set, or images:FOLDER.", autocompletion=among(DATASETS)
-    ),
-]
-TrialsOption = Annotated[str | None, typer.Option(metavar="N", help="Finished trials to end with.")]
-EpochsOption = Annotated[str | None, typer.Option(metavar="N", help="Epochs a trial.")]
-TimeoutOption = Annotated[str | None, typer.Option(metavar="30m", help="End after that time.")]
-TargetOption = Annotated[
-    str | None, typer.Option(metavar="0.99", help="End when a trial reaches it.")
-]
-MetricOption = Annotated[
-    str | None,
-    typer.Option(
-        metavar="NAME",
-        help=f"What leads the search: {', '.join(METRICS)}.",
-        autocompletion=among(METRICS),
-    ),
-]
-SeedOption = Annotated[str | None, typer.Option(metavar="N", help="The study's seed.")]
-SamplerOption = Annotated[
-    str | None,
-    typer.Option(metavar="NAME", help=f"{', '.join(SAMPLERS)}.", autocompletion=among(SAMPLERS)),
-]
-PrunerOption = Annotated[
-    str | None,
-    typer.Option(metavar="NAME", help=f"{', '.join(RULES)}.", autocompletion=among(RULES)),
-]
-ChangesOption = Annotated[
-    list[str] | None,
-    typer.Option("--set", metavar="KEY=VALUE", help="Any key of the spec; repeatable."),
-]
 
 
+@with_spec_options
 def run(
-    spec: Annotated[
-        Path | None,
-        typer.Argument(
-            metavar="SPEC", help="A study's spec, a TOML file; - is the standard input."
-        ),
-    ] = None,
-    study: StudyOption = None,
-    dataset: DatasetOption = None,
-    trials: TrialsOption = None,
-    epochs: EpochsOption = None,
-    timeout: TimeoutOption = None,
-    target: TargetOption = None,
-    metric: MetricOption = None,
-    seed: SeedOption = None,
-    sampler: SamplerOption = None,
-    pruner: PrunerOption = None,
-    changes: ChangesOption = None,
+    changes: SpecChanges,
+    spec: Annotated[Path | None, typer.Argument(metavar="SPEC", help=SPEC_HELP)] = None,
     workers: WorkersOption = "1",
     threads: ThreadsOption = "auto",
     device: DeviceOption = "auto",
@@ -121,10 +61,7 @@ def run(
 ) -> None:
     """Create the study if it is not there, work on it until it ends, and print a summary."""
     set_output(quiet, verbose, debug)
-    options = _study_options(
-        study, dataset, trials, epochs, timeout, target, metric, seed, sampler, pruner
-    )
-    request = _request(spec, options, changes)
+    request = changes.request(spec)
     url = storage_url(storage)
     count, machine = (
         read_count("--workers", workers),
@@ -137,15 +74,15 @@ def run(
     from search.engines.signals import Stopped
     from search.report.tables import width_of
     from search.report.text import summary_text
-    from storage.backends import parse_url, shown
     from storage.engine import open_database
     from storage.hosts import this_host
+    from storage.urls import parse_url, shown_url
 
     resume = ""
 
     def on_joined(joined: "JoinedStudy") -> None:
         nonlocal resume
-        at = "" if storage is None else f" --storage {shown(parse_url(storage))}"
+        at = "" if storage is None else f" --storage {shown_url(parse_url(storage))}"
         resume = f"hypersearch run --study {joined.stored.name}{at}"
         _tell(joined)
 
@@ -169,19 +106,10 @@ def run(
         print(summary_text(found, width_of(sys.stdout, os.environ)))
 
 
+@with_spec_options
 def create(
     spec: Annotated[Path, typer.Argument(metavar="SPEC", help=SPEC_HELP)],
-    study: StudyOption = None,
-    dataset: DatasetOption = None,
-    trials: TrialsOption = None,
-    epochs: EpochsOption = None,
-    timeout: TimeoutOption = None,
-    target: TargetOption = None,
-    metric: MetricOption = None,
-    seed: SeedOption = None,
-    sampler: SamplerOption = None,
-    pruner: PrunerOption = None,
-    changes: ChangesOption = None,
+    changes: SpecChanges,
     storage: StorageOption = None,
     quiet: QuietOption = False,
     verbose: VerboseOption = False,
@@ -189,12 +117,10 @@ def create(
 ) -> None:
     """Record a study for workers; nothing is trained."""
     set_output(quiet, verbose, debug)
+    request = changes.request(spec)
     from search.studies.joining import create_or_join
 
-    options = _study_options(
-        study, dataset, trials, epochs, timeout, target, metric, seed, sampler, pruner
-    )
-    joined = create_or_join(storage_url(storage), _request(spec, options, changes))
+    joined = create_or_join(storage_url(storage), request)
     _tell(joined)
     if joined.stored.state != "ended":
         say(
@@ -287,51 +213,6 @@ def _serve(
         raise typer.Exit(crew.told)
     if any(crew.exit_codes):
         raise WorkFailed.workers(crew.last_words)
-
-
-def _study_options(
-    study: str | None,
-    dataset: str | None,
-    trials: str | None,
-    epochs: str | None,
-    timeout: str | None,
-    target: str | None,
-    metric: str | None,
-    seed: str | None,
-    sampler: str | None,
-    pruner: str | None,
-) -> dict[str, str | int | float]:
-    options: dict[str, str | int | float | None] = {
-        "study.name": study,
-        "data.dataset": dataset,
-        "study.trials": None if trials is None else read_whole("--trials", trials),
-        "training.epochs": None if epochs is None else read_whole("--epochs", epochs),
-        "study.timeout": timeout,
-        "study.target": None if target is None else read_number("--target", target),
-        "study.metric": metric,
-        "study.seed": None if seed is None else read_whole("--seed", seed),
-        "study.sampler": sampler,
-        "study.pruner": pruner,
-    }
-    return {key: value for key, value in options.items() if value is not None}
-
-
-def _request(
-    spec: Path | None, options: dict[str, str | int | float], changes: list[str] | None
-) -> "Request":
-    from search.spec.document import load_document, spec_source
-    from search.spec.request import Request, merge
-
-    request = Request(
-        document=None if spec is None else load_document(spec),
-        changes=merge(
-            *(parse_change(text) for text in changes or ()),
-            *(change(key, value) for key, value in options.items()),
-        ),
-        source="the command line" if spec is None else spec_source(spec),
-    )
-    request.spec(stored=True)  # what is wrong is told before all that work needs is loaded
-    return request
 
 
 def _tell(joined: "JoinedStudy") -> None:

@@ -11,11 +11,11 @@ from search.analysis.confirmation import last_confirmation
 from search.engines.launch import Team, run_study
 from search.machine.this_machine import Machine
 from search.spec.definition import stored_spec
-from search.spec.follow_up import Kind, Training
+from search.spec.follow_up import Kind, PlannedTraining
 from search.spec.request import Request
 from search.studies.followups import ablating, confirming, reproducing
 from search.studies.followups.ablating import AskedToAblate
-from search.studies.followups.confirming import Asked
+from search.studies.followups.confirming import AskedToConfirm
 from search.studies.followups.creating import create_follow_up, next_number
 from search.studies.followups.refused import FollowUpRefused
 from search.studies.followups.reproducing import AskedToReproduce
@@ -42,7 +42,7 @@ Allow = Callable[[int], None]  # told how many trainings a new one takes at most
 def announce_confirmation(
     storage_url: str,
     name: str,
-    asked: Asked,
+    asked: AskedToConfirm,
     *,
     again: bool = False,
     timeout_seconds: float | None = None,
@@ -118,7 +118,7 @@ class Planned:
     """A follow-up that is about to be made."""
 
     plan: str
-    first_stage: Sequence[Training]
+    first_stage: Sequence[PlannedTraining]
     most: int  # trainings
     computed: Computed | None = None
 

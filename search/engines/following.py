@@ -11,11 +11,11 @@ from search.analysis.comparison import parameters
 from search.analysis.status import Status, list_studies, study_status
 from search.worker.events import Event, Running, TrialFinished
 from storage.activity import read_running
+from storage.database_errors import reason
 from storage.engine import Database
 from storage.errors import StorageUnavailable, StudyDeleted, StudyNotFound
 from storage.records import StudyRecord, read_ended, read_study, read_trials
 from storage.studies import StoredStudy
-from storage.transactions import reason
 
 LOOK_SECONDS = 1.0
 LOOK_AGAIN_SECONDS = 2.0  # at the earliest: what a person watches changes by the epoch

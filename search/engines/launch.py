@@ -70,7 +70,7 @@ class Team:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class WorkDone:
     """What a run came to."""
 
     joined: JoinedStudy
@@ -86,7 +86,7 @@ def run_study(
     tell: Tell = nobody,
     team: Team | None = None,
     on_joined: Callable[[JoinedStudy], None] = lambda joined: None,
-) -> Outcome:
+) -> WorkDone:
     """Creates or joins the study and works on it until it ends, and tells what happens.
 
     With a `team` of more than one its processes work, and this one looks on; so it does with one of
@@ -157,7 +157,7 @@ def run_study(
                     facts.fingerprint,
                 )
             raise WorkFailed.workers(crew.last_words)
-    return Outcome(JoinedStudy(stored, joined.spec, joined.notices), had_ended)
+    return WorkDone(JoinedStudy(stored, joined.spec, joined.notices), had_ended)
 
 
 def serve_studies(

@@ -146,7 +146,7 @@ class Suspects(Lines):
         return _row(names) + "".join(map(_row, rows))
 
 
-class Json(Lines):
+class JsonDocument(Lines):
     """One document, of which each prediction is a line."""
 
     def __init__(self, *, marks: bool) -> None:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 RUNTIMES = ("torch", "onnx")
 
 # probabilities (N, K) of images (N, C, H, W)
-Answer = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
+ImagesToLogits = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
 # The storage's URL, and where the files and the images of its studies lie.
 Studies = Callable[[], tuple[str, Machine]]
 
@@ -35,7 +35,7 @@ class Model:
     """What answers, and how a file becomes what it is asked."""
 
     answering: Answering
-    answer: Answer
+    answer: ImagesToLogits
 
 
 def open_model(
@@ -111,7 +111,7 @@ def _by_torch(folder: Path, answering: Answering, device: str) -> Model:
     return Model(answering, _answer_of(trained, answering.calibration.temperature, device))
 
 
-def _answer_of(trained: "TrainedModel", temperature: float, device: str) -> Answer:
+def _answer_of(trained: "TrainedModel", temperature: float, device: str) -> ImagesToLogits:
     import torch
 
     from objectives.device import full_float32, pick_device

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from search.export.errors import ImagesRefused, NothingRead
 from search.export.judging import Judgement
-from search.export.lines import Csv, Json, Lines, Summary, Suspects, Text, Unsure
+from search.export.lines import Csv, JsonDocument, Lines, Summary, Suspects, Text, Unsure
 from search.export.model import Model
 from search.export.predicting import BATCH, Prediction, predictions
 from search.export.walking import ImageToRead, count_images, find_images, find_labelled
@@ -34,7 +34,7 @@ class Asked:
         marks = self.unsure is not None
         if form == "csv":
             return Csv(self.top, marks=marks, labelled=self.labelled)
-        return Json(marks=marks) if form == "json" else Text()
+        return JsonDocument(marks=marks) if form == "json" else Text()
 
 
 def find(model: Model, places: Sequence[Path], asked: Asked) -> Iterator[ImageToRead]:

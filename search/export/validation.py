@@ -139,11 +139,12 @@ def _is_any_undecided(logits: NDArray[np.float32]) -> bool:
     return bool((two[:, 1] - two[:, 0] < 10 * ROUNDING * scale).any())
 
 
-Run = Callable[[NDArray[np.uint8]], tuple[NDArray[np.float32], NDArray[np.float32]]]
+# From images, (N, C, H, W), to logits and probabilities, (N, K) each.
+AnswersOfRuntime = Callable[[NDArray[np.uint8]], tuple[NDArray[np.float32], NDArray[np.float32]]]
 
 
 def largest_difference(
-    run: Run, validated: Validated, temperature: float, images_at_once: int = 100
+    run: AnswersOfRuntime, validated: Validated, temperature: float, images_at_once: int = 100
 ) -> float:
     """Between another runtime's answers and PyTorch's on the validation images: of logits, as a
     share of the largest one, or of probabilities.

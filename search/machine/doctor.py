@@ -61,7 +61,7 @@ class StorageFacts:
 
 
 @dataclass(frozen=True)
-class Folder:
+class FolderFacts:
     """A place for files."""
 
     path: str
@@ -71,7 +71,7 @@ class Folder:
 
 
 FolderPart = Literal["data folder", "cache", "artifact root"]
-Facts = Package | Processor | Accelerator | KnownDivision | StorageFacts | Folder | Holdings
+Facts = Package | Processor | Accelerator | KnownDivision | StorageFacts | FolderFacts | Holdings
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from search.machine.doctor import (
     NO_FOLDER,
     Facts,
     Finding,
-    Folder,
+    FolderFacts,
     FolderPart,
     gigabytes,
 )
@@ -35,7 +35,7 @@ def folder_finding(part: FolderPart, folder: Place) -> Finding:
     if (fault := _fault_of(there)) is not None:
         return Finding(part, f"{there} {fault}", f"mend that, or name another {part}", 3)
     holds, counts = CONTENTS[part](folder) if there == folder else ((), ())
-    facts = Folder(str(folder), there == folder, shutil.disk_usage(there).free, holds)
+    facts = FolderFacts(str(folder), there == folder, shutil.disk_usage(there).free, holds)
     what = (
         f"holds {', '.join(facts.holds) or 'nothing yet'}"
         if facts.is_there

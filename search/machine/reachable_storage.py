@@ -6,11 +6,12 @@ from collections.abc import Callable
 from statistics import median
 
 from search.machine.doctor import Finding, StorageFacts
-from storage.backends import backend, parse_url, shown, sqlite_path
+from storage.backends.kinds import backend
 from storage.engine import Database, open_database
 from storage.errors import NotThereYet, StorageUnavailable, StorageURLError
 from storage.records import read_clock
 from storage.schema import HEAD
+from storage.urls import parse_url, shown_url, sqlite_path
 
 TRANSACTIONS = 7
 # leases are by the database's clock; further apart, times of Optuna's tables mislead
@@ -57,12 +58,12 @@ def _measure(
         clock_ms = read_clock(database)
         took.append(monotonic() - started)
         ahead.append(clock_ms / 1000 - (at + wall()) / 2)  # it was read in between
-    return StorageFacts(shown(database.url), HEAD, median(ahead), median(took))
+    return StorageFacts(shown_url(database.url), HEAD, median(ahead), median(took))
 
 
 def _not_there_yet(storage_url: str) -> Finding:
     url = parse_url(storage_url)
-    found = f"{shown(url)}: nothing there yet; 'hypersearch run' or 'create' makes it"
+    found = f"{shown_url(url)}: nothing there yet; 'hypersearch run' or 'create' makes it"
     if url.get_backend_name() == "sqlite" and not os.access(
         folder := sqlite_path(url).parent, os.W_OK
     ):

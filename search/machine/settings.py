@@ -9,9 +9,9 @@ from pathlib import Path
 from objectives.checkpoint import CHECKPOINT_SECONDS
 from search.machine.folders import Place, below, expanded, needed, user_cache, user_files
 from search.machine.this_machine import Files, Machine
-from storage.backends import parse_url, sqlite_path
 from storage.errors import ArtifactRootError
 from storage.text import is_one_line
+from storage.urls import parse_url, sqlite_path
 
 PROCESS = "HYPERSEARCH_PROCESS"  # set by search.engines.processes for the processes that it starts
 # how many those are, where nobody asked for their threads; set by search.engines.processes too

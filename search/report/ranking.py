@@ -80,14 +80,14 @@ def column_name(parameter: str) -> str:
 
 
 @dataclass(frozen=True)
-class Settings:
+class ParameterColumns:
     """What so many trials have of each parameter, in the order of the space."""
 
     alike: Mapping[str, str]
     differing: Mapping[str, Sequence[str]]  # in the order of the trials
 
 
-def settings_of(trials: Sequence[TrialRecord]) -> Settings:
+def settings_of(trials: Sequence[TrialRecord]) -> ParameterColumns:
     """By names of columns."""
     found = [
         {column_name(name): shown(value) for name, value in parameters(trial).items()}
@@ -104,7 +104,9 @@ def settings_of(trials: Sequence[TrialRecord]) -> Settings:
         for name in sorted(places, key=lambda column: places[column])
     }
     alike = {name: cells[0] for name, cells in columns.items() if len(set(cells)) == 1}
-    return Settings(alike, {name: cells for name, cells in columns.items() if name not in alike})
+    return ParameterColumns(
+        alike, {name: cells for name, cells in columns.items() if name not in alike}
+    )
 
 
 def _trials_table(

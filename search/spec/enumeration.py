@@ -12,7 +12,7 @@ from search.space.domains import Choice, Domain, Off, Range, Value
 from search.space.flat import reachable
 from search.space.parameters import PARAMETERS, is_active, switched
 from search.space.search_space import SearchSpace
-from search.spec.space_table import Trial
+from search.spec.space_table import FirstTrial
 
 GOLDEN = (math.sqrt(5) - 1) / 2
 
@@ -151,7 +151,7 @@ class Schedule:
     """
 
     def __init__(
-        self, space: SearchSpace, points: int | None, first_trials: Sequence[Trial], seed: int
+        self, space: SearchSpace, points: int | None, first_trials: Sequence[FirstTrial], seed: int
     ) -> None:
         self._all = Enumeration(space, points)
         self._factor = _coprime(round(self._all.size * GOLDEN), self._all.size)

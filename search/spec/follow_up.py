@@ -44,10 +44,10 @@ def is_follow_up_name(name: str) -> bool:
 
 
 @dataclass(frozen=True)
-class Training:
+class PlannedTraining:
     """One training of a follow-up, as its slot holds it.
 
-    >>> Training.from_json(training.to_json()) == training   # doctest: +SKIP
+    >>> PlannedTraining.from_json(training.to_json()) == training   # doctest: +SKIP
     True
     """
 
@@ -65,7 +65,7 @@ class Training:
         return json.dumps(asdict(self), sort_keys=True)
 
     @classmethod
-    def from_json(cls, content: str) -> "Training":
+    def from_json(cls, content: str) -> "PlannedTraining":
         """From a slot's content."""
         found = json.loads(content)
         return cls(**{**found, "reads_with": tuple(found["reads_with"])})
@@ -75,7 +75,7 @@ class Training:
 class Stage:
     """What is trained next, and how many trainings may come after it at most."""
 
-    trainings: tuple[Training, ...] = ()
+    trainings: tuple[PlannedTraining, ...] = ()
     later: int = 0
 
 

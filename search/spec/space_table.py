@@ -12,9 +12,8 @@ from search.spec.document import Table, Toml, one_of, unknown
 
 _RANGE_KEYS = {"low", "high", "log", "optional"}
 
-Trial = tuple[
-    tuple[str, Value], ...
-]  # values of a configuration to run first, by parameter; False is off
+# The values of a configuration to run first, by parameter; False is off.
+FirstTrial = tuple[tuple[str, Value], ...]
 
 
 def domain_to_toml(domain: Domain) -> Toml:
@@ -189,7 +188,7 @@ def _read_range(table: "Table", parameter: Parameter, value: dict[str, Toml]) ->
     return parameter.default
 
 
-def read_trial(table: "Table", space: SearchSpace) -> Trial:
+def read_trial(table: "Table", space: SearchSpace) -> FirstTrial:
     """A configuration to run first: values of the space; what it does not name is the sampler's."""
     fixed: dict[str, Value] = {}
     for name, value in flatten_space(table.content).items():

@@ -14,7 +14,7 @@ from search.spec.document import Document
 from search.spec.enumeration import Schedule
 from search.spec.method_tables import method_document, pruner_document
 from search.spec.methods import Counted, Pruner, Sampler
-from search.spec.space_table import Trial, domain_to_toml
+from search.spec.space_table import FirstTrial, domain_to_toml
 from storage.direction import Direction
 from storage.studies import Budget
 
@@ -63,7 +63,7 @@ class StudySpec:
     training: TrainingConfig
     model: ModelConfig
     space: SearchSpace
-    first_trials: tuple[Trial, ...] = ()
+    first_trials: tuple[FirstTrial, ...] = ()
     priority: int = 0  # workers of many studies serve the highest first
     minimize: tuple[str, ...] = ()  # further objectives, of names.COSTS
     constraints: tuple[tuple[str, float], ...] = ()  # (of names.COSTS, at most)

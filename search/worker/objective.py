@@ -17,7 +17,7 @@ from search.machine.other_programs import OtherPrograms, seconds_of_children
 from search.machine.this_machine import Machine
 from search.machine.threads import FittingThreads
 from search.space.configuration import Configuration
-from search.spec.follow_up import Training
+from search.spec.follow_up import PlannedTraining
 from search.spec.study_spec import StudySpec
 from search.studies.data_location import find_data
 from search.worker.readings import TestReader, open_reader
@@ -217,7 +217,7 @@ def _synthetic(spec: StudySpec, machine: Machine) -> Objective:
             assert isinstance(training, SyntheticCurve)
             return training.test_predictions()
 
-        def of_kept(self, planned: Training, model: bytes | None) -> Predicted:
+        def of_kept(self, planned: PlannedTraining, model: bytes | None) -> Predicted:
             hyperparameters = Configuration(planned.values).hyperparameters()
             again = synthetic_curve(hyperparameters, spec.training.epochs, planned.seed)
             for _ in again:

@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 from objectives.predicted import Predicted
 from objectives.protocol import ResumableTraining
 from search.analysis.judged import value_of
-from search.spec.follow_up import Training
+from search.spec.follow_up import PlannedTraining
 from search.spec.study_spec import StudySpec
 from storage.artifact_names import MODEL_FILE, read_artifacts
 from storage.engine import Database
@@ -43,7 +43,7 @@ class TestReader(Protocol):
     def of_training(self, training: ResumableTraining) -> Predicted:
         """What the network of a training that has finished answers."""
 
-    def of_kept(self, planned: Training, model: bytes | None) -> Predicted:
+    def of_kept(self, planned: PlannedTraining, model: bytes | None) -> Predicted:
         """What a network that an earlier training kept answers; made-up ones keep none."""
 
 
@@ -57,7 +57,7 @@ def open_reader(
     from objectives.evaluation import normalizer
     from objectives.model_file import TrainedModel, read_model
     from objectives.prediction import predict
-    from objectives.training import Training as RealTraining
+    from objectives.training import Training
     from search.machine.folders import needed
 
     arrays = open_test_split(
@@ -78,10 +78,10 @@ def open_reader(
 
     class Reader:
         def of_training(self, training: ResumableTraining) -> Predicted:
-            assert isinstance(training, RealTraining)
+            assert isinstance(training, Training)
             return answers(training.trained())
 
-        def of_kept(self, planned: Training, model: bytes | None) -> Predicted:
+        def of_kept(self, planned: PlannedTraining, model: bytes | None) -> Predicted:
             assert model is not None
             kept = read_model(model)
             kept.network.to(device)
@@ -99,7 +99,7 @@ def read_test(
     database: Database,
     held: Lease,
     spec: StudySpec,
-    planned: Training,
+    planned: PlannedTraining,
     training: ResumableTraining,
     open_split: Callable[[], TestReader],
     load_artifact: Callable[[str], bytes],
@@ -124,14 +124,16 @@ def read_test(
     )
     slots = read_slots(database, held.stored.study_id)
     judged = {
-        each.trial for each in slots if Training.from_json(each.slot.content).purpose != "test"
+        each.trial
+        for each in slots
+        if PlannedTraining.from_json(each.slot.content).purpose != "test"
     }
     reader = open_split()
     own = _stored(reader.of_training(training))
     others = {
         kept.trial_id: _stored(
             reader.of_kept(
-                Training.from_json(kept.slot.content),
+                PlannedTraining.from_json(kept.slot.content),
                 _model_of(database, held.stored.study_id, kept, load_artifact),
             )
         )

@@ -21,11 +21,11 @@ from objectives.predicted import Predicted
 from objectives.protocol import ResumableTraining
 from search.algorithms.planned import planned_configuration
 from search.algorithms.pruners import due_attribute, due_epoch, is_audited, is_due
-from search.algorithms.samplers import Drawn, build_sampler, derived_seed, draw
+from search.algorithms.samplers import Drawn, build_sampler, draw, trial_seed
 from search.space.configuration import Configuration
 from search.space.domains import Value
 from search.spec.durations import duration
-from search.spec.follow_up import Training as Planned
+from search.spec.follow_up import PlannedTraining
 from search.spec.study_spec import StudySpec
 from search.worker.artifacts import IncumbentArtifacts
 from search.worker.checkpoints import TrialCheckpoints
@@ -35,10 +35,10 @@ from search.worker.readings import read_test
 from storage.artifact_names import MODEL_FILE
 from storage.engine import Database
 from storage.errors import LeaseLost, StorageUnavailable, StudyDeleted
+from storage.leases.ending import Cause, Outcome
 from storage.leases.keeper import Keeper
 from storage.leases.lease import Lease
 from storage.leases.optuna_storage import EndsAlone, LeasedStorage
-from storage.leases.recording import Cause, Outcome
 from storage.leases.taking import TrialLeases
 from storage.predictions import SplitPredictions
 from storage.records import EpochRecord, read_checkpoints
@@ -106,7 +106,7 @@ class Trial:
         self._due: int | None = None  # the epoch after which the pruner would stop it
         self._audited = is_audited(spec, held.number)
         # What a follow-up's slot says; None: the trial of a search, whose configuration is drawn.
-        self._planned = None if held.slot is None else Planned.from_json(held.slot.content)
+        self._planned = None if held.slot is None else PlannedTraining.from_json(held.slot.content)
         self._costs: Costs | None = None  # where the study asks for them
         self._spent_seconds = 0.0  # in epochs of earlier attempts that are kept
 
@@ -194,7 +194,7 @@ class Trial:
 
     def _as_planned(
         self,
-        planned: Planned,
+        planned: PlannedTraining,
         objective: Objective,
         training: ResumableTraining,
         answered: Predicted,
@@ -290,7 +290,7 @@ class Trial:
     def _seed(self) -> int:
         if self._planned is not None:
             return self._planned.seed
-        return derived_seed(self._spec.seed, self._held.number, "trial")
+        return trial_seed(self._spec.seed, self._held.number, "trial")
 
     def _start(
         self, objective: Objective, configuration: Configuration, pulse: Callable[[], None]

@@ -7,10 +7,10 @@ from collections.abc import Callable
 from statistics import median
 from typing import Self
 
+from storage.database_errors import is_passing, reason
 from storage.errors import LeaseLost
 from storage.leases.lease import Lease
 from storage.leases.taking import TrialLeases
-from storage.transactions import is_passing, reason
 
 log = logging.getLogger(__name__)
 

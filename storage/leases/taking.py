@@ -1,6 +1,7 @@
 """Which trial a worker takes: a new one within the exact budget, or one of the dead."""
 
 from collections.abc import Callable, Iterable
+from enum import Enum
 from functools import cache, partial
 
 from optuna.storages import BaseStorage
@@ -12,8 +13,9 @@ from storage.engine import Database
 from storage.errors import StudyDeleted
 from storage.hosts import has_died
 from storage.leases.lease import ENDED_ELSEWHERE, Lease, LeaseTimes, Worker, close_attempt
-from storage.leases.recording import Recording, delete_attributes, forget_after
+from storage.leases.recording import Recording, forget_after
 from storage.leases.watch import Watch
+from storage.optuna_rows import delete_attributes, insert_trial
 from storage.schema import (
     DUE_KEY,
     attempt,
@@ -49,13 +51,13 @@ class NothingToTake(Exception):
         self.leased = leased
 
 
-class _Takeable(Exception):
-    # There is a trial to take up; no new one is made.
-    pass
+class NoNewTrial(Enum):
+    """Why no new trial is made: one that is there can be taken up, or nothing more is to be done
+    now.
+    """
 
-
-class _NoRoom(Exception):
-    pass
+    OTHER_FIRST = "there is a trial to take up"
+    NO_ROOM = "the study is not open, or its budget has no room"
 
 
 class TrialLeases(Recording):
@@ -99,17 +101,15 @@ class TrialLeases(Recording):
             self.look(stored, most)
         taken: Lease | None = None
         while taken is None:
-            try:
-                taken = self._transactions.persist(
-                    lambda repeated: self._create(stored, most, data)
-                )
-            except _NoRoom:
+            made = self._transactions.persist(lambda repeated: self._create(stored, most, data))
+            if made is NoNewTrial.NO_ROOM:
                 self._waits = True
-                raise self._nothing(stored, most) from None
-            except _Takeable:
-                taken = self._transactions.persist(
-                    lambda repeated: self._take_over(stored, "open", data)
-                )
+                raise self._nothing(stored, most)
+            taken = (
+                self._transactions.persist(lambda repeated: self._take_over(stored, "open", data))
+                if made is NoNewTrial.OTHER_FIRST
+                else made
+            )
         self._waits = False
         return taken
 
@@ -209,69 +209,61 @@ class TrialLeases(Recording):
 
         return self._transactions.persist(end)
 
-    def _create(self, stored: StoredStudy, most: int | None, data: TrainingData | None) -> Lease:
-        taken: list[Lease] = []
-        changes: list[DataChange | None] = []
-        slots: list[Slot | None] = []
-
-        def room_is_left(connection: Connection) -> None:
+    def _create(
+        self, stored: StoredStudy, most: int | None, data: TrainingData | None
+    ) -> Lease | NoNewTrial:
+        with self._transactions.write() as connection:
             row = lock_study(connection, stored)
             leases = connection.execute(_leases_of(stored)).all()
             counts = count_trials(connection, stored.study_id)
             if row.state == "open" and self._takeable(leases):
-                raise _Takeable
+                return NoNewTrial.OTHER_FIRST
             if row.state != "open" or due(row, counts) is not None:
-                raise _NoRoom
+                return NoNewTrial.NO_ROOM
             if counts.finished + len(leases) >= row.trials or _exhausted(counts, len(leases), most):
-                raise _NoRoom
-            slots.append(self._free_slot(connection, stored))
-            if stored.follow_up is not None and slots[-1] is None:
-                raise _NoRoom
-            changes.append(settle_data(connection, stored, row, data))
+                return NoNewTrial.NO_ROOM
+            given = self._free_slot(connection, stored)
+            if stored.follow_up is not None and given is None:
+                return NoNewTrial.NO_ROOM
+            change = settle_data(connection, stored, row, data)
+            return self._made(connection, stored, data, change, given)
 
-        def insert_lease(connection: Connection) -> None:
-            # The study's row is locked: the newest trial is the one of this transaction.
-            row = connection.execute(
-                select(optuna_trials.c.trial_id, optuna_trials.c.number)
-                .where(optuna_trials.c.study_id == stored.study_id)
-                .order_by(optuna_trials.c.trial_id.desc())
-                .limit(1)
-            ).one()
-            me, change, given = self.worker, changes[-1], slots[-1]
-            computing = me.computing
-            if given is not None and given.computed is not None:
-                computing = given.computed.goes_on_with(computing, me.device, me.most_threads)
-            taken.append(
-                Lease(
-                    stored,
-                    row.trial_id,
-                    row.number,
-                    me.id,
-                    1,
-                    computing,
-                    is_new=True,
-                    data_change=change,
-                    slot=given,
-                )
-            )
-            if given is not None:
-                connection.execute(
-                    slot_trial.insert().values(trial_id=row.trial_id, slot=given.index)
-                )
+    def _made(
+        self,
+        connection: Connection,
+        stored: StoredStudy,
+        data: TrainingData | None,
+        change: DataChange | None,
+        given: Slot | None,
+    ) -> Lease:
+        """A new trial of the study, whose row is locked, and its lease."""
+        trial_id, number = insert_trial(connection, stored.study_id)
+        me = self.worker
+        computing = me.computing
+        if given is not None and given.computed is not None:
+            computing = given.computed.goes_on_with(computing, me.device, me.most_threads)
+        taken = Lease(
+            stored,
+            trial_id,
+            number,
+            me.id,
+            1,
+            computing,
+            is_new=True,
+            data_change=change,
+            slot=given,
+        )
+        if given is not None:
+            connection.execute(slot_trial.insert().values(trial_id=trial_id, slot=given.index))
+        connection.execute(lease.insert().values(trial_id=trial_id, attempt=1, **self._holder()))
+        self._open_attempt(connection, taken, None if data is None else data.fingerprint)
+        if stored.started_ms is None:
             connection.execute(
-                lease.insert().values(trial_id=row.trial_id, attempt=1, **self._holder())
+                update(study)
+                .where(study.c.study_id == stored.study_id, study.c.started_ms.is_(None))
+                .values(started_ms=now_ms())
             )
-            self._open_attempt(connection, taken[-1], None if data is None else data.fingerprint)
-            if stored.started_ms is None:
-                connection.execute(
-                    update(study)
-                    .where(study.c.study_id == stored.study_id, study.c.started_ms.is_(None))
-                    .values(started_ms=now_ms())
-                )
-
-        with self._transactions.writing(guard=room_is_left, extra=insert_lease):
-            self._optunas.create_new_trial(stored.study_id)
-        return taken[-1]
+        return taken
 
     def _free_slot(self, connection: Connection, stored: StoredStudy) -> Slot | None:
         return None if stored.follow_up is None else next_free_slot(connection, stored.study_id)
@@ -367,7 +359,7 @@ class TrialLeases(Recording):
         # What is recorded of a trial on other data is no beginning of it.
         if data is not None and data.fingerprint != before.data_fingerprint:
             forget_after(connection, taken, 0)
-            delete_attributes(connection, taken, [DUE_KEY])
+            delete_attributes(connection, taken.trial_id, [DUE_KEY])
         # Whoever takes a trial without data trains nothing, and leaves what is recorded as it is.
         self._open_attempt(
             connection, taken, before.data_fingerprint if data is None else data.fingerprint

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 import hypersearch as notebook
-from search.spec.follow_up import Training
+from search.spec.follow_up import PlannedTraining
 from storage.engine import open_database
 from storage.slots import read_slots
 from storage.studies import find_study
@@ -59,11 +59,11 @@ class User:
         found: dict[str, Any] = json.loads(self.run("confirm", "s", "--json", *arguments))
         return found
 
-    def trainings(self, name: str) -> list[Training]:
+    def trainings(self, name: str) -> list[PlannedTraining]:
         with open_database(self.url) as database:
             stored = find_study(database, name)
             return [
-                Training.from_json(each.slot.content)
+                PlannedTraining.from_json(each.slot.content)
                 for each in read_slots(database, stored.study_id)
             ]
 

@@ -19,9 +19,9 @@ from sqlalchemy.exc import OperationalError
 
 from search.spec.request import Request
 from search.studies.joining import create_or_join
+from storage.database_errors import mend
 from storage.engine import open_for_work
 from storage.errors import WRITABLE
-from storage.transactions import mend
 from tests.conftest import missing, runs
 
 NOBODY = ["unshare", "--user", "--map-user=54321", "--map-group=54321"]

@@ -17,7 +17,7 @@ from benchmarks.gpu.kernels import Kernel, busy_us
 from benchmarks.gpu.lab import Expected, Lab, Result, failure, rate
 from benchmarks.gpu.measuring import made_up
 from benchmarks.gpu.phases import PHASES, Phase
-from benchmarks.gpu.runner import Outcome
+from benchmarks.gpu.runner import PhaseOutcome
 from benchmarks.gpu.smoke import causes
 from benchmarks.gpu.suite import ENDING_SECONDS, gpu_test_files, run_tests, told
 from lab.checkout import ROOT, environment
@@ -287,8 +287,8 @@ def test_a_rate_is_told_by_image_and_by_step() -> None:
     )
 
 
-def outcome(number: int, *results: Result) -> Outcome:
-    return Outcome(Phase(number, "some", "facts", 1.0), list(results), 1.4)
+def outcome(number: int, *results: Result) -> PhaseOutcome:
+    return PhaseOutcome(Phase(number, "some", "facts", 1.0), list(results), 1.4)
 
 
 def test_too_many_lines_lose_details_first_and_what_is_left_out_is_counted() -> None:

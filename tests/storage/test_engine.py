@@ -13,10 +13,10 @@ from sqlalchemy import select, text
 
 from lab.servers import free_port
 from storage import schema
-from storage.backends import parse_url, shown
 from storage.clock import now_ms
 from storage.engine import open_database, open_for_work
 from storage.errors import StorageUnavailable, StorageURLError
+from storage.urls import parse_url, shown_url
 from tests.forked import server
 
 
@@ -142,7 +142,7 @@ def test_a_server_that_is_not_there_is_told_in_one_line_without_its_password(sch
     ],
 )
 def test_urls_that_people_write_are_understood(text: str, accepted: str) -> None:
-    assert shown(parse_url(text)) == accepted
+    assert shown_url(parse_url(text)) == accepted
 
 
 @pytest.mark.parametrize(

@@ -28,13 +28,13 @@ from search.worker.events import Event, TrialFinished
 from search.worker.loop import work, workplace
 from search.worker.objective import Objective
 from storage import migrations, schema
-from storage.backends import parse_url, shown, sqlite_path
 from storage.computing import Computing
 from storage.engine import Database, open_database, open_for_work, upgrade_database
 from storage.errors import StorageUnavailable
 from storage.hosts import this_host
 from storage.records import read_trials
 from storage.studies import find_study
+from storage.urls import parse_url, shown_url, sqlite_path
 
 DATA = Path(__file__).parent / "data"
 BACKENDS = ("sqlite", "postgresql", "mariadb")
@@ -91,7 +91,7 @@ def old_url(before: str, request: pytest.FixtureRequest, new_database: Callable[
 def refusal(revision: str, url: str) -> str:
     return (
         f"the database has hypersearch's schema {revision}, older than this program: stop its"
-        f" workers, back it up, and run 'hypersearch upgrade --storage {shown(parse_url(url))}'"
+        f" workers, back it up, and run 'hypersearch upgrade --storage {shown_url(parse_url(url))}'"
     )
 
 

@@ -23,13 +23,13 @@ from search.worker.loop import workplace
 from storage import schema
 from storage.artifact_store import ArtifactStore
 from storage.artifacts import id_of, open_artifact_store, put
-from storage.backends import parse_url, sqlite_path
 from storage.engine import open_database, open_for_work
 from storage.errors import ArtifactsUnavailable
 from storage.hosts import this_host
 from storage.leases.taking import TrialLeases
 from storage.owners import ALL, Owner, read_uid
 from storage.studies import delete_study, find_study
+from storage.urls import parse_url, sqlite_path
 
 MODEL = b"the weights"
 MODEL_ID = id_of(MODEL)

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from lab.servers import free_port
-from storage.backends import parse_url, shown, sqlite_path
 from storage.engine import open_database, open_for_work, upgrade_database
 from storage.errors import StorageUnavailable, StorageURLError
+from storage.urls import parse_url, shown_url, sqlite_path
 
 NAMES = (
     "a?b.db",
@@ -29,8 +29,8 @@ NAMES = (
 def test_a_file_of_any_name_is_named_by_the_url_that_is_shown(name: str, tmp_path: Path) -> None:
     url = parse_url(f"sqlite:///{tmp_path}/{name.replace('%', '%25').replace('?', '%3F')}")
     assert sqlite_path(url) == tmp_path / name
-    assert parse_url(shown(url)) == url
-    assert not set(shown(url)) & set(" '\"$\\")  # a shell takes it as it stands
+    assert parse_url(shown_url(url)) == url
+    assert not set(shown_url(url)) & set(" '\"$\\")  # a shell takes it as it stands
 
 
 def test_a_file_is_made_under_exactly_its_name(tmp_path: Path) -> None:
@@ -40,7 +40,7 @@ def test_a_file_is_made_under_exactly_its_name(tmp_path: Path) -> None:
     assert {path.name for path in tmp_path.iterdir() if path.suffix == ".db"} == {
         "it's {x} 100%?.db"
     }
-    open_database(shown(parse_url(url))).engine.dispose()
+    open_database(shown_url(parse_url(url))).engine.dispose()
 
 
 @pytest.mark.parametrize(
@@ -157,6 +157,8 @@ def test_what_a_driver_does_not_understand_is_told_without_the_password(
         with pytest.raises(StorageURLError) as refused:
             open_it(url)
         told = str(refused.value)
-        assert told.startswith(f"storage {shown(parse_url(url))} is not understood by its driver (")
+        assert told.startswith(
+            f"storage {shown_url(parse_url(url))} is not understood by its driver ("
+        )
         assert told.endswith("): see its host, port and options")
         assert ("\n" in told, "hush" in told) == (False, False)

@@ -9,8 +9,8 @@ from typing import Literal
 from search.analysis.inference.components import CONFIDENCE, Interval
 from search.analysis.inference.differences import (
     PRIOR_FREEDOM,
-    Images,
     Side,
+    WhichImages,
     half_width,
     interval,
     sides,
@@ -18,7 +18,7 @@ from search.analysis.inference.differences import (
 from search.analysis.inference.runs import Runs
 from search.analysis.inference.visibility import typical
 
-Verdict = Literal["helps", "hurts", "not told", "diverged"]
+EffectVerdict = Literal["helps", "hurts", "not told", "diverged"]
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class Arm:
 
 
 @dataclass(frozen=True)
-class Effect:
+class AblationEffect:
     """What the technique does to the metric: with it less without it, in fractions (of a loss:
     nats); the interval is this effect's own, the verdict holds for all arms together.
     """
@@ -60,17 +60,17 @@ class Effect:
     name: str
     value: float | None  # None: fewer than two of the arm's runs finished
     interval: Interval | None
-    verdict: Verdict
+    verdict: EffectVerdict
     strength: float  # |value| in half-widths of the test: above 1 it would be told at once
     seeds: int  # of the arm, diverged ones included
     diverged: int
 
 
 @dataclass(frozen=True)
-class Judgement:
+class AblationJudgement:
     """The effects in the order of the arms, and the names of those that the next look is for."""
 
-    effects: tuple[Effect, ...]
+    effects: tuple[AblationEffect, ...]
     goes_on: tuple[str, ...]
 
 
@@ -79,10 +79,10 @@ def judge(
     arms: Sequence[Arm],
     look: Look,
     *,
-    told: Mapping[str, Verdict] | None = None,
-    images: Images = "new",
+    told: Mapping[str, EffectVerdict] | None = None,
+    images: WhichImages = "new",
     confidence: float = CONFIDENCE,
-) -> Judgement:
+) -> AblationJudgement:
     """All arms by Holm's step-down test at the look's error, two-sided.
 
     The arm of the j-th greatest strength is told if all before it are and it differs from the
@@ -108,14 +108,16 @@ def judge(
     effects = []
     for arm in arms:
         if arm.name not in compared:
-            effects.append(Effect(arm.name, None, None, "diverged", 0.0, arm.seeds, arm.diverged))
+            effects.append(
+                AblationEffect(arm.name, None, None, "diverged", 0.0, arm.seeds, arm.diverged)
+            )
             continue
         side = compared[arm.name]
         pair = (side, versus) if arm.adds else (versus, side)
         value = pair[0].parts.mean - pair[1].parts.mean
         verdict = _verdict(value * reference.sign) if arm.name in now else "not told"
         effects.append(
-            Effect(
+            AblationEffect(
                 arm.name,
                 value,
                 interval(*pair, half_width(*pair, upper, images)),
@@ -125,11 +127,11 @@ def judge(
                 arm.diverged,
             )
         )
-    return Judgement(tuple(effects), _going_on(effects, look))
+    return AblationJudgement(tuple(effects), _going_on(effects, look))
 
 
 def visible_effect(
-    reference: Runs, arms: Sequence[Arm], look: Look, *, images: Images = "new"
+    reference: Runs, arms: Sequence[Arm], look: Look, *, images: WhichImages = "new"
 ) -> float:
     """The smallest effect that `judge` would tell at that look in 80 % of all cases, were it the
     only one (`Typical.visible`): in fractions (of a loss: nats).
@@ -156,7 +158,7 @@ def _told(
     compared: Mapping[str, Side],
     strengths: Mapping[str, float],
     error: float,
-    images: Images,
+    images: WhichImages,
 ) -> set[str]:
     # Holm's step-down: the first that fails ends it.
     told: set[str] = set()
@@ -168,15 +170,15 @@ def _told(
     return told
 
 
-def _strength(versus: Side, side: Side, upper: float, images: Images) -> float:
+def _strength(versus: Side, side: Side, upper: float, images: WhichImages) -> float:
     return abs(versus.parts.mean - side.parts.mean) / half_width(versus, side, upper, images)
 
 
-def _verdict(gain: float) -> Verdict:
+def _verdict(gain: float) -> EffectVerdict:
     return "helps" if gain > 0 else "hurts"
 
 
-def _going_on(effects: Sequence[Effect], look: Look) -> tuple[str, ...]:
+def _going_on(effects: Sequence[AblationEffect], look: Look) -> tuple[str, ...]:
     undecided = [
         effect for effect in effects if effect.verdict == "not told" and effect.seeds >= look.seeds
     ]

@@ -7,7 +7,13 @@ from dataclasses import dataclass
 from itertools import combinations
 
 from search.analysis.inference.components import CONFIDENCE
-from search.analysis.inference.differences import PRIOR_FREEDOM, Images, Side, half_width, sides
+from search.analysis.inference.differences import (
+    PRIOR_FREEDOM,
+    Side,
+    WhichImages,
+    half_width,
+    sides,
+)
 from search.analysis.inference.runs import Runs
 from search.analysis.inference.visibility import typical
 
@@ -36,7 +42,7 @@ def best_set(
     configurations: Sequence[Runs],
     diverged: Sequence[int] | None = None,
     *,
-    images: Images = "new",
+    images: WhichImages = "new",
     confidence: float = CONFIDENCE,
 ) -> BestSet:
     """A configuration may be the best unless another leads it by more than `half_width` at the
@@ -73,7 +79,7 @@ def best_set(
 def visible_difference(
     configurations: Sequence[Runs],
     *,
-    images: Images = "new",
+    images: WhichImages = "new",
     confidence: float = CONFIDENCE,
 ) -> Visible | None:
     """The lead that `best_set` sees in 80 % of all cases (`Typical.visible`), for configurations

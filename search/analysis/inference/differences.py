@@ -23,7 +23,7 @@ from search.analysis.inference.intervals import within
 from search.analysis.inference.runs import Classes, Runs
 
 # Whether an answer is to hold on the very images of the runs, or on others of their kind.
-Images = Literal["these", "new"]
+WhichImages = Literal["these", "new"]
 
 # Where many configurations are compared, one's own variance counts as n - 1 degrees of freedom,
 # that of all together as so many more.
@@ -95,7 +95,7 @@ def sides(configurations: Sequence[Runs], prior_freedom: float) -> list[Side]:
     ]
 
 
-def half_width(one: Side, other: Side, upper: float, images: Images) -> float:
+def half_width(one: Side, other: Side, upper: float, images: WhichImages) -> float:
     """Half the width of the interval whose tails have probability `upper` each; never 0.
 
     On these images t(f) sqrt(A) with A = v1/n1 + v2/n2 and f = A^2 / sum((v/n)^2 / freedom). On new

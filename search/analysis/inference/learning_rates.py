@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from search.analysis.inference.runs import Numbers
-from search.analysis.inference.second_look import Direction
+from search.analysis.inference.second_look import DirectionName
 
 # Factors of the old rate: two octaves down and up, one run at each.
 OCTAVES = (-2.0, -1.0, 0.0, 1.0, 2.0)
@@ -45,7 +45,7 @@ def choose_rate(
     octaves: Sequence[float],
     values: Sequence[float],
     noise: float,
-    direction: Direction = "maximize",
+    direction: DirectionName = "maximize",
 ) -> RateChoice:
     """The posterior mean of the vertex of value = top - curvature x (octaves - vertex)^2 + noise.
 
@@ -67,7 +67,7 @@ def choose_rate(
 
 
 def _log_likelihood(
-    octaves: Numbers, values: Numbers, deviation: float, direction: Direction, vertices: Numbers
+    octaves: Numbers, values: Numbers, deviation: float, direction: DirectionName, vertices: Numbers
 ) -> Numbers:
     # Of each vertex, summed over tops and curvatures; shapes (vertices, curvatures, tops, runs).
     if len(values) == 0:

@@ -10,7 +10,7 @@ from search.analysis.inference.components import Interval
 from search.analysis.inference.noise import FLIPS, score_variance
 from search.analysis.inference.runs import Classes, Numbers, Runs
 
-Verdict = Literal["identical", "rounding", "not shown to differ", "different"]
+ReproductionVerdict = Literal["identical", "rounding", "not shown to differ", "different"]
 
 # Relative: other threads or another device change a sum's last digits, and after one epoch the loss
 # is still the same to three; other seeds change it by more.
@@ -37,7 +37,7 @@ class Record:
 class Reproduction:
     """The verdict, and by how much the recorded value exceeds the new one."""
 
-    verdict: Verdict
+    verdict: ReproductionVerdict
     difference: float  # recorded - new, in fractions (of a loss: nats)
     explained: Interval  # the differences that other seeds explain
     differing_images: int | None  # that are classified otherwise; None: not recorded
@@ -63,7 +63,7 @@ def compare(recorded: Record, new: Record, incumbent_of: int = 1) -> Reproductio
         drifted = int((recorded.predicted != new.predicted).sum())
     difference = recorded.value - new.value
     explained = explained_by_seeds(recorded.answers, new.answers, difference, incumbent_of)
-    verdict: Verdict = "different"
+    verdict: ReproductionVerdict = "different"
     if np.array_equal(recorded.epochs, new.epochs, equal_nan=True) and not drifted:
         verdict = "identical"
     elif np.allclose(new.first_losses, recorded.first_losses, rtol=SAME_FIRST_LOSS, atol=0):

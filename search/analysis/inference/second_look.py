@@ -11,7 +11,7 @@ from scipy.special import ndtr
 
 from search.analysis.inference.runs import Numbers
 
-Direction = Literal["maximize", "minimize"]
+DirectionName = Literal["maximize", "minimize"]
 
 FEWEST_FOR_PRIOR = 5
 SHARE_FOR_PRIOR = 2 / 3  # the worst third are failures of their own kind, not worse siblings
@@ -36,7 +36,7 @@ class SecondLook:
 
 
 def posterior(
-    scores: Sequence[Sequence[float]], noise: float, direction: Direction = "maximize"
+    scores: Sequence[Sequence[float]], noise: float, direction: DirectionName = "maximize"
 ) -> Posterior:
     """Of configurations with their scores so far, the search's first.
 
@@ -60,7 +60,7 @@ def posterior(
 
 
 def second_look(
-    scores: Sequence[Sequence[float]], noise: float, direction: Direction = "maximize"
+    scores: Sequence[Sequence[float]], noise: float, direction: DirectionName = "maximize"
 ) -> SecondLook:
     """The retraining of the largest knowledge gradient, d_i f(-|m_i - best other| / d_i) with f(z)
     = z Phi(z) + phi(z), m_i the posterior means and d_i how far one more score moves m_i.

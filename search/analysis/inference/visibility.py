@@ -8,7 +8,7 @@ from math import fsum, sqrt
 from statistics import fmean
 
 from search.analysis.inference.components import quantile
-from search.analysis.inference.differences import Images, Side, pair_freedom, pair_variance
+from search.analysis.inference.differences import Side, WhichImages, pair_freedom, pair_variance
 
 # The share of all cases in which a difference that is called visible is seen.
 POWER = 0.8
@@ -24,7 +24,7 @@ class Typical:
     freedom: float  # degrees of freedom of `lasting`
 
     def visible(
-        self, runs: tuple[int, int], prior_freedom: float, upper: float, images: Images
+        self, runs: tuple[int, int], prior_freedom: float, upper: float, images: WhichImages
     ) -> float:
         """The difference that a test of tail `upper` sees in 80 % of all cases, where the two
         configurations have so many runs: h(upper) + h(1 - 0.8), h as in `half_width`.
@@ -43,7 +43,7 @@ class Typical:
             for tail in (upper, 1 - POWER)
         )
 
-    def visible_at_last(self, upper: float, images: Images) -> float:
+    def visible_at_last(self, upper: float, images: WhichImages) -> float:
         """The same for endlessly many runs: on these images whatever there is."""
         if images == "these":
             return 0.0

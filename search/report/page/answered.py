@@ -5,13 +5,13 @@ from collections.abc import Iterator, Sequence
 from search.analysis import confirmation
 from search.analysis.ablation import read_ablation
 from search.analysis.confirmation import JudgedArm, last_confirmation
-from search.analysis.importance import Interval
+from search.analysis.importance import Bounds
 from search.analysis.inference import components as inference
 from search.report.ablation import verdict_lines
 from search.report.confirmation import sentences
 from search.report.page.facts import (
-    Ablation,
-    Confirmation,
+    AblationFacts,
+    ConfirmationFacts,
     ConfirmedTrial,
     SplitScore,
     TechniqueEffect,
@@ -21,13 +21,13 @@ from storage.engine import Database
 from storage.studies import StoredStudy
 
 
-def confirmation_shown(database: Database, parent: StoredStudy) -> Confirmation | None:
+def confirmation_shown(database: Database, parent: StoredStudy) -> ConfirmationFacts | None:
     """The last one that has made its choice; `None` where there is none."""
     found = last_confirmation(database, parent)
     chosen = None if found is None else found.chosen
     if found is None or chosen is None or chosen.candidate.trial is None:
         return None
-    return Confirmation(
+    return ConfirmationFacts(
         tuple(trial for arm in found.arms if (trial := _confirmed(arm)) is not None),
         chosen.candidate.trial,
         tuple(_scores(found, chosen.candidate.trial)),
@@ -63,11 +63,11 @@ def _confirmed(arm: JudgedArm) -> ConfirmedTrial | None:
     )
 
 
-def _interval(found: inference.Interval | None) -> Interval | None:
-    return None if found is None else Interval(found.low, found.high)
+def _interval(found: inference.Interval | None) -> Bounds | None:
+    return None if found is None else Bounds(found.low, found.high)
 
 
-def last_ablation(database: Database, follow_ups: Sequence[StoredStudy]) -> Ablation | None:
+def last_ablation(database: Database, follow_ups: Sequence[StoredStudy]) -> AblationFacts | None:
     """Of those that have come to a verdict; `None` where there is none."""
     for each in reversed(follow_ups):
         if each.follow_up is None or each.follow_up.kind != "ablate":
@@ -82,7 +82,7 @@ def last_ablation(database: Database, follow_ups: Sequence[StoredStudy]) -> Abla
                 one.arm.value,
                 not one.arm.adds,
                 times * one.effect.value,
-                Interval(times * one.effect.interval.low, times * one.effect.interval.high),
+                Bounds(times * one.effect.interval.low, times * one.effect.interval.high),
                 one.effect.verdict,
                 one.effect.seeds,
             )
@@ -92,5 +92,5 @@ def last_ablation(database: Database, follow_ups: Sequence[StoredStudy]) -> Abla
             and one.effect.interval is not None
         ]
         lines = tuple(verdict_lines(found))
-        return Ablation(found.plan.reference.trial, tuple(effects), lines)
+        return AblationFacts(found.plan.reference.trial, tuple(effects), lines)
     return None

@@ -5,11 +5,11 @@ from collections.abc import Sequence
 from objectives.costs import shown_cost
 from search.analysis.comparison import parameters
 from search.analysis.importance import FEWEST, INTERVAL_SHARE, MOST_DRAWN, RESAMPLES
-from search.analysis.progress import Progress, progress, rank_correlations
+from search.analysis.progress import SearchProgress, progress, rank_correlations
 from search.report.ending import END_REASONS
 from search.report.findings import SMALLEST_SHARE, audits_text
 from search.report.page import plots
-from search.report.page.parts import MOST_ROWS, Picture, Table, View, left_out
+from search.report.page.parts import MOST_ROWS, PageTable, PageView, Picture, left_out
 from search.report.ranking import column_name
 from search.report.values import shown
 from search.space.parameters import PARAMETERS, is_on
@@ -19,11 +19,11 @@ from storage.records import TrialRecord
 MOST_RANKS = 20
 
 
-class SearchView(View):
+class SearchView(PageView):
     """Section 7."""
 
     @property
-    def course(self) -> Progress:
+    def course(self) -> SearchProgress:
         return progress(self.comparison.trials, self.spec.direction)
 
     @property
@@ -52,7 +52,7 @@ class SearchView(View):
         return pictures
 
     @property
-    def improvements(self) -> Table | None:
+    def improvements(self) -> PageTable | None:
         found = self.course.improvements[::-1]
         rows = [
             (
@@ -65,7 +65,7 @@ class SearchView(View):
         ]
         rest = left_out(len(found) - len(rows), "earlier ones")
         header = ("trial", self.spec.metric, "epochs by then", "time by then")
-        return Table("Each time the best got better, the last first", header, rows, rest)
+        return PageTable("Each time the best got better, the last first", header, rows, rest)
 
     @property
     def curves(self) -> Picture | None:
@@ -96,7 +96,7 @@ class SearchView(View):
         return f"{said}."
 
     @property
-    def ranking(self) -> Table:
+    def ranking(self) -> PageTable:
         rows = [
             (
                 str(place),
@@ -112,10 +112,10 @@ class SearchView(View):
         left = len(self.comparison.trials) - len(rows)
         rest = f"{left:,} more: hypersearch compare {self.name} --all" if left > 0 else ""
         header = ("rank", "trial", "state", self.spec.metric, "epochs", "what is on", "reason")
-        return Table("Trials in order of rank", header, rows, rest)
+        return PageTable("Trials in order of rank", header, rows, rest)
 
     @property
-    def front(self) -> Table | None:
+    def front(self) -> PageTable | None:
         found = self.comparison.front
         if not self.spec.minimize:
             return None
@@ -129,7 +129,7 @@ class SearchView(View):
         ]
         rest = left_out(len(found) - len(rows), "others")
         header = ("trial", self.spec.metric, *self.spec.minimize)
-        return Table(
+        return PageTable(
             "Pareto front: the complete trials that no other beats in everything",
             header,
             rows,
@@ -137,13 +137,13 @@ class SearchView(View):
         )
 
 
-class HyperparameterView(View):
+class HyperparameterView(PageView):
     """Sections 8 and 9."""
 
     # --- 8: hyperparameters
 
     @property
-    def techniques(self) -> Table:
+    def techniques(self) -> PageTable:
         rows = [
             (
                 each.technique,
@@ -156,7 +156,7 @@ class HyperparameterView(View):
             for each in self.comparison.effects
         ]
         header = ("technique", "value", "trials", "complete", "best", "median")
-        return Table("What each technique did, as observed", header, rows)
+        return PageTable("What each technique did, as observed", header, rows)
 
     @property
     def importance_picture(self) -> Picture | None:
@@ -170,7 +170,7 @@ class HyperparameterView(View):
         )
 
     @property
-    def importance_table(self) -> Table | None:
+    def importance_table(self) -> PageTable | None:
         if (found := self.comparison.importances) is None:
             return None
         intervals = self.comparison.importance_intervals
@@ -186,7 +186,7 @@ class HyperparameterView(View):
         )
         rest = f"In fewer than {FEWEST} trials: {', '.join(found.left_out)}."
         header = ("hyperparameter", "share", f"{100 * INTERVAL_SHARE:.0f} % interval")
-        return Table(caption, header, rows, rest if found.left_out else "")
+        return PageTable(caption, header, rows, rest if found.left_out else "")
 
     @property
     def no_importances(self) -> str:
@@ -253,13 +253,13 @@ class HyperparameterView(View):
         )
 
     @property
-    def correlation_table(self) -> Table | None:
+    def correlation_table(self) -> PageTable | None:
         if not (found := self.correlations):
             return None
         rows = [(str(epoch), f"{rho:.2f}") for epoch, rho in found[:MOST_ROWS]]
         caption = "How well the order of the complete trials after an epoch tells the final one"
         rest = left_out(len(found) - len(rows), "later epochs")
-        return Table(caption, ("epoch", "Spearman's rho"), rows, rest)
+        return PageTable(caption, ("epoch", "Spearman's rho"), rows, rest)
 
 
 def _settings(trial: TrialRecord) -> str:

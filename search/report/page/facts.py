@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from search.analysis.comparison import Comparison, compare_study
-from search.analysis.importance import Interval
+from search.analysis.importance import Bounds
 from search.machine.folders import FolderUnknown, Place
 from storage.artifact_names import MODEL_FILE, read_trial_artifacts
 from storage.engine import Database
@@ -58,8 +58,8 @@ class ConfirmedTrial:
     is_baseline: bool
     search_value: float | None  # None: it was stopped early
     by_seed: tuple[float, ...]
-    these_images: Interval | None  # 95 %, for the mean on these images; None: of two seeds
-    new_images: Interval | None  # 95 %, for the mean on new images
+    these_images: Bounds | None  # 95 %, for the mean on these images; None: of two seeds
+    new_images: Bounds | None  # 95 %, for the mean on new images
     diverged: int
     may_be_best: bool
 
@@ -75,11 +75,11 @@ class SplitScore:
 
     label: str
     score: float
-    interval: Interval  # 95 %, on new images like these
+    interval: Bounds  # 95 %, on new images like these
 
 
 @dataclass(frozen=True)
-class Confirmation:
+class ConfirmationFacts:
     """What `confirm` has found."""
 
     trials: tuple[ConfirmedTrial, ...]
@@ -97,13 +97,13 @@ class TechniqueEffect:
     value: str
     is_used: bool
     effect: float  # points
-    interval: Interval  # 95 %
+    interval: Bounds  # 95 %
     verdict: str
     seeds: int
 
 
 @dataclass(frozen=True)
-class Ablation:
+class AblationFacts:
     """What `ablate` has found."""
 
     trial: int
@@ -119,8 +119,8 @@ class StudyFacts:
     data: tuple[ClassShown, ...] | Missing
     examined: Examined | Missing
     model_bytes: int | None  # of the kept model's file
-    confirmation: Confirmation | None = None
-    ablation: Ablation | None = None
+    confirmation: ConfirmationFacts | None = None
+    ablation: AblationFacts | None = None
 
 
 def read_study_facts(

@@ -1,20 +1,20 @@
 """What follow-ups have found, where they were run."""
 
-from search.analysis.importance import Interval
+from search.analysis.importance import Bounds
 from search.report.page import plots
-from search.report.page.facts import Ablation, Confirmation
-from search.report.page.parts import Picture, Table, View
+from search.report.page.facts import AblationFacts, ConfirmationFacts
+from search.report.page.parts import PageTable, PageView, Picture
 
 
-class FollowUpView(View):
+class FollowUpView(PageView):
     """Sections 4 and 5."""
 
     @property
-    def confirmation(self) -> Confirmation | None:
+    def confirmation(self) -> ConfirmationFacts | None:
         return self.facts.confirmation
 
     @property
-    def ablation(self) -> Ablation | None:
+    def ablation(self) -> AblationFacts | None:
         return self.facts.ablation
 
     @property
@@ -25,7 +25,7 @@ class FollowUpView(View):
         return self._picture(lambda: plots.confirmation_svg(found), f"Means by trial. {said}.")
 
     @property
-    def confirmation_table(self) -> Table | None:
+    def confirmation_table(self) -> PageTable | None:
         if (found := self.confirmation) is None:
             return None
         rows = [
@@ -42,7 +42,7 @@ class FollowUpView(View):
         ]
         header = ("trial", "search", "mean", "these images", "new images", "diverged", "verdict")
         caption = f"Fresh seeds, validation {self.spec.metric}, 95 % intervals for the mean"
-        return Table(caption, header, rows)
+        return PageTable(caption, header, rows)
 
     @property
     def effects_picture(self) -> Picture | None:
@@ -52,7 +52,7 @@ class FollowUpView(View):
         return self._picture(lambda: plots.effects_svg(found), f"Effects in points: {said}.")
 
     @property
-    def effects_table(self) -> Table | None:
+    def effects_table(self) -> PageTable | None:
         if (found := self.ablation) is None:
             return None
         rows = [
@@ -68,8 +68,8 @@ class FollowUpView(View):
             for each in found.effects
         ]
         header = ("technique", "value", "in the trial", "points", "95 %", "verdict", "seeds")
-        return Table(f"Trial {found.trial} without, or with, each technique", header, rows)
+        return PageTable(f"Trial {found.trial} without, or with, each technique", header, rows)
 
 
-def _shown(interval: Interval | None) -> str:
+def _shown(interval: Bounds | None) -> str:
     return "-" if interval is None else f"{interval.low:.4f} .. {interval.high:.4f}"

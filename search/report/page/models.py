@@ -5,7 +5,7 @@ from search.analysis.data_sets import ranges
 from search.analysis.recalls import confusions, recalls
 from search.report.page import plots
 from search.report.page.facts import ClassShown, Examined, Missing, matrix_of
-from search.report.page.parts import MOST_ROWS, Image, Table, View, left_out
+from search.report.page.parts import MOST_ROWS, Image, PageTable, PageView, left_out
 from search.space.parameters import is_on
 from storage.records import TrialRecord
 
@@ -13,7 +13,7 @@ MOST_CLASSES = 20  # of which samples and a matrix are shown
 MOST_MISTAKES = 24
 
 
-class ModelView(View):
+class ModelView(PageView):
     """Sections 2, 3, 6 and 10."""
 
     # --- 2 and 6: what the best model gets right and wrong
@@ -24,7 +24,7 @@ class ModelView(View):
         return found.reason if isinstance(found, Missing) else ""
 
     @property
-    def recall_table(self) -> Table | None:
+    def recall_table(self) -> PageTable | None:
         if not isinstance(found := self.facts.examined, Examined):
             return None
         worst_first = recalls(matrix_of(found), found.class_names)
@@ -39,10 +39,12 @@ class ModelView(View):
         ]
         rest = left_out(len(worst_first) - len(rows), "better classes")
         header = ("class", "recall", "95 %", "right")
-        return Table("Recall by class on validation images, the worst first", header, rows, rest)
+        return PageTable(
+            "Recall by class on validation images, the worst first", header, rows, rest
+        )
 
     @property
-    def confusion_table(self) -> Table | None:
+    def confusion_table(self) -> PageTable | None:
         found = self.facts.examined
         if not isinstance(found, Examined) or len(found.class_names) > MOST_CLASSES:
             return None
@@ -51,18 +53,18 @@ class ModelView(View):
             for name, row in zip(found.class_names, matrix_of(found), strict=True)
         ]
         header = ("true class", *found.class_names)
-        return Table(
+        return PageTable(
             "Confusion matrix: rows are true classes, columns predicted ones", header, rows
         )
 
     @property
-    def confused_table(self) -> Table | None:
+    def confused_table(self) -> PageTable | None:
         if not isinstance(found := self.facts.examined, Examined):
             return None
         pairs = confusions(matrix_of(found), found.class_names)
         rows = [(each.true, each.predicted, f"{each.images:,}") for each in pairs[:MOST_ROWS]]
         rest = left_out(len(pairs) - len(rows), "rarer pairs")
-        return Table("What is taken for what", ("true", "predicted", "images"), rows, rest)
+        return PageTable("What is taken for what", ("true", "predicted", "images"), rows, rest)
 
     @property
     def mistakes(self) -> list[Image]:
@@ -87,7 +89,7 @@ class ModelView(View):
         return found.reason if isinstance(found, Missing) else ""
 
     @property
-    def class_table(self) -> Table | None:
+    def class_table(self) -> PageTable | None:
         if isinstance(found := self.facts.data, Missing):
             return None
         rows = [(each.name, f"{each.train:,}", f"{each.validation:,}") for each in found]
@@ -98,7 +100,7 @@ class ModelView(View):
         )
         rest = left_out(len(rows) - MOST_ROWS, "classes")
         header = ("class", "training", "validation")
-        return Table("Images by class and split", header, [total, *rows[:MOST_ROWS]], rest)
+        return PageTable("Images by class and split", header, [total, *rows[:MOST_ROWS]], rest)
 
     @property
     def samples(self) -> list[tuple[str, Image]]:
@@ -107,13 +109,13 @@ class ModelView(View):
         return [(each.name, _sample(each)) for each in found[:MOST_CLASSES] if len(each.samples)]
 
     @property
-    def fingerprints(self) -> Table | None:
+    def fingerprints(self) -> PageTable | None:
         found = [(each, numbers) for each, numbers in self.comparison.data_sets if each is not None]
         if not found:
             return None
         rows = [(each, ranges(numbers)) for each, numbers in found]
         caption = "Fingerprints of the data (SHA-256), and the trials that were trained on it"
-        return Table(caption, ("fingerprint", "trials"), rows)
+        return PageTable(caption, ("fingerprint", "trials"), rows)
 
     @property
     def is_on_several(self) -> bool:

@@ -21,7 +21,7 @@ class Picture:
 
 
 @dataclass(frozen=True)
-class Table:
+class PageTable:
     """Cells as text; the first of a row is its head."""
 
     caption: str
@@ -41,7 +41,7 @@ class Image:
     caption: str = ""
 
 
-class View:
+class PageView:
     """What is shown of one study; each part is computed when the template asks for it."""
 
     def __init__(self, facts: StudyFacts, numbers: Iterator[int]) -> None:

@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal
 
 from search.analysis.comparison import Comparison, parameters
-from search.analysis.importance import Importances, Interval
-from search.analysis.progress import Progress, metric_of
-from search.report.page.facts import Ablation, Confirmation
+from search.analysis.importance import Bounds, Importances
+from search.analysis.progress import SearchProgress, metric_of
+from search.report.page.facts import AblationFacts, ConfirmationFacts
 from search.report.ranking import column_name
 from search.space.domains import Choice, Range, Value
 from search.space.parameters import PARAMETERS
@@ -32,7 +32,7 @@ BLUE, ORANGE, GREY = "#3b82d6", "#d9730d", "#7f8691"
 _INK = "#010203"  # stands for currentColor
 
 
-def progress_svg(progress: Progress, metric: str, unit: Literal["epochs", "hours"]) -> str:
+def progress_svg(progress: SearchProgress, metric: str, unit: Literal["epochs", "hours"]) -> str:
     """The best so far over epochs trained, or over hours; where hours are not recorded, over
     epochs alone.
     """
@@ -82,7 +82,7 @@ def curves_svg(comparison: Comparison) -> str:
     return _svg(figure)
 
 
-def importances_svg(found: Importances, intervals: dict[str, Interval]) -> str:
+def importances_svg(found: Importances, intervals: dict[str, Bounds]) -> str:
     """Shares with their intervals, the largest on top."""
     shares = found.shares[:MOST_IMPORTANCES][::-1]
     figure, axes = _figure(0.6 + 0.24 * len(shares), left_inches=1.75)
@@ -169,7 +169,7 @@ def correlations_svg(found: Sequence[tuple[int, float]]) -> str:
     return _svg(figure)
 
 
-def confirmation_svg(found: Confirmation) -> str:
+def confirmation_svg(found: ConfirmationFacts) -> str:
     """Each seed's value as a dot, with both intervals of the mean."""
     figure, axes = _figure(0.6 + 0.4 * len(found.trials), left_inches=0.8)
     for place, trial in enumerate(reversed(found.trials)):
@@ -184,7 +184,7 @@ def confirmation_svg(found: Confirmation) -> str:
     return _svg(figure)
 
 
-def effects_svg(found: Ablation) -> str:
+def effects_svg(found: AblationFacts) -> str:
     """A forest plot: the effect of each technique with its interval."""
     figure, axes = _figure(0.6 + 0.28 * len(found.effects), left_inches=1.6)
     for place, each in enumerate(reversed(found.effects)):

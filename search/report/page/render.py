@@ -15,7 +15,7 @@ from search.report.page.course import HyperparameterView, SearchView
 from search.report.page.facts import StudyFacts
 from search.report.page.followups import FollowUpView
 from search.report.page.models import ModelView
-from search.report.page.parts import Table
+from search.report.page.parts import PageTable
 from search.report.text import state_text
 from search.report.values import shown
 
@@ -96,12 +96,14 @@ class StudyView(ModelView, FollowUpView, SearchView, HyperparameterView):
         return state_text(self.comparison.record)
 
     @property
-    def best_parameters(self) -> Table | None:
+    def best_parameters(self) -> PageTable | None:
         best = self.comparison.incumbent
         if best is None:
             return None
         rows = [(name, shown(value)) for name, value in parameters(best).items()]
-        return Table(f"Hyperparameters of trial {best.number}", ("hyperparameter", "value"), rows)
+        return PageTable(
+            f"Hyperparameters of trial {best.number}", ("hyperparameter", "value"), rows
+        )
 
     @property
     def toml(self) -> Markup:

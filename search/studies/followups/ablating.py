@@ -5,14 +5,14 @@ does not, beside itself.
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 
-from search.algorithms.samplers import derived_seed
+from search.algorithms.samplers import trial_seed
 from search.analysis.ablation import REFERENCE, factors, judged_looks
 from search.analysis.judged import Judged
 from search.analysis.ranking import rank
 from search.space.domains import Off, Value
 from search.space.parameters import PARAMETERS, TECHNIQUES, is_on, neutral_value
 from search.spec.definition import stored_spec
-from search.spec.follow_up import AblatedArm, AblatePlan, Candidate, Stage, Training
+from search.spec.follow_up import AblatedArm, AblatePlan, Candidate, PlannedTraining, Stage
 from search.spec.study_spec import StudySpec
 from search.studies.followups.refused import FollowUpRefused
 from storage.records import TrialRecord
@@ -92,14 +92,14 @@ def octaves_of(retune: int) -> tuple[float, ...]:
     return tuple(OCTAVES_AWAY * (2 * at / (retune - 1) - 1) for at in range(retune))
 
 
-def first_stage(plan: AblatePlan, seed: int, number: int) -> list[Training]:
+def first_stage(plan: AblatePlan, seed: int, number: int) -> list[PlannedTraining]:
     """The runs that find learning rates, alike for all arms and the reference; or the first look
     where none are to be found.
     """
     if not plan.octaves:
         return _look(plan, seed, number, {}, 0, [each.technique for each in plan.arms])
     return [
-        Training(
+        PlannedTraining(
             arm,
             "tune",
             place,
@@ -154,11 +154,11 @@ def _look(
     found: Mapping[str, float],
     look: int,
     going_on: Sequence[str],
-) -> list[Training]:
+) -> list[PlannedTraining]:
     before = plan.looks[look - 1] if look else 0
     arms = _all(plan)
     return [
-        Training(
+        PlannedTraining(
             arm,
             "judge",
             index,
@@ -180,7 +180,7 @@ def _at(plan: AblatePlan, values: Mapping[str, Value], factor: float) -> dict[st
 
 
 def _seed(seed: int, number: int, purpose: str, index: int) -> int:
-    return derived_seed(seed, number * SEEDS_OF_ONE + index, f"ablate {purpose}")
+    return trial_seed(seed, number * SEEDS_OF_ONE + index, f"ablate {purpose}")
 
 
 def _arms(

@@ -5,13 +5,13 @@ the choice under further ones, with which the test split is read.
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
-from search.algorithms.samplers import derived_seed
+from search.algorithms.samplers import trial_seed
 from search.analysis.choosing import choose
 from search.analysis.judged import Judged
 from search.analysis.ranking import rank
 from search.space.domains import Value
 from search.spec.definition import stored_spec
-from search.spec.follow_up import Candidate, ConfirmPlan, Stage, Training
+from search.spec.follow_up import Candidate, ConfirmPlan, PlannedTraining, Stage
 from search.spec.study_spec import StudySpec
 from search.studies.followups.refused import FollowUpRefused
 from storage.records import TrialRecord
@@ -23,7 +23,7 @@ MOST_FOLLOW_UPS = 1_000_000  # of one study; each has seeds of its own
 
 
 @dataclass(frozen=True)
-class Asked:
+class AskedToConfirm:
     """What a confirmation is asked for."""
 
     top: int | None = None  # None: as many as usual, or as there are
@@ -38,7 +38,7 @@ class Asked:
 
 
 def plan_confirmation(
-    parent: StoredStudy, trials: Sequence[TrialRecord], asked: Asked
+    parent: StoredStudy, trials: Sequence[TrialRecord], asked: AskedToConfirm
 ) -> ConfirmPlan:
     """Which configurations are judged.
 
@@ -75,10 +75,10 @@ def plan_confirmation(
     )
 
 
-def first_stage(plan: ConfirmPlan, seed: int, number: int) -> list[Training]:
+def first_stage(plan: ConfirmPlan, seed: int, number: int) -> list[PlannedTraining]:
     """Every candidate under each seed, seed by seed; `number` is the follow-up's."""
     return [
-        Training(
+        PlannedTraining(
             each.arm,
             "judge",
             index,
@@ -114,7 +114,7 @@ def after_stage(follow_up: FollowUp, metric: str, seed: int, judged: Sequence[Ju
     }
     return Stage(
         tuple(
-            Training(
+            PlannedTraining(
                 chosen,
                 "test",
                 index,
@@ -133,7 +133,7 @@ def fresh_seed(seed: int, number: int, index: int) -> int:
     """The seed of that index in the study's confirmation of that number; no trial of a search has
     it but by chance.
     """
-    return derived_seed(seed, number * MOST_SEEDS * 2 + index, "confirm")
+    return trial_seed(seed, number * MOST_SEEDS * 2 + index, "confirm")
 
 
 def _baseline(

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from search.spec.definition import stored_spec
-from search.spec.follow_up import Kind, Training, follow_up_name
+from search.spec.follow_up import Kind, PlannedTraining, follow_up_name
 from storage.computing import Computed
 from storage.engine import Database
 from storage.follow_ups import follows, read_follow_ups
@@ -33,7 +33,7 @@ def create_follow_up(
     kind: Kind,
     number: int,
     plan: str,
-    first_stage: Sequence[Training],
+    first_stage: Sequence[PlannedTraining],
     most: int,
     timeout_seconds: float | None = None,
     computed: Computed | None = None,

@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
-from search.algorithms.samplers import derived_seed
+from search.algorithms.samplers import trial_seed
 from search.analysis.ranking import incumbent
 from search.space.domains import Value
 from search.spec.definition import stored_spec
-from search.spec.follow_up import Candidate, ReproducePlan, Training
+from search.spec.follow_up import Candidate, PlannedTraining, ReproducePlan
 from search.studies.followups.refused import FollowUpRefused
 from storage.computing import Computed
 from storage.records import TrialRecord
@@ -58,18 +58,17 @@ def recorded(parent: StoredStudy, trials: Sequence[TrialRecord], number: int) ->
     return found
 
 
-def first_stage(plan: ReproducePlan, seed: int, number: int) -> list[Training]:
+def first_stage(plan: ReproducePlan, seed: int, number: int) -> list[PlannedTraining]:
     """The trial under its own seed, and under fresh ones."""
     trial = plan.trial
     assert trial.trial is not None
-    own = derived_seed(seed, trial.trial, "trial")
+    own = trial_seed(seed, trial.trial, "trial")
     fresh = [
-        derived_seed(seed, number * SEEDS_OF_ONE + index, "reproduce")
-        for index in range(plan.seeds)
+        trial_seed(seed, number * SEEDS_OF_ONE + index, "reproduce") for index in range(plan.seeds)
     ]
     return [
-        Training(AGAIN, "judge", 0, own, trial.values),
-        *(Training(FRESH, "judge", at, each, trial.values) for at, each in enumerate(fresh)),
+        PlannedTraining(AGAIN, "judge", 0, own, trial.values),
+        *(PlannedTraining(FRESH, "judge", at, each, trial.values) for at, each in enumerate(fresh)),
     ]
 
 

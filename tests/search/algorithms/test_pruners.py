@@ -21,8 +21,8 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 from search.algorithms.distributions import distribution
 from search.algorithms.pruners import (
     RULES,
-    Run,
-    Setting,
+    JudgedStudy,
+    TrialCurve,
     due_attribute,
     hyperband_bracket,
     is_audited,
@@ -115,21 +115,21 @@ def test_failed_trials_are_not_compared_with() -> None:
 
 def sequential_verdicts(
     pruner: BasePruner, direction: str, seed: int
-) -> Iterator[tuple[Run, list[Run], bool]]:
+) -> Iterator[tuple[TrialCurve, list[TrialCurve], bool]]:
     """Trials one after another, each judged by Optuna after each epoch: (the trial so far, those
     before, verdict).
     """
     rng = random.Random(seed)
     study = optuna.create_study(direction=direction, pruner=pruner)
     sign = 1 if direction == "maximize" else -1
-    before: list[Run] = []
+    before: list[TrialCurve] = []
     for number in range(30):
         running = study.ask()
         level, slope, values = rng.random(), rng.uniform(-0.2, 0.3), {}
         for epoch in range(1, EPOCHS + 1):
             values[epoch] = round(sign * (level + slope * epoch / EPOCHS + rng.gauss(0, 0.1)), 2)
             running.report(values[epoch], epoch)
-            own = Run(number, {each: sign * value for each, value in values.items()})
+            own = TrialCurve(number, {each: sign * value for each, value in values.items()})
             due = running.should_prune()
             yield own, before, due
             if due:
@@ -139,7 +139,7 @@ def sequential_verdicts(
             state=TrialState.PRUNED if due else None,
             values=None if due else values[EPOCHS],
         )
-        before = [*before, Run(number, own.curve, is_complete=not due)]
+        before = [*before, TrialCurve(number, own.curve, is_complete=not due)]
 
 
 def wrapped_median() -> BasePruner:
@@ -193,7 +193,7 @@ def test_the_verdict_is_that_of_optunas_pruner_where_both_mean_the_same(
     for direction in both:
         rule = spec_of(options, "accuracy" if direction == "maximize" else "loss").pruner.rule
         for own, before, expected in sequential_verdicts(build(), direction, seed):
-            setting = Setting(0, EPOCHS, Direction(direction))
+            setting = JudgedStudy(0, EPOCHS, Direction(direction))
             others = [run for run in before if max(own.curve) in run.curve]
             assert RULES[rule.name](rule, own, lambda others=others: others, setting) == expected
             verdicts.append(expected)
@@ -201,7 +201,7 @@ def test_the_verdict_is_that_of_optunas_pruner_where_both_mean_the_same(
 
 
 def test_hyperband_is_asha_within_brackets_of_the_shares_of_the_paper() -> None:
-    setting = Setting(seed=7, epochs=27)
+    setting = JudgedStudy(seed=7, epochs=27)
     rule = Hyperband(min_epochs=1, reduction_factor=3)
     brackets = [hyperband_bracket(rule, number, setting) for number in range(3000)]
     # Li et al. 2018, table 1, for R = 27: 27, 12, 6 and 4 configurations.
@@ -209,14 +209,16 @@ def test_hyperband_is_asha_within_brackets_of_the_shares_of_the_paper() -> None:
     assert [brackets.count(bracket) for bracket in range(4)] == pytest.approx(expected, rel=0.15)
     second = [number for number in range(3000) if brackets[number] == 1]
     better = [
-        Run(number, {1: 0.9, 2: 0.9, 3: 0.9}) for number in range(3000) if brackets[number] != 1
+        TrialCurve(number, {1: 0.9, 2: 0.9, 3: 0.9})
+        for number in range(3000)
+        if brackets[number] != 1
     ]
-    alike = [Run(number, {1: 0.5, 2: 0.5, 3: 0.7}) for number in second[:5]]
+    alike = [TrialCurve(number, {1: 0.5, 2: 0.5, 3: 0.7}) for number in second[:5]]
     own = {1: 0.1, 2: 0.1, 3: 0.6}
 
-    def due(epoch: int, others: list[Run]) -> bool:
+    def due(epoch: int, others: list[TrialCurve]) -> bool:
         curve = {each: value for each, value in own.items() if each <= epoch}
-        return RULES["hyperband"](rule, Run(second[9], curve), lambda: others, setting)
+        return RULES["hyperband"](rule, TrialCurve(second[9], curve), lambda: others, setting)
 
     assert [due(epoch, better + alike) for epoch in (1, 2, 3)] == [
         False,
@@ -224,7 +226,7 @@ def test_hyperband_is_asha_within_brackets_of_the_shares_of_the_paper() -> None:
         True,
     ]  # its first rung is at 3
     assert not due(3, better)
-    assert RULES["asha"](ASHA(3, 3), Run(second[9], own), lambda: alike, setting)
+    assert RULES["asha"](ASHA(3, 3), TrialCurve(second[9], own), lambda: alike, setting)
 
 
 def test_annealing_trials_are_compared_with_annealing_ones_alone() -> None:

@@ -3,7 +3,7 @@
 import json
 
 from search.export.judging import Judgement
-from search.export.lines import Csv, Json, Lines, Summary, Suspects, Text, Unsure
+from search.export.lines import Csv, JsonDocument, Lines, Summary, Suspects, Text, Unsure
 from search.export.predicting import Prediction
 
 MADE = (
@@ -73,7 +73,7 @@ def test_suspects_come_with_the_least_likely_given_class_first() -> None:
 
 
 def test_json() -> None:
-    document = json.loads(whole(Json(marks=False), labelled=True))
+    document = json.loads(whole(JsonDocument(marks=False), labelled=True))
     assert document == {
         "predictions": [
             {

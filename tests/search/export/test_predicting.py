@@ -15,7 +15,7 @@ from objectives.data.images import open_dataset
 from objectives.errors import DataUnavailable
 from search.export import walking
 from search.export.errors import ImagesRefused, NothingRead
-from search.export.lines import Json, Text
+from search.export.lines import JsonDocument, Text
 from search.export.model import open_folder
 from search.export.predicting import predictions
 from search.export.running import Asked, predict_all
@@ -176,7 +176,7 @@ def test_a_run_says_how_far_it_is_what_it_could_not_read_and_what_unsure_meant(
         open_folder(exported),
         [tmp_path],
         Asked(unsure=1.0),
-        Json(marks=True),
+        JsonDocument(marks=True),
         write=written.append,
         say=said.append,
         clock=lambda: float(next(seconds)),

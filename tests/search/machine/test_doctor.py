@@ -11,7 +11,7 @@ from sqlalchemy import text
 
 from lab.servers import Server
 from search.machine.devices import processor_finding
-from search.machine.doctor import Finding, Folder, Package, StorageFacts, worst_exit_code
+from search.machine.doctor import Finding, FolderFacts, Package, StorageFacts, worst_exit_code
 from search.machine.places import artifacts_finding, folder_finding
 from search.machine.reachable_storage import storage_finding
 from search.machine.software import package_findings
@@ -92,7 +92,7 @@ def test_a_folder_is_looked_into_and_not_made(tmp_path: Path) -> None:
     (tmp_path / "data" / ".aside").mkdir()
     found = folder_finding("data folder", tmp_path / "data")
     (facts,) = found.facts
-    assert isinstance(facts, Folder)
+    assert isinstance(facts, FolderFacts)
     assert (found.is_good, facts.is_there, facts.holds) == (True, True, ("MNIST",))
     assert facts.free_bytes > 0
     later = folder_finding("cache", tmp_path / "not" / "there")

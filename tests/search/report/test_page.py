@@ -16,11 +16,11 @@ from hypothesis import strategies as st
 
 from objectives.examined import Examination, WrongImage
 from search.analysis.comparison import Comparison
-from search.analysis.importance import Interval
+from search.analysis.importance import Bounds
 from search.report.page.facts import (
-    Ablation,
+    AblationFacts,
     ClassShown,
-    Confirmation,
+    ConfirmationFacts,
     ConfirmedTrial,
     Examined,
     Missing,
@@ -104,29 +104,25 @@ def bare(comparison: Comparison) -> StudyFacts:
     return StudyFacts(comparison, Missing("the images are away"), Missing("no model"), None)
 
 
-_NARROW, _WIDE = Interval(0.9, 0.97), Interval(0.8, 1.0)
-CONFIRMATION = Confirmation(
+_NARROW, _WIDE = Bounds(0.9, 0.97), Bounds(0.8, 1.0)
+CONFIRMATION = ConfirmationFacts(
     trials=(
-        ConfirmedTrial(
-            28, False, 0.98, (0.97, 0.96), Interval(0.95, 0.97), Interval(0.9, 1), 0, True
-        ),
-        ConfirmedTrial(
-            0, True, 0.93, (0.92, 0.93), Interval(0.9, 0.94), Interval(0.8, 1), 1, False
-        ),
+        ConfirmedTrial(28, False, 0.98, (0.97, 0.96), Bounds(0.95, 0.97), Bounds(0.9, 1), 0, True),
+        ConfirmedTrial(0, True, 0.93, (0.92, 0.93), Bounds(0.9, 0.94), Bounds(0.8, 1), 1, False),
     ),
     choice=28,
     test=(
-        SplitScore("trial 28", 0.976, Interval(0.968, 0.983)),
-        SplitScore("baseline", 0.968, Interval(0.958, 0.976)),
+        SplitScore("trial 28", 0.976, Bounds(0.968, 0.983)),
+        SplitScore("baseline", 0.968, Bounds(0.958, 0.976)),
     ),
     reading=1,
     sentences=("Lucky seed: 0.27 points.",),
 )
-ABLATION = Ablation(
+ABLATION = AblationFacts(
     trial=28,
     effects=(
-        TechniqueEffect("normalization", "batch", True, 2.4, Interval(1.6, 3.2), "helps", 3),
-        TechniqueEffect("l1", "2e-6", False, -0.9, Interval(-1.6, -0.2), "hurts", 5),
+        TechniqueEffect("normalization", "batch", True, 2.4, Bounds(1.6, 3.2), "helps", 3),
+        TechniqueEffect("l1", "2e-6", False, -0.9, Bounds(-1.6, -0.2), "hurts", 5),
     ),
     sentences=("Effects do not add up.",),
 )

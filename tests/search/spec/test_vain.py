@@ -17,7 +17,7 @@ from objectives.data.config import DataConfig
 from objectives.data.images import open_dataset
 from objectives.data.published import _SETS
 from objectives.names import DATASETS, SHAPES
-from search.algorithms.pruners import RULES, Run, Setting
+from search.algorithms.pruners import RULES, JudgedStudy, TrialCurve
 from search.analysis.status import list_studies
 from search.cli.main import main
 from search.spec.definition import parse_definition
@@ -288,11 +288,11 @@ def test_what_may_not_have_been_meant_is_told() -> None:
 def test_a_pruner_is_said_to_stop_none_where_it_does(rule: Rule) -> None:
     """By a trial that falls from the first epoch on, and whose rivals are better all along."""
     epochs, falling = 6, {epoch: -0.1 * epoch for epoch in range(1, 6)}
-    rivals = [Run(number, dict.fromkeys(range(1, 7), 1.0), True) for number in range(1, 60)]
+    rivals = [TrialCurve(number, dict.fromkeys(range(1, 7), 1.0), True) for number in range(1, 60)]
     stops = False
     for epoch, seed in itertools.product(range(1, epochs), range(8)):
-        own = Run(0, {each: falling[each] for each in range(1, epoch + 1)})
-        stops |= RULES[rule.name](rule, own, lambda: rivals, Setting(seed, epochs))
+        own = TrialCurve(0, {each: falling[each] for each in range(1, epoch + 1)})
+        stops |= RULES[rule.name](rule, own, lambda: rivals, JudgedStudy(seed, epochs))
     spec = parse_spec({"training": {"epochs": epochs}})
     with_rule = replace(spec, pruner=replace(spec.pruner, rule=rule))
     assert stops is not any("it stops none" in line for line in notices(with_rule))

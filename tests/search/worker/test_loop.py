@@ -36,8 +36,8 @@ from storage.artifacts import id_of
 from storage.computing import Computing
 from storage.engine import open_for_work
 from storage.hosts import this_host
+from storage.leases.ending import Outcome
 from storage.leases.lease import Lease
-from storage.leases.recording import Outcome
 from storage.leases.taking import TrialLeases
 from storage.owners import read_uid
 from storage.records import EpochRecord, TrialRecord, read_trials

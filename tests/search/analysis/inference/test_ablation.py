@@ -4,7 +4,14 @@ import numpy as np
 import pytest
 
 from lab.made_up_runs import Networks
-from search.analysis.inference.ablation import LOOKS, Arm, Judgement, Look, judge, visible_effect
+from search.analysis.inference.ablation import (
+    LOOKS,
+    AblationJudgement,
+    Arm,
+    Look,
+    judge,
+    visible_effect,
+)
 from search.analysis.inference.learning_rates import OCTAVES, choose_rate
 from search.analysis.inference.runs import Runs, accuracy, loss
 
@@ -58,7 +65,7 @@ def test_the_undecided_half_with_the_greater_strength_goes_on() -> None:
     assert found.goes_on == tuple(effect.name for effect in undecided[:2])
 
 
-def look_again(before: Judgement, look: Look, arms: list[Arm]) -> Judgement:
+def look_again(before: AblationJudgement, look: Look, arms: list[Arm]) -> AblationJudgement:
     told = {each.name: each.verdict for each in before.effects if each.verdict != "not told"}
     return judge(first(REFERENCE, 2 * look.seeds), arms, look, told=told)
 

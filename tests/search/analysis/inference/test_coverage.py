@@ -8,7 +8,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from lab.made_up_runs import Networks, Numbers, recorded_spreads
-from search.analysis.inference.ablation import LOOKS, Arm, Judgement, Look, judge
+from search.analysis.inference.ablation import LOOKS, AblationJudgement, Arm, Look, judge
 from search.analysis.inference.best_set import best_set
 from search.analysis.inference.differences import difference
 from search.analysis.inference.intervals import estimate
@@ -97,10 +97,10 @@ def test_looks_are_wrong_as_rarely_as_one_and_find_what_is_there() -> None:
     assert share(found) > 0.9
 
 
-def looked_at(values: Numbers) -> Judgement:
+def looked_at(values: Numbers) -> AblationJudgement:
     """The last of the looks at arms 1.. of (arms, 20) losses, of which 0 is the reference."""
     seeds = dict.fromkeys(map(str, range(1, len(values))), LOOKS[0].seeds)
-    judgement: Judgement | None = None
+    judgement: AblationJudgement | None = None
     for look in LOOKS:
         if judgement is not None:
             seeds |= dict.fromkeys(judgement.goes_on, look.seeds)

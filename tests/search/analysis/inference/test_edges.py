@@ -8,7 +8,14 @@ import sys
 import numpy as np
 import pytest
 
-from search.analysis.inference.ablation import LOOKS, Arm, Judgement, Look, judge, visible_effect
+from search.analysis.inference.ablation import (
+    LOOKS,
+    AblationJudgement,
+    Arm,
+    Look,
+    judge,
+    visible_effect,
+)
 from search.analysis.inference.best_set import BestSet, Visible, best_set, visible_difference
 from search.analysis.inference.components import Interval
 from search.analysis.inference.differences import difference
@@ -150,7 +157,7 @@ def test_an_arm_that_diverged_in_all_runs_is_told_so_and_goes_no_further() -> No
     assert (gone.value, gone.interval, gone.verdict, gone.seeds) == (None, None, "diverged", 3)
     assert there.verdict == "not told"
     assert found.goes_on == ("there",)
-    nothing: Judgement = judge(bits(6, 60), arms[:1], LOOKS[0])
+    nothing: AblationJudgement = judge(bits(6, 60), arms[:1], LOOKS[0])
     assert (nothing.effects, nothing.goes_on) == ((gone,), ())
     with pytest.raises(ValueError, match=r"^every arm diverged: nothing says how they vary$"):
         visible_effect(bits(6, 60), arms[:1], LOOKS[0])

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from search.analysis.inference.ablation import Arm, Effect, Look, judge, visible_effect
+from search.analysis.inference.ablation import AblationEffect, Arm, Look, judge, visible_effect
 from search.analysis.inference.best_set import best_set, visible_difference
 from search.analysis.inference.components import Interval
 from search.analysis.inference.differences import difference
@@ -129,7 +129,7 @@ def test_the_order_of_arms_does_not_matter(
     look = Look(2, 0.05)
     one, other = judge(reference, arms, look), judge(reference, mixed, look)
 
-    def told(effects: tuple[Effect, ...]) -> dict[str, object]:
+    def told(effects: tuple[AblationEffect, ...]) -> dict[str, object]:
         return {effect.name: (effect.verdict, round(effect.value or 0.0, 9)) for effect in effects}
 
     assert told(one.effects) == told(other.effects)
