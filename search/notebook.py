@@ -167,8 +167,8 @@ def confirm(
     """Retrains the best configurations under fresh seeds, as `hypersearch confirm` does, and
     returns what is known then; asked again in the same words, it trains what is missing.
 
-    `baseline` is "first", "none" or a trial's number. Ctrl-C and the process are treated as by
-    `run`.
+    `baseline` is "first", "neutral", "none" or a trial's number. Ctrl-C and the process are treated
+    as by `run`.
 
     Raises FollowUpRefused where what is asked for is not there, RunInsideRun, and what `run_study`
     raises.

@@ -15,6 +15,7 @@ from search.spec.follow_up import Kind, PlannedTraining
 from search.spec.request import Request
 from search.studies.followups import ablating, confirming, reproducing
 from search.studies.followups.ablating import AskedToAblate
+from search.studies.followups.carrying import finished_of, seeds_of, with_fewer_seeds
 from search.studies.followups.confirming import AskedToConfirm
 from search.studies.followups.creating import create_follow_up, next_number
 from search.studies.followups.refused import FollowUpRefused
@@ -25,6 +26,7 @@ from storage.engine import Database, open_database, open_for_work
 from storage.follow_ups import read_follow_ups
 from storage.hosts import Host
 from storage.records import TrialRecord, read_trials
+from storage.slots import read_slots
 from storage.studies import StoredStudy, find_study
 
 
@@ -33,7 +35,10 @@ class Announced:
     """A follow-up that is about to be worked on, or that has been."""
 
     stored: StoredStudy
-    seconds: float | None  # that its trainings take one after another, by those of the parent
+    # That its trainings take one after another, by those of the parent; those that are taken over
+    # from another follow-up, and those that have finished, take none.
+    seconds: float | None
+    finished: int = 0  # trainings, by now
 
 
 Allow = Callable[[int], None]  # told how many trainings a new one takes at most; raises if too many
@@ -57,7 +62,7 @@ def announce_confirmation(
     """
 
     def plan(parent: StoredStudy, trials: Sequence[TrialRecord], number: int) -> Planned:
-        made = confirming.plan_confirmation(parent, trials, asked)
+        made = replace(confirming.plan_confirmation(parent, trials, asked), seeds_of=number)
         stage = confirming.first_stage(made, stored_spec(parent).seed, number)
         return Planned(made.to_json(), stage, confirming.most_trainings(made))
 
@@ -103,7 +108,7 @@ def announce_reproduction(
     """As `announce_confirmation`; computed as the recorded trial was, where that can be."""
 
     def plan(parent: StoredStudy, trials: Sequence[TrialRecord], number: int) -> Planned:
-        made = reproducing.plan_reproduction(parent, trials, asked)
+        made = replace(reproducing.plan_reproduction(parent, trials, asked), seeds_of=number)
         stage = reproducing.first_stage(made, stored_spec(parent).seed, number)
         computed = reproducing.computed_as(reproducing.recorded(parent, trials, asked.number))
         return Planned(made.to_json(), stage, len(stage), computed)
@@ -139,10 +144,15 @@ def _announce(
         parent = find_parent(database, name)
         trials = read_trials(database, parent.study_id)
         if not again and (there := _same(database, parent, kind, asked)) is not None:
-            return Announced(there, _seconds(there.budget.trials, trials))
+            taken = read_slots(database, there.study_id)
+            finished = sum(each.state in ("complete", "pruned") for each in taken)
+            return Announced(there, _seconds(there.budget.trials - finished, trials), finished)
         number = next_number(database, parent, kind)
-        planned = make(parent, trials, number)
-        allow(planned.most)
+        base = None if again else with_fewer_seeds(database, parent, kind, asked)
+        planned = make(parent, trials, number if base is None else seeds_of(base))
+        carried = None if base is None else finished_of(database, base, parent, planned.first_stage)
+        count = 0 if carried is None else len(carried.trial_ids)
+        allow(planned.most - count)
         stored = create_follow_up(
             database,
             rdb,
@@ -154,8 +164,9 @@ def _announce(
             planned.most,
             timeout_seconds,
             planned.computed,
+            carried,
         )
-        return Announced(stored, _seconds(planned.most, trials))
+        return Announced(stored, _seconds(planned.most - count, trials), count)
 
 
 def _confirmed(storage_url: str, name: str) -> int | None:

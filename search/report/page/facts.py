@@ -54,7 +54,7 @@ class Missing:
 class ConfirmedTrial:
     """One configuration under fresh seeds; values of the study's metric on the validation split."""
 
-    trial: int
+    trial: int | None  # None: the neutral baseline, which the search has not trained
     is_baseline: bool
     search_value: float | None  # None: it was stopped early
     by_seed: tuple[float, ...]
@@ -62,6 +62,11 @@ class ConfirmedTrial:
     new_images: Bounds | None  # 95 %, for the mean on new images
     diverged: int
     may_be_best: bool
+
+    @property
+    def label(self) -> str:
+        """Beside its dots."""
+        return "neutral" if self.trial is None else f"trial {self.trial}"
 
     @property
     def mean(self) -> float:
@@ -83,7 +88,7 @@ class ConfirmationFacts:
     """What `confirm` has found."""
 
     trials: tuple[ConfirmedTrial, ...]
-    choice: int  # number of the trial that was chosen
+    choice: int | None  # number of the trial that was chosen; None: the neutral baseline
     test: tuple[SplitScore, ...]  # the choice's first; empty where it was not read
     reading: int | None  # which reading of the test split that was
     sentences: tuple[str, ...]  # on the choice, luck, and what could not be seen

@@ -178,7 +178,7 @@ def confirmation_svg(found: ConfirmationFacts) -> str:
                 continue
             axes.plot([interval.low, interval.high], [place] * 2, color=colour, linewidth=width)
         axes.plot(trial.by_seed, [place + 0.18] * len(trial.by_seed), "o", color=ORANGE, ms=3)
-    labels = [f"trial {each.trial}" for each in reversed(found.trials)]
+    labels = [each.label for each in reversed(found.trials)]
     axes.set_yticks(range(len(labels)), labels)
     axes.set_xlabel("thick: these images; thin: new images; dots: seeds")
     return _svg(figure)
