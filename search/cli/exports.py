@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from search.cli.answers import Work
 from search.cli.completion import study_names
 from search.cli.context import (
     data_folder,
@@ -35,8 +36,10 @@ from search.cli.options import (
     refuse_together,
 )
 from search.cli.reading import CommandLineError, parse_data_map, read_number, read_whole
+from search.cli.work import machine_of
 
 if TYPE_CHECKING:
+    from search.export.exporting import Exported
     from search.export.running import Asked
     from search.machine.this_machine import Machine
 
@@ -57,9 +60,22 @@ def export_command(
     formats: Annotated[
         str, typer.Option("--format", metavar="NAMES", help="onnx, safetensors, or both.")
     ] = DEFAULT_FORMATS,
+    refit: Annotated[
+        bool,
+        typer.Option(
+            "--refit",
+            help="Train its configuration again, on training and validation images together.",
+        ),
+    ] = False,
     force: Annotated[
         bool, typer.Option("--force", help="Replace a folder that an export wrote.")
     ] = False,
+    device: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Where --refit trains [auto].")
+    ] = None,
+    threads: Annotated[
+        str | None, typer.Option(metavar="N", help="Threads of --refit [auto].")
+    ] = None,
     data_root: DataRootOption = None,
     data_map: DataMapOption = None,
     artifact_root: ArtifactRootOption = None,
@@ -79,11 +95,21 @@ def export_command(
     chosen = read_formats(formats)
     number = None if trial is None else read_whole("--trial", trial, 0, 10**9)
     date = date_of_making(os.environ, time.time())
+    for option, value in (("--device", device), ("--threads", threads)):
+        if value is not None and not refit:
+            raise CommandLineError(f"{option} goes with --refit: add it, or leave {option} out")
     machine = _machine_for_models(storage, data_root, data_map, artifact_root)
-    from search.export.exporting import export_model
+    from search.export.exporting import check_exportable, export_model
     from search.report.documents import to_json
     from storage.artifacts import open_artifact_store
 
+    refitted = None
+    if refit:
+        check_exportable(output, chosen, replace=force)
+        url = storage_url(storage)
+        training = machine_of(threads or "auto", device or "auto", data_root, url, artifact_root)
+        training = replace(training, data_map=machine.data_map)
+        refitted = _refit(url, storage, name, number, training, artifact_root, quiet)
     with database_at(storage) as database, progress_shown(quiet) as tell:
         exported = export_model(
             database,
@@ -94,17 +120,47 @@ def export_command(
             formats=chosen,
             tell=tell,
             trial=number,
+            refit=refitted,
             force=force,
             seconds_since_1970=date,
         )
     if json:
         print(to_json(exported.document()))
         return
-    print(
-        f"{exported.folder}: trial {exported.trial} of study {exported.study!r}, validation"
-        f" {exported.metric} {exported.value:.4f}, not confirmed"
-    )
+    print(f"{exported.folder}: {_what(exported)}")
     say(f"use it: hypersearch predict {shlex.quote(str(exported.folder))} IMAGES...")
+
+
+def _what(exported: "Exported") -> str:
+    of = f"trial {exported.trial} of study {exported.study!r}"
+    score = f"validation {exported.metric} {exported.value:.4f}"
+    judged = "confirmed" if exported.confirmed else "not confirmed"
+    if exported.refit is None:
+        return f"{of}, {score}, {judged}"
+    return (
+        f"{of} trained on all images, its own score unmeasured; without the validation images:"
+        f" {score}, {judged}"
+    )
+
+
+def _refit(
+    url: str,
+    storage: str | None,
+    name: str,
+    trial: int | None,
+    machine: "Machine",
+    artifact_root: str | None,
+    quiet: bool,
+) -> str:
+    """The name of the study that has trained the trial's configuration on all images."""
+    from search.analysis.refitted import read_refitted
+    from search.engines.answers import announce_refit
+    from search.report.refitted import refitted_opening
+
+    announced = announce_refit(url, name, trial)
+    work = Work(url, storage, name, "export", 1, machine, artifact_root, quiet)
+    work.do(announced, read_refitted, refitted_opening, enqueue=False)
+    return announced.stored.name
 
 
 def predict(

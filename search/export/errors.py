@@ -28,7 +28,7 @@ class ExportRefused(Exception):
     def not_kept(cls, study: str, number: int, exportable: Sequence[int]) -> "ExportRefused":
         return cls(
             f"no model of trial {number} of study {study!r} was kept, as only those that were the"
-            f" best so far are: {_what_can_be(exportable)}"
+            f" best so far are: {_what_can_be(exportable)}; --refit trains it again, on all images"
         )
 
     @classmethod
@@ -68,6 +68,20 @@ class ExportFailed(Exception):
             f"the kept model of trial {number} scores {found:.6g} on the validation images, not the"
             f" recorded {recorded:.6g}: nothing was exported; export another trial with --trial N"
         )
+
+    @classmethod
+    def no_refit(cls, refit: str, state: str, has_diverged: bool) -> "ExportFailed":
+        if has_diverged:
+            return cls(
+                f"{refit}: the training on all images diverged: leave --refit out, or export"
+                " another trial with --trial N"
+            )
+        if state == "ended":
+            return cls(
+                f"{refit}: it ended without a network: 'hypersearch status {refit}' says why; the"
+                " same command begins another"
+            )
+        return cls(f"{refit}: it has not been trained yet: the same command goes on with it")
 
     @classmethod
     def disagreement(cls, difference: float) -> "ExportFailed":

@@ -63,6 +63,7 @@ def test_labelled_images_are_judged(place: Path) -> None:
         (["export", "old", "-o", "x"], "study 'old' is not in this storage: did you mean 'odd'?"),
         (["export", "odd", "-o", "x", "--trial", "3"], "study 'odd' has no complete trial 3: "),
         (["export", "odd", "-o", "x", "--trial", "-1"], "--trial -1: give a whole number from"),
+        (["export", "odd", "-o", "x", "--threads", "1"], "--threads goes with --refit: add it, or"),
         (["export", "odd", "-o", "x", "--format", "pt"], "--format pt: give onnx or safetensors"),
         (["export", "odd", "-o", "images", "--force"], "images holds a b, which no export wrote: "),
         (["predict", "images", "images"], "images: config.json is missing, so that this is no"),
