@@ -9,6 +9,7 @@ import pytest
 import tomli_w
 
 from tests import forked
+from tests.once import made_once
 from tests.search.export.conftest import CLASSES, make_images, spec_of
 
 FOLDER = "my model"
@@ -21,16 +22,18 @@ def hypersearch(folder: Path, *arguments: str) -> subprocess.CompletedProcess[st
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A working folder with images, a study of them, and its export."""
-    place = tmp_path_factory.mktemp("place")
-    make_images(place / "images")
-    (place / "odd.toml").write_text(tomli_w.dumps(spec_of("odd", Path("images"))))
-    for arguments in (["run", "odd.toml", "--threads", "1"], ["export", "odd", "-o", FOLDER]):
-        ended = hypersearch(place, *arguments)
-        assert ended.returncode == 0, ended.stderr
-    assert ended.stdout.startswith(f"{FOLDER}: trial 0 of study 'odd', validation accuracy 0.")
-    assert ended.stdout.endswith(", not confirmed\n")
-    assert ended.stderr == f"use it: hypersearch predict '{FOLDER}' IMAGES...\n"
-    return place
+
+    def work(place: Path) -> None:
+        make_images(place / "images")
+        (place / "odd.toml").write_text(tomli_w.dumps(spec_of("odd", Path("images"))))
+        for arguments in (["run", "odd.toml", "--threads", "1"], ["export", "odd", "-o", FOLDER]):
+            ended = hypersearch(place, *arguments)
+            assert ended.returncode == 0, ended.stderr
+        assert ended.stdout.startswith(f"{FOLDER}: trial 0 of study 'odd', validation accuracy 0.")
+        assert ended.stdout.endswith(", not confirmed\n")
+        assert ended.stderr == f"use it: hypersearch predict '{FOLDER}' IMAGES...\n"
+
+    return made_once(tmp_path_factory, "place of an export", work)
 
 
 def test_a_folder_and_its_study_answer_alike(place: Path) -> None:

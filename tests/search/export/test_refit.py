@@ -83,7 +83,13 @@ def test_it_is_trained_on_all_images_and_scored_on_none(
     copied: Study, exported: Path, tmp_path: Path
 ) -> None:
     found = hypersearch.export(
-        copied.name, tmp_path / "model", refit=True, storage=copied.url, device="cpu", threads=1
+        copied.name,
+        tmp_path / "model",
+        refit=True,
+        formats=["safetensors"],
+        storage=copied.url,
+        device="cpu",
+        threads=1,
     )
     assert found.refit == "odd:refit:1"
     folders = (exported, tmp_path / "model")
