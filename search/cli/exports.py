@@ -173,8 +173,12 @@ def predict(
         ),
     ],
     images: Annotated[
-        list[Path], typer.Argument(metavar="IMAGES...", help="Files, and folders of them.")
-    ],
+        list[Path] | None,
+        typer.Argument(
+            metavar="IMAGES...",
+            help="Files, and folders of them; none with --suspects: a study's validation images.",
+        ),
+    ] = None,
     top: Annotated[str, typer.Option(metavar="K", help="So many of the likeliest classes.")] = "1",
     runtime: Annotated[
         str | None,
@@ -191,7 +195,8 @@ def predict(
         str | None,
         typer.Option(
             metavar="N",
-            help="With --labelled: the N files whose given class is the least likely, as CSV.",
+            help="With --labelled: the N files whose given class is the least likely, as CSV; of a"
+            " study, without IMAGES, the validation images whose class all good trials contradict.",
         ),
     ] = None,
     csv: Annotated[bool, typer.Option("--csv", help="One row a file.")] = False,
@@ -212,6 +217,9 @@ def predict(
     set_output(quiet, verbose, debug)
     refuse_together({"--csv": csv, "--json": json, "--suspects": suspects is not None})
     asked = _asked(top, unsure, labelled, suspects, batch)
+    if not images:
+        _suspect(model, asked, storage, data_root, data_map, artifact_root, quiet)
+        return
     from objectives.device_name import check_device_name
     from search.export.lines import judged_text
     from search.export.model import open_model
@@ -236,6 +244,33 @@ def predict(
         )
     if summary.judgement is not None and (csv or asked.suspects):
         say(judged_text(summary.judgement).rstrip())
+
+
+def _suspect(
+    study: str,
+    asked: "Asked",
+    storage: str | None,
+    data_root: str | None,
+    data_map: list[str] | None,
+    artifact_root: str | None,
+    quiet: bool,
+) -> None:
+    """Without IMAGES: the validation images of a study."""
+    if not asked.suspects:
+        raise CommandLineError("IMAGES are missing: name files, or folders of them")
+    if Path(study).is_dir():
+        raise CommandLineError(
+            f"IMAGES are missing: name what {study} is to judge, or a study in its place, whose"
+            " validation images its good trials have judged"
+        )
+    machine = _machine_for_models(storage, data_root, data_map, artifact_root)
+    from search.export.lines import suspected_csv
+    from search.export.suspected import suspected_labels
+
+    with database_at(storage) as database, progress_shown(quiet) as tell:
+        found = suspected_labels(database, study, machine, asked.suspects, tell)
+    sys.stdout.write(suspected_csv(found))
+    say(str(found))
 
 
 def _asked(

@@ -40,6 +40,20 @@ class ExportRefused(Exception):
         )
 
     @classmethod
+    def no_predictions(cls, study: str) -> "ExportRefused":
+        return cls(
+            f"study {study!r} has no complete trial that has recorded what it takes its validation"
+            f" images for: name IMAGES to be judged, or 'hypersearch run --study {study}' first"
+        )
+
+    @classmethod
+    def no_names(cls, dataset: str, cache_root: Path) -> "ExportRefused":
+        return cls(
+            f"{dataset}: an earlier version decoded these images, and kept no names of files:"
+            f" remove {_shown(cache_root)}, and they are decoded anew"
+        )
+
+    @classmethod
     def is_there(cls, folder: Path) -> "ExportRefused":
         return cls(f"{_shown(folder)} is there already: name another folder, or add --force")
 

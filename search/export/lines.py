@@ -9,9 +9,11 @@ from dataclasses import dataclass
 
 from search.export.judging import Judgement
 from search.export.predicting import Prediction
+from search.export.suspected import SuspectedLabels
 from storage.text import on_one_line
 
 DIGITS = 6  # of a probability, for programs
+SUSPECTED = ("path", "given", "probability_of_given", "class")  # columns
 
 
 @dataclass(frozen=True)
@@ -132,7 +134,7 @@ class Suspects(Lines):
     def end(self, summary: Summary) -> str:
         """See Lines."""
         assert summary.judgement is not None
-        names = ("path", "given", "probability_of_given", "class", "probability")
+        names = (*SUSPECTED, "probability")
         rows: list[Sequence[object]] = [
             [
                 each.path,
@@ -201,6 +203,15 @@ class Json(Lines):
             ),
         }
         return f"\n], {json.dumps(document)[1:]}\n"
+
+
+def suspected_csv(found: SuspectedLabels) -> str:
+    """The validation images whose label the good trials of a study contradict."""
+    rows: list[Sequence[object]] = [
+        [each.path, each.given, round(each.given_probability, DIGITS), each.predicted]
+        for each in found.files
+    ]
+    return _row(SUSPECTED) + "".join(map(_row, rows))
 
 
 def judged_text(judgement: Judgement) -> str:

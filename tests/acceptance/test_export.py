@@ -57,6 +57,9 @@ def test_labelled_images_are_judged(place: Path) -> None:
     assert suspects.stdout.count("\n") == 3
     assert suspects.stderr.startswith("accuracy ")
     assert hypersearch(place, *arguments, "--csv").stdout.count("\n") == 49
+    of_study = hypersearch(place, "predict", "odd", "--labelled", "--suspects", "2")
+    assert of_study.stdout.count("\nimages/") == 2
+    assert of_study.stderr.startswith("2 of 16 validation images, whose label the good trial (0)")
 
 
 @pytest.mark.parametrize(
@@ -79,6 +82,11 @@ def test_labelled_images_are_judged(place: Path) -> None:
         (["predict", FOLDER, "images", "--runtime", "jax"], "--runtime jax: give torch or onnx"),
         (["predict", "odd", "images", "--runtime", "onnx"], "study 'odd' has no ONNX file: leave"),
         (["predict", FOLDER, "images", "--suspects", "2"], "--suspects goes with --labelled: add"),
+        (["predict", FOLDER], "IMAGES are missing: name files, or folders of them"),
+        (
+            ["predict", FOLDER, "--labelled", "--suspects", "2"],
+            f"IMAGES are missing: name what {FOLDER}",
+        ),
         (["predict", FOLDER, "images", "--csv", "--json"], "--csv and --json do not go together"),
         (["predict", FOLDER, "images", "--device", "tpu"], 'device "tpu" is unknown: choose auto'),
         (
