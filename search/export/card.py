@@ -3,12 +3,13 @@
 After Mitchell et al. 2019, "Model Cards for Model Reporting", FAT*.
 """
 
-import math
 from collections.abc import Sequence
 
 from objectives.data.pixels import BITS_16, BITS_32, FLOATS, scale_for
 from search.analysis.comparison import parameters
-from search.analysis.inference.components import Interval
+from search.analysis.importance import Interval
+from search.analysis.inference.components import Interval as InferredInterval
+from search.analysis.recalls import wilson_interval
 from search.export.config import Answering
 from search.export.formats import ONNX, SAFETENSORS
 from search.export.validation import Validated
@@ -17,23 +18,8 @@ from search.report.values import shown
 from storage.errors import SHOWN_DIGITS
 from storage.text import on_one_line
 
-_NORMAL_QUANTILE = 1.959964  # of 97.5 %
 NAMED_CLASSES = 40  # in a row; more are counted
 UNSURE = (0.5, 0.8, 0.9, 0.95, 0.99)
-
-
-def wilson(share: float, count: int) -> tuple[float, float]:
-    """The 95 % interval of a share of `count` images (Wilson 1927).
-
-    >>> low, high = wilson(0.9, 100)
-    >>> round(low, 4), round(high, 4)
-    (0.8256, 0.9448)
-    """
-    square = _NORMAL_QUANTILE**2
-    centre = (share + square / (2 * count)) / (1 + square / count)
-    spread = math.sqrt(share * (1 - share) / count + square / (4 * count**2))
-    half = _NORMAL_QUANTILE / (1 + square / count) * spread
-    return max(0.0, centre - half), min(1.0, centre + half)
 
 
 def card(winner: Winner, held_out: Validated, answering: Answering, date: str) -> str:
@@ -83,7 +69,7 @@ def _some(names: Sequence[str]) -> str:
 def _scores(winner: Winner, validated: Validated) -> str:
     right = validated.logits.argmax(1) == validated.labels
     count = len(right)
-    low, high = wilson(float(right.mean()), count)
+    interval = wilson_interval(int(right.sum()), count)
     metric = winner.spec.metric.replace("_", " ")
     chosen = (
         f"the best of {winner.complete} complete trials of study `{winner.spec.name}`, by"
@@ -96,7 +82,7 @@ def _scores(winner: Winner, validated: Validated) -> str:
         f"## How good it is\n\n{_unmeasured(winner)}"
         f"Validation {metric} {winner.value:.4f} ({_recomputed(winner, validated)})."
         f" Of {count:,} validation images {int(right.sum()):,} are classified rightly:"
-        f" {right.mean():.2%}, 95 % interval {low:.2%} to {high:.2%} for as many other images.\n\n"
+        f" {right.mean():.2%}, 95 % interval {_ends(interval, 2)} for as many other images.\n\n"
         f"{_confirmed(winner, chosen)}\n\n"
         f"{_by_class(validated)}"
     )
@@ -143,7 +129,7 @@ def _confirmed(winner: Winner, chosen: str) -> str:
     return said
 
 
-def _between(interval: Interval | None) -> str:
+def _between(interval: InferredInterval | None) -> str:
     if interval is None:
         return ""
     return f" ({interval.low:.4f} to {interval.high:.4f} on new images like these, 95 %)"
@@ -168,10 +154,8 @@ def _by_class(validated: Validated) -> str:
         of_class = validated.labels == label
         count, right = int(of_class.sum()), int((of_class & (predicted == label)).sum())
         if count:
-            low, high = wilson(right / count, count)
-            rows.append(
-                f"| {_cell(name)} | {count} | {right / count:.1%} | {low:.1%} to {high:.1%} |"
-            )
+            interval = _ends(wilson_interval(right, count), 1)
+            rows.append(f"| {_cell(name)} | {count} | {right / count:.1%} | {interval} |")
     return "\n".join(
         (
             "| class | validation images | of them found (recall) | 95 % interval |",
@@ -179,6 +163,10 @@ def _by_class(validated: Validated) -> str:
             *rows,
         )
     )
+
+
+def _ends(interval: Interval, digits: int) -> str:
+    return f"{interval.low:.{digits}%} to {interval.high:.{digits}%}"
 
 
 def _cell(name: str) -> str:
@@ -191,18 +179,19 @@ def _probabilities(winner: Winner, answering: Answering) -> str:
     of_run = "" if winner.refit is None else ", of the run that had not seen them"
     rows = []
     for limit in UNSURE:
-        below, right = calibration.below(limit)
-        rows.append(
-            f"| {limit} | {below:.1%} | {'none left' if right is None else f'{right:.2%}'} |"
-        )
+        found = calibration.below(limit)
+        rest = "none left"
+        if found.accuracy is not None and found.accuracy_interval is not None:
+            rest = f"{found.accuracy:.1%} ({_ends(found.accuracy_interval, 1)})"
+        rows.append(f"| {limit} | {found.share:.1%} ({_ends(found.share_interval, 1)}) | {rest} |")
     return (
         "## How far to believe its probabilities\n\n"
         f"`probabilities` are the softmax of `logits` divided by {calibration.temperature:g}, one"
         f" temperature that was fitted on the validation images{of_run}. Expected calibration error"
         f" (15 bins): {before:.4f} before, {after:.4f} after, on"
         " the same images that it was fitted on, which flatters the second figure.\n\n"
-        "| answers below this probability | are so many of the validation images |"
-        " and of the rest so many are right |\n| --- | --- | --- |\n" + "\n".join(rows)
+        "| answers below this probability | are so many of the validation images (95 %) |"
+        " and of the rest so many are right (95 %) |\n| --- | --- | --- |\n" + "\n".join(rows)
     )
 
 
