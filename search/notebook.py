@@ -15,6 +15,7 @@ from search.analysis.reproduced import Reproduced, read_reproduced
 from search.engines.answers import (
     announce_ablation,
     announce_confirmation,
+    announce_refit,
     announce_reproduction,
 )
 from search.engines.borrowed import borrowed_process
@@ -276,23 +277,35 @@ def export(
     folder: str | Path,
     *,
     trial: int | None = None,
+    refit: bool = False,
     formats: Sequence[str] = ("onnx", "safetensors"),
     force: bool = False,
     storage: str | None = None,
+    device: str = "auto",
+    threads: int | None = None,
     data_map: Mapping[str, str] | None = None,
 ) -> "Exported":
     """Writes the model of a study's best trial as a new folder, as `hypersearch export` does.
 
-    Raises what export_model raises.
+    With `refit` its configuration is trained again on training and validation images together, as
+    `confirm` trains: `device` and `threads` are for that.
+
+    Raises what export_model raises, and with `refit` what `confirm` raises.
 
     >>> export("demo", "digits-model", storage="sqlite:///hypersearch.db").value   # doctest: +SKIP
     0.9812
     """
-    from search.export.exporting import export_model
+    from search.export.exporting import check_exportable, export_model
     from search.export.formats import read_formats
     from storage.artifacts import open_artifact_store
 
     chosen, (url, machine) = read_formats(",".join(formats)), _studies_at(storage, data_map)
+    refitted = None
+    if refit:
+        check_exportable(Path(folder), chosen, replace=force)
+        refitted = announce_refit(url, name, trial).stored.name
+        settings = Settings.from_environment(os.environ)
+        _train(url, refitted, settings, device, threads, data_map)
     with open_database(url) as database, Screen(console_on(progress_stream(sys.stderr))) as screen:
         return export_model(
             database,
@@ -303,6 +316,7 @@ def export(
             formats=chosen,
             tell=screen.tell,
             trial=trial,
+            refit=refitted,
             force=force,
             seconds_since_1970=date_of_making(os.environ, time.time()),
         )

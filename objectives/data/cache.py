@@ -30,6 +30,9 @@ from objectives.errors import DataError, DataUnavailable
 # of what a decoded data set is and how it is laid out: another number decodes everything again
 CACHE_VERSION = 2
 _CHUNK_BYTES = 64 * 2**20
+# Paths of what is not test, by row; entries from before there were such, and data sets whose images
+# have no files, are without.
+_NAMES = "train_names.json"
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,6 +49,7 @@ class _Opened:
     arrays: LabelledArrays
     belonging: Belonging | None
     facts: DataFacts
+    names_file: Path | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,6 +63,16 @@ class Searchable:
     train: Positions
     validation: Positions
     facts: DataFacts  # of the whole data set
+    names_file: Path | None = None
+
+    def names(self) -> list[str] | None:
+        """The path of each row's file below the data set's folder, with /; `None` where the images
+        have no files of their own, or an earlier version decoded them.
+        """
+        if self.names_file is None:
+            return None
+        found: list[str] = json.loads(self.names_file.read_bytes())
+        return found
 
 
 def open_searchable(
@@ -71,8 +85,14 @@ def open_searchable(
     """
     opened = _open(config, "train", data_root, cache_root, on_progress)
     _check_counts(config, opened.class_names, opened.arrays.labels)
+    return _searchable(config, opened)
+
+
+def _searchable(config: DataConfig, opened: _Opened) -> Searchable:
     train, validation = _split(config, opened)
-    return Searchable(opened.class_names, opened.arrays, train, validation, opened.facts)
+    return Searchable(
+        opened.class_names, opened.arrays, train, validation, opened.facts, opened.names_file
+    )
 
 
 def find_decoded(config: DataConfig, fingerprint: str, cache_root: Path) -> Searchable | None:
@@ -87,8 +107,7 @@ def find_decoded(config: DataConfig, fingerprint: str, cache_root: Path) -> Sear
             continue
         opened = _load(entry, "train")
         if opened.facts.fingerprint == fingerprint:
-            train, validation = _split(config, opened)
-            return Searchable(opened.class_names, opened.arrays, train, validation, opened.facts)
+            return _searchable(config, opened)
     return None
 
 
@@ -201,8 +220,11 @@ def _write(decoded: Decoded, folder: Path) -> None:
     if decoded.belonging is not None:
         np.save(folder / "train_units.npy", decoded.belonging.units[decoded.train])
         np.save(folder / "train_ranks.npy", decoded.belonging.ranks[decoded.train])
+    if decoded.names is not None:
+        names = [decoded.names[row] for row in decoded.train]
+        (folder / _NAMES).write_text(json.dumps(names), encoding="ascii")
     sizes = {}
-    for path in folder.glob("*.npy"):
+    for path in (*folder.glob("*.npy"), *folder.glob(_NAMES)):
         with path.open("r+b") as file:
             os.fsync(file.fileno())
         sizes[path.name] = path.stat().st_size
@@ -261,6 +283,7 @@ def _load(entry: Path, split: Literal["train", "test"]) -> _Opened:
         DataFacts(
             content["fingerprint"], tuple(PixelScale(**scale) for scale in content["pixel_scales"])
         ),
+        entry / _NAMES if split == "train" and _NAMES in content["sizes"] else None,
     )
 
 

@@ -135,6 +135,7 @@ def _decode_folder(
         np.flatnonzero(readable & in_test),
         DataFacts(folder.fingerprint(), scales),
         Belonging(units, _ranks(contents)),
+        tuple(file.name for file in files),
     )
 
 

@@ -101,7 +101,7 @@ def confirm(
     announced = announce_confirmation(
         url, name, asked, again=new, timeout_seconds=_seconds(timeout), allow=partial(_allow, yes)
     )
-    work = _Work(url, storage, name, "confirm", count, machine, artifact_root, quiet)
+    work = Work(url, storage, name, "confirm", count, machine, artifact_root, quiet)
     work.do(announced, read_confirmation, opening_text, enqueue)
     found = work.answer(announced, read_confirmation)
     width = width_of(sys.stdout, os.environ)
@@ -161,7 +161,7 @@ def ablate(
     announced = announce_ablation(
         url, name, asked, again=new, timeout_seconds=_seconds(timeout), allow=partial(_allow, yes)
     )
-    work = _Work(url, storage, name, "ablate", count, machine, artifact_root, quiet)
+    work = Work(url, storage, name, "ablate", count, machine, artifact_root, quiet)
     work.do(announced, read_ablation, ablation_opening, enqueue)
     found = work.answer(announced, read_ablation)
     print(to_json(ablation_document(found)) if as_json else ablation_text(found))
@@ -214,7 +214,7 @@ def reproduce(
     announced = announce_reproduction(
         url, name, asked, again=new, timeout_seconds=_seconds(timeout), allow=partial(_allow, yes)
     )
-    work = _Work(url, storage, name, "reproduce", count, machine, artifact_root, quiet)
+    work = Work(url, storage, name, "reproduce", count, machine, artifact_root, quiet)
     work.do(announced, read_reproduced, reproduced_opening, enqueue)
     found = work.answer(announced, read_reproduced)
     print(to_json(reproduced_document(found)) if as_json else reproduced_text(found))
@@ -226,7 +226,7 @@ Answer = TypeVar("Answer")
 
 
 @dataclass(frozen=True)
-class _Work:
+class Work:
     """How a follow-up is worked on from here."""
 
     url: str

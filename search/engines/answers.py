@@ -8,19 +8,23 @@ from statistics import median
 from optuna import logging as optuna_logging
 
 from search.analysis.confirmation import last_confirmation
+from search.analysis.ranking import incumbent
+from search.analysis.refitted import read_refitted
 from search.engines.launch import Team, run_study
 from search.machine.this_machine import Machine
 from search.spec.definition import stored_spec
 from search.spec.follow_up import Kind, PlannedTraining
 from search.spec.request import Request
-from search.studies.followups import ablating, confirming, reproducing
+from search.studies.followups import ablating, confirming, refitting, reproducing
 from search.studies.followups.ablating import AskedToAblate
 from search.studies.followups.carrying import finished_of, seeds_of, with_fewer_seeds
 from search.studies.followups.confirming import AskedToConfirm
 from search.studies.followups.creating import create_follow_up, next_number
+from search.studies.followups.refitting import AskedToRefit
 from search.studies.followups.refused import FollowUpRefused
 from search.studies.followups.reproducing import AskedToReproduce
 from search.worker.events import Tell, nobody
+from storage.artifact_names import MODEL_FILE, read_trial_artifacts
 from storage.computing import Computed
 from storage.engine import Database, open_database, open_for_work
 from storage.follow_ups import read_follow_ups
@@ -116,6 +120,43 @@ def announce_reproduction(
     return _announce(
         storage_url, name, "reproduce", asked.to_document(), plan, again, timeout_seconds, allow
     )
+
+
+def announce_refit(storage_url: str, name: str, trial: int | None = None) -> Announced:
+    """As `announce_confirmation`: of that trial's configuration, else of the best one's. One that
+    has ended without a network, as it was stopped or failed, is begun again.
+    """
+    with open_database(storage_url) as database:
+        asked = _asked_to_refit(database, find_parent(database, name), trial)
+
+    def plan(parent: StoredStudy, trials: Sequence[TrialRecord], number: int) -> Planned:
+        made = refitting.plan_refit(parent, trials, asked)
+        stage = refitting.first_stage(made, stored_spec(parent).seed, is_kept=asked.is_kept)
+        computed = reproducing.computed_as(reproducing.recorded(parent, trials, asked.number))
+        return Planned(made.to_json(), stage, len(stage), computed)
+
+    def announce(again: bool) -> Announced:
+        document = asked.to_document()
+        return _announce(
+            storage_url, name, "refit", document, plan, again, None, lambda trainings: None
+        )
+
+    found = announce(again=False)
+    with open_database(storage_url) as database:
+        there = read_refitted(database, found.stored)
+    is_lost = there.state == "ended" and not there.is_whole and not there.has_diverged
+    return announce(again=True) if is_lost else found
+
+
+def _asked_to_refit(database: Database, parent: StoredStudy, trial: int | None) -> AskedToRefit:
+    if trial is None:
+        trials = read_trials(database, parent.study_id)
+        best = incumbent(trials, stored_spec(parent).direction)
+        if best is None:
+            raise FollowUpRefused.nothing_complete(parent.name)
+        trial = best.number
+    kept = read_trial_artifacts(database, parent.study_id, trial)
+    return AskedToRefit(trial, MODEL_FILE in kept)
 
 
 @dataclass(frozen=True)

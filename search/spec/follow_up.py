@@ -11,13 +11,14 @@ from typing import Literal
 from search.space.domains import Value
 from search.spec.study_spec import NAME_PATTERN
 
-Kind = Literal["confirm", "ablate", "reproduce"]
-KINDS: tuple[Kind, ...] = ("confirm", "ablate", "reproduce")
+Kind = Literal["confirm", "ablate", "reproduce", "refit"]
+KINDS: tuple[Kind, ...] = ("confirm", "ablate", "reproduce", "refit")
 _ENDING = re.compile(rf":({'|'.join(KINDS)}):([1-9][0-9]{{0,8}})")
 
 # What a training is for: to find a learning rate, to judge a configuration on the validation
-# images, or to read the test split.
-Purpose = Literal["tune", "judge", "test"]
+# images, to read the test split, or to be taken away: that one is on training and validation images
+# together.
+Purpose = Literal["tune", "judge", "test", "refit"]
 OCTAVES_AWAY = 2.0  # the lowest and the highest learning rate that are tried
 
 
@@ -196,6 +197,24 @@ class ReproducePlan:
 
     @classmethod
     def from_json(cls, plan: str) -> "ReproducePlan":
+        """From a follow-up's plan."""
+        found = json.loads(plan)
+        return cls(**{**found, "trial": Candidate(**found["trial"])})
+
+
+@dataclass(frozen=True)
+class RefitPlan:
+    """Which trial's configuration is trained on training and validation images together."""
+
+    asked: Mapping[str, Value | None]
+    trial: Candidate
+
+    def to_json(self) -> str:
+        """As the follow-up's plan."""
+        return json.dumps(asdict(self), sort_keys=True)
+
+    @classmethod
+    def from_json(cls, plan: str) -> "RefitPlan":
         """From a follow-up's plan."""
         found = json.loads(plan)
         return cls(**{**found, "trial": Candidate(**found["trial"])})

@@ -52,6 +52,8 @@ class Objective:
     check: Callable[[], None] = lambda: None
     # of new trials, where nobody has said how many they are to have
     fitting: FittingThreads | None = None
+    # As `train`, but on training and validation images together; made-up curves have none.
+    refit: Train | None = None
 
 
 def build_objective(
@@ -105,7 +107,8 @@ def build_objective(
     computing = Computing(device.set_threads(share.threads), _piece_on(str(chosen), machine, kept))
     load_optimizers(chosen)
 
-    def train(
+    def train_on(
+        images: data.ResidentData,
         hyperparameters: Hyperparameters,
         seed: int,
         computing: Computing,
@@ -116,7 +119,7 @@ def build_objective(
         return training.train(
             Run(
                 hyperparameters,
-                resident,
+                images,
                 epochs=spec.training.epochs,
                 seed=seed,
                 channels=spec.model.channels,
@@ -129,6 +132,16 @@ def build_objective(
             pulse=pulse,
             captures=machine.captures,
         )
+
+    def refit(
+        hyperparameters: Hyperparameters,
+        seed: int,
+        computing: Computing,
+        resume: bytes | None,
+        pulse: Pulse,
+    ) -> ResumableTraining:
+        together = data.hold_together(dataset, resident.validation, chosen)
+        return train_on(together, hyperparameters, seed, computing, resume, pulse)
 
     def files_of(trained: ResumableTraining, epochs: Sequence[EpochRecord]) -> Mapping[str, bytes]:
         assert isinstance(trained, training.Training)
@@ -146,7 +159,7 @@ def build_objective(
         else _fitting(machine, computing.threads, kept, before is not None, say)
     )
     return Objective(
-        train,
+        partial(train_on, resident),
         str(chosen),
         computing,
         files_of,
@@ -155,6 +168,7 @@ def build_objective(
         dataset.facts,
         check,
         fitting,
+        refit,
     )
 
 

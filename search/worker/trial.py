@@ -206,6 +206,9 @@ class Trial:
         kept: Mapping[str, str] = {}
         if planned.keeps_model and objective.model_of is not None:
             kept = self._place.artifacts.keep_file(MODEL_FILE, objective.model_of(training))
+        if planned.purpose == "refit":
+            # It has seen the validation images: its answers for them judge nothing.
+            return Ending("complete", value, attributes=kept)
         if planned.purpose != "test":
             return Ending("complete", value, attributes=kept, predictions=answered)
         assert objective.open_test is not None
@@ -297,7 +300,10 @@ class Trial:
     ) -> ResumableTraining:
         """From the last checkpoint that can be read, else from the seed: the same values, later."""
         hyperparameters = configuration.hyperparameters()
-        seed = self._seed()
+        seed, train = self._seed(), objective.train
+        if self._planned is not None and self._planned.purpose == "refit":
+            assert objective.refit is not None
+            train = objective.refit
         recorded = (
             read_checkpoints(self._place.database, self._held.trial_id)
             if self._held.attempt > 1
@@ -307,9 +313,7 @@ class Trial:
             if (content := self._checkpoints.load(last)) is None:
                 continue
             try:
-                training = objective.train(
-                    hyperparameters, seed, self._held.computing, content, pulse
-                )
+                training = train(hyperparameters, seed, self._held.computing, content, pulse)
             except CheckpointError:
                 continue
             self._go_on_after(last.epoch)
@@ -318,7 +322,7 @@ class Trial:
             return training
         if recorded:
             self._go_on_after(0)
-        training = objective.train(hyperparameters, seed, self._held.computing, None, pulse)
+        training = train(hyperparameters, seed, self._held.computing, None, pulse)
         self._checkpoints.training_starts()
         return training
 

@@ -101,6 +101,14 @@ class FollowUpRefused(Exception):
         )
 
     @classmethod
+    def no_network(cls, name: str) -> "FollowUpRefused":
+        """Its curves are made up."""
+        return cls(
+            f"study {name!r} is synthetic: its curves are made up, and there is no network to train"
+            " on all images; name another study"
+        )
+
+    @classmethod
     def no_record(cls, name: str, number: int) -> "FollowUpRefused":
         """There is nothing to compare with."""
         return cls(
