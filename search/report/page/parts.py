@@ -18,6 +18,7 @@ class Picture:
 
     svg: Markup
     alternative: str
+    caption: str = ""  # where it is not the alternative
 
 
 @dataclass(frozen=True)
@@ -51,9 +52,9 @@ class View:
         self.name = self.spec.name
         self._numbers = numbers
 
-    def _picture(self, draw: Callable[[], str], alternative: str) -> Picture:
+    def _picture(self, draw: Callable[[], str], alternative: str, caption: str = "") -> Picture:
         svg = plots.with_own_ids(draw(), f"picture{next(self._numbers)}")
-        return Picture(Markup(svg), alternative)
+        return Picture(Markup(svg), alternative, caption)
 
 
 def left_out(count: int, what: str) -> str:

@@ -91,7 +91,7 @@ def importances_svg(found: Importances, intervals: dict[str, Interval]) -> str:
         axes.plot([share], [place], "o", color=BLUE, markersize=5)
     axes.set_yticks(range(len(shares)), [name for name, _ in shares])
     axes.set_xlim(0, None)
-    axes.set_xlabel("share of what tells the best from the others, with its interval")
+    axes.set_xlabel("share, with its interval")
     return _svg(figure)
 
 
@@ -164,7 +164,7 @@ def correlations_svg(found: Sequence[tuple[int, float]]) -> str:
     axes.plot([epoch for epoch, _ in found], [rho for _, rho in found], "o-", color=BLUE)
     axes.set_ylim(min(0.0, *(rho for _, rho in found)) - 0.05, 1.05)
     axes.set_xlabel("epoch")
-    axes.set_ylabel("rank correlation with the end")
+    axes.set_ylabel("rank correlation")
     _whole_ticks(axes)
     return _svg(figure)
 
@@ -180,6 +180,7 @@ def confirmation_svg(found: Confirmation) -> str:
         axes.plot(trial.by_seed, [place + 0.18] * len(trial.by_seed), "o", color=ORANGE, ms=3)
     labels = [f"trial {each.trial}" for each in reversed(found.trials)]
     axes.set_yticks(range(len(labels)), labels)
+    axes.set_ylim(-0.5, len(labels) - 0.5)
     axes.set_xlabel("thick: these images; thin: new images; dots: seeds")
     return _svg(figure)
 
@@ -192,6 +193,7 @@ def effects_svg(found: Ablation) -> str:
         axes.plot([each.effect], [place], "o" if each.is_used else "s", color=BLUE, markersize=5)
     names = [each.technique for each in reversed(found.effects)]
     axes.set_yticks(range(len(names)), names)
+    axes.set_ylim(-0.5, len(names) - 0.5)
     axes.axvline(0.0, color=_INK, linewidth=0.8)
     axes.set_xlabel("effect, points (95 % interval)")
     return _svg(figure)

@@ -71,8 +71,9 @@ class StudyView(ModelView, FollowUpView, SearchView, HyperparameterView):
             tested = self.confirmation.test if self.confirmation is not None else ()
             if tested:
                 score = tested[0]
+                label = score.label[:1].upper() + score.label[1:]
                 return (
-                    f"{score.label} has a test {self.spec.metric} of {score.score:.4f}"
+                    f"{label} has a test {self.spec.metric} of {score.score:.4f}"
                     f" ({score.interval.low:.4f} .. {score.interval.high:.4f}, 95 %)"
                     + "".join(f"; {each.label}: {each.score:.4f}" for each in tested[1:])
                     + "."
