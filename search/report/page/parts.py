@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from search.analysis.comparison import Comparison
-from search.report.page import plots
 from search.report.page.facts import StudyFacts
+from search.report.page.figures import with_own_ids
 
 MOST_ROWS = 40  # of a table: what is left out is said
 
@@ -53,7 +53,7 @@ class View:
         self._numbers = numbers
 
     def _picture(self, draw: Callable[[], str], alternative: str, caption: str = "") -> Picture:
-        svg = plots.with_own_ids(draw(), f"picture{next(self._numbers)}")
+        svg = with_own_ids(draw(), f"picture{next(self._numbers)}")
         return Picture(Markup(svg), alternative, caption)
 
 

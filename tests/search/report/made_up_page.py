@@ -6,8 +6,10 @@ from dataclasses import replace
 import numpy as np
 
 from objectives.examined import Examination, WrongImage
+from search.analysis.by_image import confusion_of, missed_by_all, reliability
 from search.analysis.comparison import Comparison
 from search.analysis.importance import Interval
+from search.report.page.by_image import ByImage
 from search.report.page.facts import (
     Ablation,
     ClassShown,
@@ -19,6 +21,7 @@ from search.report.page.facts import (
     StudyFacts,
     TechniqueEffect,
 )
+from storage.predictions import SplitPredictions
 from tests.search.report.made_up import compared, failed, made_up
 
 STUDY = made_up(40)
@@ -33,7 +36,35 @@ def facts(comparison: Comparison = STUDY, names: Sequence[str] = ("cat", "dog"))
     confusion = np.full((len(names), len(names)), 1, dtype=np.int64)
     wrong = (WrongImage(3, images[0], 0, 1, 0.97),)
     return StudyFacts(
-        comparison, classes, Examined(Examination(confusion, wrong), tuple(names)), 4096
+        comparison,
+        classes,
+        Examined(Examination(confusion, wrong), tuple(names)),
+        4096,
+        by_image=by_image(names),
+    )
+
+
+def predicted(
+    classes: Sequence[int], labels: Sequence[int], probabilities: Sequence[float]
+) -> SplitPredictions:
+    """What one network answers on a validation split."""
+    return SplitPredictions(
+        "validation",
+        "0" * 64,
+        np.array(labels, np.uint16),
+        np.array(classes, np.uint16),
+        np.array(probabilities, np.float16),
+    )
+
+
+def by_image(names: Sequence[str]) -> ByImage:
+    """Of four images of the first two classes, of which all good trials miss the last."""
+    answers = predicted([0, 0, 1, 0], [0, 0, 1, 1], [0.875, 0.75, 0.9375, 0.125])
+    missed = tuple(missed_by_all([answers] * 3))
+    pixels = {3: np.full((1, 4, 4), 128, np.uint8)}
+    matrix = confusion_of(answers, len(names))
+    return ByImage(
+        tuple(names), matrix, reliability(answers, {}), 4, (5, 28, 7), missed, len(missed), pixels
     )
 
 

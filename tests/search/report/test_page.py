@@ -17,7 +17,7 @@ from search.report.page.facts import (
     Missing,
     StudyFacts,
 )
-from search.report.page.plots import BLUE, GREY, ORANGE
+from search.report.page.figures import BLUE, GREY, ORANGE
 from search.report.page.render import report_page
 from tests.search.report.made_up import failed, made_up
 from tests.search.report.made_up_page import (
@@ -102,6 +102,9 @@ def test_every_section_stands_in_its_order_with_what_it_says() -> None:
         "hypersearch confirm demo",
         "Recall by class on validation images, the worst first",
         "Confusion matrix",
+        "Expected calibration error",
+        "1 of 4 validation images are missed by all of the best 3 complete trials",
+        "Of 1 wrong answers the confidence is not recorded",
         "Images by class and split",
         "Not run: hypersearch ablate demo",
         "cat → dog (97%)",
