@@ -43,6 +43,7 @@ from storage.urls import parse_url, shown_url
 if TYPE_CHECKING:
     from search.export.exporting import Exported
     from search.export.predicting import Prediction
+    from search.studies.copying import Copied
 
 WAITS = (
     "waiting: another run is under way in this process, and two at once would disturb each other"
@@ -270,6 +271,35 @@ def compare(name: str, *, storage: str | None = None) -> Comparison:
     """The trials of a study in order of rank and what each technique did. Raises StudyNotFound."""
     with open_database(storage or Settings.from_environment(os.environ).storage) as database:
         return compare_study(database, name)
+
+
+def copy(
+    name: str,
+    to: str,
+    *,
+    storage: str | None = None,
+    artifact_root: str | None = None,
+    to_artifact_root: str | None = None,
+    skips_missing: bool = False,
+) -> "Copied":
+    """Copies a study, with all that follows it up, to the storage at the URL `to`, as `hypersearch
+    copy` does. Raises what copy_study raises.
+
+    >>> copy("demo", "postgresql://me@db.example/search").was_there   # doctest: +SKIP
+    False
+    """
+    from search.studies.copying import copy_study
+
+    settings = Settings.from_environment(os.environ)
+    url = storage or settings.storage
+    return copy_study(
+        name,
+        url,
+        settings.files(url, artifact_root),
+        to,
+        settings.files(to, to_artifact_root),
+        skips_missing=skips_missing,
+    )
 
 
 def export(

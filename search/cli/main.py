@@ -12,6 +12,7 @@ from search.cli import (
     answers,
     completion,
     control,
+    copies,
     exports,
     health,
     look,
@@ -49,6 +50,7 @@ app.command()(control.resume)
 app.command()(control.stop)
 app.command()(control.extend)
 app.command()(control.delete)
+app.command("copy")(copies.copy_command)
 app.command()(control.upgrade)
 app.command("export")(exports.export_command)
 app.command()(exports.predict)
@@ -88,6 +90,8 @@ def _guarded() -> int:
         StorageURLError,
         StudyDeleted,
         StudyEnded,
+        StudyExists,
+        StudyInUse,
         StudyNotFound,
     )
 
@@ -108,6 +112,8 @@ def _guarded() -> int:
         ForeignStudy,
         OtherData,
         StudyEnded,
+        StudyExists,
+        StudyInUse,
         StudyNotFound,
         StorageURLError,
         DataError,

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
-    from search.analysis.importance import Interval
+    from search.analysis.importance import Bounds
 
 BINS = 15  # of equal width, as in Guo et al.
 STEPS = 1000  # by which confidences are told apart
@@ -40,7 +40,7 @@ class Below:
         return self.count / self.images
 
     @property
-    def share_interval(self) -> "Interval":
+    def share_interval(self) -> "Bounds":
         """95 %, for new images like these."""
         from search.analysis.recalls import wilson_interval
 
@@ -53,7 +53,7 @@ class Below:
         return self.right / left if left else None
 
     @property
-    def accuracy_interval(self) -> "Interval | None":
+    def accuracy_interval(self) -> "Bounds | None":
         """95 %, for new images like these."""
         from search.analysis.recalls import wilson_interval
 

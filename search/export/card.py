@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 from objectives.data.pixels import BITS_16, BITS_32, FLOATS, scale_for
 from search.analysis.comparison import parameters
-from search.analysis.importance import Interval
-from search.analysis.inference.components import Interval as InferredInterval
+from search.analysis.importance import Bounds
+from search.analysis.inference.components import Interval
 from search.analysis.recalls import wilson_interval
 from search.export.config import Answering
 from search.export.formats import ONNX, SAFETENSORS
@@ -129,7 +129,7 @@ def _confirmed(winner: Winner, chosen: str) -> str:
     return said
 
 
-def _between(interval: InferredInterval | None) -> str:
+def _between(interval: Interval | None) -> str:
     if interval is None:
         return ""
     return f" ({interval.low:.4f} to {interval.high:.4f} on new images like these, 95 %)"
@@ -165,7 +165,7 @@ def _by_class(validated: Validated) -> str:
     )
 
 
-def _ends(interval: Interval, digits: int) -> str:
+def _ends(interval: Bounds, digits: int) -> str:
     return f"{interval.low:.{digits}%} to {interval.high:.{digits}%}"
 
 

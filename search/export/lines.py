@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from search.analysis.importance import Interval
+from search.analysis.importance import Bounds
 from search.export.calibration import Below
 from search.export.judging import Judgement
 from search.export.predicting import Prediction
@@ -39,7 +39,7 @@ class Unsure:
         )
 
 
-def _between(interval: Interval | None) -> str:
+def _between(interval: Bounds | None) -> str:
     assert interval is not None
     return f"{100 * interval.low:.1f} .. {100 * interval.high:.1f}"
 
@@ -215,7 +215,7 @@ class JsonDocument(Lines):
         return f"\n], {json.dumps(document)[1:]}\n"
 
 
-def _ends(interval: Interval | None) -> list[float] | None:
+def _ends(interval: Bounds | None) -> list[float] | None:
     return None if interval is None else [interval.low, interval.high]
 
 

@@ -2,7 +2,6 @@
 choice.
 """
 
-import hashlib
 import json
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
@@ -18,7 +17,7 @@ from storage.artifact_names import MODEL_FILE, read_artifacts
 from storage.engine import Database
 from storage.leases.lease import Lease
 from storage.predictions import SplitPredictions, insert_predictions, select_predictions
-from storage.readings import begin_reading, complete_reading
+from storage.readings import begin_reading, complete_reading, split_id
 from storage.slots import TakenSlot, read_slots
 
 if TYPE_CHECKING:
@@ -88,11 +87,6 @@ def open_reader(
             return answers(kept)
 
     return Reader()
-
-
-def split_id(dataset: str, fingerprint: str | None) -> str:
-    """What a test split is called before it is opened: of its data set's fingerprint."""
-    return hashlib.sha256(f"test split of {fingerprint or dataset}".encode()).hexdigest()
 
 
 def read_test(

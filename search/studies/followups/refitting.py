@@ -8,10 +8,10 @@ else of one that is trained beside it.
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
-from search.algorithms.samplers import derived_seed
+from search.algorithms.samplers import trial_seed
 from search.space.domains import Value
 from search.spec.definition import stored_spec
-from search.spec.follow_up import Candidate, RefitPlan, Training
+from search.spec.follow_up import Candidate, PlannedTraining, RefitPlan
 from search.studies.followups.refused import FollowUpRefused
 from storage.records import TrialRecord
 from storage.studies import StoredStudy
@@ -50,13 +50,13 @@ def plan_refit(
     )
 
 
-def first_stage(plan: RefitPlan, seed: int, *, is_kept: bool) -> list[Training]:
+def first_stage(plan: RefitPlan, seed: int, *, is_kept: bool) -> list[PlannedTraining]:
     """The training on all images under the trial's own seed and, where the trial's network was not
     kept, the trial once more.
     """
     trial = plan.trial
     assert trial.trial is not None
-    own = derived_seed(seed, trial.trial, "trial")
-    refit = Training(REFIT, "refit", 0, own, trial.values, keeps_model=True)
-    held_out = Training(HELD_OUT, "judge", 0, own, trial.values, keeps_model=True)
+    own = trial_seed(seed, trial.trial, "trial")
+    refit = PlannedTraining(REFIT, "refit", 0, own, trial.values, keeps_model=True)
+    held_out = PlannedTraining(HELD_OUT, "judge", 0, own, trial.values, keeps_model=True)
     return [refit] if is_kept else [refit, held_out]

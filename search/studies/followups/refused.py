@@ -13,6 +13,14 @@ class FollowUpRefused(Exception):
         return cls(f"study {name!r} follows {parent!r} up: name {parent!r} instead")
 
     @classmethod
+    def not_copied(cls, name: str, parent: str) -> "FollowUpRefused":
+        """It is nothing without its parent."""
+        return cls(
+            f"study {name!r} follows {parent!r} up, and is copied with it: 'hypersearch copy"
+            f" {parent}'"
+        )
+
+    @classmethod
     def not_extended(cls, name: str, parent: str) -> "FollowUpRefused":
         """Its plan says how many trainings it takes."""
         return cls(
