@@ -19,6 +19,7 @@ import psutil
 
 from search.machine.settings import IDENTITY
 
+ATTEMPTS = 5  # at starting a node
 STORE_BYTES = 80 * 2**20  # of each node's object store: Ray takes no less than 75 MB
 
 
@@ -167,14 +168,26 @@ def main(folder: str) -> None:
             "env_vars": of_its_own("head"),
         },
     )
+
+    def add(name: str, cpus: int) -> object:
+        # Ray gives up after half a minute, which a busy machine takes.
+        for attempt in range(ATTEMPTS):
+            try:
+                return cluster.add_node(
+                    num_cpus=cpus, object_store_memory=STORE_BYTES, env_vars=of_its_own(name)
+                )
+            except Exception:
+                _kill(f"{folder}/{name}")
+                if attempt == ATTEMPTS - 1:
+                    raise
+        raise AssertionError
+
     nodes = {}
     answer(cluster.address)
     for line in sys.stdin:
         order = json.loads(line)
         if (name := order.get("add")) is not None:
-            nodes[name] = cluster.add_node(
-                num_cpus=order["cpus"], object_store_memory=STORE_BYTES, env_vars=of_its_own(name)
-            )
+            nodes[name] = add(name, order["cpus"])
         else:
             _kill(f"{folder}/{order['kill']}")
             cluster.remove_node(nodes.pop(order["kill"]), allow_graceful=False)

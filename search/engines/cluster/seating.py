@@ -22,7 +22,9 @@ from search.worker.readings import TestSplitRefused
 from storage.errors import OtherData, StorageUnavailable, StudyNotFound
 
 LOOK_SECONDS = 1.0
-PATIENCE_SECONDS = 10.0  # that a worker waits for a place before somebody is told
+# That a worker waits for a place before somebody is told: where there is none for it, and where
+# there is, but Ray is slow, or others have it.
+PATIENCE_SECONDS, LONG_PATIENCE_SECONDS = 10.0, 60.0
 END_SECONDS = STOP_SECONDS + 5.0  # that all workers have to hand back their trials
 
 
@@ -178,11 +180,18 @@ class Seating:
             self._told_of_waiting = None
             return
         waited = time.monotonic() - self._waiting_since
-        if waited < PATIENCE_SECONDS or waiting == self._told_of_waiting:
+        room = sum(map(self._places, self._cluster.nodes()))
+        wanted = sum(each.state != "left" for each in self._seats)
+        patience = PATIENCE_SECONDS if wanted > room else LONG_PATIENCE_SECONDS
+        if waited < patience or waiting == self._told_of_waiting:
             return
         self._told_of_waiting = waiting
-        each = f"{self._orders.cpus:g} CPUs{f' and {self._gpus:g} GPUs' if self._gpus else ''}"
-        self._say(f"{waiting} of {len(self._seats)} workers wait for a place: each takes {each}")
+        each = _amount(self._orders.cpus, "CPU")
+        each += f" and {_amount(self._gpus, 'GPU')}" if self._gpus else ""
+        self._say(
+            f"{waiting} of {wanted} workers wait for a place: each takes {each}, and the cluster"
+            f" has room for {room}"
+        )
 
     def _repeat(self, report: Report) -> None:
         for line in report.said:
@@ -206,6 +215,10 @@ class Seating:
                     continue
         for each in working:
             ray.kill(each.actor)
+
+
+def _amount(count: float, noun: str) -> str:
+    return f"{count:g} {noun}{'' if count == 1 else 's'}"
 
 
 def _cause(error: ActorDiedError) -> str:
