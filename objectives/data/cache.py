@@ -44,7 +44,9 @@ class LabelledArrays:
 
 
 @dataclass(frozen=True, eq=False)
-class _Opened:
+class Opened:
+    """One split of a data set, as it was decoded: what is not test is not divided yet."""
+
     class_names: tuple[str, ...]
     arrays: LabelledArrays
     belonging: Belonging | None
@@ -83,12 +85,18 @@ def open_searchable(
     Raises DataError where the data or the configuration is bad, DataUnavailable where the data is
     not to be had or `cache_root` cannot be written to.
     """
-    opened = _open(config, "train", data_root, cache_root, on_progress)
+    return divided(config, open_split(config, "train", data_root, cache_root, on_progress))
+
+
+def divided(config: DataConfig, opened: Opened) -> Searchable:
+    """What is not test, divided into training and validation. Raises DataError where a class would
+    have no image on a side.
+    """
     _check_counts(config, opened.class_names, opened.arrays.labels)
     return _searchable(config, opened)
 
 
-def _searchable(config: DataConfig, opened: _Opened) -> Searchable:
+def _searchable(config: DataConfig, opened: Opened) -> Searchable:
     train, validation = _split(config, opened)
     return Searchable(
         opened.class_names, opened.arrays, train, validation, opened.facts, opened.names_file
@@ -103,24 +111,24 @@ def find_decoded(config: DataConfig, fingerprint: str, cache_root: Path) -> Sear
     """
     size = "native" if config.image_size is None else f"{config.image_size}px"
     for entry in sorted(each.parent for each in cache_root.glob(f"*.{size}.*/meta.json")):
-        if not _is_intact(entry):
+        if not is_intact(entry):
             continue
-        opened = _load(entry, "train")
+        opened = load_entry(entry, "train")
         if opened.facts.fingerprint == fingerprint:
             return _searchable(config, opened)
     return None
 
 
-def open_test(config: DataConfig, data_root: Path, cache_root: Path) -> LabelledArrays:
+def open_test(config: DataConfig, data_root: Path, cache_root: Path) -> Opened:
     """The test split, memory-mapped. Raises as open_searchable does, and DataError for one without
     images.
     """
-    arrays = _open(config, "test", data_root, cache_root, lambda done, total: None).arrays
-    if len(arrays.labels) == 0:
+    opened = open_split(config, "test", data_root, cache_root, lambda done, total: None)
+    if len(opened.arrays.labels) == 0:
         raise DataError(
             f'dataset "{config.dataset}": no image is left for the test split; add images'
         )
-    return arrays
+    return opened
 
 
 def _check_counts(config: DataConfig, class_names: tuple[str, ...], labels: Labels) -> None:
@@ -145,7 +153,7 @@ def _check_counts(config: DataConfig, class_names: tuple[str, ...], labels: Labe
             )
 
 
-def _split(config: DataConfig, opened: _Opened) -> tuple[Positions, Positions]:
+def _split(config: DataConfig, opened: Opened) -> tuple[Positions, Positions]:
     """The rows for training and those for validation. Raises DataError for a class that cannot be
     divided.
     """
@@ -164,13 +172,14 @@ def _split(config: DataConfig, opened: _Opened) -> tuple[Positions, Positions]:
         ) from None
 
 
-def _open(
+def open_split(
     config: DataConfig,
     split: Literal["train", "test"],
     data_root: Path,
     cache_root: Path,
     on_progress: Progress,
-) -> _Opened:
+) -> Opened:
+    """That split, decoded if need be. Raises as open_searchable does."""
     source = find_source(config.dataset, data_root, config.groups)
     size = "native" if config.image_size is None else f"{config.image_size}px"
     slug = f"{source.slug}.{size}"
@@ -179,12 +188,12 @@ def _open(
     ).hexdigest()[:16]
     entry = cache_root / f"{slug}.{key}"
     try:
-        if not _is_intact(entry):
+        if not is_intact(entry):
             cache_root.mkdir(parents=True, exist_ok=True)
             with FileLock(cache_root / f"{slug}.lock"):
-                if not _is_intact(entry):  # else another process has decoded it meanwhile
+                if not is_intact(entry):  # else another process has decoded it meanwhile
                     _build(source, config.image_size, entry, slug, on_progress)
-        return _load(entry, split)
+        return load_entry(entry, split)
     except OSError as error:
         raise DataUnavailable(
             f"{cache_root}: cannot keep decoded images there ({error.strerror or error}); make it"
@@ -203,7 +212,7 @@ def _build(
     scratch = aside / "scratch"
     scratch.mkdir(parents=True)
     try:
-        _write(source.decode(scratch, image_size, on_progress), aside)
+        write_entry(source.decode(scratch, image_size, on_progress), aside)
         shutil.rmtree(scratch)
         for outdated in entry.parent.glob(f"{slug}.*/"):
             if outdated != aside:
@@ -213,7 +222,8 @@ def _build(
         shutil.rmtree(aside, ignore_errors=True)
 
 
-def _write(decoded: Decoded, folder: Path) -> None:
+def write_entry(decoded: Decoded, folder: Path) -> None:
+    """Both splits, in a folder that is there and empty."""
     for split, rows in (("train", decoded.train), ("test", decoded.test)):
         np.save(folder / f"{split}_labels.npy", decoded.labels[rows])
         _save_images(folder / f"{split}_images.npy", decoded.images, rows)
@@ -253,7 +263,8 @@ def _checksum(content: object) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
-def _is_intact(entry: Path) -> bool:
+def is_intact(entry: Path) -> bool:
+    """Whether a folder holds all that write_entry writes."""
     try:
         meta = json.loads((entry / "meta.json").read_bytes())
         return meta["sha256"] == _checksum(meta["content"]) and all(
@@ -268,7 +279,8 @@ def _is_intact(entry: Path) -> bool:
         return False
 
 
-def _load(entry: Path, split: Literal["train", "test"]) -> _Opened:
+def load_entry(entry: Path, split: Literal["train", "test"]) -> Opened:
+    """What write_entry wrote, its images memory-mapped."""
     content = json.loads((entry / "meta.json").read_bytes())["content"]
     images = np.load(entry / f"{split}_images.npy", mmap_mode="r")
     belonging = None
@@ -276,7 +288,7 @@ def _load(entry: Path, split: Literal["train", "test"]) -> _Opened:
         belonging = Belonging(
             np.load(entry / "train_units.npy"), np.load(entry / "train_ranks.npy")
         )
-    return _Opened(
+    return Opened(
         tuple(content["class_names"]),
         LabelledArrays(images, np.load(entry / f"{split}_labels.npy")),
         belonging,

@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from objectives.data.cache import LabelledArrays, chunks, open_searchable
+from objectives.data.cache import LabelledArrays, Searchable, chunks, open_searchable
 from objectives.data.config import DataConfig
 from objectives.data.source import DataFacts, Images, Progress
 from objectives.data.splits import Positions
@@ -67,9 +67,13 @@ def open_dataset(
     Raises DataError where the data or the configuration is bad, DataUnavailable where the data is
     not to be had or `cache_root` cannot be written to.
     """
-    opened = open_searchable(
-        config, data_root, cache_root, on_progress or (lambda done, total: None)
+    return as_dataset(
+        open_searchable(config, data_root, cache_root, on_progress or (lambda done, total: None))
     )
+
+
+def as_dataset(opened: Searchable) -> ImageDataset:
+    """What a search sees of it."""
     positions: Mapping[Literal["train", "validation"], Positions] = {
         "train": opened.train,
         "validation": opened.validation,

@@ -143,6 +143,7 @@ def _late(error: BaseException) -> int:
     from objectives.errors import ModelFileError, OnnxMissing
     from search.analysis.comparison import Incomparable, TrialNotFound
     from search.dashboard import CannotListen, NotLoopback
+    from search.engines.cluster.placement import ClusterRefused
     from search.engines.launch import WorkFailed
     from search.export.errors import (
         ExportFailed,
@@ -171,6 +172,8 @@ def _late(error: BaseException) -> int:
             return _fail(on_one_line(str(error)), 2)
         case WorkFailed() | ExportFailed() | NothingRead():
             return _fail(str(error), 1)
+        case ClusterRefused(exit_code=code):
+            return _fail(on_one_line(str(error)), code)
         case ArtifactDamaged():
             return _fail(str(error), 3)
         case StorageInternalError() | SQLAlchemyError():

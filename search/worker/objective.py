@@ -98,7 +98,12 @@ def build_objective(
             on_progress=on_progress,
         )
 
-    config, dataset = find_data(spec, stored, machine, open_data)
+    if machine.parcels is None:
+        config, dataset = find_data(spec, stored, machine, open_data)
+    else:
+        from search.worker.parcels import open_parcel
+
+        config, dataset = spec.data, open_parcel(spec.data, spec.name, machine.parcels)
     resident = data.hold(dataset, chosen)
     # After all that may be refused
     before = kept_division(str(chosen), machine.division_root)
@@ -151,7 +156,9 @@ def build_objective(
         assert isinstance(trained, training.Training)
         return model_file.model_bytes(trained.trained())
 
-    open_test = partial(open_reader, config, machine, chosen, IMAGES_AT_ONCE[chosen.type])
+    open_test = partial(
+        open_reader, config, spec.name, machine, chosen, IMAGES_AT_ONCE[chosen.type]
+    )
     check = partial(device.check_answers, chosen)
     fitting = (
         None
