@@ -1,6 +1,6 @@
 """What to train: frozen and complete. A parameter that is not active cannot exist in it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import ClassVar
 
 
@@ -184,7 +184,10 @@ class Augmentation:
     strength: float
 
 
-@dataclass(frozen=True)
+_SHOWN = object()  # equal to no value
+
+
+@dataclass(frozen=True, repr=False)
 class Hyperparameters:
     """One configuration of every technique. A strength of 0.0, `None` or "none" means: without it.
 
@@ -205,3 +208,19 @@ class Hyperparameters:
     label_smoothing: float = 0.0
     gradient_clipping: float | None = None  # the largest norm
     width: float = 1.0  # times the network's channels and hidden units
+    # Those of the study's [model] where they are None.
+    depth: int | None = None  # how many blocks
+    block: str | None = None  # of models.names.BLOCKS
+    head: str | None = None  # of models.names.HEADS
+
+    def __repr__(self) -> str:
+        # Made-up curves and checkpoints are known by this text: what came after `width` is not
+        # named where it is neutral, so that the text of a configuration stays what it was.
+        names = [each.name for each in fields(self)]
+        later = {each.name: each.default for each in fields(self)[names.index("width") + 1 :]}
+        shown = (
+            f"{name}={value!r}"
+            for name in names
+            if (value := getattr(self, name)) != later.get(name, _SHOWN)
+        )
+        return f"Hyperparameters({', '.join(shown)})"

@@ -26,6 +26,7 @@ from torch.utils._python_dispatch import (
 
 from models.names import NORMALIZATIONS
 from objectives import captured, names, one_epoch, training
+from objectives.architecture import ModelConfig
 from objectives.augmentation import Transforms, draw
 from objectives.captured import WARM_UP_STEPS, Capture, CapturedStep, CUDAGraphs, Work, capture_of
 from objectives.data.images import LabelledImages, ResidentData
@@ -675,7 +676,7 @@ def a_run(
     options: Hyperparameters, epochs: int = 3, device: torch.device = CPU, count: int = 70
 ) -> Run:
     """Of batches that are full but for the last."""
-    return Run(options, data(device, count), epochs, seed=0, channels=(4, 12), hidden_units=8)
+    return Run(options, data(device, count), epochs, seed=0, model=ModelConfig((4, 12), 8))
 
 
 def scores(measurements: Sequence[Measurement]) -> list[Measurement]:

@@ -19,6 +19,7 @@ from torch.optim import lr_scheduler
 from models.cnn import CNN, CNNConfig
 from models.names import INITIALIZERS, NORMALIZATIONS
 from objectives import names, one_epoch
+from objectives.architecture import ModelConfig
 from objectives.convolutions import Convolutions, memory_format_of
 from objectives.data.images import LabelledImages, ResidentData
 from objectives.data.pixels import PixelScale
@@ -97,8 +98,7 @@ def tiny_run(
         tiny_data(count, channels),
         epochs,
         seed=0,
-        channels=(4, 12),
-        hidden_units=8,
+        model=ModelConfig((4, 12), 8),
     )
 
 

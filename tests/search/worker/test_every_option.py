@@ -11,6 +11,7 @@ from dataclasses import astuple, replace
 import pytest
 import torch
 
+from objectives.architecture import ModelConfig
 from objectives.data.images import LabelledImages, ResidentData
 from objectives.measurement import Diverged, Measurement
 from objectives.run import Run
@@ -141,8 +142,7 @@ def trained(values: dict[str, Value], images: ResidentData, epochs: int = 2) -> 
                 images,
                 epochs=epochs,
                 seed=0,
-                channels=(8, 16, 16),
-                hidden_units=20,
+                model=ModelConfig((8, 16, 16), 20),
             )
         )
     )
