@@ -184,7 +184,11 @@ class Augmentation:
     strength: float
 
 
-_SHOWN = object()  # equal to no value
+_ALWAYS_SHOWN = (
+    *("optimizer", "scheduler", "l1", "dropout", "augmentation", "initializer"),
+    *("input_normalization", "normalization", "batch_size", "warmup", "label_smoothing"),
+    *("gradient_clipping", "width"),
+)
 
 
 @dataclass(frozen=True, repr=False)
@@ -214,13 +218,11 @@ class Hyperparameters:
     head: str | None = None  # of models.names.HEADS
 
     def __repr__(self) -> str:
-        # Made-up curves and checkpoints are known by this text: what came after `width` is not
-        # named where it is neutral, so that the text of a configuration stays what it was.
-        names = [each.name for each in fields(self)]
-        later = {each.name: each.default for each in fields(self)[names.index("width") + 1 :]}
+        # Made-up curves and checkpoints are known by this text: what came later than the first
+        # ones is not named where it is neutral, so that a configuration's text stays what it was.
         shown = (
-            f"{name}={value!r}"
-            for name in names
-            if (value := getattr(self, name)) != later.get(name, _SHOWN)
+            f"{each.name}={value!r}"
+            for each in fields(self)
+            if (value := getattr(self, each.name)) != each.default or each.name in _ALWAYS_SHOWN
         )
         return f"Hyperparameters({', '.join(shown)})"

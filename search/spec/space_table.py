@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 
-from objectives.names import AUGMENTATIONS
+from objectives.names import AUGMENTATIONS, FORMER_AUGMENTATIONS
 from search.space.domains import Choice, Domain, Off, Range, Value
 from search.space.parameter import Parameter
 from search.space.parameters import PARAMETERS, is_active, is_on
@@ -132,19 +132,19 @@ def _all_options(parameter: Parameter) -> tuple[str, ...]:
 
 
 def _known(parameter: Parameter, value: str) -> str:
-    if parameter.name == "augmentation":  # of which there are 64
+    if parameter.name == "augmentation":
         return f"use none, or names joined by '+': {', '.join(AUGMENTATIONS)}"
     return one_of(value, parameter.options)
 
 
 def _canonical(augmentation: str) -> str:
+    # Its parts in the order in which they act, if they are known.
     parts = augmentation.split("+")
-    matching = [
-        name
-        for name in _all_options(PARAMETERS["augmentation"])
-        if sorted(name.split("+")) == sorted(parts)
-    ]
-    return matching[0] if matching else augmentation
+    present = [FORMER_AUGMENTATIONS.get(part, part) for part in parts]
+    if not set(present) <= set(AUGMENTATIONS):
+        return augmentation
+    places = map(AUGMENTATIONS.index, present)
+    return "+".join(part for _, part in sorted(zip(places, parts, strict=True)))
 
 
 def _read_number(table: "Table", parameter: Parameter, value: float) -> float:
@@ -208,7 +208,8 @@ def read_trial(table: "Table", space: SearchSpace) -> Trial:
     for name, value in fixed.items():
         parent = PARAMETERS[name].parent
         if parent is not None and not is_active(PARAMETERS[name], _pinned(space) | fixed):
-            others = [option for option in PARAMETERS[parent[0]].options if option not in parent[1]]
+            bringing = frozenset(parent[1])
+            others = [option for option in PARAMETERS[parent[0]].options if option not in bringing]
             needed = f"one that is not {others[0]}" if len(others) == 1 else repr(parent[1][0])
             table.fault(
                 name, value, f"exists only under {parent[0]} = {needed}: name that beside it"

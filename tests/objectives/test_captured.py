@@ -650,10 +650,10 @@ CAPTURED = "captured"
 
 
 def images(count: int, seed: int) -> LabelledImages:
-    """Noise (2, 12, 12) with a bright quarter that tells the class."""
+    """Noise (3, 12, 12) with a bright quarter that tells the class."""
     random = torch.Generator().manual_seed(seed)
     labels = torch.arange(count) % 4
-    pixels = torch.randint(0, 100, (count, 2, 12, 12), dtype=torch.uint8, generator=random)
+    pixels = torch.randint(0, 100, (count, 3, 12, 12), dtype=torch.uint8, generator=random)
     for image, label in zip(pixels, labels.tolist(), strict=True):
         row, column = divmod(label, 2)
         image[:, row * 6 : row * 6 + 6, column * 6 : column * 6 + 6] += 120
@@ -792,7 +792,8 @@ def operators(optimizer: Optimizer, channels: tuple[int, ...]) -> int:
     capture = Recorder()
     next(
         train(
-            replace(a_run(replace(PLAIN, optimizer=optimizer)), channels=channels), capture=capture
+            replace(a_run(replace(PLAIN, optimizer=optimizer)), model=ModelConfig(channels, 8)),
+            capture=capture,
         )
     )
     views = (
