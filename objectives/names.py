@@ -14,7 +14,12 @@ AUGMENTATIONS = (
     "flip",
     "vertical_flip",
     "rotate",
+    "trivial_augment",
+    "color_jitter",
+    "grayscale",
     "random_erasing",
+    "mixup",
+    "cutmix",
 )
 # What two of them were called: studies that were stored so go on.
 FORMER_AUGMENTATIONS = {"crop": "random_resized_crop", "erase": "random_erasing"}

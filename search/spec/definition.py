@@ -36,6 +36,8 @@ def parse_definition(definition: str, name: str, budget: Budget, priority: int =
         document["study"]["sampler"] = {"startup": "random"} | sampler
     if version < 4 and document["data"]["dataset"].startswith(IMAGES_PREFIX):
         document["data"]["split_version"] = 1
+    if version < 5:
+        document["model"] = {"head": "flatten"} | document["model"]
     document["study"] |= {"trials": budget.trials, "priority": priority}
     if budget.timeout_seconds is not None:
         document["study"]["timeout"] = budget.timeout_seconds

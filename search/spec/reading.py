@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping
 
+from models.names import BLOCKS, HEADS
+from objectives.architecture import ModelConfig
 from objectives.data.config import SPLIT_VERSIONS, DataConfig, groups_fault
 from objectives.names import (
     COSTS,
@@ -20,7 +22,6 @@ from search.spec.space_table import read_space, read_trial
 from search.spec.study_spec import (
     DEFAULT_STUDY,
     NAME_PATTERN,
-    ModelConfig,
     StudySpec,
     TrainingConfig,
 )
@@ -84,8 +85,10 @@ def read_spec(root: Table, *, stored: bool = False) -> StudySpec:
             timeout_seconds=training.duration("timeout"),
         ),
         model=ModelConfig(
-            channels=model.integers("channels", (16, 32, 64), low=1),
-            hidden_units=model.integer("hidden_units", 100, low=1),
+            channels=model.optional_integers("channels", low=1),
+            hidden_units=model.integer("hidden_units", ModelConfig.hidden_units, low=1),
+            block=model.option("block", ModelConfig.block, BLOCKS),
+            head=model.optional_option("head", HEADS),
         ),
         space=space,
         first_trials=tuple(read_trial(trial, space) for trial in root.tables("trial")),

@@ -1,13 +1,14 @@
 """What the best trial's model gets right and wrong, on which data, and what it costs."""
 
 from collections.abc import Sequence
-
-from objectives.costs import counted_costs, scaled, shown_cost
+from objectives.architecture import architecture
+from objectives.costs import counted_costs, shown_cost
 from search.analysis.data_sets import ranges
 from search.analysis.recalls import confusions, recalls
 from search.report.page import plots
 from search.report.page.facts import ClassShown, Examined, Missing, matrix_of
 from search.report.page.parts import MOST_ROWS, Image, PageTable, PageView, left_out
+from search.space.configuration import Configuration
 from search.space.parameters import is_on
 from storage.records import TrialRecord
 
@@ -175,12 +176,21 @@ class ModelView(PageView):
     def _network(self, best: TrialRecord) -> list[tuple[str, str]]:
         if isinstance(found := self.facts.data, Missing) or not len(found[0].samples):
             return [("parameters", "not known without the images' size")]
-        width = float(best.parameters.get("width") or 1.0)
+        shape = found[0].samples.shape[1:]
+        values = {name: value for name, value in best.parameters.items() if value is not None}
+        options = Configuration(values).hyperparameters()
+        network = architecture(
+            self.spec.model,
+            shape[1:],
+            width=options.width,
+            depth=options.depth,
+            block=options.block,
+            head=options.head,
+        )
         costs = counted_costs(
-            found[0].samples.shape[1:],
+            shape,
             len(found),
-            [scaled(each, width) for each in self.spec.model.channels],
-            scaled(self.spec.model.hidden_units, width),
+            network,
             normalized=is_on("normalization", best.parameters.get("normalization")),
         )
         return [
