@@ -44,6 +44,7 @@ class Validated:
     value: float  # the study's metric
     is_exact: bool  # whether that is the recorded value, bit for bit
     facts: DataFacts
+    resize: str  # how files came to this size: see objectives.data.image_file.fitted
 
 
 def validate(winner: Winner, machine: Machine, tell: Tell) -> Validated:
@@ -75,6 +76,7 @@ def validate(winner: Winner, machine: Machine, tell: Tell) -> Validated:
         value,
         value == winner.value,
         dataset.facts,
+        winner.spec.data.resize,
     )
 
 
