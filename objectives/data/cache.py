@@ -26,6 +26,7 @@ from objectives.data.splits import (
     stratified_split,
 )
 from objectives.errors import DataError, DataUnavailable
+from objectives.names import RESIZES
 
 # of what a decoded data set is and how it is laid out: another number decodes everything again
 CACHE_VERSION = 2
@@ -109,8 +110,8 @@ def find_decoded(config: DataConfig, fingerprint: str, cache_root: Path) -> Sear
 
     Raises DataError where its images cannot be split so.
     """
-    size = "native" if config.image_size is None else f"{config.image_size}px"
-    for entry in sorted(each.parent for each in cache_root.glob(f"*.{size}.*/meta.json")):
+    pattern = f"*.{_size(config)}.*/meta.json"
+    for entry in sorted(each.parent for each in cache_root.glob(pattern)):
         if not is_intact(entry):
             continue
         opened = load_entry(entry, "train")
@@ -180,9 +181,8 @@ def open_split(
     on_progress: Progress,
 ) -> Opened:
     """That split, decoded if need be. Raises as open_searchable does."""
-    source = find_source(config.dataset, data_root, config.groups)
-    size = "native" if config.image_size is None else f"{config.image_size}px"
-    slug = f"{source.slug}.{size}"
+    source = find_source(config.dataset, data_root, config.groups, config.resize)
+    slug = f"{source.slug}.{_size(config)}"
     key = hashlib.sha256(
         json.dumps([CACHE_VERSION, slug, source.fingerprint]).encode()
     ).hexdigest()[:16]
@@ -199,6 +199,12 @@ def open_split(
             f"{cache_root}: cannot keep decoded images there ({error.strerror or error}); make it"
             " writable or make room"
         ) from error
+
+
+def _size(config: DataConfig) -> str:
+    """The part of an entry's name that says to which size its images were brought, and how."""
+    size = "native" if config.image_size is None else f"{config.image_size}px"
+    return size if config.resize == RESIZES[0] else f"{size}-{config.resize}"
 
 
 def _build(

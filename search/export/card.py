@@ -5,6 +5,7 @@ After Mitchell et al. 2019, "Model Cards for Model Reporting", FAT*.
 
 from collections.abc import Sequence
 
+from objectives.data.image_file import CROP, PAD, STRETCH
 from objectives.data.pixels import BITS_16, BITS_32, FLOATS, scale_for
 from search.analysis.comparison import parameters
 from search.analysis.importance import Bounds
@@ -19,6 +20,19 @@ from storage.errors import SHOWN_DIGITS
 from storage.text import on_one_line
 
 NAMED_CLASSES = 40  # in a row; more are counted
+# How the lines of use bring an image to its size, and what that means for long images.
+_RESIZED_BY = {
+    CROP: "ImageOps.fit(image, size, way)",
+    PAD: 'ImageOps.pad(image, size, way, color="black")',
+    STRETCH: "image.resize(size, way)",
+}
+_SEEN = {
+    CROP: "Only the largest centred part of the right aspect ratio is looked at: what stands at an"
+    " edge of a long image is cut off.",
+    PAD: "All of an image is looked at, between bars of black where it is longer than others: what"
+    " is small in a long image is smaller still.",
+    STRETCH: "All of an image is looked at, stretched to one shape: long ones look distorted.",
+}
 UNSURE = (0.5, 0.8, 0.9, 0.95, 0.99)
 
 
@@ -231,7 +245,8 @@ def pixels(file):  # -> (C, H, W) uint8
     if image.has_transparency_data:
         white = Image.new("RGBA", image.size, "white")
         image = Image.alpha_composite(white, image.convert("RGBA"))
-    image = ImageOps.fit(image.convert("{mode}"), ({width}, {height}), Image.Resampling.BILINEAR)
+    image, size, way = image.convert("{mode}"), ({width}, {height}), Image.Resampling.BILINEAR
+    image = {_RESIZED_BY[answering.pixels.resize]}
     return np.atleast_3d(np.asarray(image)).transpose(2, 0, 1)
 
 labels = open("labels.txt", encoding="utf-8").read().splitlines()
@@ -263,8 +278,7 @@ def _limits(winner: Winner, answering: Answering) -> str:
         " image of something else gets one too, and not always with a low probability.\n"
         "- Images of another kind, camera, place or time than those of its data set may score"
         " otherwise than those did; so may classes in other shares.\n"
-        "- Only the largest centred part of the right aspect ratio is looked at: what stands at an"
-        " edge of a long image is cut off.\n"
+        f"- {_SEEN[answering.pixels.resize]}\n"
         "- The lines above read colours of 16 bits by their upper half, and signed numbers or"
         " values that are not numbers otherwise than training did; `hypersearch predict` reads all"
         " kinds of files as training did.\n"

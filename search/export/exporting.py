@@ -133,7 +133,7 @@ def answering_of(validated: Validated) -> Answering:
     channels, height, width = (int(side) for side in validated.images.shape[1:])
     return Answering(
         validated.trained.class_names,
-        Pixels((channels, height, width), validated.facts.pixel_scales),
+        Pixels((channels, height, width), validated.facts.pixel_scales, validated.resize),
         calibrate(validated.logits, validated.labels),
         {},
     )

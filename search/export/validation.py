@@ -44,6 +44,7 @@ class Validated:
     value: float  # the study's metric
     is_exact: bool  # whether that is the recorded value, bit for bit
     facts: DataFacts
+    resize: str  # how files came to this size: see objectives.data.image_file.fitted
 
 
 def validate(winner: Winner, run: KeptRun, machine: Machine, tell: Tell) -> Validated:
@@ -76,6 +77,7 @@ def validate(winner: Winner, run: KeptRun, machine: Machine, tell: Tell) -> Vali
         value,
         value == run.value,
         dataset.facts,
+        winner.spec.data.resize,
     )
 
 

@@ -12,6 +12,7 @@ from objectives.names import (
     IMAGES_PREFIX,
     METRIC_DIRECTIONS,
     PRECISIONS,
+    RESIZES,
 )
 from search.space.domains import Limits
 from search.spec.document import SpecError, Table, Toml, one_of
@@ -63,7 +64,7 @@ def read_spec(root: Table, *, stored: bool = False) -> StudySpec:
     epochs = training.integer("epochs", 8, low=1)
     metric = study.option("metric", "accuracy", tuple(METRIC_DIRECTIONS))
     setting = Setting(epochs, Direction(METRIC_DIRECTIONS[metric]))
-    config = _read_data(data)
+    config = _read_data(data, stored)
     space = read_space(root.table("space"), config.dataset)
     minimize = study.options("minimize", tuple(COSTS))
     spec = StudySpec(
@@ -116,7 +117,7 @@ def _read_name(study: "Table", stored: bool) -> str:
     return name
 
 
-def _read_data(data: "Table") -> DataConfig:
+def _read_data(data: "Table", stored: bool) -> DataConfig:
     dataset = data.string("dataset", "mnist-5k")
     if dataset.startswith(IMAGES_PREFIX):
         if dataset == IMAGES_PREFIX:
@@ -134,13 +135,16 @@ def _read_data(data: "Table") -> DataConfig:
     split_version = data.optional_integer(
         "split_version", low=SPLIT_VERSIONS[0], high=SPLIT_VERSIONS[-1]
     )
+    resize = data.option("resize", RESIZES[0], RESIZES)
     groups = _read_groups(data)
     for name, value in (
         ("image_size", image_size),
         ("split_version", split_version),
         ("groups", groups),
+        ("resize", None if resize == RESIZES[0] else resize),
     ):
-        if value is not None and not is_folder:
+        # What a request names without a data set may be of the study that is stored.
+        if value is not None and not is_folder and not (stored and "dataset" not in data.content):
             data.fault(name, value, f"goes with {IMAGES_PREFIX}FOLDER alone: leave it out")
     if is_folder and groups is not None and split_version == 1:
         data.fault("split_version", 1, "knows no groups: leave it out, or groups")
@@ -157,6 +161,7 @@ def _read_data(data: "Table") -> DataConfig:
         image_size,
         split_version or SPLIT_VERSIONS[-1],
         groups,
+        resize,
     )
 
 

@@ -9,6 +9,7 @@ from objectives.architecture import ModelConfig
 from objectives.data.config import DataConfig
 from objectives.names import (
     METRIC_DIRECTIONS,
+    RESIZES,
 )
 from search.space.search_space import SearchSpace
 from search.spec.document import Document
@@ -127,6 +128,10 @@ class StudySpec:
         }
         if self.data.image_size is not None:
             data["image_size"] = self.data.image_size
+        # What came later is stored where it is not the default, so that earlier definitions keep
+        # their hash.
+        if self.data.resize != RESIZES[0]:
+            data["resize"] = self.data.resize
         if self.data.is_folder:
             data["split_version"] = self.data.split_version
         if self.data.groups is not None:

@@ -26,6 +26,7 @@ dataset = "mnist-5k"           # one of the names in docs/data.md, or images:FOL
 validation_fraction = 0.2      # of the training split, stratified
 split_seed = 0                 # which images those are; apart from study.seed, so that studies can share a split
 # image_size = 64              # for folders of images
+# resize = "pad"               # of a folder: "crop" keeps the middle of each image, "pad" all of it between black, "stretch" all of it
 # groups = "patient_([0-9]+)"  # of a folder, what belongs together: an expression on the path, or a CSV (docs/data.md)
 # split_version = 2            # of a folder: 2 keeps equal images on one side of a split, 1 is as it was before
 

@@ -1,6 +1,7 @@
 """What the best trial's model gets right and wrong, on which data, and what it costs."""
 
 from collections.abc import Sequence
+
 from objectives.architecture import architecture
 from objectives.costs import counted_costs, shown_cost
 from search.analysis.data_sets import ranges

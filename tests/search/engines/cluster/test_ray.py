@@ -17,8 +17,8 @@ from PIL import Image
 from lab.ray_nodes import Nodes
 from lab.servers import FilePostgreSQLServer
 from search.engines.cluster.messages import Hello, read_answer, written
-from storage.urls import parse_url
 from storage.hosts import this_host
+from storage.urls import parse_url
 from tests.conftest import missing
 from tests.forked import hypersearch
 
