@@ -10,7 +10,8 @@ from search.spec.follow_up import Kind, PlannedTraining, follow_up_name
 from storage.computing import Computed
 from storage.engine import Database
 from storage.follow_ups import follows, read_follow_ups
-from storage.studies import Budget, StoredStudy, create_study, find_study
+from storage.studies import Budget, StoredStudy, find_study
+from storage.study_control import create_study
 
 if TYPE_CHECKING:
     from optuna.storages import BaseStorage

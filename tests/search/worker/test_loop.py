@@ -42,7 +42,8 @@ from storage.leases.taking import TrialLeases
 from storage.owners import read_uid
 from storage.records import EpochRecord, TrialRecord, read_trials
 from storage.schema import attempt, lease
-from storage.studies import StudyState, find_study, pause_study, resume_study, stop_study
+from storage.studies import StudyState, find_study
+from storage.study_control import pause_study, resume_study, stop_study
 
 Result = tuple[list[Event], list[TrialRecord], str | None]
 EACH_EPOCH, NEVER = (
