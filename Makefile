@@ -8,7 +8,7 @@ UV = $(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python -e 
 # More processes than two cores: tests wait for other processes and for clocks.
 TESTS = $(BIN)/python -m pytest -n 3 --dist worksteal
 
-.PHONY: demo demo-answers test test-oldest lint docs bench soak kill-points faults clean
+.PHONY: demo demo-answers test test-oldest lint docs bench soak kill-points faults ray-cluster clean
 
 $(INSTALLED): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
@@ -44,6 +44,10 @@ lint: $(INSTALLED)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/hadolint deploy/Dockerfile
+	$(BIN)/shellcheck deploy/worker.sh deploy/slurm/*.sh
+	$(BIN)/kubernetes-validate --strict --quiet deploy/kubernetes/*.yaml
+	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.compose-spec deploy/compose.yaml
 
 docs: $(INSTALLED)
 	$(BIN)/python -m docs.reference
@@ -79,6 +83,9 @@ kill-points: $(INSTALLED)
 
 faults: $(INSTALLED)
 	$(BIN)/python -m lab.faults
+
+ray-cluster: $(INSTALLED)
+	$(BIN)/python -m lab.ray_cluster
 
 clean:
 	rm -rf .venv .venv-oldest build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis hypersearch.db hypersearch.db-wal hypersearch.db-shm hypersearch.db.lock hypersearch.files

@@ -1,7 +1,7 @@
 """Images per second of train() beside loops written by hand for the same network, in turns in one
 process.
 
-$ python -m benchmarks.loops [--threads N] [--repeats 7]
+$ python -m benchmarks.loops [--threads N] [--repeats 7] [--batch-size N]
 """
 
 import argparse
@@ -10,6 +10,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import product
 
 import torch
 from torch import Tensor, nn
@@ -19,11 +20,7 @@ from benchmarks.trainer import CLASSES, LEARNING_RATE, Case, ours
 from objectives.data.images import LabelledImages
 from objectives.device import keep_freed_memory, set_threads
 
-CASES = [
-    Case(batch_size, normalization)
-    for batch_size in (64, 128, 256)
-    for normalization in ("none", "batch")
-]
+BATCH_SIZES = (64, 128, 256)
 
 
 def network(case: Case) -> nn.Sequential:
@@ -112,6 +109,9 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=7)
     parser.add_argument("--images", type=int, default=4096)
     parser.add_argument(
+        "--batch-size", type=int, action="append", help="repeatable; default: 64, 128, 256"
+    )
+    parser.add_argument(
         "--piece", type=int, action="append", help="of train(); repeatable; default: its own"
     )
     parser.add_argument(
@@ -129,7 +129,10 @@ def main() -> None:
         f"{threads} threads, freed memory kept; images/s as median (min..max) of"
         f" {arguments.repeats} epochs in turns"
     )
-    for case in CASES:
+    for batch_size, normalization in product(
+        arguments.batch_size or BATCH_SIZES, ("none", "batch")
+    ):
+        case = Case(batch_size, normalization)
         loops = {
             name: loop
             for name, loop in LOOPS.items()

@@ -166,9 +166,13 @@ class Recorder(Table):
         self._note(name, "whole number", None, _interval(low, high))
         return super().optional_integer(name, low=low, high=high)
 
-    def integers(self, name: str, default: tuple[int, ...], *, low: int) -> tuple[int, ...]:
-        self._note(name, "list of whole numbers", list(default), _interval(low, LARGEST_INTEGER))
-        return super().integers(name, default, low=low)
+    def optional_integers(self, name: str, *, low: int) -> tuple[int, ...] | None:
+        self._note(name, "list of whole numbers", None, _interval(low, LARGEST_INTEGER))
+        return super().optional_integers(name, low=low)
+
+    def optional_option(self, name: str, known: Sequence[str]) -> str | None:
+        self._note(name, "string", None, known=known)
+        return super().optional_option(name, known)
 
     def number(self, name: str, default: float, limits: Limits) -> float:
         self._note(name, "number", default, str(limits))

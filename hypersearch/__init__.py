@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from search.notebook import ablate as ablate
     from search.notebook import compare as compare
     from search.notebook import confirm as confirm
+    from search.notebook import copy as copy
     from search.notebook import export as export
     from search.notebook import load_spec as load_spec
     from search.notebook import predict as predict
@@ -19,6 +20,7 @@ __all__ = [
     "ablate",
     "compare",
     "confirm",
+    "copy",
     "export",
     "load_spec",
     "predict",

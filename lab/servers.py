@@ -131,18 +131,16 @@ class PostgreSQLServer(Server):
         return self._system_user
 
     def _command(self) -> Sequence[str]:
-        settings = [
-            f"port={self.port}",
-            "listen_addresses=127.0.0.1",
-            "unix_socket_directories=",
-            *self._settings,
-        ]
+        settings = [f"port={self.port}", *self._listens(), *self._settings]
         return [
             str(self.binary),
             "-D",
             str(self.folder),
             *(part for each in settings for part in ("-c", each)),
         ]
+
+    def _listens(self) -> Sequence[str]:
+        return ["listen_addresses=127.0.0.1", "unix_socket_directories="]
 
     def url(self, database: str, port: int | None = None) -> str:
         """As the superuser, whom the cluster trusts on loopback."""
@@ -167,6 +165,22 @@ class PostgreSQLServer(Server):
         except psycopg.OperationalError:
             return False
         return True
+
+
+class FilePostgreSQLServer(PostgreSQLServer):
+    """One that is reached by a socket in its folder alone, also from other networks of this
+    machine.
+    """
+
+    def _listens(self) -> Sequence[str]:
+        return ["listen_addresses=", f"unix_socket_directories={self.folder}"]
+
+    def url(self, database: str, port: int | None = None) -> str:
+        """As the superuser, whom the cluster trusts."""
+        return f"postgresql://postgres@/{database}?host={self.folder}&port={self.port}"
+
+    def _admin(self) -> str:
+        return f"host={self.folder} port={self.port} user=postgres dbname=postgres"
 
 
 class MariaDBServer(Server):

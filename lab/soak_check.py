@@ -230,7 +230,8 @@ class Evidence:
     spec: StudySpec
     moment: Moment
     trials: Mapping[int, TrialEvidence]
-    journals: Sequence[Sequence[Line]]
+    # None: the workers wrote none.
+    journals: Sequence[Sequence[Line]] | None
     # Checkpoints left these.
     files: Sequence[Path]
     # At least so long lies between two checkpoints that were written.
@@ -246,7 +247,7 @@ class Evidence:
 def gather(
     reader: Reader,
     spec: StudySpec,
-    journals: Path,
+    journals: Path | None,
     checkpoint_root: Path,
     checkpoint_seconds: float,
 ) -> Evidence:
@@ -258,7 +259,9 @@ def gather(
         spec,
         moment,
         trials,
-        [read_journal(path) for path in sorted(journals.glob("*.jsonl"))],
+        None
+        if journals is None
+        else [read_journal(path) for path in sorted(journals.glob("*.jsonl"))],
         [path for path in checkpoint_root.rglob("*") if path.is_file()],
         checkpoint_seconds,
     )
@@ -266,7 +269,9 @@ def gather(
 
 def faults(evidence: Evidence) -> list[str]:
     """Every violation, in words; empty where all claims hold."""
-    found = [*_of_the_end(evidence), *_of_journals(evidence)]
+    found = list(_of_the_end(evidence))
+    if evidence.journals is not None:
+        found += _of_journals(evidence, evidence.journals)
     for trial in evidence.trials.values():
         of_trial = [
             *_of_attempts(trial),
@@ -375,7 +380,7 @@ def _of_curve(trial: TrialEvidence, spec: StudySpec, checkpoint_seconds: float) 
         yield f"it is {trial.state} after {count} epochs"
 
 
-def _of_journals(evidence: Evidence) -> Iterator[str]:
+def _of_journals(evidence: Evidence, journals: Sequence[Sequence[Line]]) -> Iterator[str]:
     attempts = {
         (trial.number, row["attempt"]): row
         for trial in evidence.trials.values()
@@ -384,7 +389,7 @@ def _of_journals(evidence: Evidence) -> Iterator[str]:
     hosts: dict[Value, Value] = {}
     acknowledged: Counter[int] = Counter()
     started: Counter[tuple[int, int]] = Counter()
-    for journal in evidence.journals:
+    for journal in journals:
         owner, host = _worker(journal)
         hosts[owner] = host
         for line in journal[1:]:
@@ -445,7 +450,7 @@ def _without_switches(trial: TrialEvidence) -> dict[str, Value]:
 def tally(evidence: Evidence) -> dict[str, Counter[str]]:
     """How trials and attempts ended, why attempts were lost, and what the journals say."""
     rows = [row for trial in evidence.trials.values() for row in trial.attempts]
-    lines: Iterable[Line] = (line for journal in evidence.journals for line in journal[1:])
+    lines: Iterable[Line] = (line for journal in evidence.journals or () for line in journal[1:])
     return {
         "trials": Counter(trial.state for trial in evidence.trials.values()),
         "attempts": Counter(str(row["outcome"]) for row in rows),

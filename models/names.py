@@ -10,3 +10,5 @@ INITIALIZERS = (
     "he_normal",
     "orthogonal",
 )
+BLOCKS = ("plain", "residual")
+HEADS = ("flatten", "average")

@@ -1,7 +1,8 @@
 """What a network costs to use; no torch."""
 
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+
+from objectives.architecture import Architecture
 
 
 @dataclass(frozen=True)
@@ -21,38 +22,35 @@ class Costs:
         return float(asdict(self)[name])
 
 
-def scaled(count: int, width: float) -> int:
-    """How many channels or hidden units there are of so many under the factor `width`."""
-    return max(1, round(width * count))
-
-
 def counted_costs(
-    image: tuple[int, int, int],
-    classes: int,
-    channels: Sequence[int],
-    hidden_units: int,
-    *,
-    normalized: bool,
+    image: tuple[int, int, int], classes: int, network: Architecture, *, normalized: bool
 ) -> dict[str, int]:
     """Parameters and multiply-accumulates of models.cnn.CNN for images (C, H, W), without making
     it.
 
-    >>> counted_costs((1, 28, 28), 10, (16, 32, 64), 100, normalized=False)
+    >>> counted_costs((1, 28, 28), 10, Architecture((16, 32, 64), 100), normalized=False)
     {'parameters': 338006, 'macs': 7652840}
     """
     inputs, height, width = image
-    parameters = macs = 0
-    for place, outputs in enumerate(channels):
+    parameters = macs = normalizations = 0
+    for place, outputs in enumerate(network.channels):
         kernels = outputs * inputs * 9
         parameters += kernels + outputs
         macs += kernels * height * width
+        normalizations += outputs
         if place > 0:
             height, width = max(1, height // 2), max(1, width // 2)
+            if network.block == "residual":
+                kernels = outputs * outputs * 9
+                parameters += 2 * (kernels + outputs)
+                macs += 2 * kernels * height * width
+                normalizations += 2 * outputs
         inputs = outputs
-    linear = inputs * height * width * hidden_units + hidden_units * classes
-    parameters += linear + hidden_units + classes
+    pixels = height * width if network.head == "flatten" else 1
+    linear = inputs * pixels * network.hidden_units + network.hidden_units * classes
+    parameters += linear + network.hidden_units + classes
     if normalized:  # a scale and a shift for each channel and hidden unit
-        parameters += 2 * (sum(channels) + hidden_units)
+        parameters += 2 * (normalizations + network.hidden_units)
     return {"parameters": parameters, "macs": macs + linear}
 
 

@@ -1,6 +1,6 @@
 """What to train: frozen and complete. A parameter that is not active cannot exist in it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import ClassVar
 
 
@@ -184,7 +184,14 @@ class Augmentation:
     strength: float
 
 
-@dataclass(frozen=True)
+_ALWAYS_SHOWN = (
+    *("optimizer", "scheduler", "l1", "dropout", "augmentation", "initializer"),
+    *("input_normalization", "normalization", "batch_size", "warmup", "label_smoothing"),
+    *("gradient_clipping", "width"),
+)
+
+
+@dataclass(frozen=True, repr=False)
 class Hyperparameters:
     """One configuration of every technique. A strength of 0.0, `None` or "none" means: without it.
 
@@ -205,3 +212,17 @@ class Hyperparameters:
     label_smoothing: float = 0.0
     gradient_clipping: float | None = None  # the largest norm
     width: float = 1.0  # times the network's channels and hidden units
+    # Those of the study's [model] where they are None.
+    depth: int | None = None  # how many blocks
+    block: str | None = None  # of models.names.BLOCKS
+    head: str | None = None  # of models.names.HEADS
+
+    def __repr__(self) -> str:
+        # Made-up curves and checkpoints are known by this text: what came later than the first
+        # ones is not named where it is neutral, so that a configuration's text stays what it was.
+        shown = (
+            f"{each.name}={value!r}"
+            for each in fields(self)
+            if (value := getattr(self, each.name)) != each.default or each.name in _ALWAYS_SHOWN
+        )
+        return f"Hyperparameters({', '.join(shown)})"

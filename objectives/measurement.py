@@ -9,7 +9,8 @@ class Measurement:
     """The metrics of one epoch. Losses are cross-entropy without penalties, in nats an image.
 
     `train_loss` and `train_accuracy` are means over the epoch's batches as they were trained on
-    (dropout and augmentation active, weights changing). `train_eval_loss` is measured after the
+    (dropout and augmentation active, weights changing; images that mixup or cutmix have mixed count
+    for both classes, by their shares). `train_eval_loss` is measured after the
     last epoch as validation is, on as many images of the training split as validation has; before
     that it is `None`.
 

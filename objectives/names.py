@@ -14,13 +14,20 @@ AUGMENTATIONS = (
     "flip",
     "vertical_flip",
     "rotate",
+    "trivial_augment",
+    "color_jitter",
+    "grayscale",
     "random_erasing",
+    "mixup",
+    "cutmix",
 )
 # What two of them were called: studies that were stored so go on.
 FORMER_AUGMENTATIONS = {"crop": "random_resized_crop", "erase": "random_erasing"}
 INPUT_NORMALIZATIONS = ("none", "standard", "minmax")
 DECAY_SCOPES = ("weights", "all")
 PRECISIONS = ("float32", "tf32", "bf16")
+# How an image of another shape is brought to that of the others: see image_file.fitted.
+RESIZES = ("crop", "pad", "stretch")
 
 # The validation metrics a study may be led by, and which way each is better.
 METRIC_DIRECTIONS: dict[str, Literal["maximize", "minimize"]] = {

@@ -61,7 +61,7 @@ def _pass(
     epoch = _planned(run, state)
     # The device is waited for here alone.
     losses, correct = train_pass(epoch, pulse)
-    return float(losses.sum()) / count, int(correct.long().sum()) / count, epoch.rates[-1]
+    return float(losses.sum()) / count, float(correct.double().sum()) / count, epoch.rates[-1]
 
 
 def _planned(run: Run, state: TrainingState) -> Epoch:
@@ -92,7 +92,8 @@ def take_step(
     run: Run, state: TrainingState, chosen: Tensor, transforms: Transforms, rate: float | Tensor
 ) -> Tensor:
     """One optimizer step: for each piece of the batch that went through the network at once the sum
-    of losses, without penalties and smoothing, and of right answers. See passes.Take.
+    of losses, without penalties and smoothing, and of right answers; of mixed images both by their
+    shares of each class. See passes.Take.
     """
     set_learning_rate(state.optimizer, rate)
     pixels, labels = (
@@ -100,7 +101,7 @@ def take_step(
         run.data.train.labels[chosen],
     )  # (B, C, H, W) uint8, (B,)
     options = run.hyperparameters
-    images = transforms.applied_to(pixels.float() / 255)
+    images, truths = transforms.mixed(transforms.applied_to(pixels.float() / 255), labels)
     images = normalizer(options.input_normalization, run.data.mean, run.data.deviation)(images)
     images = images.contiguous(memory_format=state.memory_format)
     # The statistics of batch normalization are those of the whole batch, and so are dropout's
@@ -110,22 +111,18 @@ def take_step(
     losses, correct = [], []
     state.optimizer.zero_grad()
     with masks_of_a_batch(state.model, len(labels)):
-        for part, truth in zip(images.chunk(pieces), labels.chunk(pieces), strict=True):
+        for part, truth in zip(images.chunk(pieces), truths.chunk(pieces), strict=True):
             with torch.autocast(
                 labels.device.type, torch.bfloat16, enabled=run.precision == "bf16"
             ):
                 logits = state.model(part)
             logits = logits.float()
-            loss = nn.functional.cross_entropy(logits, truth, reduction="sum")
+            loss = truth.cross_entropy(logits)
             losses.append(loss.detach())
-            # Szegedy et al. 2016: the truth shares it evenly among all classes
             if options.label_smoothing > 0:
-                smoothing = options.label_smoothing
-                loss = nn.functional.cross_entropy(
-                    logits, truth, reduction="sum", label_smoothing=smoothing
-                )
+                loss = truth.cross_entropy(logits, options.label_smoothing)
             torch.autograd.backward(loss / len(labels))
-            correct.append((logits.detach().argmax(1) == truth).sum())
+            correct.append(truth.right(logits.detach().argmax(1)))
     if options.l1 > 0:
         torch.autograd.backward(l1_penalty(penalized(state.model, run.decay_scope), options.l1))
     # Pascanu et al. 2013: the gradient of all of that, as one vector

@@ -1,9 +1,9 @@
 """One training, as everything that its result depends on."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 
 from models.cnn import CNNConfig
-from objectives.costs import scaled
+from objectives.architecture import ModelConfig, architecture
 from objectives.data.images import ResidentData
 from objectives.hyperparameters import Hyperparameters
 
@@ -23,8 +23,7 @@ class Run:
     data: ResidentData  # on the device to train on
     epochs: int
     seed: int
-    channels: tuple[int, ...] = (16, 32, 64)
-    hidden_units: int = 100
+    model: ModelConfig = field(default_factory=ModelConfig)
     decay_scope: str = "weights"  # of names.DECAY_SCOPES
     # Of names.PRECISIONS: tf32 trains with products rounded to it, bf16 under autocast; each is
     # evaluated in float32.
@@ -47,17 +46,27 @@ class Run:
 
 def network_of(run: Run) -> CNNConfig:
     """What the run's network is built from."""
+    options = run.hyperparameters
     _, channels, height, width = run.data.train.images.shape
-    factor = run.hyperparameters.width
+    shape = architecture(
+        run.model,
+        (height, width),
+        width=options.width,
+        depth=options.depth,
+        block=options.block,
+        head=options.head,
+    )
     return CNNConfig(
         in_channels=channels,
         image_size=(height, width),
         classes=len(run.data.class_names),
-        channels=tuple(scaled(count, factor) for count in run.channels),
-        hidden_units=scaled(run.hidden_units, factor),
-        normalization=run.hyperparameters.normalization,
-        initializer=run.hyperparameters.initializer,
-        dropout=run.hyperparameters.dropout,
+        channels=shape.channels,
+        hidden_units=shape.hidden_units,
+        head=shape.head,
+        block=shape.block,
+        normalization=options.normalization,
+        initializer=options.initializer,
+        dropout=options.dropout,
     )
 
 

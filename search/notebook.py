@@ -15,6 +15,7 @@ from search.analysis.reproduced import Reproduced, read_reproduced
 from search.engines.answers import (
     announce_ablation,
     announce_confirmation,
+    announce_refit,
     announce_reproduction,
 )
 from search.engines.borrowed import borrowed_process
@@ -42,6 +43,7 @@ from storage.urls import parse_url, shown_url
 if TYPE_CHECKING:
     from search.export.exporting import Exported
     from search.export.predicting import Prediction
+    from search.studies.copying import Copied
 
 WAITS = (
     "waiting: another run is under way in this process, and two at once would disturb each other"
@@ -167,8 +169,8 @@ def confirm(
     """Retrains the best configurations under fresh seeds, as `hypersearch confirm` does, and
     returns what is known then; asked again in the same words, it trains what is missing.
 
-    `baseline` is "first", "none" or a trial's number. Ctrl-C and the process are treated as by
-    `run`.
+    `baseline` is "first", "neutral", "none" or a trial's number. Ctrl-C and the process are treated
+    as by `run`.
 
     Raises FollowUpRefused where what is asked for is not there, RunInsideRun, and what `run_study`
     raises.
@@ -271,28 +273,69 @@ def compare(name: str, *, storage: str | None = None) -> Comparison:
         return compare_study(database, name)
 
 
+def copy(
+    name: str,
+    to: str,
+    *,
+    storage: str | None = None,
+    artifact_root: str | None = None,
+    to_artifact_root: str | None = None,
+    skips_missing: bool = False,
+) -> "Copied":
+    """Copies a study, with all that follows it up, to the storage at the URL `to`, as `hypersearch
+    copy` does. Raises what copy_study raises.
+
+    >>> copy("demo", "postgresql://me@db.example/search").was_there   # doctest: +SKIP
+    False
+    """
+    from search.studies.copying import copy_study
+
+    settings = Settings.from_environment(os.environ)
+    url = storage or settings.storage
+    return copy_study(
+        name,
+        url,
+        settings.files(url, artifact_root),
+        to,
+        settings.files(to, to_artifact_root),
+        skips_missing=skips_missing,
+    )
+
+
 def export(
     name: str,
     folder: str | Path,
     *,
     trial: int | None = None,
+    refit: bool = False,
     formats: Sequence[str] = ("onnx", "safetensors"),
     force: bool = False,
     storage: str | None = None,
+    device: str = "auto",
+    threads: int | None = None,
     data_map: Mapping[str, str] | None = None,
 ) -> "Exported":
     """Writes the model of a study's best trial as a new folder, as `hypersearch export` does.
 
-    Raises what export_model raises.
+    With `refit` its configuration is trained again on training and validation images together, as
+    `confirm` trains: `device` and `threads` are for that.
+
+    Raises what export_model raises, and with `refit` what `confirm` raises.
 
     >>> export("demo", "digits-model", storage="sqlite:///hypersearch.db").value   # doctest: +SKIP
     0.9812
     """
-    from search.export.exporting import export_model
+    from search.export.exporting import check_exportable, export_model
     from search.export.formats import read_formats
     from storage.artifacts import open_artifact_store
 
     chosen, (url, machine) = read_formats(",".join(formats)), _studies_at(storage, data_map)
+    refitted = None
+    if refit:
+        check_exportable(Path(folder), chosen, replace=force)
+        refitted = announce_refit(url, name, trial).stored.name
+        settings = Settings.from_environment(os.environ)
+        _train(url, refitted, settings, device, threads, data_map)
     with open_database(url) as database, Screen(console_on(progress_stream(sys.stderr))) as screen:
         return export_model(
             database,
@@ -303,6 +346,7 @@ def export(
             formats=chosen,
             tell=screen.tell,
             trial=trial,
+            refit=refitted,
             force=force,
             seconds_since_1970=date_of_making(os.environ, time.time()),
         )

@@ -167,6 +167,13 @@ class StorageUnavailable(Exception):
             "then run again to go on"
         )
 
+    @classmethod
+    def not_exact(cls, url: str, name: str, table: str) -> "StorageUnavailable":
+        return cls(
+            f"storage {url} does not hold study {name!r} exactly (its table {table} comes out"
+            " another): nothing was copied; make the database anew with UTF-8, as utf8mb4"
+        )
+
 
 class NotThereYet(StorageUnavailable):
     """Nothing has been recorded there so far: whoever works there makes it."""
@@ -225,6 +232,34 @@ class StudyDeleted(Exception):
         super().__init__(f"study {name!r} was deleted: nothing more is done for it")
 
 
+class StudyExists(Exception):
+    """A study would be copied to where another one has its name."""
+
+    def __init__(self, name: str, url: str) -> None:
+        super().__init__(
+            f"study {name!r} is in storage {url} already, and is not what it is here: nothing was"
+            f" copied; delete that one ('hypersearch delete {name} --storage {url}'), or keep it"
+        )
+
+
+class StudyInUse(Exception):
+    """A study would be copied that workers are changing."""
+
+    @classmethod
+    def held(cls, name: str, study: str, number: int, host: str) -> "StudyInUse":
+        return cls(
+            f"study {name!r} is being worked on (trial {number} of {study!r}, by a worker on"
+            f" {host}): 'hypersearch pause {study}' and wait an epoch, then copy it"
+        )
+
+    @classmethod
+    def changed(cls, name: str) -> "StudyInUse":
+        return cls(
+            f"study {name!r} is being worked on: 'hypersearch pause {name}' and wait an epoch, then"
+            " copy it"
+        )
+
+
 class OtherData(Exception):
     """A study would go on with other data than its trials were trained on."""
 
@@ -267,6 +302,14 @@ class ArtifactsUnavailable(Exception):
     def __init__(self, root: str, reason: str) -> None:
         super().__init__(
             f"artifacts in {root} cannot be stored or read: {' '.join(reason.split())}"
+        )
+
+    @classmethod
+    def missing(cls, root: str, count: int, of: int) -> "ArtifactsUnavailable":
+        return cls(
+            root,
+            f"{count} of the {of} that the study names are not there; say where they are with"
+            " --artifact-root, or leave them out with --skip-missing",
         )
 
 

@@ -19,12 +19,15 @@ class Host:
     machine: str
 
 
-def this_host() -> Host:
+def this_host(identity: str = "") -> Host:
     """This machine in this boot and process namespace: containers may share a host's name but not
     its processes.
+
+    With an `identity`, a machine of that name, whatever else the system says: for several of them
+    that are acted on one.
     """
     name = socket.gethostname()
-    parts = [name]
+    parts = [name, *([identity] if identity else [])]
     if (boot := Path("/proc/sys/kernel/random/boot_id")).exists():
         parts.append(boot.read_text().strip())
     if (namespace := Path("/proc/self/ns/pid")).is_symlink():

@@ -9,7 +9,7 @@ the last one removes the file.
 import io
 import json
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from optuna.artifacts.exceptions import ArtifactNotFound
 from sqlalchemy import Connection, column, delete, insert, select, table
@@ -69,6 +69,15 @@ class Owner:
         for content in files.values():
             self._store.mark(id_of(content), self.uid)
         return put(self._store, files)
+
+    def keep(self, artifact_id: str, read: Callable[[], bytes]) -> None:
+        """As `put`, of one whose content is read only where it is not there yet.
+
+        Raises what `read` raises, and ArtifactsUnavailable.
+        """
+        self._store.mark(artifact_id, self.uid)
+        if not self._store.holds(artifact_id):
+            self._store.write(artifact_id, io.BytesIO(read()))
 
     def add(self, stored: StoredStudy, trial_id: int, files: Mapping[str, bytes]) -> None:
         """Gives a trial of that study, which has ended, further artifacts; those that it names

@@ -3,6 +3,7 @@ or written.
 """
 
 import zlib
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -65,17 +66,20 @@ def insert_predictions(
 
 @persistent
 def read_predictions(
-    database: Database, study_id: int, name: SplitName
+    database: Database, study_id: int, name: SplitName, numbers: Collection[int] | None = None
 ) -> dict[int, SplitPredictions]:
-    """What the study's trials answer on a split, by trial number; those that recorded nothing are
-    left out.
+    """What the study's trials, or those of `numbers`, answer on a split, by trial number; those
+    that recorded nothing are left out.
     """
     with database.transactions.read() as connection:
-        return select_predictions(connection, study_id, name)
+        return select_predictions(connection, study_id, name, numbers)
 
 
 def select_predictions(
-    connection: Connection, study_id: int, name: SplitName
+    connection: Connection,
+    study_id: int,
+    name: SplitName,
+    numbers: Collection[int] | None = None,
 ) -> dict[int, SplitPredictions]:
     """As `read_predictions`, within a transaction."""
     import numpy as np
@@ -91,6 +95,8 @@ def select_predictions(
         .where(optuna_trials.c.study_id == study_id, prediction.c.split == name)
         .order_by(optuna_trials.c.number)
     )
+    if numbers is not None:
+        query = query.where(optuna_trials.c.number.in_(numbers))
     found: dict[int, SplitPredictions] = {}
     for row in connection.execute(query):
         labels = np.frombuffer(zlib.decompress(row.labels), "<u2")

@@ -1,5 +1,6 @@
 """Readings of test splits, each with its number: who has looked how often is never lost."""
 
+import hashlib
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, func, select, update
@@ -22,6 +23,11 @@ class Reading:
     study_name: str
     configuration: str  # whose score it is, as JSON
     score: float | None  # None: it has begun, and is not complete
+
+
+def split_id(dataset: str, fingerprint: str | None) -> str:
+    """What a test split is called before it is opened: of its data set's fingerprint."""
+    return hashlib.sha256(f"test split of {fingerprint or dataset}".encode()).hexdigest()
 
 
 def begin_reading(

@@ -261,7 +261,7 @@ follow_up = Table(
     Column(
         "parent_id", Integer, ForeignKey("studies.study_id", ondelete="CASCADE"), nullable=False
     ),
-    Column("kind", String(16), nullable=False),  # confirm, ablate, reproduce
+    Column("kind", String(16), nullable=False),  # confirm, ablate, reproduce, refit
     Column("number", Integer, nullable=False),  # from 1, of its kind
     Column("plan", LONG_TEXT, nullable=False),  # what was asked for, as JSON
     UniqueConstraint("parent_id", "kind", "number", name="hypersearch_follow_up_number"),

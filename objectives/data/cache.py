@@ -26,10 +26,14 @@ from objectives.data.splits import (
     stratified_split,
 )
 from objectives.errors import DataError, DataUnavailable
+from objectives.names import RESIZES
 
 # of what a decoded data set is and how it is laid out: another number decodes everything again
 CACHE_VERSION = 2
 _CHUNK_BYTES = 64 * 2**20
+# Paths of what is not test, by row; entries from before there were such, and data sets whose images
+# have no files, are without.
+_NAMES = "train_names.json"
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,11 +45,14 @@ class LabelledArrays:
 
 
 @dataclass(frozen=True, eq=False)
-class _Opened:
+class Opened:
+    """One split of a data set, as it was decoded: what is not test is not divided yet."""
+
     class_names: tuple[str, ...]
     arrays: LabelledArrays
     belonging: Belonging | None
     facts: DataFacts
+    names_file: Path | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,6 +66,16 @@ class Searchable:
     train: Positions
     validation: Positions
     facts: DataFacts  # of the whole data set
+    names_file: Path | None = None
+
+    def names(self) -> list[str] | None:
+        """The path of each row's file below the data set's folder, with /; `None` where the images
+        have no files of their own, or an earlier version decoded them.
+        """
+        if self.names_file is None:
+            return None
+        found: list[str] = json.loads(self.names_file.read_bytes())
+        return found
 
 
 def open_searchable(
@@ -69,10 +86,22 @@ def open_searchable(
     Raises DataError where the data or the configuration is bad, DataUnavailable where the data is
     not to be had or `cache_root` cannot be written to.
     """
-    opened = _open(config, "train", data_root, cache_root, on_progress)
+    return divided(config, open_split(config, "train", data_root, cache_root, on_progress))
+
+
+def divided(config: DataConfig, opened: Opened) -> Searchable:
+    """What is not test, divided into training and validation. Raises DataError where a class would
+    have no image on a side.
+    """
     _check_counts(config, opened.class_names, opened.arrays.labels)
+    return _searchable(config, opened)
+
+
+def _searchable(config: DataConfig, opened: Opened) -> Searchable:
     train, validation = _split(config, opened)
-    return Searchable(opened.class_names, opened.arrays, train, validation, opened.facts)
+    return Searchable(
+        opened.class_names, opened.arrays, train, validation, opened.facts, opened.names_file
+    )
 
 
 def find_decoded(config: DataConfig, fingerprint: str, cache_root: Path) -> Searchable | None:
@@ -81,27 +110,26 @@ def find_decoded(config: DataConfig, fingerprint: str, cache_root: Path) -> Sear
 
     Raises DataError where its images cannot be split so.
     """
-    size = "native" if config.image_size is None else f"{config.image_size}px"
-    for entry in sorted(each.parent for each in cache_root.glob(f"*.{size}.*/meta.json")):
-        if not _is_intact(entry):
+    pattern = f"*.{_size(config)}.*/meta.json"
+    for entry in sorted(each.parent for each in cache_root.glob(pattern)):
+        if not is_intact(entry):
             continue
-        opened = _load(entry, "train")
+        opened = load_entry(entry, "train")
         if opened.facts.fingerprint == fingerprint:
-            train, validation = _split(config, opened)
-            return Searchable(opened.class_names, opened.arrays, train, validation, opened.facts)
+            return _searchable(config, opened)
     return None
 
 
-def open_test(config: DataConfig, data_root: Path, cache_root: Path) -> LabelledArrays:
+def open_test(config: DataConfig, data_root: Path, cache_root: Path) -> Opened:
     """The test split, memory-mapped. Raises as open_searchable does, and DataError for one without
     images.
     """
-    arrays = _open(config, "test", data_root, cache_root, lambda done, total: None).arrays
-    if len(arrays.labels) == 0:
+    opened = open_split(config, "test", data_root, cache_root, lambda done, total: None)
+    if len(opened.arrays.labels) == 0:
         raise DataError(
             f'dataset "{config.dataset}": no image is left for the test split; add images'
         )
-    return arrays
+    return opened
 
 
 def _check_counts(config: DataConfig, class_names: tuple[str, ...], labels: Labels) -> None:
@@ -126,7 +154,7 @@ def _check_counts(config: DataConfig, class_names: tuple[str, ...], labels: Labe
             )
 
 
-def _split(config: DataConfig, opened: _Opened) -> tuple[Positions, Positions]:
+def _split(config: DataConfig, opened: Opened) -> tuple[Positions, Positions]:
     """The rows for training and those for validation. Raises DataError for a class that cannot be
     divided.
     """
@@ -145,32 +173,38 @@ def _split(config: DataConfig, opened: _Opened) -> tuple[Positions, Positions]:
         ) from None
 
 
-def _open(
+def open_split(
     config: DataConfig,
     split: Literal["train", "test"],
     data_root: Path,
     cache_root: Path,
     on_progress: Progress,
-) -> _Opened:
-    source = find_source(config.dataset, data_root, config.groups)
-    size = "native" if config.image_size is None else f"{config.image_size}px"
-    slug = f"{source.slug}.{size}"
+) -> Opened:
+    """That split, decoded if need be. Raises as open_searchable does."""
+    source = find_source(config.dataset, data_root, config.groups, config.resize)
+    slug = f"{source.slug}.{_size(config)}"
     key = hashlib.sha256(
         json.dumps([CACHE_VERSION, slug, source.fingerprint]).encode()
     ).hexdigest()[:16]
     entry = cache_root / f"{slug}.{key}"
     try:
-        if not _is_intact(entry):
+        if not is_intact(entry):
             cache_root.mkdir(parents=True, exist_ok=True)
             with FileLock(cache_root / f"{slug}.lock"):
-                if not _is_intact(entry):  # else another process has decoded it meanwhile
+                if not is_intact(entry):  # else another process has decoded it meanwhile
                     _build(source, config.image_size, entry, slug, on_progress)
-        return _load(entry, split)
+        return load_entry(entry, split)
     except OSError as error:
         raise DataUnavailable(
             f"{cache_root}: cannot keep decoded images there ({error.strerror or error}); make it"
             " writable or make room"
         ) from error
+
+
+def _size(config: DataConfig) -> str:
+    """The part of an entry's name that says to which size its images were brought, and how."""
+    size = "native" if config.image_size is None else f"{config.image_size}px"
+    return size if config.resize == RESIZES[0] else f"{size}-{config.resize}"
 
 
 def _build(
@@ -184,7 +218,7 @@ def _build(
     scratch = aside / "scratch"
     scratch.mkdir(parents=True)
     try:
-        _write(source.decode(scratch, image_size, on_progress), aside)
+        write_entry(source.decode(scratch, image_size, on_progress), aside)
         shutil.rmtree(scratch)
         for outdated in entry.parent.glob(f"{slug}.*/"):
             if outdated != aside:
@@ -194,15 +228,19 @@ def _build(
         shutil.rmtree(aside, ignore_errors=True)
 
 
-def _write(decoded: Decoded, folder: Path) -> None:
+def write_entry(decoded: Decoded, folder: Path) -> None:
+    """Both splits, in a folder that is there and empty."""
     for split, rows in (("train", decoded.train), ("test", decoded.test)):
         np.save(folder / f"{split}_labels.npy", decoded.labels[rows])
         _save_images(folder / f"{split}_images.npy", decoded.images, rows)
     if decoded.belonging is not None:
         np.save(folder / "train_units.npy", decoded.belonging.units[decoded.train])
         np.save(folder / "train_ranks.npy", decoded.belonging.ranks[decoded.train])
+    if decoded.names is not None:
+        names = [decoded.names[row] for row in decoded.train]
+        (folder / _NAMES).write_text(json.dumps(names), encoding="ascii")
     sizes = {}
-    for path in folder.glob("*.npy"):
+    for path in (*folder.glob("*.npy"), *folder.glob(_NAMES)):
         with path.open("r+b") as file:
             os.fsync(file.fileno())
         sizes[path.name] = path.stat().st_size
@@ -231,7 +269,8 @@ def _checksum(content: object) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
-def _is_intact(entry: Path) -> bool:
+def is_intact(entry: Path) -> bool:
+    """Whether a folder holds all that write_entry writes."""
     try:
         meta = json.loads((entry / "meta.json").read_bytes())
         return meta["sha256"] == _checksum(meta["content"]) and all(
@@ -246,7 +285,8 @@ def _is_intact(entry: Path) -> bool:
         return False
 
 
-def _load(entry: Path, split: Literal["train", "test"]) -> _Opened:
+def load_entry(entry: Path, split: Literal["train", "test"]) -> Opened:
+    """What write_entry wrote, its images memory-mapped."""
     content = json.loads((entry / "meta.json").read_bytes())["content"]
     images = np.load(entry / f"{split}_images.npy", mmap_mode="r")
     belonging = None
@@ -254,13 +294,14 @@ def _load(entry: Path, split: Literal["train", "test"]) -> _Opened:
         belonging = Belonging(
             np.load(entry / "train_units.npy"), np.load(entry / "train_ranks.npy")
         )
-    return _Opened(
+    return Opened(
         tuple(content["class_names"]),
         LabelledArrays(images, np.load(entry / f"{split}_labels.npy")),
         belonging,
         DataFacts(
             content["fingerprint"], tuple(PixelScale(**scale) for scale in content["pixel_scales"])
         ),
+        entry / _NAMES if split == "train" and _NAMES in content["sizes"] else None,
     )
 
 

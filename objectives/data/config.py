@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 
 from objectives.errors import DataError
-from objectives.names import IMAGES_PREFIX
+from objectives.names import IMAGES_PREFIX, RESIZES
 
 SPLIT_VERSIONS = (1, 2)
 
@@ -16,7 +16,8 @@ class DataConfig:
     `validation_fraction` is the share of the training split (the test split is no part of it) that
     validation takes; `split_seed` chooses which images those are. `image_size` in pixels is the
     side of the square that images are brought to; `None` keeps the size they have (see image_folder
-    for folders of mixed sizes).
+    for folders of mixed sizes). `resize`, of folders alone, says how an image of another shape is
+    brought there: see image_file.fitted.
 
     `split_version` 2, of folders of images alone, draws the validation split by contents and keeps
     equal images on one side of it; 1 is what studies have that were made before there was a choice.
@@ -32,6 +33,7 @@ class DataConfig:
     image_size: int | None = None
     split_version: int = 1
     groups: str | None = None
+    resize: str = RESIZES[0]
 
     def __post_init__(self) -> None:
         if not 0 < self.validation_fraction < 1:
@@ -45,6 +47,10 @@ class DataConfig:
             )
         if self.image_size is not None and self.image_size < 1:
             raise DataError(f"image_size {self.image_size}: give a number of pixels, 1 or more")
+        if self.resize not in RESIZES:
+            raise DataError(f"resize {self.resize}: choose {', '.join(RESIZES)}")
+        if self.resize != RESIZES[0] and not self.is_folder:
+            raise DataError(f"resize {self.resize}: goes with {IMAGES_PREFIX}FOLDER alone")
         if self.split_version not in SPLIT_VERSIONS or (
             self.split_version > 1 and not self.is_folder
         ):

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from objectives.data.groups import read_groups
 from objectives.data.image_file import (
+    CROP,
     Header,
     Read,
     Surveyed,
@@ -39,7 +40,7 @@ Found = TypeVar("Found")
 Flags = NDArray[np.bool_]  # (N,), by file of the listing
 
 
-def image_folder(folder: Path, groups: str | None = None) -> Source:
+def image_folder(folder: Path, groups: str | None = None, resize: str = CROP) -> Source:
     """Anyone's images: one sub-folder a class, either in FOLDER/train and FOLDER/test, or in FOLDER
     itself.
 
@@ -51,10 +52,10 @@ def image_folder(folder: Path, groups: str | None = None) -> Source:
     A class is every file in its sub-folder, at any depth, with one of EXTENSIONS in any case;
     hidden ones and image_listing.LITTER are passed over. Links to files are followed, and classes
     may be links; links to folders further down are not followed. How a file becomes pixels:
-    image_file.read_pixels. Images are grey if every one is, else RGB. With an image_size the
-    shorter side is brought to it (bilinear, antialiased) and the centre is kept; without one,
-    images that all have one size keep it, others become squares of MIXED_SIZE. Files that hold no
-    image are left out. What is odd is told in a warning while it is decoded.
+    image_file.read_pixels. Images are grey if every one is, else RGB. With an image_size they
+    become squares of it (bilinear, antialiased), as `resize` says: see image_file.fitted. Without
+    one, images that all have one size keep it, others become squares of MIXED_SIZE. Files that hold
+    no image are left out. What is odd is told in a warning while it is decoded.
 
     Raises DataError for a folder that is missing or laid out otherwise, or groups that do not fit
     it (decoding: for too little memory), and DataUnavailable for a file or folder that the system
@@ -69,13 +70,14 @@ def image_folder(folder: Path, groups: str | None = None) -> Source:
     return Source(
         f"{kind}-{digest_of([str(folder.resolve())])[:12]}",
         digest_of([stamps, group_of]),
-        partial(_decode_folder, listing, group_of),
+        partial(_decode_folder, listing, group_of, resize),
     )
 
 
 def _decode_folder(
     listing: Listing,
     groups: Sequence[str] | None,
+    resize: str,
     scratch: Path,
     image_size: int | None,
     on_progress: Progress,
@@ -89,7 +91,7 @@ def _decode_folder(
     def decode(rows: Sequence[int], scales: Sequence[PixelScale]) -> None:
         by_kind = {scale.kind: scale for scale in scales}
         for row, each in threads.each(
-            rows, lambda row: read_pixels(paths[row], images[row], by_kind)
+            rows, lambda row: read_pixels(paths[row], images[row], by_kind, resize)
         ):
             found[row] = each
             if len(found) % _BATCH == 0 or len(found) == len(files):
@@ -120,7 +122,13 @@ def _decode_folder(
         scales = scales_of(each.extent for each in training if isinstance(each, Surveyed))
         decode(wide, scales)
     folder = Folder(
-        listing, tuple(found[row] for row in range(len(files))), tuple(in_test.tolist()), groups
+        listing,
+        tuple(found[row] for row in range(len(files))),
+        tuple(in_test.tolist()),
+        groups,
+        resize,
+        (images.shape[2], images.shape[3]),
+        tuple(None if header is None else header.size for header in headers),
     )
     for line in unread_lines(folder):
         _log.info("%s: %s", printable(str(listing.folder)), line)
@@ -135,6 +143,7 @@ def _decode_folder(
         np.flatnonzero(readable & in_test),
         DataFacts(folder.fingerprint(), scales),
         Belonging(units, _ranks(contents)),
+        tuple(file.name for file in files),
     )
 
 

@@ -2,8 +2,9 @@
 
 import hashlib
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from io import BytesIO
 from pathlib import Path
 
@@ -25,6 +26,7 @@ from objectives.data.pixels import (
     scale_for,
     to_8_bits,
 )
+from objectives.names import RESIZES
 
 EXTENSIONS = (
     ".bmp",
@@ -44,6 +46,16 @@ GREY_MODES = ("1", "L", "LA", "I", "I;16", "I;16L", "I;16B", "I;16N", "F")
 LITTLE_CONTRAST = 8
 # A difference hash has so many bits a side.
 HASH_SIDE = 8
+
+CROP, PAD, STRETCH = RESIZES
+# Pillow's bilinear is antialiased.
+_BILINEAR = Image.Resampling.BILINEAR
+_Resize = Callable[[Image.Image, tuple[int, int]], Image.Image]
+_RESIZES: dict[str, _Resize] = {
+    CROP: partial(ImageOps.fit, method=_BILINEAR),
+    PAD: partial(ImageOps.pad, method=_BILINEAR, color="black"),
+    STRETCH: lambda picture, size: picture.resize(size, _BILINEAR),
+}
 
 _ON_THEIR_SIDE = (5, 6, 7, 8)  # https://exiftool.org/TagNames/EXIF.html, Orientation
 _TIFF_WIDTH, _TIFF_HEIGHT, _TIFF_SAMPLE_FORMAT = 256, 257, 339
@@ -124,9 +136,10 @@ def survey(path: Path) -> Surveyed | Unread:
 
 
 def read_pixels(
-    path: Path, into: NDArray[np.uint8], scales: Mapping[str, PixelScale]
+    path: Path, into: NDArray[np.uint8], scales: Mapping[str, PixelScale], resize: str = CROP
 ) -> Read | Unread:
-    """Writes the file's pixels into `into` (C, H, W).
+    """Writes the file's pixels into `into` (C, H, W), brought to that size as `resize` says (see
+    fitted).
 
     An image is turned as its EXIF orientation says; of several frames the first is taken. Pixels of
     8 bits stay as they are, others are scaled by their kind (see objectives.data.pixels), and what
@@ -143,9 +156,9 @@ def read_pixels(
                 ImageOps.exif_transpose(image, in_place=True)
                 picture, has_lost = _on_white(image), False
         mode = "L" if into.shape[0] == 1 else "RGB"
-        into[:] = fitted(
-            picture if picture.mode == mode else picture.convert(mode), *into.shape[1:]
-        )
+        height, width = into.shape[1:]
+        picture_of_mode = picture if picture.mode == mode else picture.convert(mode)
+        into[:] = fitted(picture_of_mode, height, width, resize)
     except MemoryError:
         raise
     except Exception as error:
@@ -155,14 +168,25 @@ def read_pixels(
     return Read(hashlib.sha256(content).digest(), look, is_flat or has_lost)
 
 
-def fitted(picture: Image.Image, height: int, width: int) -> NDArray[np.uint8]:
-    """The largest centred part of that aspect ratio, resampled to (C, height, width); no change
-    where it fits.
+def fitted(picture: Image.Image, height: int, width: int, resize: str = CROP) -> NDArray[np.uint8]:
+    """The picture resampled to (C, height, width); no change where it has that size.
+
+    `crop` keeps the largest centred part of that aspect ratio, `pad` all of it, with black on both
+    sides, and `stretch` all of it in another aspect ratio.
     """
     if picture.size != (width, height):
-        # PIL's bilinear is antialiased
-        picture = ImageOps.fit(picture, (width, height), Image.Resampling.BILINEAR)
+        picture = _RESIZES[resize](picture, (width, height))
     return np.atleast_3d(np.asarray(picture)).transpose(2, 0, 1)
+
+
+def cut_away(size: tuple[int, int], height: int, width: int) -> float:
+    """The share of an image of that size (height, width) that `crop` leaves out.
+
+    >>> cut_away((300, 400), 64, 64), cut_away((64, 64), 32, 32)
+    (0.25, 0.0)
+    """
+    across, along = size[0] * width, size[1] * height
+    return 1 - min(across, along) / max(across, along)
 
 
 def difference_hash(picture: Image.Image) -> int:

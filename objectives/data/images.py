@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from objectives.data.cache import LabelledArrays, chunks, open_searchable
+from objectives.data.cache import LabelledArrays, Searchable, chunks, open_searchable
 from objectives.data.config import DataConfig
 from objectives.data.source import DataFacts, Images, Progress
 from objectives.data.splits import Positions
@@ -67,9 +67,13 @@ def open_dataset(
     Raises DataError where the data or the configuration is bad, DataUnavailable where the data is
     not to be had or `cache_root` cannot be written to.
     """
-    opened = open_searchable(
-        config, data_root, cache_root, on_progress or (lambda done, total: None)
+    return as_dataset(
+        open_searchable(config, data_root, cache_root, on_progress or (lambda done, total: None))
     )
+
+
+def as_dataset(opened: Searchable) -> ImageDataset:
+    """What a search sees of it."""
     positions: Mapping[Literal["train", "validation"], Positions] = {
         "train": opened.train,
         "validation": opened.validation,
@@ -127,10 +131,30 @@ def hold(dataset: ImageDataset, device: torch.device) -> ResidentData:
     """
     _check_memory(dataset, device)
     train = dataset.split("train")
+    return _resident(dataset, train, to_device(dataset.split("validation"), device), device)
+
+
+def hold_together(
+    dataset: ImageDataset, validation: LabelledImages, device: torch.device
+) -> ResidentData:
+    """The images of both splits as the training split, in the order in which the data set was read.
+
+    `validation`, which is on the device, stays what is evaluated: of a network that has seen it, so
+    that the figures say nothing of other images. Raises DataError as `hold` does.
+    """
+    _check_memory(dataset, device)
+    rows = np.sort(np.concatenate([dataset.positions["train"], dataset.positions["validation"]]))
+    both = LabelledArrays(dataset.searchable.images[rows], dataset.searchable.labels[rows])
+    return _resident(dataset, both, validation, device)
+
+
+def _resident(
+    dataset: ImageDataset, train: LabelledArrays, validation: LabelledImages, device: torch.device
+) -> ResidentData:
     mean, deviation = _moments(train.images)
     return ResidentData(
         to_device(train, device),
-        to_device(dataset.split("validation"), device),
+        validation,
         dataset.class_names,
         torch.from_numpy(mean).to(device),
         torch.from_numpy(deviation).to(device),

@@ -5,12 +5,18 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from objectives.data.image_file import Read, Unread
+from objectives.data.image_file import CROP, PAD, STRETCH, Read, Unread, cut_away
 from objectives.data.listing import ImageFile, Listing, printable, some
 from objectives.data.source import fingerprint_of
 
 # A class with so many times the images of the smallest one is said to be uneven.
 UNEVEN = 10
+# Cropping is said to cut much where more than this share of the images lose more than that share of
+# their area. A photograph of 4 by 3 loses a quarter to a square, and is not among them.
+MANY, MUCH = 0.25, 0.25
+# Where the middle half of the images' aspect ratios lies within this factor, stretching changes the
+# shape of all about alike.
+ALIKE = 1.25
 
 
 @dataclass(frozen=True)
@@ -21,6 +27,10 @@ class Folder:
     found: tuple[Read | Unread, ...]
     in_test: tuple[bool, ...]
     groups: Sequence[str] | None
+    resize: str  # see image_file.fitted
+    shape: tuple[int, int]  # height and width that images were brought to
+    # Height and width that each had; None where its header could not be read.
+    sizes: tuple[tuple[int, int] | None, ...]
 
     def images(self) -> Iterator[tuple[int, ImageFile, Read]]:
         """The files that hold an image, with their places."""
@@ -73,6 +83,7 @@ def oddities(folder: Folder) -> Iterator[str]:
     yield from _copies(folder)
     yield from _shared_groups(folder)
     yield from _unevenness(folder)
+    yield from _cut_away(folder)
 
 
 def _copies(folder: Folder) -> Iterator[str]:
@@ -163,3 +174,21 @@ def _unevenness(folder: Folder) -> Iterator[str]:
             f' {counts[fewest]}: accuracy counts images; metric = "balanced_accuracy" or "macro_f1"'
             " counts classes"
         )
+
+
+def _cut_away(folder: Folder) -> Iterator[str]:
+    sizes = [size for place, _, _ in folder.images() if (size := folder.sizes[place]) is not None]
+    lost = np.array([cut_away(size, *folder.shape) for size in sizes])
+    much = lost[lost > MUCH]
+    if folder.resize != CROP or len(much) <= MANY * len(lost):
+        return
+    low, high = np.quantile([width / height for height, width in sizes], (0.25, 0.75))
+    better = (
+        f'"{STRETCH}", which keeps all of each, as they have about the same shape'
+        if high <= ALIKE * low
+        else f'"{PAD}", which keeps all of each and its shape'
+    )
+    yield (
+        f'data.resize = "{CROP}" cuts more than {MUCH:.0%} off {len(much)} of {len(lost)} images,'
+        f" {np.median(much):.0%} off half of these or more: try {better}"
+    )

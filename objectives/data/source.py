@@ -55,6 +55,8 @@ class Decoded:
     test: Positions
     facts: DataFacts
     belonging: Belonging | None = None  # of N images; None: each stands for itself
+    # N paths below the folder, with /; None where images have no files of their own
+    names: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True)

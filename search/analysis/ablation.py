@@ -4,9 +4,10 @@ of a notebook. Values are fractions; of a loss, nats.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
-from search.analysis.judged import Judged, read_judged, runs_of, value_of
+from search.analysis.judged import Judged, read_judged, runs_of
+from search.analysis.tuning import tuned_factor
 from search.spec.definition import stored_spec
 from search.spec.follow_up import AblatedArm, AblatePlan
 from storage.engine import Database
@@ -68,27 +69,9 @@ def factors(plan: AblatePlan, metric: str, judged: Sequence[Judged]) -> dict[str
     """By how much each arm's learning rate is multiplied, by the runs that tune; without any, by
     nothing.
     """
-    from search.analysis.inference.learning_rates import choose_rate
-    from search.analysis.inference.noise import noise_of
-
-    found = {}
-    for arm in (REFERENCE, *(each.technique for each in plan.arms)):
-        tuned = [
-            each
-            for each in judged
-            if each.training.purpose == "tune"
-            and each.training.arm == arm
-            and each.validation is not None
-        ]
-        if not tuned:
-            continue
-        answered = [each.validation for each in tuned if each.validation is not None]
-        octaves = [plan.octaves[each.training.seed_index] for each in tuned]
-        values = [value_of(metric, each) for each in answered]
-        direction: Literal["minimize", "maximize"] = "minimize" if metric == "loss" else "maximize"
-        noise = noise_of(runs_of(metric, answered))
-        found[arm] = choose_rate(octaves, values, noise, direction).factor
-    return found
+    arms = (REFERENCE, *(each.technique for each in plan.arms))
+    found = {arm: tuned_factor(plan.octaves, metric, judged, arm) for arm in arms}
+    return {arm: factor for arm, factor in found.items() if factor is not None}
 
 
 def judged_looks(

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 from search.analysis.choosing import ArmChoice, choose
 from search.analysis.judged import Judged, read_judged, runs_of
+from search.analysis.tuning import with_tuned_baseline
 from search.spec.definition import stored_spec
-from search.spec.follow_up import Candidate, ConfirmPlan
+from search.spec.follow_up import Candidate, ConfirmPlan, follow_up_name
 from storage.artifact_names import MODEL_FILE, read_trial_artifacts
 from storage.engine import Database
 from storage.follow_ups import read_follow_ups
@@ -66,6 +67,8 @@ class Confirmation:
     trainings: int  # that have finished
     planned: int  # that the whole takes
     plan: ConfirmPlan
+    # The confirmation of fewer seeds whose trainings it has taken over; None: it has its own alone.
+    goes_on_from: str | None
     images: int  # of the validation split
     arms: tuple[JudgedArm, ...]  # in the plan's order
     choice: str | None
@@ -103,9 +106,9 @@ def read_confirmation(database: Database, stored: StoredStudy) -> Confirmation:
     from search.analysis.inference.best_set import visible_difference
 
     assert stored.follow_up is not None
-    plan = ConfirmPlan.from_json(stored.follow_up.plan)
     spec = stored_spec(stored)
     judged = read_judged(database, stored)
+    plan = with_tuned_baseline(ConfirmPlan.from_json(stored.follow_up.plan), spec.metric, judged)
     chosen = choose(plan, spec.metric, judged)
     comparable = [
         runs
@@ -123,6 +126,9 @@ def read_confirmation(database: Database, stored: StoredStudy) -> Confirmation:
         sum(each.trial is not None for each in judged),
         stored.budget.trials,
         plan,
+        follow_up_name(stored.follow_up.parent_name, "confirm", plan.seeds_of)
+        if plan.seeds_of not in (None, stored.follow_up.number)
+        else None,
         0 if answered is None else len(answered.labels),
         tuple(_arm(plan, each, chosen) for each in plan.candidates),
         chosen.choice,

@@ -1,5 +1,7 @@
 """Commands that answer: confirm, ablate, reproduce."""
 
+import os
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
@@ -56,8 +58,9 @@ def confirm(
     baseline: Annotated[
         str | None,
         typer.Option(
-            metavar="first|N|none",
-            help="What the choice is compared with [first, where the spec has a [[trial]]].",
+            metavar="first|neutral|N|none",
+            help="What the choice is compared with [first, where the spec has a [[trial]]];"
+            " neutral: the best trial's optimizer without any technique, its learning rate tuned.",
         ),
     ] = None,
     seeds: Annotated[str, typer.Option(metavar="N", help="Fresh seeds for each.")] = "5",
@@ -90,20 +93,19 @@ def confirm(
     machine = replace(machine, data_map=parse_data_map(data_map), accept_data=accept_data)
     from search.analysis.confirmation import read_confirmation
     from search.engines.answers import announce_confirmation
-    from search.report.confirmation import (
-        confirmation_document,
-        confirmation_text,
-        opening_text,
-    )
+    from search.report.confirmation import confirmation_text, opening_text
+    from search.report.confirmation_document import confirmation_document
     from search.report.documents import to_json
+    from search.report.tables import width_of
 
     announced = announce_confirmation(
         url, name, asked, again=new, timeout_seconds=_seconds(timeout), allow=partial(_allow, yes)
     )
-    work = _Work(url, storage, name, "confirm", count, machine, artifact_root, quiet)
+    work = Work(url, storage, name, "confirm", count, machine, artifact_root, quiet)
     work.do(announced, read_confirmation, opening_text, enqueue)
     found = work.answer(announced, read_confirmation)
-    print(to_json(confirmation_document(found)) if as_json else confirmation_text(found))
+    width = width_of(sys.stdout, os.environ)
+    print(to_json(confirmation_document(found)) if as_json else confirmation_text(found, width))
 
 
 def ablate(
@@ -159,7 +161,7 @@ def ablate(
     announced = announce_ablation(
         url, name, asked, again=new, timeout_seconds=_seconds(timeout), allow=partial(_allow, yes)
     )
-    work = _Work(url, storage, name, "ablate", count, machine, artifact_root, quiet)
+    work = Work(url, storage, name, "ablate", count, machine, artifact_root, quiet)
     work.do(announced, read_ablation, ablation_opening, enqueue)
     found = work.answer(announced, read_ablation)
     print(to_json(ablation_document(found)) if as_json else ablation_text(found))
@@ -212,7 +214,7 @@ def reproduce(
     announced = announce_reproduction(
         url, name, asked, again=new, timeout_seconds=_seconds(timeout), allow=partial(_allow, yes)
     )
-    work = _Work(url, storage, name, "reproduce", count, machine, artifact_root, quiet)
+    work = Work(url, storage, name, "reproduce", count, machine, artifact_root, quiet)
     work.do(announced, read_reproduced, reproduced_opening, enqueue)
     found = work.answer(announced, read_reproduced)
     print(to_json(reproduced_document(found)) if as_json else reproduced_text(found))
@@ -224,7 +226,7 @@ Answer = TypeVar("Answer")
 
 
 @dataclass(frozen=True)
-class _Work:
+class Work:
     """How a follow-up is worked on from here."""
 
     url: str
@@ -298,8 +300,9 @@ def _asked(
 ) -> "AskedToConfirm":
     from search.studies.followups.confirming import FEWEST_SEEDS, MOST_SEEDS, AskedToConfirm
 
-    if baseline is not None and baseline not in ("first", "none"):
-        baseline = str(read_whole("--baseline (first, none or a trial's number)", baseline, 0))
+    if baseline is not None and baseline not in ("first", "neutral", "none"):
+        named = "--baseline (first, neutral, none or a trial's number)"
+        baseline = str(read_whole(named, baseline, 0, 10**9))
     return AskedToConfirm(
         None if top is None else read_whole("--top", top, 1, 1000),
         tuple(sorted({read_whole("--trial", each, 0, 10**9) for each in trials or ()})),

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from search.cli.answers import Work
 from search.cli.completion import study_names
 from search.cli.context import (
     data_folder,
@@ -35,8 +36,10 @@ from search.cli.options import (
     refuse_together,
 )
 from search.cli.reading import CommandLineError, parse_data_map, read_number, read_whole
+from search.cli.work import machine_of
 
 if TYPE_CHECKING:
+    from search.export.exporting import Exported
     from search.export.running import Asked
     from search.machine.this_machine import Machine
 
@@ -57,9 +60,22 @@ def export_command(
     formats: Annotated[
         str, typer.Option("--format", metavar="NAMES", help="onnx, safetensors, or both.")
     ] = DEFAULT_FORMATS,
+    refit: Annotated[
+        bool,
+        typer.Option(
+            "--refit",
+            help="Train its configuration again, on training and validation images together.",
+        ),
+    ] = False,
     force: Annotated[
         bool, typer.Option("--force", help="Replace a folder that an export wrote.")
     ] = False,
+    device: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Where --refit trains [auto].")
+    ] = None,
+    threads: Annotated[
+        str | None, typer.Option(metavar="N", help="Threads of --refit [auto].")
+    ] = None,
     data_root: DataRootOption = None,
     data_map: DataMapOption = None,
     artifact_root: ArtifactRootOption = None,
@@ -79,11 +95,21 @@ def export_command(
     chosen = read_formats(formats)
     number = None if trial is None else read_whole("--trial", trial, 0, 10**9)
     date = date_of_making(os.environ, time.time())
+    for option, value in (("--device", device), ("--threads", threads)):
+        if value is not None and not refit:
+            raise CommandLineError(f"{option} goes with --refit: add it, or leave {option} out")
     machine = _machine_for_models(storage, data_root, data_map, artifact_root)
-    from search.export.exporting import export_model
+    from search.export.exporting import check_exportable, export_model
     from search.report.documents import to_json
     from storage.artifacts import open_artifact_store
 
+    refitted = None
+    if refit:
+        check_exportable(output, chosen, replace=force)
+        url = storage_url(storage)
+        training = machine_of(threads or "auto", device or "auto", data_root, url, artifact_root)
+        training = replace(training, data_map=machine.data_map)
+        refitted = _refit(url, storage, name, number, training, artifact_root, quiet)
     with database_at(storage) as database, progress_shown(quiet) as tell:
         exported = export_model(
             database,
@@ -94,17 +120,47 @@ def export_command(
             formats=chosen,
             tell=tell,
             trial=number,
+            refit=refitted,
             force=force,
             seconds_since_1970=date,
         )
     if json:
         print(to_json(exported.document()))
         return
-    print(
-        f"{exported.folder}: trial {exported.trial} of study {exported.study!r}, validation"
-        f" {exported.metric} {exported.value:.4f}, not confirmed"
-    )
+    print(f"{exported.folder}: {_what(exported)}")
     say(f"use it: hypersearch predict {shlex.quote(str(exported.folder))} IMAGES...")
+
+
+def _what(exported: "Exported") -> str:
+    of = f"trial {exported.trial} of study {exported.study!r}"
+    score = f"validation {exported.metric} {exported.value:.4f}"
+    judged = "confirmed" if exported.confirmed else "not confirmed"
+    if exported.refit is None:
+        return f"{of}, {score}, {judged}"
+    return (
+        f"{of} trained on all images, its own score unmeasured; without the validation images:"
+        f" {score}, {judged}"
+    )
+
+
+def _refit(
+    url: str,
+    storage: str | None,
+    name: str,
+    trial: int | None,
+    machine: "Machine",
+    artifact_root: str | None,
+    quiet: bool,
+) -> str:
+    """The name of the study that has trained the trial's configuration on all images."""
+    from search.analysis.refitted import read_refitted
+    from search.engines.answers import announce_refit
+    from search.report.refitted import refitted_opening
+
+    announced = announce_refit(url, name, trial)
+    work = Work(url, storage, name, "export", 1, machine, artifact_root, quiet)
+    work.do(announced, read_refitted, refitted_opening, enqueue=False)
+    return announced.stored.name
 
 
 def predict(
@@ -117,8 +173,12 @@ def predict(
         ),
     ],
     images: Annotated[
-        list[Path], typer.Argument(metavar="IMAGES...", help="Files, and folders of them.")
-    ],
+        list[Path] | None,
+        typer.Argument(
+            metavar="IMAGES...",
+            help="Files, and folders of them; none with --suspects: a study's validation images.",
+        ),
+    ] = None,
     top: Annotated[str, typer.Option(metavar="K", help="So many of the likeliest classes.")] = "1",
     runtime: Annotated[
         str | None,
@@ -135,7 +195,8 @@ def predict(
         str | None,
         typer.Option(
             metavar="N",
-            help="With --labelled: the N files whose given class is the least likely, as CSV.",
+            help="With --labelled: the N files whose given class is the least likely, as CSV; of a"
+            " study, without IMAGES, the validation images whose class all good trials contradict.",
         ),
     ] = None,
     csv: Annotated[bool, typer.Option("--csv", help="One row a file.")] = False,
@@ -156,6 +217,9 @@ def predict(
     set_output(quiet, verbose, debug)
     refuse_together({"--csv": csv, "--json": json, "--suspects": suspects is not None})
     asked = _asked(top, unsure, labelled, suspects, batch)
+    if not images:
+        _suspect(model, asked, storage, data_root, data_map, artifact_root, quiet)
+        return
     from objectives.device_name import check_device_name
     from search.export.lines import judged_text
     from search.export.model import open_model
@@ -180,6 +244,33 @@ def predict(
         )
     if summary.judgement is not None and (csv or asked.suspects):
         say(judged_text(summary.judgement).rstrip())
+
+
+def _suspect(
+    study: str,
+    asked: "Asked",
+    storage: str | None,
+    data_root: str | None,
+    data_map: list[str] | None,
+    artifact_root: str | None,
+    quiet: bool,
+) -> None:
+    """Without IMAGES: the validation images of a study."""
+    if not asked.suspects:
+        raise CommandLineError("IMAGES are missing: name files, or folders of them")
+    if Path(study).is_dir():
+        raise CommandLineError(
+            f"IMAGES are missing: name what {study} is to judge, or a study in its place, whose"
+            " validation images its good trials have judged"
+        )
+    machine = _machine_for_models(storage, data_root, data_map, artifact_root)
+    from search.export.lines import suspected_csv
+    from search.export.suspected import suspected_labels
+
+    with database_at(storage) as database, progress_shown(quiet) as tell:
+        found = suspected_labels(database, study, machine, asked.suspects, tell)
+    sys.stdout.write(suspected_csv(found))
+    say(str(found))
 
 
 def _asked(

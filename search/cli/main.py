@@ -12,6 +12,7 @@ from search.cli import (
     answers,
     completion,
     control,
+    copies,
     exports,
     health,
     look,
@@ -49,6 +50,7 @@ app.command()(control.resume)
 app.command()(control.stop)
 app.command()(control.extend)
 app.command()(control.delete)
+app.command("copy")(copies.copy_command)
 app.command()(control.upgrade)
 app.command("export")(exports.export_command)
 app.command()(exports.predict)
@@ -88,6 +90,8 @@ def _guarded() -> int:
         StorageURLError,
         StudyDeleted,
         StudyEnded,
+        StudyExists,
+        StudyInUse,
         StudyNotFound,
     )
 
@@ -108,6 +112,8 @@ def _guarded() -> int:
         ForeignStudy,
         OtherData,
         StudyEnded,
+        StudyExists,
+        StudyInUse,
         StudyNotFound,
         StorageURLError,
         DataError,
@@ -137,6 +143,7 @@ def _late(error: BaseException) -> int:
     from objectives.errors import ModelFileError, OnnxMissing
     from search.analysis.comparison import Incomparable, TrialNotFound
     from search.dashboard import CannotListen, NotLoopback
+    from search.engines.cluster.placement import ClusterRefused
     from search.engines.launch import WorkFailed
     from search.export.errors import (
         ExportFailed,
@@ -165,6 +172,8 @@ def _late(error: BaseException) -> int:
             return _fail(on_one_line(str(error)), 2)
         case WorkFailed() | ExportFailed() | NothingRead():
             return _fail(str(error), 1)
+        case ClusterRefused(exit_code=code):
+            return _fail(on_one_line(str(error)), code)
         case ArtifactDamaged():
             return _fail(str(error), 3)
         case StorageInternalError() | SQLAlchemyError():

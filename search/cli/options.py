@@ -69,6 +69,39 @@ AcceptDataOption = Annotated[
         help="Go on with the data that is here, though earlier trials had other data.",
     ),
 ]
+EngineOption = Annotated[
+    str,
+    typer.Option(
+        metavar="local|ray", help="Where workers are: on this machine, or where Ray puts them."
+    ),
+]
+RayAddressOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="HOST:PORT",
+        help="The Ray cluster [the one that runs here, else this machine]; auto or local: one of"
+        " the two.",
+    ),
+]
+CpusPerWorkerOption = Annotated[
+    str | None,
+    typer.Option(metavar="N", help="CPUs of the cluster that each worker takes [1]."),
+]
+GpusPerWorkerOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="N",
+        help="GPUs of the cluster that each worker takes, or a share of one, as 0.25 [1 where it"
+        " has any].",
+    ),
+]
+ShipDataOption = Annotated[
+    bool,
+    typer.Option(
+        "--ship-data",
+        help="Send the decoded images to the nodes: they need no folder of them.",
+    ),
+]
 OutputOption = Annotated[
     Path | None, typer.Option("-o", "--output", metavar="FILE", help="Write there instead.")
 ]

@@ -59,6 +59,16 @@ def read_count(option: str, text: str) -> int | None:
     return int(text)
 
 
+def read_amount(option: str, text: str) -> float:
+    """How much of something countable: a whole number, or a share of one."""
+    amount = float(text) if _NUMBER.fullmatch(text) is not None else -1.0
+    if not 0 <= amount <= 10**6 or (amount > 1 and amount != int(amount)):
+        raise CommandLineError(
+            f"{option} {_cut(text)}: give a whole number, or a share of one, as 0.5"
+        )
+    return amount
+
+
 def _cut(text: str) -> str:
     shown = text if text.isprintable() and text else repr(text)
     return shown if len(shown) <= LONGEST_SHOWN else f"{shown[: LONGEST_SHOWN - 3]}..."

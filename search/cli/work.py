@@ -3,6 +3,7 @@
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from search.cli.cluster import read_placement, read_worker_count, remote_crew
 from search.cli.completion import study_names
 from search.cli.context import (
     data_folder,
@@ -23,11 +25,16 @@ from search.cli.context import (
 from search.cli.options import (
     AcceptDataOption,
     ArtifactRootOption,
+    CpusPerWorkerOption,
     DataMapOption,
     DataRootOption,
     DebugOption,
     DeviceOption,
+    EngineOption,
+    GpusPerWorkerOption,
     QuietOption,
+    RayAddressOption,
+    ShipDataOption,
     StorageOption,
     ThreadsOption,
     VerboseOption,
@@ -37,6 +44,8 @@ from search.cli.reading import parse_data_map, read_count
 from search.cli.spec_options import SpecChanges, with_spec_options
 
 if TYPE_CHECKING:
+    from search.engines.cluster.crew import RemoteCrew
+    from search.engines.processes import Crew
     from search.machine.this_machine import Machine
     from search.studies.joining import JoinedStudy
 
@@ -50,6 +59,11 @@ def run(
     workers: WorkersOption = "1",
     threads: ThreadsOption = "auto",
     device: DeviceOption = "auto",
+    engine: EngineOption = "local",
+    ray_address: RayAddressOption = None,
+    cpus_per_worker: CpusPerWorkerOption = None,
+    gpus_per_worker: GpusPerWorkerOption = None,
+    ship_data: ShipDataOption = False,
     data_root: DataRootOption = None,
     data_map: DataMapOption = None,
     accept_data: AcceptDataOption = False,
@@ -63,13 +77,12 @@ def run(
     set_output(quiet, verbose, debug)
     request = changes.request(spec)
     url = storage_url(storage)
-    count, machine = (
-        read_count("--workers", workers),
-        machine_of(threads, device, data_root, url, artifact_root),
-    )
+    placement = read_placement(engine, ray_address, cpus_per_worker, gpus_per_worker, ship_data)
+    count = read_count("--workers", workers) if placement is None else read_worker_count(workers)
+    machine = machine_of(threads, device, data_root, url, artifact_root)
     machine = replace(machine, data_map=parse_data_map(data_map), accept_data=accept_data)
     from search.analysis.comparison import compare_study
-    from search.engines.launch import Team, run_study
+    from search.engines.launch import Away, Team, run_study
     from search.engines.processes import hire
     from search.engines.signals import Stopped
     from search.report.tables import width_of
@@ -87,14 +100,30 @@ def run(
         _tell(joined)
 
     try:
-        with progress_shown(quiet) as tell:
+        with ExitStack() as team_open, progress_shown(quiet) as tell:
+            team: Team | Away = Team(
+                count, partial(hire, url=url, artifact_root=artifact_root, quiet=True)
+            )
+            if placement is not None:
+                crew = remote_crew(
+                    placement,
+                    count,
+                    url,
+                    machine,
+                    tell,
+                    data_root=data_root,
+                    artifact_root=artifact_root,
+                    quiet=True,
+                )
+                team_open.callback(crew.close)
+                team = Away(crew.connect, crew)
             outcome = run_study(
                 url,
                 request,
                 machine,
-                host=this_host(),
+                host=this_host(settings().identity),
                 tell=tell,
-                team=Team(count, partial(hire, url=url, artifact_root=artifact_root, quiet=True)),
+                team=team,
                 on_joined=on_joined,
             )
     except Stopped as stopped:
@@ -142,6 +171,11 @@ def worker(
     workers: WorkersOption = "1",
     threads: ThreadsOption = "auto",
     device: DeviceOption = "auto",
+    engine: EngineOption = "local",
+    ray_address: RayAddressOption = None,
+    cpus_per_worker: CpusPerWorkerOption = None,
+    gpus_per_worker: GpusPerWorkerOption = None,
+    ship_data: ShipDataOption = False,
     data_root: DataRootOption = None,
     data_map: DataMapOption = None,
     accept_data: AcceptDataOption = False,
@@ -156,21 +190,35 @@ def worker(
     from search.engines.signals import Stopped
 
     url = storage_url(storage)
-    count, machine = (
-        read_count("--workers", workers),
-        machine_of(threads, device, data_root, url, artifact_root),
-    )
+    placement = read_placement(engine, ray_address, cpus_per_worker, gpus_per_worker, ship_data)
+    count = read_count("--workers", workers) if placement is None else read_worker_count(workers)
+    machine = machine_of(threads, device, data_root, url, artifact_root)
     machine = replace(machine, data_map=parse_data_map(data_map), accept_data=accept_data)
     try:
-        _serve(
-            url,
-            machine,
-            count,
-            study or (),
-            forever=forever,
-            artifact_root=artifact_root,
-            quiet=quiet,
-        )
+        if placement is None:
+            _serve(
+                url,
+                machine,
+                count,
+                study or (),
+                forever=forever,
+                artifact_root=artifact_root,
+                quiet=quiet,
+            )
+            return
+        with progress_shown(quiet) as tell:
+            crew = remote_crew(
+                placement,
+                count,
+                url,
+                machine,
+                tell,
+                data_root=data_root,
+                artifact_root=artifact_root,
+                quiet=quiet,
+                forever=forever,
+            )
+            _serve_from_elsewhere(url, crew, study or ())
     except Stopped:
         say("stopped; a trial that was running was handed back")
 
@@ -186,7 +234,7 @@ def _serve(
     quiet: bool,
 ) -> None:
     from objectives.errors import ProcessSpent
-    from search.engines.launch import WorkFailed, serve_studies, share_for_service
+    from search.engines.launch import serve_studies, share_for_service
     from search.engines.processes import SUPERVISED, end_with_supervisor, exit_code, hire
     from storage.hosts import this_host
 
@@ -198,7 +246,7 @@ def _serve(
             share = share_for_service(url, machine, asked, names=names, forever=forever, tell=tell)
             machine, workers = machine.shared(share), share.workers
         if workers == 1:
-            host = this_host()
+            host = this_host(settings().identity)
             try:
                 serve_studies(url, machine, names=names, forever=forever, host=host, tell=tell)
                 return
@@ -209,6 +257,23 @@ def _serve(
     crew = hire(workers, machine, url, artifact_root, quiet=quiet, forever=forever)
     with crew.working(*names):
         crew.wait()
+    _judge(crew)
+
+
+def _serve_from_elsewhere(url: str, crew: "RemoteCrew", names: Sequence[str]) -> None:
+    from search.engines.launch import check_service
+
+    check_service(url, names=names)
+    crew.connect()
+    with crew.working(*names):
+        crew.wait()
+    _judge(crew)
+
+
+def _judge(crew: "Crew | RemoteCrew") -> None:
+    """Raises where workers have left for another reason than that nothing is left to do."""
+    from search.engines.launch import WorkFailed
+
     if crew.told is not None:
         raise typer.Exit(crew.told)
     if any(crew.exit_codes):

@@ -8,23 +8,29 @@ from statistics import median
 from optuna import logging as optuna_logging
 
 from search.analysis.confirmation import last_confirmation
+from search.analysis.ranking import incumbent
+from search.analysis.refitted import read_refitted
 from search.engines.launch import Team, run_study
 from search.machine.this_machine import Machine
 from search.spec.definition import stored_spec
 from search.spec.follow_up import Kind, PlannedTraining
 from search.spec.request import Request
-from search.studies.followups import ablating, confirming, reproducing
+from search.studies.followups import ablating, confirming, refitting, reproducing
 from search.studies.followups.ablating import AskedToAblate
+from search.studies.followups.carrying import finished_of, seeds_of, with_fewer_seeds
 from search.studies.followups.confirming import AskedToConfirm
 from search.studies.followups.creating import create_follow_up, next_number
+from search.studies.followups.refitting import AskedToRefit
 from search.studies.followups.refused import FollowUpRefused
 from search.studies.followups.reproducing import AskedToReproduce
 from search.worker.events import Tell, nobody
+from storage.artifact_names import MODEL_FILE, read_trial_artifacts
 from storage.computing import Computed
 from storage.engine import Database, open_database, open_for_work
 from storage.follow_ups import read_follow_ups
 from storage.hosts import Host
 from storage.records import TrialRecord, read_trials
+from storage.slots import read_slots
 from storage.studies import StoredStudy, find_study
 
 
@@ -33,7 +39,10 @@ class Announced:
     """A follow-up that is about to be worked on, or that has been."""
 
     stored: StoredStudy
-    seconds: float | None  # that its trainings take one after another, by those of the parent
+    # That its trainings take one after another, by those of the parent; those that are taken over
+    # from another follow-up, and those that have finished, take none.
+    seconds: float | None
+    finished: int = 0  # trainings, by now
 
 
 Allow = Callable[[int], None]  # told how many trainings a new one takes at most; raises if too many
@@ -57,7 +66,7 @@ def announce_confirmation(
     """
 
     def plan(parent: StoredStudy, trials: Sequence[TrialRecord], number: int) -> Planned:
-        made = confirming.plan_confirmation(parent, trials, asked)
+        made = replace(confirming.plan_confirmation(parent, trials, asked), seeds_of=number)
         stage = confirming.first_stage(made, stored_spec(parent).seed, number)
         return Planned(made.to_json(), stage, confirming.most_trainings(made))
 
@@ -103,7 +112,7 @@ def announce_reproduction(
     """As `announce_confirmation`; computed as the recorded trial was, where that can be."""
 
     def plan(parent: StoredStudy, trials: Sequence[TrialRecord], number: int) -> Planned:
-        made = reproducing.plan_reproduction(parent, trials, asked)
+        made = replace(reproducing.plan_reproduction(parent, trials, asked), seeds_of=number)
         stage = reproducing.first_stage(made, stored_spec(parent).seed, number)
         computed = reproducing.computed_as(reproducing.recorded(parent, trials, asked.number))
         return Planned(made.to_json(), stage, len(stage), computed)
@@ -111,6 +120,43 @@ def announce_reproduction(
     return _announce(
         storage_url, name, "reproduce", asked.to_document(), plan, again, timeout_seconds, allow
     )
+
+
+def announce_refit(storage_url: str, name: str, trial: int | None = None) -> Announced:
+    """As `announce_confirmation`: of that trial's configuration, else of the best one's. One that
+    has ended without a network, as it was stopped or failed, is begun again.
+    """
+    with open_database(storage_url) as database:
+        asked = _asked_to_refit(database, find_parent(database, name), trial)
+
+    def plan(parent: StoredStudy, trials: Sequence[TrialRecord], number: int) -> Planned:
+        made = refitting.plan_refit(parent, trials, asked)
+        stage = refitting.first_stage(made, stored_spec(parent).seed, is_kept=asked.is_kept)
+        computed = reproducing.computed_as(reproducing.recorded(parent, trials, asked.number))
+        return Planned(made.to_json(), stage, len(stage), computed)
+
+    def announce(again: bool) -> Announced:
+        document = asked.to_document()
+        return _announce(
+            storage_url, name, "refit", document, plan, again, None, lambda trainings: None
+        )
+
+    found = announce(again=False)
+    with open_database(storage_url) as database:
+        there = read_refitted(database, found.stored)
+    is_lost = there.state == "ended" and not there.is_whole and not there.has_diverged
+    return announce(again=True) if is_lost else found
+
+
+def _asked_to_refit(database: Database, parent: StoredStudy, trial: int | None) -> AskedToRefit:
+    if trial is None:
+        trials = read_trials(database, parent.study_id)
+        best = incumbent(trials, stored_spec(parent).direction)
+        if best is None:
+            raise FollowUpRefused.nothing_complete(parent.name)
+        trial = best.number
+    kept = read_trial_artifacts(database, parent.study_id, trial)
+    return AskedToRefit(trial, MODEL_FILE in kept)
 
 
 @dataclass(frozen=True)
@@ -139,10 +185,15 @@ def _announce(
         parent = find_parent(database, name)
         trials = read_trials(database, parent.study_id)
         if not again and (there := _same(database, parent, kind, asked)) is not None:
-            return Announced(there, _seconds(there.budget.trials, trials))
+            taken = read_slots(database, there.study_id)
+            finished = sum(each.state in ("complete", "pruned") for each in taken)
+            return Announced(there, _seconds(there.budget.trials - finished, trials), finished)
         number = next_number(database, parent, kind)
-        planned = make(parent, trials, number)
-        allow(planned.most)
+        base = None if again else with_fewer_seeds(database, parent, kind, asked)
+        planned = make(parent, trials, number if base is None else seeds_of(base))
+        carried = None if base is None else finished_of(database, base, parent, planned.first_stage)
+        count = 0 if carried is None else len(carried.trial_ids)
+        allow(planned.most - count)
         stored = create_follow_up(
             database,
             rdb,
@@ -154,8 +205,9 @@ def _announce(
             planned.most,
             timeout_seconds,
             planned.computed,
+            carried,
         )
-        return Announced(stored, _seconds(planned.most, trials))
+        return Announced(stored, _seconds(planned.most - count, trials), count)
 
 
 def _confirmed(storage_url: str, name: str) -> int | None:

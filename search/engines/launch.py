@@ -2,15 +2,15 @@
 
 import logging
 from collections.abc import Callable, Sequence
-from contextlib import closing
+from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass
+from typing import Protocol
 
 from optuna import logging as optuna_logging
 from optuna.storages import RDBStorage
 
 from objectives.errors import ProcessSpent
 from search.engines.following import watch_study
-from search.engines.processes import Crew
 from search.machine.division import Share
 from search.machine.division_file import divide
 from search.machine.this_machine import Machine
@@ -59,6 +59,20 @@ class WorkFailed(Exception):
         return cls(f"the worker processes have ended with work left to do: {reason}")
 
 
+class Hired(Protocol):
+    """Workers that others run: processes of this machine, or of a cluster."""
+
+    @property
+    def last_words(self) -> str:
+        """Why none is left."""
+
+    def working(self, *studies: str) -> AbstractContextManager[None]:
+        """Inside, they work on these studies."""
+
+    def is_working(self) -> bool:
+        """Whether any is alive, or is to be."""
+
+
 @dataclass(frozen=True)
 class Team:
     """Worker processes, as they are asked for; one works in this process, and in another where this
@@ -66,7 +80,16 @@ class Team:
     """
 
     workers: int | None  # None: as many as train best
-    hire: Callable[[int, Machine], Crew]
+    hire: Callable[[int, Machine], Hired]
+
+
+@dataclass(frozen=True)
+class Away:
+    """Workers on other machines: what this one has, or trains best with, is none of theirs."""
+
+    # Before anything is created; raises where nobody can be hired.
+    get_ready: Callable[[], None]
+    crew: Hired
 
 
 @dataclass(frozen=True)
@@ -84,13 +107,13 @@ def run_study(
     *,
     host: Host,
     tell: Tell = nobody,
-    team: Team | None = None,
+    team: Team | Away | None = None,
     on_joined: Callable[[JoinedStudy], None] = lambda joined: None,
 ) -> WorkDone:
     """Creates or joins the study and works on it until it ends, and tells what happens.
 
-    With a `team` of more than one its processes work, and this one looks on; so it does with one of
-    its processes when it can itself train no more.
+    With a `team` of more than one, or one that is away, its processes work, and this one looks on;
+    so it does with one of its processes when it can itself train no more.
 
     Raises:
         SpecError, ForeignStudy, StorageURLError, DataError, OtherData, DeviceError: bad input.
@@ -102,22 +125,28 @@ def run_study(
     optuna_logging.set_verbosity(optuna_logging.WARNING)
     there = find_stored(storage_url, study_name(request))
     spec = request.spec(stored=there is not None)
-    _check_machine(machine)
+    is_away = isinstance(team, Away)
+    if not is_away:
+        _check_machine(machine)
     check_place(storage_url)
     facts = None
-    if there is None:  # what cannot be trained is refused before anything is created, or changed
-        _check_precision(spec, machine)
-        facts = prepare_data(spec, machine, tell)
-    elif has_work(there, request):
-        _check_precision(stored_spec(there), machine)
-        facts = prepare_data(stored_spec(there), machine, tell, there)
+    # What cannot be trained is refused before anything is created, or changed.
+    if there is None or has_work(there, request):
+        planned = spec if there is None else stored_spec(there)
+        if not is_away:
+            _check_precision(planned, machine)
+        facts = prepare_data(planned, machine, tell, there)
+        if isinstance(team, Away):
+            team.get_ready()
     database, rdb = open_for_work(storage_url)
     with database:
         joined = join(database, rdb, request)
         on_joined(joined)
         had_ended = joined.stored.state == "ended"
-        crew = None
-        if team is not None and team.workers != 1 and not had_ended:
+        crew: Hired | None = None
+        if isinstance(team, Away):
+            crew = None if had_ended else team.crew
+        elif team is not None and team.workers != 1 and not had_ended:
             share = share_of(machine, team.workers, [joined], tell)
             machine = machine.shared(share)
             crew = team.hire(share.workers, machine) if share.workers > 1 else None
@@ -127,7 +156,7 @@ def run_study(
                 only = _only(database, joined)
                 _work_alone(database, rdb, only, machine, host, tell, several=False)
             except ProcessSpent as spent:
-                if team is None:
+                if not isinstance(team, Team):
                     raise
                 crew = team.hire(1, machine.after(spent))
         if crew is not None:
@@ -187,6 +216,19 @@ def serve_studies(
             find_study(database, name)
         studies = _open(database, names, forever)
         _work_alone(database, rdb, studies, machine, host, tell, several=True, forever=forever)
+
+
+def check_service(storage_url: str, *, names: Sequence[str]) -> None:
+    """Whether the studies can be served from elsewhere.
+
+    Raises:
+        StudyNotFound, ForeignStudy: of the names; StorageURLError: bad input.
+        StorageUnavailable: out of reach.
+    """
+    database, _ = open_for_work(storage_url, create=not names)
+    with database:
+        for name in names:
+            find_study(database, name)
 
 
 def share_for_service(

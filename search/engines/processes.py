@@ -61,6 +61,8 @@ class Crew:
     environment: Mapping[
         str, str
     ]  # what it finds there beside this process's own: the storage's URL, say
+    unwanted: Sequence[str] = ()  # beginnings of variables of this process that it does not find
+    stderr: int | None = None  # a descriptor to write to instead of this process's own
     monotonic: Callable[[], float] = time.monotonic
     last_words: str = ""
     _members: list[_Member] = field(default_factory=list)
@@ -133,8 +135,13 @@ class Crew:
         process = subprocess.Popen(
             self._command,
             stdin=subprocess.PIPE,
+            stderr=self.stderr,
             env={
-                **os.environ,
+                **{
+                    name: text
+                    for name, text in os.environ.items()
+                    if not name.startswith(tuple(self.unwanted))
+                },
                 **self.environment,
                 **environment,
                 SUPERVISED: "1",

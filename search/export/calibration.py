@@ -6,9 +6,13 @@ and the expected calibration error (section 2).
 """
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from search.analysis.importance import Bounds
 
 BINS = 15  # of equal width, as in Guo et al.
 STEPS = 1000  # by which confidences are told apart
@@ -16,6 +20,45 @@ TEMPERATURES = (0.1, 10.0)  # the lowest and the highest that are looked at
 
 Logits = NDArray[np.floating]  # (N, K)
 Labels = NDArray[np.int64]  # (N,)
+
+
+@dataclass(frozen=True)
+class Below:
+    """What a limit of confidence means on images: how many lie below it, and how right the rest is.
+
+    >>> Below(images=4, count=1, right=3).accuracy
+    1.0
+    """
+
+    images: int
+    count: int  # below
+    right: int  # of the others
+
+    @property
+    def share(self) -> float:
+        """Below, of all."""
+        return self.count / self.images
+
+    @property
+    def share_interval(self) -> "Bounds":
+        """95 %, for new images like these."""
+        from search.analysis.recalls import wilson_interval
+
+        return wilson_interval(self.count, self.images)
+
+    @property
+    def accuracy(self) -> float | None:
+        """Of the others; `None` where there is none."""
+        left = self.images - self.count
+        return self.right / left if left else None
+
+    @property
+    def accuracy_interval(self) -> "Bounds | None":
+        """95 %, for new images like these."""
+        from search.analysis.recalls import wilson_interval
+
+        left = self.images - self.count
+        return wilson_interval(self.right, left) if left else None
 
 
 @dataclass(frozen=True)
@@ -33,18 +76,16 @@ class Calibration:
         """Of the validation split."""
         return sum(count for _, count, _ in self.confidences)
 
-    def below(self, confidence: float) -> tuple[float, float | None]:
-        """Which share of the validation images has less confidence, and which share of the others
-        is classified rightly; `None` where there is no other.
+    def below(self, confidence: float) -> Below:
+        """How many of the validation images have less confidence, and how right the others are.
 
         >>> Calibration(1.0, 0.0, 0.0, ((500, 1, 0), (900, 3, 3))).below(0.8)
-        (0.25, 1.0)
+        Below(images=4, count=1, right=3)
         """
         limit = round(confidence * STEPS, 6)
         left = [(count, right) for step, count, right in self.confidences if step >= limit]
-        count = sum(count for count, _ in left)
-        right = sum(right for _, right in left)
-        return 1 - count / self.images, right / count if count else None
+        others = sum(count for count, _ in left)
+        return Below(self.images, self.images - others, sum(right for _, right in left))
 
 
 def calibrate(logits: Logits, labels: Labels) -> Calibration:

@@ -3,12 +3,14 @@
 After Mitchell et al. 2019, "Model Cards for Model Reporting", FAT*.
 """
 
-import math
 from collections.abc import Sequence
 
+from objectives.data.image_file import CROP, PAD, STRETCH
 from objectives.data.pixels import BITS_16, BITS_32, FLOATS, scale_for
 from search.analysis.comparison import parameters
+from search.analysis.importance import Bounds
 from search.analysis.inference.components import Interval
+from search.analysis.recalls import wilson_interval
 from search.export.config import Answering
 from search.export.formats import ONNX, SAFETENSORS
 from search.export.validation import Validated
@@ -17,34 +19,32 @@ from search.report.values import shown
 from storage.errors import SHOWN_DIGITS
 from storage.text import on_one_line
 
-_NORMAL_QUANTILE = 1.959964  # of 97.5 %
 NAMED_CLASSES = 40  # in a row; more are counted
+# How the lines of use bring an image to its size, and what that means for long images.
+_RESIZED_BY = {
+    CROP: "ImageOps.fit(image, size, way)",
+    PAD: 'ImageOps.pad(image, size, way, color="black")',
+    STRETCH: "image.resize(size, way)",
+}
+_SEEN = {
+    CROP: "Only the largest centred part of the right aspect ratio is looked at: what stands at an"
+    " edge of a long image is cut off.",
+    PAD: "All of an image is looked at, between bars of black where it is longer than others: what"
+    " is small in a long image is smaller still.",
+    STRETCH: "All of an image is looked at, stretched to one shape: long ones look distorted.",
+}
 UNSURE = (0.5, 0.8, 0.9, 0.95, 0.99)
 
 
-def wilson(share: float, count: int) -> tuple[float, float]:
-    """The 95 % interval of a share of `count` images (Wilson 1927).
-
-    >>> low, high = wilson(0.9, 100)
-    >>> round(low, 4), round(high, 4)
-    (0.8256, 0.9448)
-    """
-    square = _NORMAL_QUANTILE**2
-    centre = (share + square / (2 * count)) / (1 + square / count)
-    spread = math.sqrt(share * (1 - share) / count + square / (4 * count**2))
-    half = _NORMAL_QUANTILE / (1 + square / count) * spread
-    return max(0.0, centre - half), min(1.0, centre + half)
-
-
-def card(winner: Winner, validated: Validated, answering: Answering, date: str) -> str:
-    """The text, in Markdown."""
+def card(winner: Winner, held_out: Validated, answering: Answering, date: str) -> str:
+    """The text, in Markdown, with the scores of the run that has not seen the validation images."""
     parts = (
-        _heading(winner, validated),
-        _scores(winner, validated),
-        _probabilities(answering),
+        _heading(winner, held_out),
+        _scores(winner, held_out),
+        _probabilities(winner, answering),
         _use(answering),
         _limits(winner, answering),
-        _how_made(winner, validated, date),
+        _how_made(winner, held_out, date),
     )
     return "\n\n".join(parts) + "\n"
 
@@ -59,9 +59,18 @@ def _heading(winner: Winner, validated: Validated) -> str:
         f" {_some(names)}.\nIt sees {kind} images of {height} x {width} pixels (height x width)."
         "\n\n"
         "It is meant for images like those that it was trained on: the data set"
-        f" `{on_one_line(winner.spec.data.dataset)}`, {validated.training_images:,} images for"
-        f" training and {len(validated.labels):,} for validation, fingerprint"
+        f" `{on_one_line(winner.spec.data.dataset)}`, {_counts(winner, validated)}, fingerprint"
         f" `{validated.facts.fingerprint[:SHOWN_DIGITS]}`."
+    )
+
+
+def _counts(winner: Winner, validated: Validated) -> str:
+    training, validation = validated.training_images, len(validated.labels)
+    if winner.refit is None:
+        return f"{training:,} images for training and {validation:,} for validation"
+    return (
+        f"{training + validation:,} images for training, {validation:,} of which were for"
+        " validation before"
     )
 
 
@@ -74,7 +83,7 @@ def _some(names: Sequence[str]) -> str:
 def _scores(winner: Winner, validated: Validated) -> str:
     right = validated.logits.argmax(1) == validated.labels
     count = len(right)
-    low, high = wilson(float(right.mean()), count)
+    interval = wilson_interval(int(right.sum()), count)
     metric = winner.spec.metric.replace("_", " ")
     chosen = (
         f"the best of {winner.complete} complete trials of study `{winner.spec.name}`, by"
@@ -84,12 +93,24 @@ def _scores(winner: Winner, validated: Validated) -> str:
         " hand, not the best"
     )
     return (
-        "## How good it is\n\n"
-        f"Validation {metric} {winner.value:.4f} ({_recomputed(validated)})."
+        f"## How good it is\n\n{_unmeasured(winner)}"
+        f"Validation {metric} {winner.value:.4f} ({_recomputed(winner, validated)})."
         f" Of {count:,} validation images {int(right.sum()):,} are classified rightly:"
-        f" {right.mean():.2%}, 95 % interval {low:.2%} to {high:.2%} for as many other images.\n\n"
+        f" {right.mean():.2%}, 95 % interval {_ends(interval, 2)} for as many other images.\n\n"
         f"{_confirmed(winner, chosen)}\n\n"
         f"{_by_class(validated)}"
+    )
+
+
+def _unmeasured(winner: Winner) -> str:
+    if winner.refit is None:
+        return ""
+    return (
+        "**Its own score is unmeasured.** This network was trained on training and validation"
+        " images together (`--refit`), and no image is left on which it could be scored without"
+        " reading the test split. What follows is what the same configuration came to when it was"
+        " trained on the training images alone; more images mostly help, and nobody has seen that"
+        " they did.\n\n"
     )
 
 
@@ -104,7 +125,12 @@ def _confirmed(winner: Winner, chosen: str) -> str:
     said = (
         f"**Confirmed.** This is {chosen}. Under {arm.estimate.runs} fresh seeds its configuration"
         f" came to {arm.estimate.mean:.4f} on average{_between(arm.estimate.new_images)} on the"
-        " validation images; this file is the one run of it that the search saw."
+        " validation images; this file is"
+        + (
+            " the one run of it that the search saw."
+            if winner.refit is None
+            else " none of these runs."
+        )
     )
     if found.test is not None:
         scores = found.test.choice if arm.is_choice else found.test.baseline
@@ -123,11 +149,14 @@ def _between(interval: Interval | None) -> str:
     return f" ({interval.low:.4f} to {interval.high:.4f} on new images like these, 95 %)"
 
 
-def _recomputed(validated: Validated) -> str:
+def _recomputed(winner: Winner, validated: Validated) -> str:
+    file = (
+        "the file that is here" if winner.refit is None else "the file of that run, not this one,"
+    )
     if validated.is_exact:
-        return "the file that is here was scored again, and that is exactly what it gave"
+        return f"{file} was scored again, and that is exactly what it gave"
     return (
-        "the file that is here was scored again on another kind of processor:"
+        f"{file} was scored again on another kind of processor:"
         f" {validated.value:.4f}, the same within rounding"
     )
 
@@ -139,10 +168,8 @@ def _by_class(validated: Validated) -> str:
         of_class = validated.labels == label
         count, right = int(of_class.sum()), int((of_class & (predicted == label)).sum())
         if count:
-            low, high = wilson(right / count, count)
-            rows.append(
-                f"| {_cell(name)} | {count} | {right / count:.1%} | {low:.1%} to {high:.1%} |"
-            )
+            interval = _ends(wilson_interval(right, count), 1)
+            rows.append(f"| {_cell(name)} | {count} | {right / count:.1%} | {interval} |")
     return "\n".join(
         (
             "| class | validation images | of them found (recall) | 95 % interval |",
@@ -152,26 +179,33 @@ def _by_class(validated: Validated) -> str:
     )
 
 
+def _ends(interval: Bounds, digits: int) -> str:
+    return f"{interval.low:.{digits}%} to {interval.high:.{digits}%}"
+
+
 def _cell(name: str) -> str:
     return on_one_line(name).replace("|", "\\|")
 
 
-def _probabilities(answering: Answering) -> str:
+def _probabilities(winner: Winner, answering: Answering) -> str:
     calibration = answering.calibration
+    before, after = calibration.error_before, calibration.error_after
+    of_run = "" if winner.refit is None else ", of the run that had not seen them"
     rows = []
     for limit in UNSURE:
-        below, right = calibration.below(limit)
-        rows.append(
-            f"| {limit} | {below:.1%} | {'none left' if right is None else f'{right:.2%}'} |"
-        )
+        found = calibration.below(limit)
+        rest = "none left"
+        if found.accuracy is not None and found.accuracy_interval is not None:
+            rest = f"{found.accuracy:.1%} ({_ends(found.accuracy_interval, 1)})"
+        rows.append(f"| {limit} | {found.share:.1%} ({_ends(found.share_interval, 1)}) | {rest} |")
     return (
         "## How far to believe its probabilities\n\n"
         f"`probabilities` are the softmax of `logits` divided by {calibration.temperature:g}, one"
-        " temperature that was fitted on the validation images. Expected calibration error (15"
-        f" bins): {calibration.error_before:.4f} before, {calibration.error_after:.4f} after, on"
+        f" temperature that was fitted on the validation images{of_run}. Expected calibration error"
+        f" (15 bins): {before:.4f} before, {after:.4f} after, on"
         " the same images that it was fitted on, which flatters the second figure.\n\n"
-        "| answers below this probability | are so many of the validation images |"
-        " and of the rest so many are right |\n| --- | --- | --- |\n" + "\n".join(rows)
+        "| answers below this probability | are so many of the validation images (95 %) |"
+        " and of the rest so many are right (95 %) |\n| --- | --- | --- |\n" + "\n".join(rows)
     )
 
 
@@ -211,7 +245,8 @@ def pixels(file):  # -> (C, H, W) uint8
     if image.has_transparency_data:
         white = Image.new("RGBA", image.size, "white")
         image = Image.alpha_composite(white, image.convert("RGBA"))
-    image = ImageOps.fit(image.convert("{mode}"), ({width}, {height}), Image.Resampling.BILINEAR)
+    image, size, way = image.convert("{mode}"), ({width}, {height}), Image.Resampling.BILINEAR
+    image = {_RESIZED_BY[answering.pixels.resize]}
     return np.atleast_3d(np.asarray(image)).transpose(2, 0, 1)
 
 labels = open("labels.txt", encoding="utf-8").read().splitlines()
@@ -243,8 +278,7 @@ def _limits(winner: Winner, answering: Answering) -> str:
         " image of something else gets one too, and not always with a low probability.\n"
         "- Images of another kind, camera, place or time than those of its data set may score"
         " otherwise than those did; so may classes in other shares.\n"
-        "- Only the largest centred part of the right aspect ratio is looked at: what stands at an"
-        " edge of a long image is cut off.\n"
+        f"- {_SEEN[answering.pixels.resize]}\n"
         "- The lines above read colours of 16 bits by their upper half, and signed numbers or"
         " values that are not numbers otherwise than training did; `hypersearch predict` reads all"
         " kinds of files as training did.\n"
@@ -256,10 +290,13 @@ def _how_made(winner: Winner, validated: Validated, date: str) -> str:
     rows = "\n".join(
         f"| {name} | {shown(value)} |" for name, value in parameters(winner.trial).items()
     )
+    which = (
+        "alone" if winner.refit is None else f"and the validation images, by `{winner.refit_study}`"
+    )
     weights = sum(weight.numel() for weight in validated.trained.network.parameters())
     return (
         "## How it was made\n\n"
-        f"Trained for {len(winner.trial.epochs)} epochs on the training images alone;"
+        f"Trained for {len(winner.run.trial.epochs)} epochs on the training images {which};"
         f" {weights:,} trainable numbers; exported {date}. `config.json` holds all of it,"
         " exactly.\n\n"
         f"| hyperparameter | value |\n| --- | --- |\n{rows}"

@@ -8,14 +8,22 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import cast
 
+from objectives.data.image_file import CROP, PAD, STRETCH
 from objectives.data.pixels import PixelScale
 from search.export.calibration import Calibration
 from search.export.errors import ModelFolderError
 from search.export.formats import CONFIG
 
-FORMAT_VERSION = 1
+# Version 1 knows no other way than to crop: what is cropped is written so that it can read it.
+FORMAT_VERSION = 2
 _CHECKSUM = "sha256"  # the key of the config's own
 _LARGEST_BYTES = 2**24  # of a config: none with a million classes is so large
+
+_RESIZED = {
+    CROP: "bilinear, antialiased; the largest centred part of that aspect ratio",
+    PAD: "bilinear, antialiased; all of the image, in the middle of black",
+    STRETCH: "bilinear, antialiased; all of the image, in that aspect ratio",
+}
 
 Json = str | int | float | bool | None | Sequence["Json"] | Mapping[str, "Json"]
 
@@ -26,6 +34,7 @@ class Pixels:
 
     shape: tuple[int, int, int]  # C, H, W; grey where C is 1, else RGB
     scales: tuple[PixelScale, ...]  # of kinds of pixels that are not 8 bits
+    resize: str = CROP
 
 
 @dataclass(frozen=True)
@@ -40,10 +49,10 @@ class Answering:
 
 def config_bytes(answering: Answering, facts: Mapping[str, Json]) -> bytes:
     """The content of config.json; `facts` is what else there is to say of the model."""
-    channels, height, width = answering.pixels.shape
+    (channels, height, width), resize = answering.pixels.shape, answering.pixels.resize
     calibration = answering.calibration
     document: dict[str, Json] = {
-        "format_version": FORMAT_VERSION,
+        "format_version": 1 if resize == CROP else FORMAT_VERSION,
         "classes": list(answering.class_names),
         "pixels": {
             "layout": "N, C, H, W",
@@ -55,7 +64,7 @@ def config_bytes(answering: Answering, facts: Mapping[str, Json]) -> bytes:
             "orientation": "as EXIF says",
             "transparent": "on white",
             "frame": "the first",
-            "resize": "bilinear, antialiased; the largest centred part of that aspect ratio",
+            "resize": _RESIZED[resize],
             "scales": {scale.kind: [scale.low, scale.high] for scale in answering.pixels.scales},
         },
         "calibration": {
@@ -149,7 +158,7 @@ def _answering(document: Mapping[str, Json]) -> Answering:
         raise ValueError(f"temperature {temperature}")
     return Answering(
         classes,
-        Pixels((channels, height, width), scales),
+        Pixels((channels, height, width), scales, _resize(_string(pixels["resize"]))),
         Calibration(
             temperature,
             _number(calibration["expected_calibration_error_before"]),
@@ -158,6 +167,13 @@ def _answering(document: Mapping[str, Json]) -> Answering:
         ),
         {name: _string(digest) for name, digest in _table(document["files"]).items()},
     )
+
+
+def _resize(said: str) -> str:
+    for resize, sentence in _RESIZED.items():
+        if said == sentence:
+            return resize
+    raise ValueError(f"images that are resized so: {said!r:.80}")
 
 
 def _table(value: Json) -> Mapping[str, Json]:

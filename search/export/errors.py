@@ -28,7 +28,7 @@ class ExportRefused(Exception):
     def not_kept(cls, study: str, number: int, exportable: Sequence[int]) -> "ExportRefused":
         return cls(
             f"no model of trial {number} of study {study!r} was kept, as only those that were the"
-            f" best so far are: {_what_can_be(exportable)}"
+            f" best so far are: {_what_can_be(exportable)}; --refit trains it again, on all images"
         )
 
     @classmethod
@@ -37,6 +37,20 @@ class ExportRefused(Exception):
             f"trial {number} of study {study!r} was not trained on the images that are in {found}"
             " now: restore them, or say where they lie with --data-map STORED=HERE or --data-root"
             " DIR"
+        )
+
+    @classmethod
+    def no_predictions(cls, study: str) -> "ExportRefused":
+        return cls(
+            f"study {study!r} has no complete trial that has recorded what it takes its validation"
+            f" images for: name IMAGES to be judged, or 'hypersearch run --study {study}' first"
+        )
+
+    @classmethod
+    def no_names(cls, dataset: str, cache_root: Path) -> "ExportRefused":
+        return cls(
+            f"{dataset}: an earlier version decoded these images, and kept no names of files:"
+            f" remove {_shown(cache_root)}, and they are decoded anew"
         )
 
     @classmethod
@@ -68,6 +82,20 @@ class ExportFailed(Exception):
             f"the kept model of trial {number} scores {found:.6g} on the validation images, not the"
             f" recorded {recorded:.6g}: nothing was exported; export another trial with --trial N"
         )
+
+    @classmethod
+    def no_refit(cls, refit: str, state: str, has_diverged: bool) -> "ExportFailed":
+        if has_diverged:
+            return cls(
+                f"{refit}: the training on all images diverged: leave --refit out, or export"
+                " another trial with --trial N"
+            )
+        if state == "ended":
+            return cls(
+                f"{refit}: it ended without a network: 'hypersearch status {refit}' says why; the"
+                " same command begins another"
+            )
+        return cls(f"{refit}: it has not been trained yet: the same command goes on with it")
 
     @classmethod
     def disagreement(cls, difference: float) -> "ExportFailed":

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from objectives.data.cache import LabelledArrays
-from objectives.model_file import read_model
+from objectives.model_file import TrainedModel, read_model
 from objectives.onnx_file import OPSET, check_onnx_writer, onnx_bytes
 from objectives.onnx_session import read_onnx
 from search.analysis.comparison import parameters
@@ -51,6 +51,9 @@ class Exported:
     value: float
     files: tuple[str, ...]
     confirmed: bool  # whether its configuration was judged under fresh seeds
+    # The study that has trained it on all images: then the value is that of the trial, which was
+    # trained without the validation images.
+    refit: str | None = None
 
     def document(self) -> dict[str, Json]:
         """For scripts."""
@@ -67,10 +70,12 @@ def export_model(
     formats: Collection[str],
     tell: Tell,
     trial: int | None = None,
+    refit: str | None = None,
     force: bool = False,
     seconds_since_1970: float,
 ) -> Exported:
-    """Writes the model of the study's best trial, or of the one of that number, as a new folder.
+    """Writes the model of the study's best trial, or of the one of that number, or the one that the
+    study `refit` has trained, as a new folder.
 
     `formats` are of search.export.config.FORMATS. The same trial gives the same bytes on the same
     versions, but for the date, of `seconds_since_1970`.
@@ -81,23 +86,26 @@ def export_model(
         StudyNotFound, ForeignStudy, ArtifactsUnavailable, ArtifactDamaged: see find_winner.
         DataError, DataUnavailable: see validate.
     """
-    check_place(folder, replace=force)
-    if "onnx" in formats:
-        check_onnx_writer()
-    winner = find_winner(database, store, name, trial)
-    validated = validate(winner, machine, tell)
-    answering = answering_of(validated)
+    check_exportable(folder, formats, replace=force)
+    winner = find_winner(database, store, name, trial, refit)
+    held_out = validate(winner, winner.held_out, machine, tell)
+    validated = held_out
+    if winner.refit is not None:
+        validated = validate(winner, winner.refit, machine, tell)
+    answering = answering_of(held_out)
     files = {}
     if "safetensors" in formats:
-        files[SAFETENSORS] = winner.model
+        files[SAFETENSORS] = winner.run.model
     if "onnx" in formats:
         files[ONNX] = onnx_bytes(validated.trained, answering.calibration.temperature)
     files[LABELS] = "".join(f"{on_one_line(each)}\n" for each in answering.class_names).encode()
     digests = {each: hashlib.sha256(content).hexdigest() for each, content in files.items()}
     answering = replace(answering, files=digests)
     date = datetime.fromtimestamp(seconds_since_1970, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
-    files[CONFIG] = config_bytes(answering, _facts(winner, validated, formats, date))
-    files[CARD] = card(winner, validated, answering, date).encode()
+    files[CONFIG] = config_bytes(
+        answering, _facts(winner, held_out, validated.trained, formats, date)
+    )
+    files[CARD] = card(winner, held_out, answering, date).encode()
     write_folder(folder, files, lambda made: _check(made, winner, validated), replace=force)
     return Exported(
         folder,
@@ -107,24 +115,39 @@ def export_model(
         winner.value,
         tuple(sorted(files)),
         winner.judged is not None,
+        refit,
     )
 
 
+def check_exportable(folder: Path, formats: Collection[str], *, replace: bool) -> None:
+    """Raises ExportRefused, OnnxMissing where nothing could be written there, before anything is
+    trained.
+    """
+    check_place(folder, replace=replace)
+    if "onnx" in formats:
+        check_onnx_writer()
+
+
 def answering_of(validated: Validated) -> Answering:
-    """How the model answers, calibrated on its validation images."""
+    """How the model answers, calibrated on validation images that it was not trained on."""
     channels, height, width = (int(side) for side in validated.images.shape[1:])
     return Answering(
         validated.trained.class_names,
-        Pixels((channels, height, width), validated.facts.pixel_scales),
+        Pixels((channels, height, width), validated.facts.pixel_scales, validated.resize),
         calibrate(validated.logits, validated.labels),
         {},
     )
 
 
 def _facts(
-    winner: Winner, validated: Validated, formats: Collection[str], date: str
+    winner: Winner,
+    held_out: Validated,
+    trained: TrainedModel,
+    formats: Collection[str],
+    date: str,
 ) -> Mapping[str, Json]:
-    trained, trial, spec = validated.trained, winner.trial, winner.spec
+    trial, spec = winner.trial, winner.spec
+    run = winner.run.trial
     packages = (*_PACKAGES, *(_ONNX_PACKAGES if "onnx" in formats else ()))
     facts: dict[str, Json] = {
         "exported": date,
@@ -133,14 +156,7 @@ def _facts(
         "chosen": (
             f"the best of {winner.complete} complete trials" if winner.is_best else "by number"
         ),
-        "score": {
-            "metric": spec.metric,
-            "split": "validation",
-            "recorded": winner.value,
-            "read_back": validated.value,
-            "images": len(validated.labels),
-            "confirmed": winner.judged is not None,
-        },
+        **_scores(winner, held_out),
         "network": as_json(trained.config),
         "input_normalization": {
             "name": trained.input_normalization,
@@ -149,18 +165,18 @@ def _facts(
         },
         "hyperparameters": dict(parameters(trial)),
         "training": {
-            "epochs": len(trial.epochs),
+            "epochs": len(run.epochs),
             "precision": spec.training.precision,
-            "device": trial.device,
-            "threads": trial.threads,
-            "piece": trial.piece,
+            "device": run.device,
+            "threads": run.threads,
+            "piece": run.piece,
         },
         "data": {
             "dataset": spec.data.dataset,
             "image_size": spec.data.image_size,
             "validation_fraction": spec.data.validation_fraction,
             "split_seed": spec.data.split_seed,
-            "fingerprint": validated.facts.fingerprint,
+            "fingerprint": held_out.facts.fingerprint,
         },
         "versions": {"python": platform.python_version()}
         | {each: _version(each) for each in packages},
@@ -177,6 +193,29 @@ def _facts(
     return facts
 
 
+def _scores(winner: Winner, held_out: Validated) -> Mapping[str, Json]:
+    """What is known of how good it is. Of a network that was trained on all images nothing is: what
+    its configuration came to on the training images alone stands beside that.
+    """
+    score: Json = {
+        "metric": winner.spec.metric,
+        "split": "validation",
+        "recorded": winner.value,
+        "read_back": held_out.value,
+        "images": len(held_out.labels),
+        "confirmed": winner.judged is not None,
+    }
+    if winner.refit is None:
+        return {"score": score}
+    refit: Json = {
+        "study": winner.refit_study,
+        "trial": winner.refit.trial.number,
+        "images": held_out.training_images + len(held_out.labels),
+        "score_without_the_validation_images": score,
+    }
+    return {"score": None, "refit": refit}
+
+
 def _version(package: str) -> str | None:
     try:
         return version(package)
@@ -190,10 +229,10 @@ def _check(made: Path, winner: Winner, validated: Validated) -> None:
     if SAFETENSORS in answering.files:
         read = read_model((made / SAFETENSORS).read_bytes())
         split = LabelledArrays(validated.images, validated.labels)
-        logits, found = answers(winner, read, split)
+        logits, found = answers(winner.run, read, split)
         value = float(getattr(found, winner.spec.metric))
         if value != validated.value or not np.array_equal(logits, validated.logits):
-            raise ExportFailed.other_score(winner.trial.number, winner.value, value)
+            raise ExportFailed.other_score(winner.trial.number, winner.run.value, value)
     if ONNX in answering.files:
         session = read_onnx((made / ONNX).read_bytes())
         difference = largest_difference(session.run, validated, answering.calibration.temperature)

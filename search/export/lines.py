@@ -7,11 +7,15 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from search.analysis.importance import Bounds
+from search.export.calibration import Below
 from search.export.judging import Judgement
 from search.export.predicting import Prediction
+from search.export.suspected import SuspectedLabels
 from storage.text import on_one_line
 
 DIGITS = 6  # of a probability, for programs
+SUSPECTED = ("path", "given", "probability_of_given", "class")  # columns
 
 
 @dataclass(frozen=True)
@@ -19,20 +23,25 @@ class Unsure:
     """What a limit of probability meant on the validation images, and what it met here."""
 
     below: float  # the limit
-    validation_share: float  # of validation images below it
-    validation_accuracy: float | None  # of the others; None where there is none
+    validation: Below  # of the validation images
     images: int  # here, below it
 
     def __str__(self) -> str:
-        rest = (
-            "no other was left"
-            if self.validation_accuracy is None
-            else f"of the rest {self.validation_accuracy:.2%} were right"
-        )
+        found = self.validation
+        rest = "no other was left"
+        if found.accuracy is not None:
+            within = _between(found.accuracy_interval)
+            rest = f"of the rest {found.accuracy:.1%} ({within}) were right"
         return (
-            f"{self.images:,} below {self.below:g}, as {self.validation_share:.1%} of the"
-            f" validation images were; {rest}"
+            f"{self.images:,} below {self.below:g}, as {found.share:.1%}"
+            f" ({_between(found.share_interval)}, 95 %) of {found.images:,} validation images were;"
+            f" {rest}"
         )
+
+
+def _between(interval: Bounds | None) -> str:
+    assert interval is not None
+    return f"{100 * interval.low:.1f} .. {100 * interval.high:.1f}"
 
 
 @dataclass(frozen=True, eq=False)
@@ -132,7 +141,7 @@ class Suspects(Lines):
     def end(self, summary: Summary) -> str:
         """See Lines."""
         assert summary.judgement is not None
-        names = ("path", "given", "probability_of_given", "class", "probability")
+        names = (*SUSPECTED, "probability")
         rows: list[Sequence[object]] = [
             [
                 each.path,
@@ -186,8 +195,11 @@ class JsonDocument(Lines):
                 else {
                     "below": unsure.below,
                     "images": unsure.images,
-                    "validation_share": unsure.validation_share,
-                    "validation_accuracy_of_the_rest": unsure.validation_accuracy,
+                    "validation_images": unsure.validation.images,
+                    "validation_share": unsure.validation.share,
+                    "validation_share_interval": _ends(unsure.validation.share_interval),
+                    "validation_accuracy_of_the_rest": unsure.validation.accuracy,
+                    "validation_accuracy_interval": _ends(unsure.validation.accuracy_interval),
                 }
             ),
             "labelled": (
@@ -201,6 +213,19 @@ class JsonDocument(Lines):
             ),
         }
         return f"\n], {json.dumps(document)[1:]}\n"
+
+
+def _ends(interval: Bounds | None) -> list[float] | None:
+    return None if interval is None else [interval.low, interval.high]
+
+
+def suspected_csv(found: SuspectedLabels) -> str:
+    """The validation images whose label the good trials of a study contradict."""
+    rows: list[Sequence[object]] = [
+        [each.path, each.given, round(each.given_probability, DIGITS), each.predicted]
+        for each in found.files
+    ]
+    return _row(SUSPECTED) + "".join(map(_row, rows))
 
 
 def judged_text(judgement: Judgement) -> str:

@@ -139,7 +139,7 @@ def _validated(name: str, url: str, machine: Machine, tell: Tell) -> "Validated"
             winner = find_winner(database, store, name)
     except (StudyNotFound, ForeignStudy, NotThereYet) as error:
         raise ModelFolderError.neither(name, error) from error
-    return validate(winner, machine, tell)
+    return validate(winner, winner.held_out, machine, tell)
 
 
 def _checked(folder: Path, part: str, answering: Answering) -> bytes:

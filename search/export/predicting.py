@@ -101,7 +101,7 @@ def _read(
 ) -> NDArray[np.uint8] | str:
     into = np.empty(pixels.shape, dtype=np.uint8)
     try:
-        found = read_pixels(image.path, into, scales)
+        found = read_pixels(image.path, into, scales, pixels.resize)
     except OSError as error:
         return error.strerror or str(error)
     return found.reason if isinstance(found, Unread) else into

@@ -104,8 +104,7 @@ def predict_some(model: Model, images: Iterator[ImageToRead], asked: Asked) -> I
 
 
 def _unsure(model: Model, below: float, images: int) -> Unsure:
-    share, accuracy = model.answering.calibration.below(below)
-    return Unsure(below, share, accuracy, images)
+    return Unsure(below, model.answering.calibration.below(below), images)
 
 
 class _Progress:

@@ -21,7 +21,7 @@ from objectives.model_file import TrainedModel, read_model
 from objectives.run import IMAGES_AT_ONCE
 from search.export.calibration import probabilities_of
 from search.export.errors import ExportFailed, ExportRefused
-from search.export.winner import Winner
+from search.export.winner import KeptRun, Winner
 from search.machine.folders import needed
 from search.machine.this_machine import Machine
 from search.studies.data_location import find_data
@@ -44,10 +44,12 @@ class Validated:
     value: float  # the study's metric
     is_exact: bool  # whether that is the recorded value, bit for bit
     facts: DataFacts
+    resize: str  # how files came to this size: see objectives.data.image_file.fitted
 
 
-def validate(winner: Winner, machine: Machine, tell: Tell) -> Validated:
-    """Scores the kept model as its trial was: on the CPU, with the trial's threads and piece.
+def validate(winner: Winner, run: KeptRun, machine: Machine, tell: Tell) -> Validated:
+    """Scores the kept model of a run of the winner's as its trial was: on the CPU, with the trial's
+    threads and piece.
 
     Raises:
         ModelFileError: the kept file is no model, or of other images.
@@ -55,17 +57,17 @@ def validate(winner: Winner, machine: Machine, tell: Tell) -> Validated:
         ExportRefused: the images are not those that it was trained on.
         DataError, DataUnavailable: the images cannot be used, or are not to be had.
     """
-    trained = read_model(winner.model)
-    dataset = _open(winner, machine, tell)
+    trained = read_model(run.model)
+    dataset = _open(winner, run, machine, tell)
     config = trained.config
     if (config.in_channels, *config.image_size) != dataset.image_shape or (
         trained.class_names != dataset.class_names
     ):
         raise ModelFileError.unreadable(f"it is of other images than {winner.spec.data.dataset}")
     split = dataset.split("validation")
-    logits, found = answers(winner, trained, split)
+    logits, found = answers(run, trained, split)
     value = float(getattr(found, winner.spec.metric))
-    _check_score(winner, value, found.loss, logits)
+    _check_score(winner, run, value, found.loss, logits)
     return Validated(
         trained,
         split.images,
@@ -73,13 +75,14 @@ def validate(winner: Winner, machine: Machine, tell: Tell) -> Validated:
         len(dataset.positions["train"]),
         logits,
         value,
-        value == winner.value,
+        value == run.value,
         dataset.facts,
+        winner.spec.data.resize,
     )
 
 
 def answers(
-    winner: Winner, trained: TrainedModel, split: LabelledArrays
+    run: KeptRun, trained: TrainedModel, split: LabelledArrays
 ) -> tuple[NDArray[np.float32], Evaluation]:
     """Logits (N, K) and scores of a model, computed as its trial was: so many threads, so many
     images at a time.
@@ -89,14 +92,14 @@ def answers(
         trained.input_normalization, torch.tensor(trained.mean), torch.tensor(trained.deviation)
     )
     with device.settings_put_back():
-        if winner.trial.threads is not None:
-            device.set_threads(winner.trial.threads)
-        piece = winner.trial.piece or IMAGES_AT_ONCE["cpu"]
+        if run.trial.threads is not None:
+            device.set_threads(run.trial.threads)
+        piece = run.trial.piece or IMAGES_AT_ONCE["cpu"]
         logits = torch.cat([trained.logits(each) for each in torch.split(images, piece)])
         return logits.numpy(), evaluate(trained.network, images, labels, normalize, piece)
 
 
-def _open(winner: Winner, machine: Machine, tell: Tell) -> ImageDataset:
+def _open(winner: Winner, run: KeptRun, machine: Machine, tell: Tell) -> ImageDataset:
     def show(done: int, total: int) -> None:
         tell(Decoding(done, total))
 
@@ -109,7 +112,7 @@ def _open(winner: Winner, machine: Machine, tell: Tell) -> ImageDataset:
         )
 
     # A study may have gone on with other images since.
-    fingerprint = winner.trial.data_fingerprint or winner.stored.data_fingerprint
+    fingerprint = run.trial.data_fingerprint or winner.stored.data_fingerprint
     stored = replace(winner.stored, data_fingerprint=fingerprint)
     machine = replace(machine, accept_data=False)
     try:
@@ -120,16 +123,18 @@ def _open(winner: Winner, machine: Machine, tell: Tell) -> ImageDataset:
         ) from error
 
 
-def _check_score(winner: Winner, value: float, loss: float, logits: NDArray[np.float32]) -> None:
+def _check_score(
+    winner: Winner, run: KeptRun, value: float, loss: float, logits: NDArray[np.float32]
+) -> None:
     """Raises ExportFailed where the score is another one by more than rounding: another processor,
     or a GPU, may have trained it.
     """
-    if value == winner.value:
+    if value == run.value:
         return
-    recorded = winner.trial.validation_loss
+    recorded = run.trial.validation_loss
     is_close = recorded is not None and abs(loss - recorded) <= ROUNDING * max(1.0, recorded)
     if not is_close or (winner.spec.metric != "loss" and not _is_any_undecided(logits)):
-        raise ExportFailed.other_score(winner.trial.number, winner.value, value)
+        raise ExportFailed.other_score(winner.trial.number, run.value, value)
 
 
 def _is_any_undecided(logits: NDArray[np.float32]) -> bool:

@@ -1,12 +1,15 @@
-"""The trial whose model is exported, and the file that was kept of it; no torch."""
+"""The trial whose model is exported, and the files that were kept of it, and of its refit; no
+torch.
+"""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from search.analysis.confirmation import Confirmation, JudgedArm, last_confirmation
 from search.analysis.ranking import incumbent
-from search.export.errors import ExportRefused
+from search.analysis.refitted import read_refitted
+from search.export.errors import ExportFailed, ExportRefused
 from search.spec.definition import stored_spec
 from search.spec.study_spec import StudySpec
 from storage.artifact_names import ARTIFACT_PREFIX, MODEL_FILE, read_artifact_attributes
@@ -18,6 +21,20 @@ from storage.studies import StoredStudy, find_study
 
 
 @dataclass(frozen=True, eq=False)
+class KeptRun:
+    """A training whose network was kept."""
+
+    trial: TrialRecord
+    model: bytes  # a file of objectives.model_file
+
+    @property
+    def value(self) -> float:
+        """The recorded one: the study's metric on the validation split."""
+        assert self.trial.value is not None
+        return self.trial.value
+
+
+@dataclass(frozen=True, eq=False)
 class Winner:
     """A complete trial of a study with its kept model."""
 
@@ -26,7 +43,11 @@ class Winner:
     trial: TrialRecord
     complete: int  # trials that it was the best of, or one of
     is_best: bool  # of all of them
-    model: bytes  # a file of objectives.model_file
+    # Its own network, or that of the same training once more: the validation images are new to it.
+    held_out: KeptRun
+    # Trained on training and validation images together.
+    refit: KeptRun | None = None
+    refit_study: str | None = None  # that has trained it
     # The last confirmation that has judged the trial's configuration.
     confirmation: Confirmation | None = None
 
@@ -38,20 +59,31 @@ class Winner:
         return self.confirmation.of_trial(self.trial.number)
 
     @property
+    def run(self) -> KeptRun:
+        """The one that is exported."""
+        return self.held_out if self.refit is None else self.refit
+
+    @property
     def value(self) -> float:
-        """The recorded one: the study's metric on the validation split."""
+        """The trial's recorded one: the study's metric on the validation split."""
         assert self.trial.value is not None
         return self.trial.value
 
 
 def find_winner(
-    database: Database, store: ArtifactStore, name: str, number: int | None = None
+    database: Database,
+    store: ArtifactStore,
+    name: str,
+    number: int | None = None,
+    refit: str | None = None,
 ) -> Winner:
-    """The study's best complete trial, or the one of that number.
+    """The study's best complete trial, or the one of that number; or the one that the study `refit`
+    has trained on all images.
 
     Raises:
         StudyNotFound, ForeignStudy: there is no such study.
         ExportRefused: there is no such trial, or no file of it was kept.
+        ExportFailed: the refit came to no network.
         ArtifactsUnavailable, ArtifactDamaged: the file that was kept cannot be read.
     """
     stored = find_study(database, name)
@@ -62,6 +94,8 @@ def find_winner(
     kept = _kept_models(database, stored)
     exportable = [trial.number for trial in trials if trial.number in kept]
     best = incumbent(trials, spec.direction)
+    if refit is not None:
+        return _refitted(database, store, stored, trials, refit)
     if best is None:
         raise ExportRefused.no_trial(name)
     chosen = best if number is None else next((t for t in trials if t.number == number), None)
@@ -69,11 +103,53 @@ def find_winner(
         raise ExportRefused.not_complete(name, number or 0, exportable)
     if chosen.number not in kept:
         raise ExportRefused.not_kept(name, chosen.number, exportable)
-    model = read(store, kept[chosen.number])
+    run = KeptRun(chosen, read(store, kept[chosen.number]))
+    return Winner(
+        stored,
+        spec,
+        chosen,
+        len(trials),
+        chosen == best,
+        run,
+        confirmation=_judging(database, stored, chosen),
+    )
+
+
+def _refitted(
+    database: Database,
+    store: ArtifactStore,
+    stored: StoredStudy,
+    trials: Sequence[TrialRecord],
+    name: str,
+) -> Winner:
+    refit_study = find_study(database, name)
+    found = read_refitted(database, refit_study)
+    number = found.plan.trial.trial
+    if not found.is_whole or found.trial is None:
+        raise ExportFailed.no_refit(name, found.state, found.has_diverged)
+    chosen = next(each for each in trials if each.number == number)
+    spec = stored_spec(stored)
+
+    def run(study: StoredStudy, trial: TrialRecord) -> KeptRun:
+        return KeptRun(trial, read(store, _kept_models(database, study)[trial.number]))
+
+    return Winner(
+        stored,
+        spec,
+        chosen,
+        len(trials),
+        chosen == incumbent(trials, spec.direction),
+        run(stored, chosen) if found.held_out is None else run(refit_study, found.held_out),
+        run(refit_study, found.trial),
+        name,
+        _judging(database, stored, chosen),
+    )
+
+
+def _judging(database: Database, stored: StoredStudy, trial: TrialRecord) -> Confirmation | None:
+    """The last confirmation, where it has judged the trial's configuration."""
     found = last_confirmation(database, stored)
-    if found is not None and found.of_trial(chosen.number) is None:
-        found = None
-    return Winner(stored, spec, chosen, len(trials), chosen == best, model, found)
+    return None if found is None or found.of_trial(trial.number) is None else found
 
 
 def _kept_models(database: Database, stored: StoredStudy) -> Mapping[int, str]:

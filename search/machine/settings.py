@@ -19,6 +19,11 @@ CREW = "HYPERSEARCH_CREW"
 # 0: steps are not captured; set by search.engines.processes where the process before could not
 CAPTURES = "HYPERSEARCH_CAPTURES"
 PIECE = "HYPERSEARCH_PIECE"  # images that go through the network at a time
+# A name for this machine: processes that have the same one look at each other's ids.
+IDENTITY = "HYPERSEARCH_MACHINE"
+# The socket where a worker asks for images that its machine has not; set by
+# search.engines.cluster.seat.
+PARCELS = "HYPERSEARCH_PARCELS"
 # of what is made, where the same is to be the same bytes:
 # https://reproducible-builds.org/specs/source-date-epoch/
 DATE = "SOURCE_DATE_EPOCH"
@@ -137,6 +142,8 @@ class Settings:
     captures: bool = True  # optimizer steps, where the device records them
     # images that go through the network at a time; None: as many as train best
     piece: int | None = None
+    parcels: Path | None = None  # a socket where images are asked for that this machine has not
+    identity: str = ""  # of this machine, where the system's own does not tell it from others
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> "Settings":
@@ -173,6 +180,8 @@ class Settings:
             ),
             crew=_read_count(CREW, given.get(CREW)) or 0,
             piece=_read_count(PIECE, given.get(PIECE)),
+            parcels=Path(given[PARCELS]) if PARCELS in given else None,
+            identity=given.get(IDENTITY, ""),
         )
 
     def files(self, storage_url: str, artifact_root: str | None) -> Files:
@@ -218,4 +227,5 @@ class Settings:
             checkpoint_seconds=self.checkpoint_seconds,
             data_map=data_map or {},
             accept_data=accept_data,
+            parcels=self.parcels,
         )

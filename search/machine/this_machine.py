@@ -43,6 +43,8 @@ class Machine:
     # where folders of images lie here, by their stored name
     data_map: Mapping[str, Path] = field(default_factory=dict)
     accept_data: bool = False  # studies go on with the data that is here, whatever they had before
+    # A socket where images are asked for that are not here; None: they are.
+    parcels: Path | None = None
 
     def shared(self, share: Share) -> "Machine":
         """How each of so many workers is to work."""

@@ -25,13 +25,14 @@ def ablation_opening(found: Ablation, epochs: int, expected: str | None) -> str:
     parts = [f"without each of the {used} techniques it uses"] * (used > 0)
     parts += [f"with each of {added} it does not use"] * (added > 0)
     time = "" if expected is None else f", about {expected}"
+    there = f", {found.trainings} of them there" * (found.trainings > 0)
     seeds = " then ".join(map(str, found.plan.looks))
     tuned = len(found.plan.octaves) * (1 + len(found.techniques))
     runs = f"{tuned} runs tune learning rates alike, then " * (tuned > 0)
     return (
         f"{found.study}: {trial} {', '.join(parts)}.\n"
         f"{runs}{seeds} seeds{' where undecided' * (len(found.plan.looks) > 1)}: at most"
-        f" {found.planned} trainings x {epochs} epochs{time}. The test split is not read."
+        f" {found.planned} trainings x {epochs} epochs{there}{time}. The test split is not read."
     )
 
 

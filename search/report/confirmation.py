@@ -1,21 +1,36 @@
-"""What a confirmation has found, for people and for scripts."""
+"""What a confirmation has found, for people."""
 
 from collections.abc import Iterator, Sequence
 
 from search.analysis.confirmation import Confirmation, JudgedArm, TestScores
-from search.report.documents import Json
 from search.report.scale import Scale
+from search.report.tables import NO_TERMINAL_COLUMNS, table, unbroken, wrapped
 
-COLUMNS = 100
+HEADER = (
+    "",
+    "trial",
+    "search",
+    "mean",
+    "worst..best",
+    "these images",
+    "new images",
+    "diverged",
+    " ",
+)
+NOT_IN_THESE = "Not in these intervals: another training split, images unlike these."
+# In a narrow terminal these go first; a sentence says what has diverged.
+SPARE = ("worst..best", "diverged")
 
 
-def confirmation_text(found: Confirmation) -> str:
-    """The answer in at most 100 columns: the choice and the verdict, then the details."""
-    return "\n".join(_lines(found))
+def confirmation_text(found: Confirmation, width: int = NO_TERMINAL_COLUMNS) -> str:
+    """The answer in lines of at most `width`: the table, the choice and the verdict, then the
+    details.
+    """
+    return "\n".join(_lines(found, width))
 
 
 def opening_text(found: Confirmation, epochs: int, expected: str | None) -> str:
-    """What is about to be trained, and how long that takes."""
+    """What is about to be trained, and how long what is missing takes."""
     plan = found.plan
     judged = len(plan.candidates) - (plan.baseline is not None)
     what = (
@@ -26,12 +41,15 @@ def opening_text(found: Confirmation, epochs: int, expected: str | None) -> str:
     if plan.asked["trials"]:
         what = f"{found.study}: {judged} of {plan.complete} complete trials"
     if plan.baseline is not None:
-        what += " and the baseline"
+        what += " and the neutral baseline" if plan.octaves else " and the baseline"
     what += f", {plan.seeds} fresh seeds each"
     if plan.reads_test:
         what += "; then as many for the choice"
+    if plan.octaves:
+        what += f"; {len(plan.octaves)} find the baseline's learning rate"
     time = "" if expected is None else f", about {expected}"
-    return f"{what}.\n{found.planned} trainings x {epochs} epochs{time}."
+    there = f", {found.trainings} of them there" * (found.trainings > 0)
+    return f"{what}.\n{found.planned} trainings x {epochs} epochs{there}{time}."
 
 
 def sentences(found: Confirmation) -> list[str]:
@@ -42,17 +60,23 @@ def sentences(found: Confirmation) -> list[str]:
         lines += [line for line in _test(found, found.test, scale) if not line.startswith(" ")]
     return [
         *lines,
-        "Not in these intervals: another training split, images unlike these.",
-        *found.plan.notes,
+        NOT_IN_THESE,
+        *_notes(found),
     ]
 
 
-def _lines(found: Confirmation) -> Iterator[str]:
+def _lines(found: Confirmation, width: int) -> Iterator[str]:
     scale = Scale(found.metric)
     if not found.is_judged:
         yield f"{found.study}: {found.trainings} of {found.planned} trainings; what is known so far"
         yield ""
-    yield from _table(found, scale)
+    yield from _table(found, scale, width)
+    for line in _details(found, scale):
+        # What is indented stands in columns.
+        yield line if line.startswith(" ") else wrapped(line, width)
+
+
+def _details(found: Confirmation, scale: Scale) -> Iterator[str]:
     yield ""
     yield from _verdict(found, scale)
     if found.test is not None:
@@ -61,26 +85,23 @@ def _lines(found: Confirmation) -> Iterator[str]:
     elif found.plan.reads_test and found.is_judged and found.choice is not None:
         yield ""
         yield "The test split has not been read yet."
-    yield "Not in these intervals: another training split, images unlike these."
-    yield from found.plan.notes
-    if found.choice is not None and found.is_judged:
-        number = _number(found, found.choice)
-        export = f"hypersearch export {found.parent} --trial {number} -o model/     "
-        yield ""
-        yield (
-            f"Next: {export * found.is_choice_kept}"
+    yield NOT_IN_THESE
+    yield from _notes(found)
+    if (number := choice_number(found)) is not None:
+        commands = [f"hypersearch export {found.parent} --trial {number} -o model/"]
+        commands = commands * found.is_choice_kept + [
             f"hypersearch ablate {found.parent} --trial {number}"
-        )
+        ]
+        yield ""
+        yield f"Next: {'     '.join(map(unbroken, commands))}"
 
 
-def _table(found: Confirmation, scale: Scale) -> Iterator[str]:
-    yield f"{f'Validation, {found.images:,} images, {scale.unit}':50}95 % interval for the mean"
-    yield (
-        f"{'':12}{'trial':>5}  {'search':>6}  {'mean':>6}  {'worst..best':^14}"
-        f"  {'these images':>14}  {'new images':>14}  diverged"
+def _table(found: Confirmation, scale: Scale, width: int) -> Iterator[str]:
+    yield wrapped(
+        f"Validation, {found.images:,} images, {scale.unit}; intervals for the mean (95 %)", width
     )
-    for arm in sorted(found.arms, key=lambda each: _order(each, found.direction)):
-        yield _row(arm, found, scale)
+    arms = sorted(found.arms, key=lambda each: _order(each, found.direction))
+    yield table(HEADER, [_row(arm, found, scale) for arm in arms], width, SPARE)
 
 
 def _order(arm: JudgedArm, direction: str) -> tuple[bool, bool, float]:
@@ -88,45 +109,49 @@ def _order(arm: JudgedArm, direction: str) -> tuple[bool, bool, float]:
     return not arm.may_be_best, arm.mean is None, -mean if direction == "maximize" else mean
 
 
-def _row(arm: JudgedArm, found: Confirmation, scale: Scale) -> str:
+def _row(arm: JudgedArm, found: Confirmation, scale: Scale) -> tuple[str, ...]:
     said = "may be best" if arm.may_be_best and found.is_judged else ""
-    marks = ["choice"] * (arm.is_choice and found.is_judged) + ["baseline"] * arm.is_baseline
+    said = "choice" if arm.is_choice and found.is_judged else said
     worst_first = sorted(arm.values, reverse=found.direction == "minimize")
     ends = f"{scale.value(worst_first[0])}..{scale.value(worst_first[-1])}" if worst_first else "-"
     these, new = (
-        ("-", "-")
+        (None, None)
         if arm.estimate is None
-        else (
-            scale.interval(arm.estimate.these_images),
-            scale.interval(arm.estimate.new_images),
-        )
+        else (arm.estimate.these_images, arm.estimate.new_images)
     )
-    diverged = (
-        "-" if arm.divergence is None else f"{arm.divergence.diverged} of {arm.divergence.runs}"
-    )
+    share = arm.divergence
     return (
-        f"{said:>11} {arm.candidate.trial!s:>5}  {scale.value(arm.candidate.search_value):>6}"
-        f"  {scale.value(arm.mean):>6}  {ends:^14}  {these:>14}  {new:>14}  {diverged:>6}"
-        f"  {', '.join(marks)}"
-    ).rstrip()
+        said,
+        "neutral" if arm.candidate.trial is None else str(arm.candidate.trial),
+        scale.value(arm.candidate.search_value),
+        scale.value(arm.mean),
+        ends,
+        scale.interval(these),
+        scale.interval(new),
+        "-" if share is None else f"{share.diverged} of {share.runs}",
+        "baseline" if arm.is_baseline else "",
+    )
 
 
 def _verdict(found: Confirmation, scale: Scale) -> Iterator[str]:
     if not found.is_judged:
         yield "Which may be the best is said when every candidate has all its seeds."
         return
-    best = [arm.candidate.trial for arm in found.arms if arm.may_be_best]
+    best = [arm.candidate for arm in found.arms if arm.may_be_best]
     if found.choice is None:
         yield "Every configuration has diverged in a run: none is chosen."
     elif len(best) == 1:
-        yield f"The best is trial {best[0]} (95 %): it is the choice."
+        yield f"The best is {best[0].name} (95 %): it is the choice."
     else:
-        names = _listed([str(number) for number in best])
-        chosen = _number(found, found.choice)
+        numbers = [str(each.trial) for each in best if each.trial is not None]
+        others = [each.name for each in best if each.trial is None]
+        trials = f"trial{'s' * (len(numbers) > 1)} {_listed(numbers)}"
+        chosen = _capital(choice_name(found))
         yield (
-            f"The best is among trials {names} (95 %). Trial {chosen} is the choice: it has the"
-            " best mean."
+            f"The best is among {_listed([trials, *others])} (95 %). {chosen} is the choice: it has"
+            " the best mean."
         )
+    yield from _neutral(found)
     if found.visible is not None:
         at_last = scale.size(found.visible.more_seeds).split()[0]
         yield (
@@ -137,7 +162,7 @@ def _verdict(found: Confirmation, scale: Scale) -> Iterator[str]:
         if arm.divergence is not None and arm.divergence.diverged:
             share = arm.divergence.share
             yield (
-                f"Trial {arm.candidate.trial} diverged in {arm.divergence.diverged} of"
+                f"{_capital(arm.candidate.name)} diverged in {arm.divergence.diverged} of"
                 f" {arm.divergence.runs} runs ({100 * share.low:.1f} to {100 * share.high:.0f} % of"
                 " runs): it is not chosen."
             )
@@ -154,18 +179,39 @@ def _verdict(found: Confirmation, scale: Scale) -> Iterator[str]:
         )
 
 
+def _notes(found: Confirmation) -> Iterator[str]:
+    yield from found.plan.notes
+    if found.goes_on_from is not None:
+        yield (
+            f"It has the seeds of {found.goes_on_from} and more. Who has asked for more seeds"
+            " because of what that one said has looked twice: 95 % is then somewhat less."
+        )
+
+
+def _neutral(found: Confirmation) -> Iterator[str]:
+    (*_, last) = found.plan.candidates
+    if found.plan.octaves:
+        optimizer = last.values["optimizer"]
+        rate = float(last.values[f"{optimizer}.learning_rate"])
+        yield (
+            f"The neutral baseline is {optimizer} without any technique, at the learning rate"
+            f" that {len(found.plan.octaves)} runs found: {rate:.3g}."
+        )
+
+
 def _test(found: Confirmation, test: TestScores, scale: Scale) -> Iterator[str]:
     number = test.reading.number
     before = "never read before" if number == 1 else f"read {number - 1} times before"
     before = "read once before" if number == 2 else before
-    chosen = _number(found, found.choice or "")
+    chosen = choice_name(found)
+    label = chosen.removeprefix("the ").removesuffix(" baseline")
     yield (
         f"Test, {test.images:,} images, {before} (reading {number} of this split);"
-        f" {test.choice.runs} further seeds of trial {chosen}"
+        f" {test.choice.runs} further seeds of {chosen}"
     )
     unit = " %" if scale.is_share else ""
     yield (
-        f"  {f'trial {chosen}':12}{scale.value(test.choice.mean, 1):>7}{unit}"
+        f"  {label:12}{scale.value(test.choice.mean, 1):>7}{unit}"
         f"   {scale.interval(test.choice.new_images)} on new images like these"
     )
     if test.baseline is not None and test.difference is not None:
@@ -186,94 +232,33 @@ def _test(found: Confirmation, test: TestScores, scale: Scale) -> Iterator[str]:
         )
 
 
-def _which_is_better(found: Confirmation, test: TestScores, chosen: int | None) -> str:
+def _which_is_better(found: Confirmation, test: TestScores, chosen: str) -> str:
     assert test.difference is not None
     interval = test.difference.new_images
     if interval.holds(0.0):
         return "not told apart"
     is_higher = interval.low > 0
     return (
-        f"trial {chosen} is better"
+        f"{chosen} is better"
         if is_higher == (found.direction == "maximize")
         else "the baseline is better"
     )
 
 
-def _number(found: Confirmation, arm: str) -> int | None:
-    return next((each.trial for each in found.plan.candidates if each.arm == arm), None)
+def choice_number(found: Confirmation) -> int | None:
+    """The parent's trial that is the choice, once everything is judged; `None` where none is."""
+    chosen = found.chosen
+    return None if chosen is None else chosen.candidate.trial
+
+
+def choice_name(found: Confirmation) -> str:
+    """The choice in a sentence."""
+    return next(each.name for each in found.plan.candidates if each.arm == found.choice)
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
 
 
 def _listed(names: Sequence[str]) -> str:
     return f"{', '.join(names[:-1])} and {names[-1]}" if len(names) > 1 else names[0]
-
-
-def confirmation_document(found: Confirmation) -> Json:
-    """`confirm --json`: fractions, of a loss nats."""
-    test, luck = found.test, found.seed_luck
-    return {
-        "study": found.study,
-        "parent": found.parent,
-        "metric": found.metric,
-        "direction": found.direction,
-        "state": found.state,
-        "end_reason": found.end_reason,
-        "trainings": found.trainings,
-        "planned": found.planned,
-        "seeds": found.plan.seeds,
-        "images": found.images,
-        "notes": list(found.plan.notes),
-        "configurations": [
-            {
-                "trial": arm.candidate.trial,
-                "search_value": arm.candidate.search_value,
-                "values": list(arm.values),
-                "mean": arm.mean,
-                "these_images": None if arm.estimate is None else _ends(arm.estimate.these_images),
-                "new_images": None if arm.estimate is None else _ends(arm.estimate.new_images),
-                "diverged": 0 if arm.divergence is None else arm.divergence.diverged,
-                "may_be_best": arm.may_be_best and found.is_judged,
-                "is_choice": arm.is_choice and found.is_judged,
-                "is_baseline": arm.is_baseline,
-                "params": {
-                    name: value
-                    for name, value in arm.candidate.values.items()
-                    if not name.endswith(".on")
-                },
-            }
-            for arm in found.arms
-        ],
-        "choice": _number(found, found.choice or "") if found.is_judged else None,
-        "visible_difference": None
-        if found.visible is None
-        else {"now": found.visible.now, "more_seeds": found.visible.more_seeds},
-        "seed_luck": None
-        if luck is None
-        else {
-            "trial": found.plan.searched_best,
-            "value": luck.value,
-            "interval": _ends(luck.interval),
-        },
-        "test": None
-        if test is None
-        else {
-            "reading": test.reading.number,
-            "images": test.images,
-            "mean": test.choice.mean,
-            "new_images": _ends(test.choice.new_images),
-            "baseline_mean": None if test.baseline is None else test.baseline.mean,
-            "difference": None if test.difference is None else test.difference.value,
-            "difference_new_images": None
-            if test.difference is None
-            else _ends(test.difference.new_images),
-            "split_luck": None if test.split_luck is None else test.split_luck.value,
-            "split_luck_interval": None
-            if test.split_luck is None
-            else _ends(test.split_luck.interval),
-        },
-    }
-
-
-def _ends(interval: object) -> Json:
-    from search.analysis.inference.components import Interval
-
-    return [interval.low, interval.high] if isinstance(interval, Interval) else None

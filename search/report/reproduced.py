@@ -17,10 +17,11 @@ VERDICTS = {
 def reproduced_opening(found: Reproduced, epochs: int, expected: str | None) -> str:
     """What is about to be trained."""
     time = "" if expected is None else f", about {expected}"
+    there = f", {found.trainings} of them there" * (found.trainings > 0)
     fresh = f" and {found.plan.seeds} fresh seeds" * (found.plan.seeds > 0)
     return (
         f"{found.study}: trial {found.plan.trial.trial} again, its own seed{fresh}:"
-        f" {found.planned} trainings x {epochs} epochs{time}."
+        f" {found.planned} training{'s' * (found.planned > 1)} x {epochs} epochs{there}{time}."
     )
 
 

@@ -18,10 +18,10 @@ def _combinations(names: Sequence[str]) -> list[str]:
 
 
 AUGMENTATION_NAMES = ("none", *_combinations(AUGMENTATIONS))
-_CALLED = {present: former for former, present in FORMER_AUGMENTATIONS.items()}
+# There were these when two of them had other names.
 FORMER_AUGMENTATION_NAMES = tuple(
     name
-    for name in _combinations([_CALLED.get(each, each) for each in AUGMENTATIONS])
+    for name in _combinations(("shift", "crop", "flip", "vertical_flip", "rotate", "erase"))
     if name not in AUGMENTATION_NAMES
 )
 # What is tried unless a spec says otherwise: nothing that makes another thing of what is to be
@@ -90,9 +90,39 @@ AUGMENTATION = Parameter(
         Option("vertical_flip", "turned upside down with probability strength / 2", "-"),
         Option("rotate", "turned by up to 45 degrees * strength", TUTORIAL),
         Option(
+            "trivial_augment",
+            "with probability strength one of 14 operations (none, shears, translations, rotation,"
+            " brightness, color, contrast, sharpness, posterize, solarize, auto contrast,"
+            " equalize), its magnitude one of 31",
+            "Müller & Hutter 2021 (the wide space)",
+        ),
+        Option(
+            "color_jitter",
+            "brightness, contrast and saturation times 1 - 0.8 strength to 1 + 0.8 strength, hue"
+            " turned by up to 0.2 strength; of grey images the first two",
+            "Chen et al. 2020",
+        ),
+        Option(
+            "grayscale",
+            "without colours with probability 0.2 strength; no change to grey images",
+            "Chen et al. 2020",
+        ),
+        Option(
             "random_erasing",
             "a black rectangle of 2 % to 33 % of the area times strength, in half of the images",
             "Zhong et al. 2020",
+        ),
+        Option(
+            "mixup",
+            "x x_i + (1 - x) x_j, j another image of the batch, x the larger share of"
+            " Beta(strength, strength); the loss in the same shares",
+            "Zhang et al. 2018",
+        ),
+        Option(
+            "cutmix",
+            "with probability strength a rectangle of another image of the batch, of uniform area;"
+            " the loss in the shares of area; with mixup, one of both for each image, evenly",
+            "Yun et al. 2019",
         ),
     ),
 )

@@ -4,10 +4,10 @@ from collections.abc import Iterator, Mapping
 
 from search.space.augmentations import AUGMENTATION, AUGMENTATION_STRENGTH
 from search.space.domains import Choice, Limits, Off, Range, Value
+from search.space.network import BLOCK, DEPTH, HEAD, WIDTH
 from search.space.optimizers import OPTIMIZER, OPTIMIZERS, WEIGHT_DECAY
 from search.space.parameter import (
     BELOW_ONE,
-    POSITIVE,
     STRENGTH,
     TUTORIAL,
     Branch,
@@ -168,21 +168,6 @@ NORMALIZATION = Parameter(
         Option("instance", "over the pixels of each channel of each image", "Ulyanov et al. 2016"),
     ),
 )
-WIDTH = Parameter(
-    "width",
-    "width",
-    "float",
-    Off(),
-    POSITIVE,
-    off=1.0,
-    meaning="how wide the network is: more computation for more capacity",
-    described=(
-        Option(
-            "width", "times the channels and hidden units of [model], rounded", "Howard et al. 2017"
-        ),
-    ),
-)
-
 # A parent stands before its children.
 PARAMETERS: dict[str, Parameter] = {
     parameter.name: parameter
@@ -203,6 +188,9 @@ PARAMETERS: dict[str, Parameter] = {
         INPUT_NORMALIZATION,
         NORMALIZATION,
         WIDTH,
+        DEPTH,
+        BLOCK,
+        HEAD,
     )
 }
 TECHNIQUES: tuple[str, ...] = tuple(

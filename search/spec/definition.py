@@ -36,6 +36,8 @@ def parse_definition(definition: str, name: str, budget: Budget, priority: int =
         document["study"]["sampler"] = {"startup": "random"} | sampler
     if version < 4 and document["data"]["dataset"].startswith(IMAGES_PREFIX):
         document["data"]["split_version"] = 1
+    if version < 5:
+        document["model"] = {"head": "flatten"} | document["model"]
     document["study"] |= {"trials": budget.trials, "priority": priority}
     if budget.timeout_seconds is not None:
         document["study"]["timeout"] = budget.timeout_seconds
@@ -65,8 +67,10 @@ def differing_keys(one: StudySpec, other: StudySpec) -> list[tuple[str, Toml | N
 
 
 def definition_keys(spec: StudySpec) -> dict[str, Toml]:
-    """The dotted keys of a definition with their values."""
-    flat: dict[str, Toml] = {}
+    """The dotted keys of a definition with their values, those that are stored where they are not
+    the default alone too.
+    """
+    flat: dict[str, Toml] = {"data.resize": spec.data.resize}
     for name, value in json.loads(spec.definition()).items():
         if isinstance(value, dict):
             flat |= {f"{name}.{key}": entry for key, entry in value.items()}

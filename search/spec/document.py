@@ -200,6 +200,9 @@ class Table:
             return default
         return self._known(name, value, known, default)
 
+    def optional_option(self, name: str, known: Sequence[str]) -> str | None:
+        return self.option(name, "", known) or None
+
     def options(self, name: str, known: Sequence[str]) -> tuple[str, ...]:
         """A list of different names, or none."""
         value = self._take(name)
@@ -242,10 +245,10 @@ class Table:
             return None
         return value
 
-    def integers(self, name: str, default: tuple[int, ...], *, low: int) -> tuple[int, ...]:
+    def optional_integers(self, name: str, *, low: int) -> tuple[int, ...] | None:
         value = self._take(name)
         if value is None:
-            return default
+            return None
         if isinstance(value, list) and value:
             whole = tuple(
                 item
@@ -257,7 +260,7 @@ class Table:
             if len(whole) == len(value):
                 return whole
         self.fault(name, value, f"must be a list of whole numbers of {low} or more")
-        return default
+        return None
 
     def number(self, name: str, default: float, limits: Limits) -> float:
         value = self.optional_number(name)

@@ -11,13 +11,15 @@ from typing import Literal
 from search.space.domains import Value
 from search.spec.study_spec import NAME_PATTERN
 
-Kind = Literal["confirm", "ablate", "reproduce"]
-KINDS: tuple[Kind, ...] = ("confirm", "ablate", "reproduce")
+Kind = Literal["confirm", "ablate", "reproduce", "refit"]
+KINDS: tuple[Kind, ...] = ("confirm", "ablate", "reproduce", "refit")
 _ENDING = re.compile(rf":({'|'.join(KINDS)}):([1-9][0-9]{{0,8}})")
 
 # What a training is for: to find a learning rate, to judge a configuration on the validation
-# images, or to read the test split.
-Purpose = Literal["tune", "judge", "test"]
+# images, to read the test split, or to be taken away: that one is on training and validation images
+# together.
+Purpose = Literal["tune", "judge", "test", "refit"]
+OCTAVES_AWAY = 2.0  # the lowest and the highest learning rate that are tried
 
 
 def follow_up_name(parent: str, kind: Kind, number: int) -> str:
@@ -27,6 +29,17 @@ def follow_up_name(parent: str, kind: Kind, number: int) -> str:
     'demo:confirm:1'
     """
     return f"{parent}:{kind}:{number}"
+
+
+def octaves_of(retune: int) -> tuple[float, ...]:
+    """So many learning rates from a quarter of the old one to four times, as binary logarithms.
+
+    >>> octaves_of(5), octaves_of(0)
+    ((-2.0, -1.0, 0.0, 1.0, 2.0), ())
+    """
+    if retune <= 1:
+        return (0.0,) * retune
+    return tuple(OCTAVES_AWAY * (2 * at / (retune - 1) - 1) for at in range(retune))
 
 
 def is_follow_up_name(name: str) -> bool:
@@ -88,6 +101,11 @@ class Candidate:
     search_value: float | None  # what the search said of it
     values: Mapping[str, Value]
 
+    @property
+    def name(self) -> str:
+        """In a sentence: `trial 9`, `the neutral baseline`."""
+        return "the neutral baseline" if self.trial is None else f"trial {self.trial}"
+
 
 @dataclass(frozen=True)
 class ConfirmPlan:
@@ -101,6 +119,11 @@ class ConfirmPlan:
     complete: int  # how many complete trials the candidates were chosen from
     searched_best: int  # the number of the parent's best trial
     notes: tuple[str, ...] = ()  # what of the parent bears on the answer, in sentences
+    # Learning rates that the neutral baseline tries, as binary logarithms of factors; none where
+    # the baseline is a trial.
+    octaves: tuple[float, ...] = ()
+    # The number of the confirmation whose seeds it has, and more; None: it has its own.
+    seeds_of: int | None = None
 
     def to_json(self) -> str:
         """As the follow-up's plan."""
@@ -111,7 +134,8 @@ class ConfirmPlan:
         """From a follow-up's plan."""
         found = json.loads(plan)
         candidates = tuple(Candidate(**each) for each in found["candidates"])
-        return cls(**{**found, "candidates": candidates, "notes": tuple(found["notes"])})
+        lists = {name: tuple(found.get(name, ())) for name in ("notes", "octaves")}
+        return cls(**{**found, **lists, "candidates": candidates})
 
 
 @dataclass(frozen=True)
@@ -164,6 +188,8 @@ class ReproducePlan:
     trial: Candidate
     seeds: int
     incumbent_of: int  # of so many complete trials it was the best; 1: it was not
+    # The number of the reproduction whose seeds it has, and more; None: it has its own.
+    seeds_of: int | None = None
 
     def to_json(self) -> str:
         """As the follow-up's plan."""
@@ -171,6 +197,24 @@ class ReproducePlan:
 
     @classmethod
     def from_json(cls, plan: str) -> "ReproducePlan":
+        """From a follow-up's plan."""
+        found = json.loads(plan)
+        return cls(**{**found, "trial": Candidate(**found["trial"])})
+
+
+@dataclass(frozen=True)
+class RefitPlan:
+    """Which trial's configuration is trained on training and validation images together."""
+
+    asked: Mapping[str, Value | None]
+    trial: Candidate
+
+    def to_json(self) -> str:
+        """As the follow-up's plan."""
+        return json.dumps(asdict(self), sort_keys=True)
+
+    @classmethod
+    def from_json(cls, plan: str) -> "RefitPlan":
         """From a follow-up's plan."""
         found = json.loads(plan)
         return cls(**{**found, "trial": Candidate(**found["trial"])})

@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping
 
+from models.names import BLOCKS, HEADS
+from objectives.architecture import ModelConfig
 from objectives.data.config import SPLIT_VERSIONS, DataConfig, groups_fault
 from objectives.names import (
     COSTS,
@@ -10,6 +12,7 @@ from objectives.names import (
     IMAGES_PREFIX,
     METRIC_DIRECTIONS,
     PRECISIONS,
+    RESIZES,
 )
 from search.space.domains import Limits
 from search.spec.document import SpecError, Table, Toml, one_of
@@ -20,7 +23,6 @@ from search.spec.space_table import read_space, read_trial
 from search.spec.study_spec import (
     DEFAULT_STUDY,
     NAME_PATTERN,
-    ModelConfig,
     StudySpec,
     TrainingConfig,
 )
@@ -62,7 +64,7 @@ def read_spec(root: Table, *, stored: bool = False) -> StudySpec:
     epochs = training.integer("epochs", 8, low=1)
     metric = study.option("metric", "accuracy", tuple(METRIC_DIRECTIONS))
     setting = Setting(epochs, Direction(METRIC_DIRECTIONS[metric]))
-    config = _read_data(data)
+    config = _read_data(data, stored)
     space = read_space(root.table("space"), config.dataset)
     minimize = study.options("minimize", tuple(COSTS))
     spec = StudySpec(
@@ -84,8 +86,10 @@ def read_spec(root: Table, *, stored: bool = False) -> StudySpec:
             timeout_seconds=training.duration("timeout"),
         ),
         model=ModelConfig(
-            channels=model.integers("channels", (16, 32, 64), low=1),
-            hidden_units=model.integer("hidden_units", 100, low=1),
+            channels=model.optional_integers("channels", low=1),
+            hidden_units=model.integer("hidden_units", ModelConfig.hidden_units, low=1),
+            block=model.option("block", ModelConfig.block, BLOCKS),
+            head=model.optional_option("head", HEADS),
         ),
         space=space,
         first_trials=tuple(read_trial(trial, space) for trial in root.tables("trial")),
@@ -113,7 +117,7 @@ def _read_name(study: "Table", stored: bool) -> str:
     return name
 
 
-def _read_data(data: "Table") -> DataConfig:
+def _read_data(data: "Table", stored: bool) -> DataConfig:
     dataset = data.string("dataset", "mnist-5k")
     if dataset.startswith(IMAGES_PREFIX):
         if dataset == IMAGES_PREFIX:
@@ -131,13 +135,16 @@ def _read_data(data: "Table") -> DataConfig:
     split_version = data.optional_integer(
         "split_version", low=SPLIT_VERSIONS[0], high=SPLIT_VERSIONS[-1]
     )
+    resize = data.option("resize", RESIZES[0], RESIZES)
     groups = _read_groups(data)
     for name, value in (
         ("image_size", image_size),
         ("split_version", split_version),
         ("groups", groups),
+        ("resize", None if resize == RESIZES[0] else resize),
     ):
-        if value is not None and not is_folder:
+        # What a request names without a data set may be of the study that is stored.
+        if value is not None and not is_folder and not (stored and "dataset" not in data.content):
             data.fault(name, value, f"goes with {IMAGES_PREFIX}FOLDER alone: leave it out")
     if is_folder and groups is not None and split_version == 1:
         data.fault("split_version", 1, "knows no groups: leave it out, or groups")
@@ -154,6 +161,7 @@ def _read_data(data: "Table") -> DataConfig:
         image_size,
         split_version or SPLIT_VERSIONS[-1],
         groups,
+        resize,
     )
 
 

@@ -12,6 +12,7 @@ from search.spec.study_spec import DEFAULT_STUDY, StudySpec
 METHODS = ("sampler", "pruner")  # of [study]: a name, or a table of a name and options
 OF_FOLDERS = (
     "image_size",
+    "resize",
     "split_version",
     "groups",
 )  # of [data]: what goes with a folder of images alone

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 
-from objectives.names import AUGMENTATIONS
+from objectives.names import AUGMENTATIONS, FORMER_AUGMENTATIONS
 from search.space.domains import Choice, Domain, Off, Range, Value
 from search.space.parameter import Parameter
 from search.space.parameters import PARAMETERS, is_active, is_on
@@ -101,7 +101,9 @@ def _no_off(parameter: Parameter) -> str:
 def _read_off(table: "Table", parameter: Parameter) -> Domain:
     if parameter.off is None:
         table.fault(parameter.name, False, _no_off(parameter))
-    return Choice((str(parameter.off),)) if parameter.kind == "choice" else Off()
+    # What is off by default is not there then.
+    is_there = parameter.kind == "choice" and parameter.default != Off()
+    return Choice((str(parameter.off),)) if is_there else Off()
 
 
 def _read_option(table: "Table", parameter: Parameter, value: Toml) -> Value:
@@ -129,19 +131,19 @@ def _all_options(parameter: Parameter) -> tuple[str, ...]:
 
 
 def _known(parameter: Parameter, value: str) -> str:
-    if parameter.name == "augmentation":  # of which there are 64
+    if parameter.name == "augmentation":
         return f"use none, or names joined by '+': {', '.join(AUGMENTATIONS)}"
     return one_of(value, parameter.options)
 
 
 def _canonical(augmentation: str) -> str:
+    # Its parts in the order in which they act, if they are known.
     parts = augmentation.split("+")
-    matching = [
-        name
-        for name in _all_options(PARAMETERS["augmentation"])
-        if sorted(name.split("+")) == sorted(parts)
-    ]
-    return matching[0] if matching else augmentation
+    present = [FORMER_AUGMENTATIONS.get(part, part) for part in parts]
+    if not set(present) <= set(AUGMENTATIONS):
+        return augmentation
+    places = map(AUGMENTATIONS.index, present)
+    return "+".join(part for _, part in sorted(zip(places, parts, strict=True)))
 
 
 def _read_number(table: "Table", parameter: Parameter, value: float) -> float:
@@ -205,7 +207,8 @@ def read_trial(table: "Table", space: SearchSpace) -> FirstTrial:
     for name, value in fixed.items():
         parent = PARAMETERS[name].parent
         if parent is not None and not is_active(PARAMETERS[name], _pinned(space) | fixed):
-            others = [option for option in PARAMETERS[parent[0]].options if option not in parent[1]]
+            bringing = frozenset(parent[1])
+            others = [option for option in PARAMETERS[parent[0]].options if option not in bringing]
             needed = f"one that is not {others[0]}" if len(others) == 1 else repr(parent[1][0])
             table.fault(
                 name, value, f"exists only under {parent[0]} = {needed}: name that beside it"

@@ -5,9 +5,11 @@ import json
 import re
 from dataclasses import dataclass, field
 
+from objectives.architecture import ModelConfig
 from objectives.data.config import DataConfig
 from objectives.names import (
     METRIC_DIRECTIONS,
+    RESIZES,
 )
 from search.space.search_space import SearchSpace
 from search.spec.document import Document
@@ -21,7 +23,7 @@ from storage.studies import Budget
 DEFAULT_STUDY = "mnist-5k-default"
 NAME_LENGTH = 64
 NAME_PATTERN = re.compile(rf"[A-Za-z0-9][A-Za-z0-9._-]{{0,{NAME_LENGTH - 1}}}")
-DEFINITION_VERSION = 4
+DEFINITION_VERSION = 5
 BUDGET_KEYS = ("trials", "timeout", "target")
 NOT_DEFINING = (*BUDGET_KEYS, "priority")  # what two specs of one study may differ in
 
@@ -34,14 +36,6 @@ class TrainingConfig:
     precision: str = "float32"
     decay_scope: str = "weights"
     timeout_seconds: float | None = None  # of one trial
-
-
-@dataclass(frozen=True)
-class ModelConfig:
-    """The widths of the CNN."""
-
-    channels: tuple[int, ...] = (16, 32, 64)
-    hidden_units: int = 100
 
 
 @dataclass(frozen=True)
@@ -134,6 +128,10 @@ class StudySpec:
         }
         if self.data.image_size is not None:
             data["image_size"] = self.data.image_size
+        # What came later is stored where it is not the default, so that earlier definitions keep
+        # their hash.
+        if self.data.resize != RESIZES[0]:
+            data["resize"] = self.data.resize
         if self.data.is_folder:
             data["split_version"] = self.data.split_version
         if self.data.groups is not None:
@@ -145,14 +143,16 @@ class StudySpec:
         }
         if self.training.timeout_seconds is not None:
             training["timeout"] = self.training.timeout_seconds
+        model: Document = {"hidden_units": self.model.hidden_units, "block": self.model.block}
+        if self.model.channels is not None:
+            model["channels"] = list(self.model.channels)
+        if self.model.head is not None:
+            model["head"] = self.model.head
         document: Document = {
             "study": study,
             "data": data,
             "training": training,
-            "model": {
-                "channels": list(self.model.channels),
-                "hidden_units": self.model.hidden_units,
-            },
+            "model": model,
             "space": {name: domain_to_toml(domain) for name, domain in self.space.domains},
         }
         if self.constraints:

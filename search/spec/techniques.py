@@ -68,5 +68,6 @@ def exists_under(parameter: Parameter) -> str | None:
     if parameter.parent is None:
         return None
     name, values = parameter.parent
-    others = [option for option in PARAMETERS[name].options if option not in values]
+    bringing = frozenset(values)
+    others = [option for option in PARAMETERS[name].options if option not in bringing]
     return f"{name} = {values[0]}" if len(values) == 1 else f"{name} other than {', '.join(others)}"

@@ -26,6 +26,7 @@ dataset = "mnist-5k"           # one of the names in docs/data.md, or images:FOL
 validation_fraction = 0.2      # of the training split, stratified
 split_seed = 0                 # which images those are; apart from study.seed, so that studies can share a split
 # image_size = 64              # for folders of images
+# resize = "pad"               # of a folder: "crop" keeps the middle of each image, "pad" all of it between black, "stretch" all of it
 # groups = "patient_([0-9]+)"  # of a folder, what belongs together: an expression on the path, or a CSV (docs/data.md)
 # split_version = 2            # of a folder: 2 keeps equal images on one side of a split, 1 is as it was before
 
@@ -36,7 +37,9 @@ precision = "float32"          # or "tf32", "bf16" (autocast), on a GPU that has
 decay_scope = "weights"        # weight decay and L1 on conv and linear weights; or "all", biases and norms too
 
 [model]
-channels = [16, 32, 64]        # of each 3x3 convolution; all but the first halve the image
+# channels = [16, 32, 64]      # of each block; all but the first halve the image. Above 32 pixels a block more, above 64 two, ...
+# head = "flatten"             # or "average": of each channel over its pixels, as it is above 32 pixels
+block = "plain"                # or "residual": two further layers with a way around them in all blocks but the first
 hidden_units = 100             # of the layer before the classes
 
 [constraints]

@@ -2,12 +2,16 @@
 before.
 """
 
+from collections.abc import Iterator, Sequence
+from itertools import product
 from typing import TYPE_CHECKING
 
-from objectives.costs import counted_costs, scaled, shown_cost
+from objectives.architecture import Architecture, architecture
+from objectives.costs import counted_costs, shown_cost
 from objectives.names import METRIC_DIRECTIONS, SHAPES
 from search.space.augmentations import present_augmentation
-from search.space.domains import Choice, Domain, Off
+from search.space.domains import Choice, Domain, Off, Range
+from search.space.network import AS_MODEL
 from search.space.parameters import PARAMETERS, is_on
 from search.spec.document import Table
 from search.spec.enumeration import counted
@@ -29,6 +33,8 @@ from search.spec.space_table import domain_to_toml
 
 if TYPE_CHECKING:
     from search.spec.study_spec import StudySpec
+
+_MOST_DEPTHS = 16
 
 
 def said_in_vain(spec: "StudySpec") -> list[str]:
@@ -126,15 +132,46 @@ def _smallest_costs(spec: "StudySpec") -> dict[str, int]:
         return {}
     side = spec.data.image_size or 1
     image, classes = SHAPES.get(spec.data.dataset, ((1, side, side), 2))
-    width = _narrowest(spec.space.domain("width"))
     normalization = spec.space.domain("normalization")
-    return counted_costs(
-        image,
-        classes,
-        [scaled(count, width) for count in spec.model.channels],
-        scaled(spec.model.hidden_units, width),
-        normalized=isinstance(normalization, Choice) and "none" not in normalization.options,
-    )
+    counts = [
+        counted_costs(
+            image,
+            classes,
+            network,
+            normalized=isinstance(normalization, Choice) and "none" not in normalization.options,
+        )
+        for network in _networks(spec, image[1:])
+    ]
+    return {name: min(each[name] for each in counts) for name in counts[0]}
+
+
+def _networks(spec: "StudySpec", image_size: tuple[int, int]) -> Iterator[Architecture]:
+    """The narrowest ones of each depth, block and head that the space has. More blocks are no
+    larger network where the last maps are flattened.
+    """
+    space, width = spec.space, _narrowest(spec.space.domain("width"))
+    for depth, block, head in product(
+        _depths(space.domain("depth")), _kinds(space.domain("block")), _kinds(space.domain("head"))
+    ):
+        yield architecture(spec.model, image_size, width=width, depth=depth, block=block, head=head)
+
+
+def _depths(domain: Domain) -> Sequence[int | None]:
+    match domain:
+        case Off():
+            return (None,)
+        case Choice(options):
+            found = [int(each) or None for each in options]
+        case Range(low, high):
+            # From some depth on all maps are of one pixel, and more blocks only cost more.
+            found = [*range(int(low), min(int(high), int(low) + _MOST_DEPTHS) + 1)]
+    return (*found, None) if domain.optional else found
+
+
+def _kinds(domain: Domain) -> Sequence[str | None]:
+    if not isinstance(domain, Choice):
+        return (None,)
+    return [None if option == AS_MODEL else str(option) for option in domain.options]
 
 
 def _narrowest(width: Domain) -> float:

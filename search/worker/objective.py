@@ -52,6 +52,8 @@ class Objective:
     check: Callable[[], None] = lambda: None
     # of new trials, where nobody has said how many they are to have
     fitting: FittingThreads | None = None
+    # As `train`, but on training and validation images together; made-up curves have none.
+    refit: Train | None = None
 
 
 def build_objective(
@@ -96,7 +98,12 @@ def build_objective(
             on_progress=on_progress,
         )
 
-    config, dataset = find_data(spec, stored, machine, open_data)
+    if machine.parcels is None:
+        config, dataset = find_data(spec, stored, machine, open_data)
+    else:
+        from search.worker.parcels import open_parcel
+
+        config, dataset = spec.data, open_parcel(spec.data, spec.name, machine.parcels)
     resident = data.hold(dataset, chosen)
     # After all that may be refused
     before = kept_division(str(chosen), machine.division_root)
@@ -105,7 +112,8 @@ def build_objective(
     computing = Computing(device.set_threads(share.threads), _piece_on(str(chosen), machine, kept))
     load_optimizers(chosen)
 
-    def train(
+    def train_on(
+        images: data.ResidentData,
         hyperparameters: Hyperparameters,
         seed: int,
         computing: Computing,
@@ -116,11 +124,10 @@ def build_objective(
         return training.train(
             Run(
                 hyperparameters,
-                resident,
+                images,
                 epochs=spec.training.epochs,
                 seed=seed,
-                channels=spec.model.channels,
-                hidden_units=spec.model.hidden_units,
+                model=spec.model,
                 decay_scope=spec.training.decay_scope,
                 precision=spec.training.precision,
                 piece=computing.piece,
@@ -130,6 +137,16 @@ def build_objective(
             captures=machine.captures,
         )
 
+    def refit(
+        hyperparameters: Hyperparameters,
+        seed: int,
+        computing: Computing,
+        resume: bytes | None,
+        pulse: Pulse,
+    ) -> ResumableTraining:
+        together = data.hold_together(dataset, resident.validation, chosen)
+        return train_on(together, hyperparameters, seed, computing, resume, pulse)
+
     def files_of(trained: ResumableTraining, epochs: Sequence[EpochRecord]) -> Mapping[str, bytes]:
         assert isinstance(trained, training.Training)
         return incumbent_files(model_of(trained), epochs, trained.examine(), resident.class_names)
@@ -138,7 +155,9 @@ def build_objective(
         assert isinstance(trained, training.Training)
         return model_file.model_bytes(trained.trained())
 
-    open_test = partial(open_reader, config, machine, chosen, IMAGES_AT_ONCE[chosen.type])
+    open_test = partial(
+        open_reader, config, spec.name, machine, chosen, IMAGES_AT_ONCE[chosen.type]
+    )
     check = partial(device.check_answers, chosen)
     fitting = (
         None
@@ -146,7 +165,7 @@ def build_objective(
         else _fitting(machine, computing.threads, kept, before is not None, say)
     )
     return Objective(
-        train,
+        partial(train_on, resident),
         str(chosen),
         computing,
         files_of,
@@ -155,6 +174,7 @@ def build_objective(
         dataset.facts,
         check,
         fitting,
+        refit,
     )
 
 

@@ -2,7 +2,6 @@
 choice.
 """
 
-import hashlib
 import json
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
@@ -18,12 +17,14 @@ from storage.artifact_names import MODEL_FILE, read_artifacts
 from storage.engine import Database
 from storage.leases.lease import Lease
 from storage.predictions import SplitPredictions, insert_predictions, select_predictions
-from storage.readings import begin_reading, complete_reading
+from storage.readings import begin_reading, complete_reading, split_id
 from storage.slots import TakenSlot, read_slots
+from storage.studies import StoredStudy
 
 if TYPE_CHECKING:
     import torch
 
+    from objectives.data.cache import LabelledArrays, Opened
     from objectives.data.config import DataConfig
     from search.machine.this_machine import Machine
 
@@ -48,22 +49,21 @@ class TestReader(Protocol):
 
 
 def open_reader(
-    config: "DataConfig", machine: "Machine", device: "torch.device", images_at_once: int
+    config: "DataConfig",
+    study: str,
+    machine: "Machine",
+    device: "torch.device",
+    images_at_once: int,
 ) -> TestReader:
-    """The test split of a data set on the device. Raises DataError, DataUnavailable."""
+    """The test split of a study's data set on the device. Raises DataError, DataUnavailable."""
     from objectives.data.images import split_sha256, to_device
-    from objectives.data.test_split import open_test_split
     from objectives.device import full_float32
     from objectives.evaluation import normalizer
     from objectives.model_file import TrainedModel, read_model
     from objectives.prediction import predict
     from objectives.training import Training
-    from search.machine.folders import needed
 
-    arrays = open_test_split(
-        config, data_root=needed(machine.data_root), cache_root=needed(machine.cache_root)
-    )
-    split = to_device(arrays, device)
+    split = to_device(_test_arrays(config, study, machine), device)
     sha256 = split_sha256(split)
 
     def answers(model: TrainedModel) -> Predicted:
@@ -90,9 +90,34 @@ def open_reader(
     return Reader()
 
 
-def split_id(dataset: str, fingerprint: str | None) -> str:
-    """What a test split is called before it is opened: of its data set's fingerprint."""
-    return hashlib.sha256(f"test split of {fingerprint or dataset}".encode()).hexdigest()
+def _test_arrays(config: "DataConfig", study: str, machine: "Machine") -> "LabelledArrays":
+    from objectives.data.test_split import load_test_split, open_test_split
+    from search.machine.folders import needed
+
+    if machine.parcels is not None:
+        from search.worker.parcels import ask
+
+        return load_test_split(ask(machine.parcels, study, "test"))
+    return open_test_split(
+        config, data_root=needed(machine.data_root), cache_root=needed(machine.cache_root)
+    )
+
+
+def test_parcel(config: "DataConfig", stored: StoredStudy, machine: "Machine") -> "Opened":
+    """The test split, to be sent to the worker of a confirmation that reads it.
+
+    Raises:
+        TestSplitRefused: the study is no confirmation.
+        DataError, DataUnavailable: it is not to be had here.
+    """
+    from objectives.data.test_split import open_test_parcel
+    from search.machine.folders import needed
+
+    if stored.follow_up is None or stored.follow_up.kind != "confirm":
+        raise TestSplitRefused(stored.name)
+    return open_test_parcel(
+        config, data_root=needed(machine.data_root), cache_root=needed(machine.cache_root)
+    )
 
 
 def read_test(

@@ -165,6 +165,9 @@ class Trial:
         kept: Mapping[str, str] = {}
         if planned.keeps_model and objective.model_of is not None:
             kept = self._place.artifacts.keep_file(MODEL_FILE, objective.model_of(training))
+        if planned.purpose == "refit":
+            # It has seen the validation images: its answers for them judge nothing.
+            return Ending("complete", value, attributes=kept)
         if planned.purpose != "test":
             return Ending("complete", value, attributes=kept, predictions=answered)
         assert objective.open_test is not None
@@ -218,7 +221,10 @@ class Trial:
     ) -> ResumableTraining:
         """From the last checkpoint that can be read, else from the seed: the same values, later."""
         hyperparameters = configuration.hyperparameters()
-        seed = self._course.seed
+        seed, train = self._course.seed, objective.train
+        if self._course.planned is not None and self._course.planned.purpose == "refit":
+            assert objective.refit is not None
+            train = objective.refit
         recorded = (
             read_checkpoints(self._place.database, self._held.trial_id)
             if self._held.attempt > 1
@@ -228,9 +234,7 @@ class Trial:
             if (content := self._checkpoints.load(last)) is None:
                 continue
             try:
-                training = objective.train(
-                    hyperparameters, seed, self._held.computing, content, pulse
-                )
+                training = train(hyperparameters, seed, self._held.computing, content, pulse)
             except CheckpointError:
                 continue
             self._course.go_on_after(last.epoch)
@@ -239,7 +243,7 @@ class Trial:
             return training
         if recorded:
             self._course.go_on_after(0)
-        training = objective.train(hyperparameters, seed, self._held.computing, None, pulse)
+        training = train(hyperparameters, seed, self._held.computing, None, pulse)
         self._checkpoints.training_starts()
         return training
 

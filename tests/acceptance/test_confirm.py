@@ -137,6 +137,64 @@ def test_the_test_split_is_read_with_seeds_that_took_no_part_in_the_choice(tmp_p
     ]
 
 
+def test_more_seeds_train_only_what_is_missing_and_answer_as_all_at_once(tmp_path: Path) -> None:
+    at_once, in_steps = tmp_path / "1", tmp_path / "2"
+    for folder in (at_once, in_steps):
+        folder.mkdir()
+    expected = User(at_once).answer("--seeds", "4")
+    user = User(in_steps)
+    first = user.answer("--seeds", "2", "--no-test")
+    more = ("confirm", "s", "--seeds", "4")
+    code, _, said = user.ends(*more, "--enqueue")
+    assert code == 0, said
+    # Of the baseline no network was kept, as no test split was to be read with it.
+    assert "20 trainings x 3 epochs, 6 of them there" in said
+    # What was taken over is a copy.
+    user.run("delete", first["study"], "--yes")
+    found = user.answer("--seeds", "4")
+    assert (found.pop("study"), found.pop("goes_on_from")) == ("s:confirm:2", "s:confirm:1")
+    expected.pop("study")
+    expected.pop("goes_on_from")
+    assert found == expected
+    assert "has looked twice: 95 % is then somewhat less." in user.run(*more).replace("\n", " ")
+    # Fewer seeds than there are, or others: another one.
+    assert user.answer("--seeds", "3")["goes_on_from"] is None
+
+
+def test_the_neutral_baseline_has_no_technique_and_a_rate_that_runs_of_its_own_have_found(
+    tmp_path: Path,
+) -> None:
+    user = User(tmp_path)
+    found = user.answer("--baseline", "neutral", "--seeds", "2", "--workers", "2")
+    best, baseline = found["configurations"][0], found["configurations"][-1]
+    assert (baseline["arm"], baseline["trial"], baseline["is_baseline"]) == ("neutral", None, True)
+    optimizer = best["params"]["optimizer"]
+    kept = {"optimizer", "batch_size", "width"}
+    rate = f"{optimizer}.learning_rate"
+    assert baseline["params"].pop(rate) != best["params"].pop(rate)
+    off = {"scheduler": "constant", "augmentation": "none", "initializer": "default"}
+    off |= {"normalization": "none", "input_normalization": "none"}
+    assert baseline["params"] == off | {
+        name: value
+        for name, value in best["params"].items()
+        if name in kept or (name.startswith(f"{optimizer}.") and "decay" not in name)
+    }
+    trainings = user.trainings("s:confirm:1")
+    tuned = [each for each in trainings if each.purpose == "tune"]
+    assert [each.arm for each in tuned] == ["neutral"] * 5
+    assert len({each.seed for each in tuned}) == 1
+    assert not {each.seed for each in tuned} & {
+        each.seed for each in trainings if each.purpose != "tune"
+    }
+    rates = [each.values[rate] for each in tuned]
+    assert rates == pytest.approx([rates[2] * factor for factor in (0.25, 0.5, 1, 2, 4)])
+    # The five, then three candidates and the baseline, then the choice.
+    assert found["trainings"] == found["planned"] == 5 + 2 * 4 + 2
+    printed = user.run("confirm", "s", "--baseline", "neutral", "--seeds", "2")
+    assert f"The neutral baseline is {optimizer} without any technique" in printed
+    assert "neutral (baseline)" in user.run("report", "s", "-o", "-")
+
+
 def test_without_the_test_split_nothing_of_it_is_read(tmp_path: Path) -> None:
     user = User(tmp_path)
     found = user.answer("--no-test", "--top", "2", "--baseline", "none", "--seeds", "3")
@@ -194,6 +252,11 @@ def test_workers_elsewhere_train_one_that_is_enqueued_and_it_goes_with_its_paren
         assert found["test"]["reading"] == 1
         listed = json.loads(user.run("list", "--json"))
         assert [each["study"] for each in listed] == ["s", "s:confirm:1"]
+        # Asked for more seeds, it trains the missing ones: on every database.
+        more = user.answer("--seeds", "3")
+        assert (more["goes_on_from"], more["trainings"]) == ("s:confirm:1", 15)
+        for before, after in zip(found["configurations"], more["configurations"], strict=True):
+            assert after["values"][:2] == before["values"]
         user.run("delete", "s", "--yes")
         assert json.loads(user.run("list", "--json")) == []
 
@@ -213,7 +276,10 @@ REFUSED = [
     (("confirm", "s", "--top", "1.5"), "--top 1.5: give a whole number from 1 to 1000"),
     (("confirm", "s", "--trial", "99"), "--trial 99: study 's' has no complete trial"),
     (("confirm", "s", "--trial", "-1"), "--trial -1: give a whole number"),
-    (("confirm", "s", "--baseline", "best"), "--baseline (first, none or a trial's number) best"),
+    (
+        ("confirm", "s", "--baseline", "best"),
+        "--baseline (first, neutral, none or a trial's number) best",
+    ),
     (("confirm", "s", "--baseline", "99"), "--baseline 99: study 's' has no trained trial"),
     (("confirm", "s", "--timeout", "soon"), "--timeout soon: write a duration"),
     (("confirm", "s", "--timeout", "0s"), "--timeout 0s: write a duration"),

@@ -9,6 +9,7 @@ import pytest
 import tomli_w
 
 from tests import forked
+from tests.once import made_once
 from tests.search.export.conftest import CLASSES, make_images, spec_of
 
 FOLDER = "my model"
@@ -21,16 +22,18 @@ def hypersearch(folder: Path, *arguments: str) -> subprocess.CompletedProcess[st
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A working folder with images, a study of them, and its export."""
-    place = tmp_path_factory.mktemp("place")
-    make_images(place / "images")
-    (place / "odd.toml").write_text(tomli_w.dumps(spec_of("odd", Path("images"))))
-    for arguments in (["run", "odd.toml", "--threads", "1"], ["export", "odd", "-o", FOLDER]):
-        ended = hypersearch(place, *arguments)
-        assert ended.returncode == 0, ended.stderr
-    assert ended.stdout.startswith(f"{FOLDER}: trial 0 of study 'odd', validation accuracy 0.")
-    assert ended.stdout.endswith(", not confirmed\n")
-    assert ended.stderr == f"use it: hypersearch predict '{FOLDER}' IMAGES...\n"
-    return place
+
+    def work(place: Path) -> None:
+        make_images(place / "images")
+        (place / "odd.toml").write_text(tomli_w.dumps(spec_of("odd", Path("images"))))
+        for arguments in (["run", "odd.toml", "--threads", "1"], ["export", "odd", "-o", FOLDER]):
+            ended = hypersearch(place, *arguments)
+            assert ended.returncode == 0, ended.stderr
+        assert ended.stdout.startswith(f"{FOLDER}: trial 0 of study 'odd', validation accuracy 0.")
+        assert ended.stdout.endswith(", not confirmed\n")
+        assert ended.stderr == f"use it: hypersearch predict '{FOLDER}' IMAGES...\n"
+
+    return made_once(tmp_path_factory, "place of an export", work)
 
 
 def test_a_folder_and_its_study_answer_alike(place: Path) -> None:
@@ -54,6 +57,9 @@ def test_labelled_images_are_judged(place: Path) -> None:
     assert suspects.stdout.count("\n") == 3
     assert suspects.stderr.startswith("accuracy ")
     assert hypersearch(place, *arguments, "--csv").stdout.count("\n") == 49
+    of_study = hypersearch(place, "predict", "odd", "--labelled", "--suspects", "2")
+    assert of_study.stdout.count("\nimages/") == 2
+    assert of_study.stderr.startswith("2 of 16 validation images, whose label the good trial (0)")
 
 
 @pytest.mark.parametrize(
@@ -63,6 +69,7 @@ def test_labelled_images_are_judged(place: Path) -> None:
         (["export", "old", "-o", "x"], "study 'old' is not in this storage: did you mean 'odd'?"),
         (["export", "odd", "-o", "x", "--trial", "3"], "study 'odd' has no complete trial 3: "),
         (["export", "odd", "-o", "x", "--trial", "-1"], "--trial -1: give a whole number from"),
+        (["export", "odd", "-o", "x", "--threads", "1"], "--threads goes with --refit: add it, or"),
         (["export", "odd", "-o", "x", "--format", "pt"], "--format pt: give onnx or safetensors"),
         (["export", "odd", "-o", "images", "--force"], "images holds a b, which no export wrote: "),
         (["predict", "images", "images"], "images: config.json is missing, so that this is no"),
@@ -75,6 +82,11 @@ def test_labelled_images_are_judged(place: Path) -> None:
         (["predict", FOLDER, "images", "--runtime", "jax"], "--runtime jax: give torch or onnx"),
         (["predict", "odd", "images", "--runtime", "onnx"], "study 'odd' has no ONNX file: leave"),
         (["predict", FOLDER, "images", "--suspects", "2"], "--suspects goes with --labelled: add"),
+        (["predict", FOLDER], "IMAGES are missing: name files, or folders of them"),
+        (
+            ["predict", FOLDER, "--labelled", "--suspects", "2"],
+            f"IMAGES are missing: name what {FOLDER}",
+        ),
         (["predict", FOLDER, "images", "--csv", "--json"], "--csv and --json do not go together"),
         (["predict", FOLDER, "images", "--device", "tpu"], 'device "tpu" is unknown: choose auto'),
         (

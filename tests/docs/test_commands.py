@@ -26,6 +26,13 @@ NOT_RUN = {
     ".venv/bin/pip install -e .": "installs several GB",
     ".venv/bin/pip install -e '.[onnx]'": "installs several GB",
     "pip install 'hypersearch[postgresql]'": "installs from a package index",
+    "pip install 'hypersearch[ray,postgresql]'": "installs from a package index",
+    "ray start --head": "a cluster of its own: tests/search/engines/cluster/test_ray.py has one",
+    "ray start --address HEAD:6379": "the same",
+    "hypersearch run my.toml --engine ray --workers 16 --gpus-per-worker 0.5 --ship-data": (
+        "the same"
+    ),
+    "hypersearch worker --engine ray --workers auto --forever": "the same",
     "python -m benchmarks.gpu all --out DIR --seconds 480": (
         "needs a GPU: test_gpu.py does it in small"
     ),

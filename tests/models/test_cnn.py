@@ -1,11 +1,14 @@
 """The CNN against the reference tutorial's network, and at every size, depth and technique."""
 
+import hashlib
 from dataclasses import replace
 
 import pytest
 import torch
 from torch import Tensor, nn
 
+from models import names
+from models.blocks import BLOCKS, HEADS
 from models.cnn import CNN, CNNConfig
 from models.dropout import Dropout, Dropout2d
 from models.initializers import INITIALIZERS
@@ -209,3 +212,64 @@ def test_channels_last_is_kept_through_every_block(normalization: str) -> None:
         for layer in block:
             features = layer(features)
             assert features.is_contiguous(memory_format=torch.channels_last), layer
+
+
+# --- blocks and heads for photographs
+
+
+# Of the weights of the default network for MNIST, one after another, drawn from seed 0.
+WEIGHTS_SHA256 = "fc2d0d742529ad8e04c011d9bcabe66ccedac37eb6f8e18fba3fb6e63d80dbdf"
+PHOTOGRAPHS = replace(SMALL, channels=(4, 6, 8), block="residual", head="average")
+
+
+def test_the_default_network_has_the_weights_that_it_always_had() -> None:
+    weights = seeded(MNIST).state_dict()
+    assert list(weights) == [
+        *(f"blocks.{block}.0.{kind}" for block in range(3) for kind in ("weight", "bias")),
+        "hidden.1.weight",
+        "hidden.1.bias",
+        "output.weight",
+        "output.bias",
+    ]
+    digest = hashlib.sha256()
+    for weight in weights.values():
+        digest.update(weight.numpy().tobytes())
+    assert digest.hexdigest() == WEIGHTS_SHA256
+
+
+def test_every_name_of_a_block_and_a_head_is_implemented_and_nothing_else() -> None:
+    assert (tuple(BLOCKS), tuple(HEADS)) == (names.BLOCKS, names.HEADS)
+
+
+def test_an_average_is_the_mean_of_each_channel_and_needs_no_weight_a_pixel() -> None:
+    config = replace(SMALL, head="average")
+    model, images = seeded(config), images_for(config, 3)
+    maps = model.blocks(images)
+    assert torch.equal(model.hidden[0](maps), maps.flatten(2).mean(2))
+    assert model.hidden[1].in_features == SMALL.channels[-1]
+
+
+def test_a_residual_unit_adds_two_layers_to_what_comes_in_and_the_first_block_has_none() -> None:
+    model, images = seeded(PHOTOGRAPHS), images_for(PHOTOGRAPHS, 3)
+    assert [len(block) for block in model.blocks] == [3, 5, 5]
+    before = model.blocks[1][:4](model.blocks[0](images))
+    unit = model.blocks[1][4]
+    convolved = nn.functional.conv2d(before, unit.first[0].weight, unit.first[0].bias, padding=1)
+    again = nn.functional.conv2d(
+        convolved.relu(), unit.second[0].weight, unit.second[0].bias, padding=1
+    )
+    assert torch.equal(unit(before), before + again.relu())
+
+
+@pytest.mark.parametrize("normalization", NORMALIZATIONS)
+@pytest.mark.parametrize("image_size", [(1, 1), (1, 9), (17, 40)])
+def test_a_network_for_photographs_trains_at_any_size_and_its_gradient_reaches_all(
+    normalization: str, image_size: tuple[int, int]
+) -> None:
+    config = replace(PHOTOGRAPHS, image_size=image_size, normalization=normalization, dropout=0.1)
+    model = seeded(config)
+    nn.functional.cross_entropy(model(images_for(config, 7)), torch.arange(7) % 4).backward()
+    for name, parameter in model.named_parameters():
+        assert parameter.grad is not None, name
+        assert parameter.grad.isfinite().all(), name
+    assert model.eval()(images_for(config, 1)).shape == (1, 4)

@@ -26,6 +26,7 @@ from torch.utils._python_dispatch import (
 
 from models.names import NORMALIZATIONS
 from objectives import captured, names, one_epoch, training
+from objectives.architecture import ModelConfig
 from objectives.augmentation import Transforms, draw
 from objectives.captured import WARM_UP_STEPS, Capture, CapturedStep, CUDAGraphs, Work, capture_of
 from objectives.data.images import LabelledImages, ResidentData
@@ -649,10 +650,10 @@ CAPTURED = "captured"
 
 
 def images(count: int, seed: int) -> LabelledImages:
-    """Noise (2, 12, 12) with a bright quarter that tells the class."""
+    """Noise (3, 12, 12) with a bright quarter that tells the class."""
     random = torch.Generator().manual_seed(seed)
     labels = torch.arange(count) % 4
-    pixels = torch.randint(0, 100, (count, 2, 12, 12), dtype=torch.uint8, generator=random)
+    pixels = torch.randint(0, 100, (count, 3, 12, 12), dtype=torch.uint8, generator=random)
     for image, label in zip(pixels, labels.tolist(), strict=True):
         row, column = divmod(label, 2)
         image[:, row * 6 : row * 6 + 6, column * 6 : column * 6 + 6] += 120
@@ -675,7 +676,7 @@ def a_run(
     options: Hyperparameters, epochs: int = 3, device: torch.device = CPU, count: int = 70
 ) -> Run:
     """Of batches that are full but for the last."""
-    return Run(options, data(device, count), epochs, seed=0, channels=(4, 12), hidden_units=8)
+    return Run(options, data(device, count), epochs, seed=0, model=ModelConfig((4, 12), 8))
 
 
 def scores(measurements: Sequence[Measurement]) -> list[Measurement]:
@@ -791,7 +792,8 @@ def operators(optimizer: Optimizer, channels: tuple[int, ...]) -> int:
     capture = Recorder()
     next(
         train(
-            replace(a_run(replace(PLAIN, optimizer=optimizer)), channels=channels), capture=capture
+            replace(a_run(replace(PLAIN, optimizer=optimizer)), model=ModelConfig(channels, 8)),
+            capture=capture,
         )
     )
     views = (

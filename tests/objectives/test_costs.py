@@ -1,13 +1,16 @@
 """What a network costs is counted from its layers and measured by the clock."""
 
 import itertools
+from dataclasses import asdict
 
 import pytest
 import torch
 
+from models.blocks import BLOCKS, HEADS
 from models.cnn import CNN, CNNConfig
+from objectives.architecture import Architecture, scaled
 from objectives.cost_measurement import FIRST_PASSES, PASSES, measure_costs
-from objectives.costs import Costs, counted_costs, scaled
+from objectives.costs import Costs, counted_costs
 from objectives.names import COSTS
 
 
@@ -58,12 +61,18 @@ def test_measuring_leaves_the_network_and_randomness_alone() -> None:
 
 def test_costs_that_are_counted_are_those_of_the_network_that_is_made() -> None:
     cases = itertools.product(
-        [(1, 8, 8), (3, 33, 5), (1, 1, 1)], ["none", "batch", "group"], [(4,), (3, 5, 7, 2)]
+        [(1, 8, 8), (3, 33, 5), (1, 1, 1)],
+        ["none", "batch", "group"],
+        [(4,), (3, 5, 7, 2)],
+        itertools.product(BLOCKS, HEADS),
     )
-    for (image, normalization, channels), width in zip(cases, itertools.cycle((1.0, 0.3, 2.5))):
-        wide = tuple(scaled(count, width) for count in channels)
-        hidden = scaled(9, width)
-        model = CNN(CNNConfig(image[0], image[1:], 4, wide, hidden, normalization))
+    for (image, normalization, channels, (block, head)), width in zip(
+        cases, itertools.cycle((1.0, 0.3, 2.5))
+    ):
+        shape = Architecture(
+            tuple(scaled(count, width) for count in channels), scaled(9, width), block, head
+        )
+        model = CNN(CNNConfig(image[0], image[1:], 4, **asdict(shape), normalization=normalization))
         made = measure_costs(model, torch.zeros(1, *image))
-        found = counted_costs(image, 4, wide, hidden, normalized=normalization != "none")
+        found = counted_costs(image, 4, shape, normalized=normalization != "none")
         assert found == {"parameters": made.parameters, "macs": made.macs}

@@ -19,6 +19,7 @@ from torch.optim import lr_scheduler
 from models.cnn import CNN, CNNConfig
 from models.names import INITIALIZERS, NORMALIZATIONS
 from objectives import names, one_epoch
+from objectives.architecture import ModelConfig
 from objectives.convolutions import Convolutions, memory_format_of
 from objectives.data.images import LabelledImages, ResidentData
 from objectives.data.pixels import PixelScale
@@ -97,8 +98,7 @@ def tiny_run(
         tiny_data(count, channels),
         epochs,
         seed=0,
-        channels=(4, 12),
-        hidden_units=8,
+        model=ModelConfig((4, 12), 8),
     )
 
 
@@ -192,6 +192,9 @@ def test_every_option_makes_a_difference() -> None:
         options: tuple(scores(list(train(tiny_run(options, epochs=3))))) for options in OPTIONS
     }
     assert len(found) == len(OPTIONS) - 3  # PLAIN is four of them
+    # A grey image has no colours to lose.
+    without_colours = replace(PLAIN, augmentation=Augmentation(("grayscale",), 0.5))
+    assert found.pop(without_colours) == found[PLAIN]
     same = [options for options, value in found.items() if list(found.values()).count(value) > 1]
     assert same in ([], [PLAIN, replace(PLAIN, scheduler=Plateau(0.0, 0.5))])
 
@@ -226,9 +229,7 @@ def plain_loop(
     options, (images, labels) = run.hyperparameters, astuple(run.data.train)
     shuffle = torch.Generator().manual_seed(derived_seed(run.seed, "shuffle"))
     with global_random(generator(run.seed, "torch", torch.device("cpu"))):
-        model = CNN(
-            CNNConfig(1, (12, 12), CLASSES, run.channels, run.hidden_units, options.normalization)
-        )
+        model = CNN(CNNConfig(1, (12, 12), CLASSES, (4, 12), 8, options.normalization))
     weights = [parameter for parameter in model.parameters() if parameter.dim() > 1]
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
     scheduler = scheduled(optimizer)
@@ -291,7 +292,7 @@ def test_smoothing_and_clipping_are_their_formulas_and_the_reported_loss_is_plai
     run = tiny_run(options, epochs=3)
     images, labels = astuple(run.data.train)
     with global_random(generator(run.seed, "torch", torch.device("cpu"))):
-        model = CNN(CNNConfig(1, (12, 12), CLASSES, run.channels, run.hidden_units))
+        model = CNN(CNNConfig(1, (12, 12), CLASSES, (4, 12), 8))
     parameters, velocities = (
         list(model.parameters()),
         [torch.zeros_like(weight) for weight in model.parameters()],
@@ -1014,8 +1015,7 @@ OTHERS = {
     "hyperparameters": tiny_run(replace(PLAIN, dropout=1e-9)),
     "epochs": tiny_run(epochs=3),
     "seed": replace(tiny_run(), seed=1),
-    "channels": replace(tiny_run(), channels=(4, 13)),
-    "hidden_units": replace(tiny_run(), hidden_units=9),
+    "model": replace(tiny_run(), model=ModelConfig((4, 12), 9)),
     "decay_scope": replace(tiny_run(), decay_scope="all"),
     "precision": replace(tiny_run(), precision="bf16"),
 }

@@ -97,6 +97,8 @@ class SearchView(PageView):
 
     @property
     def ranking(self) -> PageTable:
+        ranked = self.comparison.trials[:MOST_RANKS]
+        has_reasons = any(trial.reason for trial in ranked)
         rows = [
             (
                 str(place),
@@ -105,13 +107,14 @@ class SearchView(PageView):
                 "-" if trial.value is None else f"{trial.value:.4f}",
                 str(len(trial.epochs)),
                 _settings(trial),
-                trial.reason or "",
+                *((trial.reason or "",) if has_reasons else ()),
             )
-            for place, trial in enumerate(self.comparison.trials[:MOST_RANKS], start=1)
+            for place, trial in enumerate(ranked, start=1)
         ]
         left = len(self.comparison.trials) - len(rows)
         rest = f"{left:,} more: hypersearch compare {self.name} --all" if left > 0 else ""
-        header = ("rank", "trial", "state", self.spec.metric, "epochs", "what is on", "reason")
+        last = ("reason",) if has_reasons else ()
+        header = ("rank", "trial", "state", self.spec.metric, "epochs", "what is on", *last)
         return PageTable("Trials in order of rank", header, rows, rest)
 
     @property
@@ -209,6 +212,7 @@ class HyperparameterView(PageView):
                         lambda svg=svg: svg,  # type: ignore[misc]
                         f"{self.spec.metric} over {column}: dots are complete trials, crosses those"
                         " that were stopped, at the epoch they came to.",
+                        f"{self.spec.metric} over {column}",
                     )
                 )
         return pictures

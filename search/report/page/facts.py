@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from search.analysis.comparison import Comparison, compare_study
 from search.analysis.importance import Bounds
 from search.machine.folders import FolderUnknown, Place
+from search.report.page.by_image import ByImage, read_by_image
 from storage.artifact_names import MODEL_FILE, read_trial_artifacts
 from storage.engine import Database
 from storage.errors import ArtifactDamaged, ArtifactRootError, ArtifactsUnavailable
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from objectives.data.cache import Searchable
     from objectives.examined import Examination
 
 SAMPLES = 6  # images of a class
@@ -54,7 +56,7 @@ class Missing:
 class ConfirmedTrial:
     """One configuration under fresh seeds; values of the study's metric on the validation split."""
 
-    trial: int
+    trial: int | None  # None: the neutral baseline, which the search has not trained
     is_baseline: bool
     search_value: float | None  # None: it was stopped early
     by_seed: tuple[float, ...]
@@ -62,6 +64,11 @@ class ConfirmedTrial:
     new_images: Bounds | None  # 95 %, for the mean on new images
     diverged: int
     may_be_best: bool
+
+    @property
+    def label(self) -> str:
+        """Beside its dots."""
+        return "neutral" if self.trial is None else f"trial {self.trial}"
 
     @property
     def mean(self) -> float:
@@ -83,7 +90,7 @@ class ConfirmationFacts:
     """What `confirm` has found."""
 
     trials: tuple[ConfirmedTrial, ...]
-    choice: int  # number of the trial that was chosen
+    choice: int | None  # number of the trial that was chosen; None: the neutral baseline
     test: tuple[SplitScore, ...]  # the choice's first; empty where it was not read
     reading: int | None  # which reading of the test split that was
     sentences: tuple[str, ...]  # on the choice, luck, and what could not be seen
@@ -121,6 +128,7 @@ class StudyFacts:
     model_bytes: int | None  # of the kept model's file
     confirmation: ConfirmationFacts | None = None
     ablation: AblationFacts | None = None
+    by_image: ByImage | Missing = Missing("no trial has recorded what it answers for each image")
 
 
 def read_study_facts(
@@ -133,7 +141,22 @@ def read_study_facts(
     """
     comparison = compare_study(database, name)
     examined, model_bytes = _examined(database, comparison, artifact_root)
-    return StudyFacts(comparison, _data(comparison, cache_root), examined, model_bytes)
+    decoded = _searchable(comparison, cache_root)
+    names = None if isinstance(decoded, Missing) else decoded.class_names
+    by_image = read_by_image(
+        database,
+        comparison,
+        examined.examination if isinstance(examined, Examined) else None,
+        examined.class_names if isinstance(examined, Examined) else names,
+        None if isinstance(decoded, Missing) else decoded,
+    )
+    return StudyFacts(
+        comparison,
+        decoded if isinstance(decoded, Missing) else _classes(decoded),
+        examined,
+        model_bytes,
+        by_image=Missing(by_image) if isinstance(by_image, str) else by_image,
+    )
 
 
 def _examined(
@@ -159,7 +182,7 @@ def _examined(
     return Examined(examination, class_names), None if model is None else len(model)
 
 
-def _data(comparison: Comparison, cache_root: Place) -> tuple[ClassShown, ...] | Missing:
+def _searchable(comparison: Comparison, cache_root: Place) -> "Searchable | Missing":
     stored, config = comparison.record.stored, comparison.spec.data
     if config.dataset == _MADE_UP:
         return Missing("its curves are made up: there are no images")
@@ -170,9 +193,7 @@ def _data(comparison: Comparison, cache_root: Place) -> tuple[ClassShown, ...] |
     return _decoded(comparison, cache_root, stored.data_fingerprint)
 
 
-def _decoded(
-    comparison: Comparison, cache_root: Path, fingerprint: str
-) -> tuple[ClassShown, ...] | Missing:
+def _decoded(comparison: Comparison, cache_root: Path, fingerprint: str) -> "Searchable | Missing":
     from objectives.data.cache import find_decoded
     from objectives.errors import DataError
 
@@ -182,6 +203,10 @@ def _decoded(
         return Missing(str(error))
     if found is None:
         return Missing("this machine has not decoded the images that the study was trained on")
+    return found
+
+
+def _classes(found: "Searchable") -> tuple[ClassShown, ...]:
     labels = found.arrays.labels
     shown = []
     for place, name in enumerate(found.class_names):

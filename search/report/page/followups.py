@@ -21,7 +21,7 @@ class FollowUpView(PageView):
     def confirmation_picture(self) -> Picture | None:
         if (found := self.confirmation) is None:
             return None
-        said = "; ".join(f"trial {each.trial}: mean {each.mean:.4f}" for each in found.trials)
+        said = "; ".join(f"{each.label}: mean {each.mean:.4f}" for each in found.trials)
         return self._picture(lambda: plots.confirmation_svg(found), f"Means by trial. {said}.")
 
     @property
@@ -30,7 +30,7 @@ class FollowUpView(PageView):
             return None
         rows = [
             (
-                str(each.trial) + (" (baseline)" if each.is_baseline else ""),
+                each.label.removeprefix("trial ") + (" (baseline)" if each.is_baseline else ""),
                 "" if each.search_value is None else f"{each.search_value:.4f}",
                 f"{each.mean:.4f}",
                 _shown(each.these_images),

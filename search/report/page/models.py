@@ -1,11 +1,15 @@
 """What the best trial's model gets right and wrong, on which data, and what it costs."""
 
-from objectives.costs import counted_costs, scaled, shown_cost
+from collections.abc import Sequence
+
+from objectives.architecture import architecture
+from objectives.costs import counted_costs, shown_cost
 from search.analysis.data_sets import ranges
 from search.analysis.recalls import confusions, recalls
 from search.report.page import plots
 from search.report.page.facts import ClassShown, Examined, Missing, matrix_of
 from search.report.page.parts import MOST_ROWS, Image, PageTable, PageView, left_out
+from search.space.configuration import Configuration
 from search.space.parameters import is_on
 from storage.records import TrialRecord
 
@@ -24,10 +28,33 @@ class ModelView(PageView):
         return found.reason if isinstance(found, Missing) else ""
 
     @property
-    def recall_table(self) -> PageTable | None:
-        if not isinstance(found := self.facts.examined, Examined):
+    def whose(self) -> str:
+        """Whose answers the sections are about, as a sentence; "" where there are none."""
+        best = self.comparison.incumbent
+        if best is None or self._confusion is None:
+            return ""
+        said = f"Of trial {best.number}, the best of the search, on the validation images that it"
+        said += " was chosen by: expect somewhat less on new ones."
+        confirmed = self.facts.confirmation
+        if confirmed is not None and confirmed.choice != best.number:
+            said += f" The choice, trial {confirmed.choice}, is another one."
+        return said
+
+    @property
+    def _confusion(self) -> tuple[Sequence[Sequence[int]], Sequence[str]] | None:
+        """The best trial's confusion matrix, with the names of the classes."""
+        found, by_image = self.facts.examined, self.facts.by_image
+        if isinstance(found, Examined):
+            return matrix_of(found), found.class_names
+        if isinstance(by_image, Missing):
             return None
-        worst_first = recalls(matrix_of(found), found.class_names)
+        return by_image.confusion, by_image.class_names
+
+    @property
+    def recall_table(self) -> PageTable | None:
+        if (found := self._confusion) is None:
+            return None
+        worst_first = recalls(*found)
         rows = [
             (
                 each.name,
@@ -45,23 +72,22 @@ class ModelView(PageView):
 
     @property
     def confusion_table(self) -> PageTable | None:
-        found = self.facts.examined
-        if not isinstance(found, Examined) or len(found.class_names) > MOST_CLASSES:
+        if (found := self._confusion) is None or len(found[1]) > MOST_CLASSES:
             return None
+        matrix, names = found
         rows = [
-            (name, *(f"{each:,}" for each in row))
-            for name, row in zip(found.class_names, matrix_of(found), strict=True)
+            (name, *(f"{each:,}" for each in row)) for name, row in zip(names, matrix, strict=True)
         ]
-        header = ("true class", *found.class_names)
+        header = ("true class", *names)
         return PageTable(
             "Confusion matrix: rows are true classes, columns predicted ones", header, rows
         )
 
     @property
     def confused_table(self) -> PageTable | None:
-        if not isinstance(found := self.facts.examined, Examined):
+        if (found := self._confusion) is None:
             return None
-        pairs = confusions(matrix_of(found), found.class_names)
+        pairs = confusions(*found)
         rows = [(each.true, each.predicted, f"{each.images:,}") for each in pairs[:MOST_ROWS]]
         rest = left_out(len(pairs) - len(rows), "rarer pairs")
         return PageTable("What is taken for what", ("true", "predicted", "images"), rows, rest)
@@ -151,12 +177,21 @@ class ModelView(PageView):
     def _network(self, best: TrialRecord) -> list[tuple[str, str]]:
         if isinstance(found := self.facts.data, Missing) or not len(found[0].samples):
             return [("parameters", "not known without the images' size")]
-        width = float(best.parameters.get("width") or 1.0)
+        shape = found[0].samples.shape[1:]
+        values = {name: value for name, value in best.parameters.items() if value is not None}
+        options = Configuration(values).hyperparameters()
+        network = architecture(
+            self.spec.model,
+            shape[1:],
+            width=options.width,
+            depth=options.depth,
+            block=options.block,
+            head=options.head,
+        )
         costs = counted_costs(
-            found[0].samples.shape[1:],
+            shape,
             len(found),
-            [scaled(each, width) for each in self.spec.model.channels],
-            scaled(self.spec.model.hidden_units, width),
+            network,
             normalized=is_on("normalization", best.parameters.get("normalization")),
         )
         return [

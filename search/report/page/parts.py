@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from search.analysis.comparison import Comparison
-from search.report.page import plots
 from search.report.page.facts import StudyFacts
+from search.report.page.figures import with_own_ids
 
 MOST_ROWS = 40  # of a table: what is left out is said
 
@@ -18,6 +18,7 @@ class Picture:
 
     svg: Markup
     alternative: str
+    caption: str = ""  # where it is not the alternative
 
 
 @dataclass(frozen=True)
@@ -51,9 +52,9 @@ class PageView:
         self.name = self.spec.name
         self._numbers = numbers
 
-    def _picture(self, draw: Callable[[], str], alternative: str) -> Picture:
-        svg = plots.with_own_ids(draw(), f"picture{next(self._numbers)}")
-        return Picture(Markup(svg), alternative)
+    def _picture(self, draw: Callable[[], str], alternative: str, caption: str = "") -> Picture:
+        svg = with_own_ids(draw(), f"picture{next(self._numbers)}")
+        return Picture(Markup(svg), alternative, caption)
 
 
 def left_out(count: int, what: str) -> str:

@@ -1,10 +1,7 @@
-"""Pictures of the report page as inline SVG: no text of a user's stands in them, they ask for
-nothing outside, and what is black in them takes the colour of the page's text.
-"""
+"""Pictures of the report page: of the search as inline SVG, and images as PNG."""
 
 import base64
 import io
-import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal
 
@@ -12,6 +9,7 @@ from search.analysis.comparison import Comparison, parameters
 from search.analysis.importance import Bounds, Importances
 from search.analysis.progress import SearchProgress, metric_of
 from search.report.page.facts import AblationFacts, ConfirmationFacts
+from search.report.page.figures import BLUE, GREY, INK, ORANGE, new_figure, svg_of, whole_ticks
 from search.report.ranking import column_name
 from search.space.domains import Choice, Range, Value
 from search.space.parameters import PARAMETERS
@@ -20,23 +18,19 @@ from storage.records import TrialRecord
 if TYPE_CHECKING:
     import numpy as np
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
     from numpy.typing import NDArray
 
 MOST_CURVES = 150
 MOST_DOTS = 400
 MOST_IMPORTANCES = 15
 THUMBNAIL_PIXELS = 56  # the longer side of an image
-# Each has a contrast of 3:1 and more with white and with #16181d.
-BLUE, ORANGE, GREY = "#3b82d6", "#d9730d", "#7f8691"
-_INK = "#010203"  # stands for currentColor
 
 
 def progress_svg(progress: SearchProgress, metric: str, unit: Literal["epochs", "hours"]) -> str:
     """The best so far over epochs trained, or over hours; where hours are not recorded, over
     epochs alone.
     """
-    figure, axes = _figure(2.4)
+    figure, axes = new_figure(2.4)
     found = progress.improvements
     values = [each.value for each in found]
     if unit == "epochs":
@@ -48,7 +42,7 @@ def progress_svg(progress: SearchProgress, metric: str, unit: Literal["epochs", 
         _steps(axes, [scale * (each.hours or 0.0) for each in found], values, scale * hours)
         axes.set_xlabel(f"{called} since the first trial began")
     axes.set_ylabel(f"best validation {metric}")
-    return _svg(figure)
+    return svg_of(figure)
 
 
 def _steps(axes: "Axes", at: Sequence[float], values: Sequence[float], end: float) -> None:
@@ -58,7 +52,7 @@ def _steps(axes: "Axes", at: Sequence[float], values: Sequence[float], end: floa
 
 def curves_svg(comparison: Comparison) -> str:
     """Learning curves of MOST_CURVES trials or fewer, those that were stopped apart."""
-    figure, axes = _figure(2.8)
+    figure, axes = new_figure(2.8)
     spec = comparison.spec
     shown = _some([trial for trial in comparison.trials if trial.epochs], MOST_CURVES)
     for trial in reversed(shown):
@@ -78,21 +72,21 @@ def curves_svg(comparison: Comparison) -> str:
         )
     axes.set_xlabel("epoch")
     axes.set_ylabel(f"validation {spec.metric}")
-    _whole_ticks(axes)
-    return _svg(figure)
+    whole_ticks(axes)
+    return svg_of(figure)
 
 
 def importances_svg(found: Importances, intervals: dict[str, Bounds]) -> str:
     """Shares with their intervals, the largest on top."""
     shares = found.shares[:MOST_IMPORTANCES][::-1]
-    figure, axes = _figure(0.6 + 0.24 * len(shares), left_inches=1.75)
+    figure, axes = new_figure(0.6 + 0.24 * len(shares), left_inches=1.75)
     for place, (name, share) in enumerate(shares):
         axes.plot([intervals[name].low, intervals[name].high], [place] * 2, color=GREY, linewidth=3)
         axes.plot([share], [place], "o", color=BLUE, markersize=5)
     axes.set_yticks(range(len(shares)), [name for name, _ in shares])
     axes.set_xlim(0, None)
-    axes.set_xlabel("share of what tells the best from the others, with its interval")
-    return _svg(figure)
+    axes.set_xlabel("share, with its interval")
+    return svg_of(figure)
 
 
 def slice_svg(comparison: Comparison, column: str) -> str | None:
@@ -110,7 +104,7 @@ def slice_svg(comparison: Comparison, column: str) -> str | None:
     options = _options(comparison, [(name, value) for name, value, _ in dots])
     places = {option: place for place, option in enumerate(options)}
     bottom = 1.15 if max(len(str(each)) for each in [*options, ""]) > 4 else 0.5
-    figure, axes = _figure(1.7 + bottom, 3.4, bottom_inches=bottom)
+    figure, axes = new_figure(1.7 + bottom, 3.4, bottom_inches=bottom)
     for state, colour, marker in (("pruned", ORANGE, "x"), ("complete", BLUE, "o")):
         of_state = [
             (value, trial.value)
@@ -136,7 +130,7 @@ def slice_svg(comparison: Comparison, column: str) -> str | None:
         axes.xaxis.set_minor_formatter("")
     axes.set_xlabel(column)
     axes.set_ylabel(comparison.spec.metric)
-    return _svg(figure)
+    return svg_of(figure)
 
 
 def _label(option: Value) -> str:
@@ -160,41 +154,43 @@ def _is_log(comparison: Comparison, name: str) -> bool:
 
 def correlations_svg(found: Sequence[tuple[int, float]]) -> str:
     """Spearman's rho by epoch."""
-    figure, axes = _figure(2.2)
+    figure, axes = new_figure(2.2)
     axes.plot([epoch for epoch, _ in found], [rho for _, rho in found], "o-", color=BLUE)
     axes.set_ylim(min(0.0, *(rho for _, rho in found)) - 0.05, 1.05)
     axes.set_xlabel("epoch")
-    axes.set_ylabel("rank correlation with the end")
-    _whole_ticks(axes)
-    return _svg(figure)
+    axes.set_ylabel("rank correlation")
+    whole_ticks(axes)
+    return svg_of(figure)
 
 
 def confirmation_svg(found: ConfirmationFacts) -> str:
     """Each seed's value as a dot, with both intervals of the mean."""
-    figure, axes = _figure(0.6 + 0.4 * len(found.trials), left_inches=0.8)
+    figure, axes = new_figure(0.6 + 0.4 * len(found.trials), left_inches=0.8)
     for place, trial in enumerate(reversed(found.trials)):
         for interval, width, colour in ((trial.new_images, 2, GREY), (trial.these_images, 5, BLUE)):
             if interval is None:
                 continue
             axes.plot([interval.low, interval.high], [place] * 2, color=colour, linewidth=width)
         axes.plot(trial.by_seed, [place + 0.18] * len(trial.by_seed), "o", color=ORANGE, ms=3)
-    labels = [f"trial {each.trial}" for each in reversed(found.trials)]
+    labels = [each.label for each in reversed(found.trials)]
     axes.set_yticks(range(len(labels)), labels)
+    axes.set_ylim(-0.5, len(labels) - 0.5)
     axes.set_xlabel("thick: these images; thin: new images; dots: seeds")
-    return _svg(figure)
+    return svg_of(figure)
 
 
 def effects_svg(found: AblationFacts) -> str:
     """A forest plot: the effect of each technique with its interval."""
-    figure, axes = _figure(0.6 + 0.28 * len(found.effects), left_inches=1.6)
+    figure, axes = new_figure(0.6 + 0.28 * len(found.effects), left_inches=1.6)
     for place, each in enumerate(reversed(found.effects)):
         axes.plot([each.interval.low, each.interval.high], [place] * 2, color=GREY, linewidth=3)
         axes.plot([each.effect], [place], "o" if each.is_used else "s", color=BLUE, markersize=5)
     names = [each.technique for each in reversed(found.effects)]
     axes.set_yticks(range(len(names)), names)
-    axes.axvline(0.0, color=_INK, linewidth=0.8)
+    axes.set_ylim(-0.5, len(names) - 0.5)
+    axes.axvline(0.0, color=INK, linewidth=0.8)
     axes.set_xlabel("effect, points (95 % interval)")
-    return _svg(figure)
+    return svg_of(figure)
 
 
 def images_png(images: "NDArray[np.uint8]") -> tuple[str, int, int]:
@@ -230,75 +226,3 @@ def _some(trials: Sequence[TrialRecord], most: int) -> list[TrialRecord]:
     best = most // 2
     rest = trials[best:]
     return [*trials[:best], *(rest[place * len(rest) // best] for place in range(most - best))]
-
-
-def _whole_ticks(axes: "Axes") -> None:
-    from matplotlib.ticker import MaxNLocator
-
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
-
-
-def _figure(
-    height_inches: float,
-    width_inches: float = 4.8,
-    *,
-    left_inches: float = 0.68,
-    bottom_inches: float = 0.5,
-) -> tuple["Figure", "Axes"]:
-    # To have room computed takes as long as to draw; the longest names are known.
-    from matplotlib.figure import Figure
-
-    figure = Figure((width_inches, height_inches))
-    figure.patch.set_alpha(0.0)
-    figure.subplots_adjust(
-        left=left_inches / width_inches,
-        right=1 - 0.12 / width_inches,
-        bottom=bottom_inches / height_inches,
-        top=1 - 0.1 / height_inches,
-    )
-    return figure, figure.add_subplot(facecolor="none")
-
-
-_ID = re.compile(r'(\bid="|url\(#|href="#)')
-
-
-# What an <svg> inside HTML does without: names of schemas, comments, ids that nothing refers to,
-# fonts and joins that the page says once.
-_NEEDLESS = [
-    (re.compile(pattern, re.DOTALL), instead)
-    for pattern, instead in (
-        (r"<metadata>.*?</metadata>|<!--.*?-->|<style.*?</style>|<defs>\s*</defs>", ""),
-        (r' xmlns(:xlink)?="[^"]*"', ""),
-        (r'<g id="[^"]*"', "<g"),
-        (r"font-family: [^;\"]*; ", ""),
-        (r"\n\s*", "\n"),
-    )
-]
-
-
-def with_own_ids(svg: str, prefix: str) -> str:
-    """The picture with ids that begin so: of all in one page no two may be alike."""
-    return _ID.sub(rf"\g<1>{prefix}-", svg)
-
-
-def _svg(figure: "Figure") -> str:
-    """The figure's <svg>, without what is not drawn."""
-    import matplotlib
-    from matplotlib.backends.backend_svg import FigureCanvasSVG
-
-    for axes in figure.axes:
-        axes.grid(color=GREY, alpha=0.25)
-        axes.spines[["top", "right"]].set_visible(False)
-        axes.spines[["left", "bottom"]].set_color(_INK)
-        axes.tick_params(which="both", colors=_INK, labelsize=8)
-        axes.xaxis.label.set(color=_INK, size=9)
-        axes.yaxis.label.set(color=_INK, size=9)
-    content = io.StringIO()
-    with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": "hypersearch"}):
-        # savefig would draw it twice.
-        FigureCanvasSVG(figure).print_svg(content, metadata={"Date": None})  # type: ignore[no-untyped-call]
-    text = content.getvalue()
-    text = text[text.index("<svg") :].replace(_INK, "currentColor")
-    for needless, instead in _NEEDLESS:
-        text = needless.sub(instead, text)
-    return text

@@ -16,8 +16,10 @@ from search.report.page.facts import StudyFacts
 from search.report.page.followups import FollowUpView
 from search.report.page.models import ModelView
 from search.report.page.parts import PageTable
+from search.report.page.reliability import ReliabilityView
 from search.report.text import state_text
 from search.report.values import shown
+from storage.records import TrialRecord
 
 TEMPLATE = "page.html.jinja"
 
@@ -60,7 +62,7 @@ def _visible(value: object) -> object:
     )
 
 
-class StudyView(ModelView, FollowUpView, SearchView, HyperparameterView):
+class StudyView(ModelView, ReliabilityView, FollowUpView, SearchView, HyperparameterView):
     """All sections; here are 1 and 11."""
 
     @property
@@ -71,8 +73,9 @@ class StudyView(ModelView, FollowUpView, SearchView, HyperparameterView):
             tested = self.confirmation.test if self.confirmation is not None else ()
             if tested:
                 score = tested[0]
+                label = score.label[:1].upper() + score.label[1:]
                 return (
-                    f"{score.label} has a test {self.spec.metric} of {score.score:.4f}"
+                    f"{label} has a test {self.spec.metric} of {score.score:.4f}"
                     f" ({score.interval.low:.4f} .. {score.interval.high:.4f}, 95 %)"
                     + "".join(f"; {each.label}: {each.score:.4f}" for each in tested[1:])
                     + "."
@@ -97,13 +100,20 @@ class StudyView(ModelView, FollowUpView, SearchView, HyperparameterView):
 
     @property
     def best_parameters(self) -> PageTable | None:
-        best = self.comparison.incumbent
-        if best is None:
+        if (trial := self._answered) is None:
             return None
-        rows = [(name, shown(value)) for name, value in parameters(best).items()]
+        rows = [(name, shown(value)) for name, value in parameters(trial).items()]
         return PageTable(
-            f"Hyperparameters of trial {best.number}", ("hyperparameter", "value"), rows
+            f"Hyperparameters of trial {trial.number}", ("hyperparameter", "value"), rows
         )
+
+    @property
+    def _answered(self) -> TrialRecord | None:
+        """The trial that the answer is about: the choice where there is one."""
+        if self.confirmation is None:
+            return self.comparison.incumbent
+        choice = self.confirmation.choice
+        return next((each for each in self.comparison.trials if each.number == choice), None)
 
     @property
     def toml(self) -> Markup:

@@ -9,18 +9,26 @@ from search.algorithms.samplers import trial_seed
 from search.analysis.ablation import REFERENCE, factors, judged_looks
 from search.analysis.judged import Judged
 from search.analysis.ranking import rank
+from search.analysis.tuning import at_rate
 from search.space.domains import Off, Value
-from search.space.parameters import PARAMETERS, TECHNIQUES, is_on, neutral_value
+from search.space.parameters import PARAMETERS, TECHNIQUES, neutral_value
 from search.spec.definition import stored_spec
-from search.spec.follow_up import AblatedArm, AblatePlan, Candidate, PlannedTraining, Stage
+from search.spec.follow_up import (
+    AblatedArm,
+    AblatePlan,
+    Candidate,
+    PlannedTraining,
+    Stage,
+    octaves_of,
+)
 from search.spec.study_spec import StudySpec
+from search.studies.followups.neutral import own_values, uses, without
 from search.studies.followups.refused import FollowUpRefused
 from storage.records import TrialRecord
 from storage.studies import FollowUp, StoredStudy
 
 DEFAULT_LOOKS = (3, 5, 10)
 DEFAULT_RETUNE, MOST_RETUNE = 5, 25
-OCTAVES_AWAY = 2.0  # the lowest and the highest learning rate that are tried
 SEEDS_OF_ONE = 10_000  # more than one ablation takes; the next has others
 
 
@@ -81,17 +89,6 @@ def plan_ablation(
     )
 
 
-def octaves_of(retune: int) -> tuple[float, ...]:
-    """So many learning rates from a quarter of the old one to four times, as binary logarithms.
-
-    >>> octaves_of(5), octaves_of(0)
-    ((-2.0, -1.0, 0.0, 1.0, 2.0), ())
-    """
-    if retune <= 1:
-        return (0.0,) * retune
-    return tuple(OCTAVES_AWAY * (2 * at / (retune - 1) - 1) for at in range(retune))
-
-
 def first_stage(plan: AblatePlan, seed: int, number: int) -> list[PlannedTraining]:
     """The runs that find learning rates, alike for all arms and the reference; or the first look
     where none are to be found.
@@ -104,7 +101,7 @@ def first_stage(plan: AblatePlan, seed: int, number: int) -> list[PlannedTrainin
             "tune",
             place,
             _seed(seed, number, "tune", 0),
-            _at(plan, values, 2**octaves),
+            at_rate(values, 2**octaves),
         )
         for place, octaves in enumerate(plan.octaves)
         for arm, values in _all(plan).items()
@@ -163,7 +160,7 @@ def _look(
             "judge",
             index,
             _seed(seed, number, "judge", index),
-            _at(plan, arms[arm], found.get(arm, 1.0)),
+            at_rate(arms[arm], found.get(arm, 1.0)),
         )
         for index in range(2 * plan.looks[look])
         for arm in (REFERENCE, *going_on)
@@ -173,10 +170,6 @@ def _look(
 
 def _all(plan: AblatePlan) -> dict[str, Mapping[str, Value]]:
     return {REFERENCE: plan.reference.values} | {each.technique: each.values for each in plan.arms}
-
-
-def _at(plan: AblatePlan, values: Mapping[str, Value], factor: float) -> dict[str, Value]:
-    return {**values, plan.rate: float(values[plan.rate]) * factor}
 
 
 def _seed(seed: int, number: int, purpose: str, index: int) -> int:
@@ -197,9 +190,9 @@ def _arms(
     for technique in (each for each in TECHNIQUES if each in wanted):
         if neutral_value(technique) is None:
             continue
-        if _uses(technique, values):
+        if uses(technique, values):
             arms.append(
-                AblatedArm(technique, False, _shown(technique, values), _without(technique, values))
+                AblatedArm(technique, False, _shown(technique, values), without(technique, values))
             )
             continue
         names = [each.name for each in PARAMETERS.values() if each.technique == technique]
@@ -210,7 +203,7 @@ def _arms(
             left_out.append(technique)
             continue
         lent = _values(donor)
-        with_it = {**_without(technique, values), **_own(technique, lent)}
+        with_it = {**without(technique, values), **own_values(technique, lent)}
         arms.append(AblatedArm(technique, True, _shown(technique, lent), with_it))
     return arms, left_out
 
@@ -219,43 +212,15 @@ def _values(trial: TrialRecord) -> dict[str, Value]:
     return {name: value for name, value in trial.parameters.items() if value is not None}
 
 
-def _own(technique: str, values: Mapping[str, Value]) -> dict[str, Value]:
-    # Of the configuration's own optimizer and schedule: no other is there.
-    names = {
-        name
-        for each in PARAMETERS.values()
-        if each.technique == technique
-        for name in (each.name, each.switch)
-    }
-    return {name: value for name, value in values.items() if name in names}
-
-
-def _uses(technique: str, values: Mapping[str, Value]) -> bool:
-    own = _own(technique, values)
-    main = PARAMETERS.get(technique)
-    if main is not None:
-        return technique in own and is_on(technique, own[technique])
-    return any(is_on(name, value) for name, value in own.items() if name in PARAMETERS)
-
-
 def _lends(technique: str, lent: Mapping[str, Value], to: Mapping[str, Value]) -> bool:
     # A weight decay belongs to its optimizer.
     is_general = technique in PARAMETERS
-    return _uses(technique, lent) and (is_general or lent["optimizer"] == to["optimizer"])
-
-
-def _without(technique: str, values: Mapping[str, Value]) -> dict[str, Value]:
-    own = _own(technique, values)
-    left = {name: value for name, value in values.items() if name not in own}
-    main = PARAMETERS.get(technique)
-    if main is not None and main.kind == "choice" and main.off is not None:
-        left[technique] = main.off
-    switches = {name: False for name in own if name not in PARAMETERS}
-    # A strength that was always on has no switch: what is not there is off.
-    return left | switches
+    return uses(technique, lent) and (is_general or lent["optimizer"] == to["optimizer"])
 
 
 def _shown(technique: str, values: Mapping[str, Value]) -> str:
-    own = {name: value for name, value in _own(technique, values).items() if name in PARAMETERS}
+    own = {
+        name: value for name, value in own_values(technique, values).items() if name in PARAMETERS
+    }
     value = own[technique] if technique in own else next(iter(own.values()))
     return f"{value:.2g}" if isinstance(value, float) else str(value)

@@ -9,10 +9,12 @@ from search.algorithms.samplers import trial_seed
 from search.analysis.choosing import choose
 from search.analysis.judged import Judged
 from search.analysis.ranking import rank
+from search.analysis.tuning import at_rate, with_tuned_baseline
 from search.space.domains import Value
 from search.spec.definition import stored_spec
-from search.spec.follow_up import Candidate, ConfirmPlan, PlannedTraining, Stage
+from search.spec.follow_up import Candidate, ConfirmPlan, PlannedTraining, Stage, octaves_of
 from search.spec.study_spec import StudySpec
+from search.studies.followups.neutral import neutral
 from search.studies.followups.refused import FollowUpRefused
 from storage.records import TrialRecord
 from storage.studies import FollowUp, StoredStudy
@@ -20,6 +22,8 @@ from storage.studies import FollowUp, StoredStudy
 DEFAULT_TOP, DEFAULT_SEEDS = 3, 5
 FEWEST_SEEDS, MOST_SEEDS = 2, 1000
 MOST_FOLLOW_UPS = 1_000_000  # of one study; each has seeds of its own
+NEUTRAL = "neutral"  # the arm of the best trial's optimizer without any technique
+RATES_OF_NEUTRAL = 5  # runs that find its learning rate
 
 
 @dataclass(frozen=True)
@@ -28,7 +32,8 @@ class AskedToConfirm:
 
     top: int | None = None  # None: as many as usual, or as there are
     trials: tuple[int, ...] = ()  # judged as well
-    baseline: str | None = None  # first, none or a trial's number; None: first where there is one
+    # first, neutral, none or a trial's number; None: first where there is one
+    baseline: str | None = None
     seeds: int = DEFAULT_SEEDS
     reads_test: bool = True
 
@@ -56,27 +61,52 @@ def plan_confirmation(
         if number not in by_number:
             raise FollowUpRefused.not_complete(parent.name, number)
         chosen += [by_number[number]] if by_number[number] not in chosen else []
-    baseline = _baseline(parent, spec, trials, asked.baseline)
+    is_neutral = asked.baseline == NEUTRAL
+    baseline = None if is_neutral else _baseline(parent, spec, trials, asked.baseline)
     if baseline is not None:
         chosen = [each for each in chosen if each.number != baseline.number] + [baseline]
     if len({each.data_fingerprint for each in chosen}) > 1:
         raise FollowUpRefused.mixed_data(parent.name, [each.number for each in chosen])
     if chosen[0].data_fingerprint != parent.data_fingerprint:
         raise FollowUpRefused.other_data(parent.name)
+    candidates = [_candidate(each) for each in chosen]
+    if is_neutral:
+        candidates.append(Candidate(NEUTRAL, None, None, neutral(_candidate(complete[0]).values)))
     return ConfirmPlan(
         asked.to_document(),
         asked.seeds,
         asked.reads_test,
-        tuple(_candidate(each) for each in chosen),
-        None if baseline is None else _arm(baseline),
+        tuple(candidates),
+        NEUTRAL if is_neutral else None if baseline is None else _arm(baseline),
         len(complete),
         complete[0].number,
         tuple(_notes(parent, spec, trials, chosen)),
+        octaves_of(RATES_OF_NEUTRAL) if is_neutral else (),
     )
 
 
 def first_stage(plan: ConfirmPlan, seed: int, number: int) -> list[PlannedTraining]:
-    """Every candidate under each seed, seed by seed; `number` is the follow-up's."""
+    """Every candidate under each seed, seed by seed; of a neutral baseline the runs that find its
+    learning rate. `number` is of the follow-up that has its seeds.
+    """
+    (*_, baseline) = plan.candidates
+    tuned = [
+        PlannedTraining(
+            baseline.arm,
+            "tune",
+            place,
+            trial_seed(seed, number, "confirm tune"),
+            at_rate(baseline.values, 2**octaves),
+        )
+        for place, octaves in enumerate(plan.octaves)
+    ]
+    judged = [each for each in plan.candidates if not (plan.octaves and each == baseline)]
+    return tuned + _judged(plan, judged, seed, number)
+
+
+def _judged(
+    plan: ConfirmPlan, candidates: Sequence[Candidate], seed: int, number: int
+) -> list[PlannedTraining]:
     return [
         PlannedTraining(
             each.arm,
@@ -87,22 +117,34 @@ def first_stage(plan: ConfirmPlan, seed: int, number: int) -> list[PlannedTraini
             keeps_model=plan.reads_test and each.arm == plan.baseline,
         )
         for index in range(plan.seeds)
-        for each in plan.candidates
+        for each in candidates
     ]
 
 
 def most_trainings(plan: ConfirmPlan) -> int:
     """How many trainings the whole takes."""
-    return plan.seeds * (len(plan.candidates) + plan.reads_test)
+    return len(plan.octaves) + plan.seeds * (len(plan.candidates) + plan.reads_test)
 
 
 def after_stage(follow_up: FollowUp, metric: str, seed: int, judged: Sequence[Judged]) -> Stage:
-    """The choice under further seeds, once the candidates are judged; nothing after that, or where
-    the test split is not read, or nothing could be chosen.
+    """The neutral baseline, once its learning rate is found; then the choice under further seeds;
+    nothing after that, or where the test split is not read, or nothing could be chosen.
     """
-    plan = ConfirmPlan.from_json(follow_up.plan)
+    plan = with_tuned_baseline(ConfirmPlan.from_json(follow_up.plan), metric, judged)
+    number = follow_up.number if plan.seeds_of is None else plan.seeds_of
+    arms = {each.training.arm for each in judged if each.training.purpose == "judge"}
+    if plan.baseline is not None and plan.baseline not in arms:
+        (baseline,) = [each for each in plan.candidates if each.arm == plan.baseline]
+        trainings = _judged(plan, [baseline], seed, number)
+        return Stage(tuple(trainings), plan.seeds * plan.reads_test)
     if not plan.reads_test or any(each.training.purpose == "test" for each in judged):
         return Stage()
+    return _test_stage(plan, number, metric, seed, judged)
+
+
+def _test_stage(
+    plan: ConfirmPlan, number: int, metric: str, seed: int, judged: Sequence[Judged]
+) -> Stage:
     chosen = choose(plan, metric, judged).choice
     if chosen is None:
         return Stage()
@@ -110,7 +152,9 @@ def after_stage(follow_up: FollowUp, metric: str, seed: int, judged: Sequence[Ju
     baseline = {
         each.training.seed_index: each.slot
         for each in judged
-        if each.training.arm == plan.baseline != chosen and each.validation is not None
+        if each.training.purpose == "judge"
+        and each.training.arm == plan.baseline != chosen
+        and each.validation is not None
     }
     return Stage(
         tuple(
@@ -118,7 +162,7 @@ def after_stage(follow_up: FollowUp, metric: str, seed: int, judged: Sequence[Ju
                 chosen,
                 "test",
                 index,
-                fresh_seed(seed, follow_up.number, index),
+                fresh_seed(seed, number, index),
                 values,
                 reads_with=tuple(
                     baseline[each] for each in [index - plan.seeds] if each in baseline

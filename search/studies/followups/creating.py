@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from search.spec.definition import stored_spec
 from search.spec.follow_up import Kind, PlannedTraining, follow_up_name
+from storage.carried import Carried, carry_over
 from storage.computing import Computed
 from storage.engine import Database
 from storage.follow_ups import follows, read_follow_ups
@@ -15,6 +16,7 @@ from storage.study_control import create_study
 
 if TYPE_CHECKING:
     from optuna.storages import BaseStorage
+    from sqlalchemy import Connection
 
 
 def next_number(database: Database, parent: StoredStudy, kind: Kind) -> int:
@@ -38,16 +40,25 @@ def create_follow_up(
     most: int,
     timeout_seconds: float | None = None,
     computed: Computed | None = None,
+    carried: Carried | None = None,
 ) -> StoredStudy:
     """The study NAME:KIND:NUMBER with the slots of its first stage; where another process has just
     made one of that name, that one.
 
-    `most`: so many trainings it may take in all; they are `computed` as a recorded trial was.
+    `most`: so many trainings it may take in all; they are `computed` as a recorded trial was, and
+    those that are `carried` over are finished.
     Raises StudyDeleted where the parent is gone.
     """
     spec = stored_spec(parent)
     name = follow_up_name(parent.name, kind, number)
     definition = _definition(parent, name)
+    write = follows(parent, kind, number, plan, [each.to_json() for each in first_stage], computed)
+
+    def also(connection: "Connection", study_id: int) -> None:
+        write(connection, study_id)
+        if carried is not None and carried.trial_ids:
+            carry_over(connection, study_id, carried)
+
     create_study(
         database,
         optunas,
@@ -59,9 +70,7 @@ def create_follow_up(
         budget=Budget(most, timeout_seconds),
         priority=parent.priority,
         data_folder=parent.data_folder,
-        also=follows(
-            parent, kind, number, plan, [each.to_json() for each in first_stage], computed
-        ),
+        also=also,
     )
     return find_study(database, name)
 

@@ -13,6 +13,14 @@ class FollowUpRefused(Exception):
         return cls(f"study {name!r} follows {parent!r} up: name {parent!r} instead")
 
     @classmethod
+    def not_copied(cls, name: str, parent: str) -> "FollowUpRefused":
+        """It is nothing without its parent."""
+        return cls(
+            f"study {name!r} follows {parent!r} up, and is copied with it: 'hypersearch copy"
+            f" {parent}'"
+        )
+
+    @classmethod
     def not_extended(cls, name: str, parent: str) -> "FollowUpRefused":
         """Its plan says how many trainings it takes."""
         return cls(
@@ -98,6 +106,14 @@ class FollowUpRefused(Exception):
         return cls(
             f"study {name!r}: the configuration uses none of these techniques, and no complete"
             " trial has used one that could be added: name others with --technique"
+        )
+
+    @classmethod
+    def no_network(cls, name: str) -> "FollowUpRefused":
+        """Its curves are made up."""
+        return cls(
+            f"study {name!r} is synthetic: its curves are made up, and there is no network to train"
+            " on all images; name another study"
         )
 
     @classmethod

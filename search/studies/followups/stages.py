@@ -18,6 +18,7 @@ NEXT_STAGES: dict[Kind, NextStage] = {
     "confirm": after_stage_of_confirm,
     "ablate": after_stage_of_ablate,
     "reproduce": lambda follow_up, metric, seed, judged: Stage(),
+    "refit": lambda follow_up, metric, seed, judged: Stage(),
 }
 
 

@@ -11,6 +11,7 @@ import hypersearch
 from search.spec.document import Document
 from search.spec.reading import parse_spec
 from tests.objectives.data.image_writers import COLOUR, GREY, png_16_bits
+from tests.once import made_once
 
 CLASSES = ("a b", "c|d", "꽃")
 HEIGHT, WIDTH = 10, 12
@@ -76,21 +77,25 @@ def _cache(cache_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="session")
 def study(tmp_path_factory: pytest.TempPathFactory, cache_home: Path) -> Study:
-    folder = tmp_path_factory.mktemp("study")
-    make_images(folder / "images")
-    url = f"sqlite:///{folder}/a.db"
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("XDG_CACHE_HOME", str(cache_home))
-        hypersearch.run(
-            parse_spec(spec_of("odd", folder / "images")), storage=url, device="cpu", threads=1
-        )
-    return Study("odd", url, folder / "images", cache_home)
+    def search(folder: Path) -> None:
+        make_images(folder / "images")
+        spec = parse_spec(spec_of("odd", folder / "images"))
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("XDG_CACHE_HOME", str(cache_home))
+            hypersearch.run(spec, storage=f"sqlite:///{folder}/a.db", device="cpu", threads=1)
+
+    folder = made_once(tmp_path_factory, "odd-study", search)
+    return Study("odd", f"sqlite:///{folder}/a.db", folder / "images", cache_home)
 
 
 @pytest.fixture(scope="session")
 def exported(study: Study, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with all formats; not to be changed."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("XDG_CACHE_HOME", str(study.cache))
-        patch.setenv("SOURCE_DATE_EPOCH", "86400")
-        return study.export(tmp_path_factory.mktemp("exported") / "model")
+
+    def export(folder: Path) -> None:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("XDG_CACHE_HOME", str(study.cache))
+            patch.setenv("SOURCE_DATE_EPOCH", "86400")
+            study.export(folder / "model")
+
+    return made_once(tmp_path_factory, "exported", export) / "model"

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from search.export.calibration import (
+    Below,
     Calibration,
     calibrate,
     expected_calibration_error,
@@ -38,9 +39,10 @@ def test_where_nothing_is_wrong_no_temperature_is_made_up() -> None:
 def test_what_lies_below_a_limit_is_counted_and_the_rest_judged() -> None:
     found = Calibration(1.0, 0, 0, ((290, 2, 0), (600, 1, 1), (1000, 1, 0)))
     assert [found.below(limit) for limit in (0.0, 0.29, 0.291, 1.0)] == [
-        (0.0, 0.25),
-        (0.0, 0.25),
-        (0.5, 0.5),
-        (0.75, 0.0),
+        Below(4, 0, 1),
+        Below(4, 0, 1),
+        Below(4, 2, 1),
+        Below(4, 3, 0),
     ]
-    assert Calibration(1.0, 0, 0, ((290, 2, 0),)).below(0.9) == (1.0, None)
+    nothing = Calibration(1.0, 0, 0, ((290, 2, 0),)).below(0.9)
+    assert (nothing.share, nothing.accuracy, nothing.accuracy_interval) == (1.0, None, None)

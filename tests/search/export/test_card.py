@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from search.export.card import wilson
 from search.export.model import open_folder
 from search.export.predicting import predictions
 from search.export.walking import find_images
@@ -73,10 +72,3 @@ def test_the_lines_answer_as_predict_does_on_odd_images(exported: Path, tmp_path
 def test_the_lines_are_about_a_dozen(exported: Path) -> None:
     code = (exported / "README.md").read_text().partition("```python\n")[2].partition("```")[0]
     assert len([line for line in code.splitlines() if line]) <= 18
-
-
-@pytest.mark.parametrize(
-    ("share", "count", "interval"), [(0.9, 100, (0.8256, 0.9448)), (1.0, 10, (0.7225, 1.0))]
-)
-def test_the_interval_is_wilsons(share: float, count: int, interval: tuple[float, float]) -> None:
-    assert wilson(share, count) == pytest.approx(interval, abs=1e-4)

@@ -65,7 +65,7 @@ def test_the_folder_holds_what_was_recorded_and_says_how_it_came_about(
     assert config["onnx"]["opset"] == 18
     for name, digest in config["files"].items():
         assert hashlib.sha256((exported / name).read_bytes()).hexdigest() == digest
-    assert (exported / "model.safetensors").read_bytes() == winner_of(study).model
+    assert (exported / "model.safetensors").read_bytes() == winner_of(study).held_out.model
     card = (exported / "README.md").read_text()
     for said in ("Not confirmed", "95 % interval", "on the same images", "| c\\|d |", "Limits"):
         assert said in card
@@ -117,8 +117,21 @@ def test_a_trial_that_was_never_the_best_has_no_model(tmp_path: Path) -> None:
         hypersearch.export("two", tmp_path / "model", trial=1, storage=url)
     assert str(told.value) == (
         "no model of trial 1 of study 'two' was kept, as only those that were the best so far are:"
-        " what can be exported is trial 0"
+        " what can be exported is trial 0; --refit trains it again, on all images"
     )
+    refitted = hypersearch.export(
+        "two",
+        tmp_path / "refit",
+        trial=1,
+        refit=True,
+        storage=url,
+        formats=["safetensors"],
+        threads=1,
+    )
+    # Its own network, which calibrates, was trained beside it, as the trial was.
+    config = json.loads((tmp_path / "refit" / "config.json").read_text())
+    held_out = config["refit"]["score_without_the_validation_images"]
+    assert held_out["recorded"] == held_out["read_back"] == refitted.value
     found = hypersearch.export(
         "two", tmp_path / "model", storage=url, formats=["safetensors"], trial=0
     )
@@ -135,16 +148,18 @@ def test_a_trial_that_was_never_the_best_has_no_model(tmp_path: Path) -> None:
 
 def test_another_model_than_the_trials_is_not_exported(study: Study) -> None:
     winner = winner_of(study)
-    trained = read_model(winner.model)
+    trained = read_model(winner.held_out.model)
     for weight in trained.network.parameters():
         weight.data.neg_()
+    run = replace(winner.held_out, model=model_bytes(trained))
     with pytest.raises(ExportFailed) as told:
-        validate(replace(winner, model=model_bytes(trained)), machine_of(study), nobody)
+        validate(winner, run, machine_of(study), nobody)
     assert str(told.value).startswith("the kept model of trial 0 scores ")
 
 
 def test_runtimes_that_do_not_agree_are_found_out(study: Study) -> None:
-    validated = validate(winner_of(study), machine_of(study), nobody)
+    winner = winner_of(study)
+    validated = validate(winner, winner.held_out, machine_of(study), nobody)
 
     def run(images: np.ndarray, error: float) -> tuple[np.ndarray, np.ndarray]:  # type: ignore[type-arg]
         logits = np.stack(

@@ -2,6 +2,9 @@
 
 import json
 
+import pytest
+
+from search.export.calibration import Below
 from search.export.judging import Judgement
 from search.export.lines import Csv, JsonDocument, Lines, Summary, Suspects, Text, Unsure
 from search.export.predicting import Prediction
@@ -27,7 +30,9 @@ def judged(suspects: int = 0) -> Judgement:
 
 
 def whole(lines: Lines, suspects: int = 0, *, labelled: bool = False) -> str:
-    summary = Summary(2, 1, Unsure(0.7, 0.1, None, 1), judged(suspects) if labelled else None)
+    summary = Summary(
+        2, 1, Unsure(0.7, Below(10, 10, 0), 1), judged(suspects) if labelled else None
+    )
     return lines.begin() + "".join(map(lines.one, MADE)) + lines.end(summary)
 
 
@@ -99,8 +104,11 @@ def test_json() -> None:
         "unsure": {
             "below": 0.7,
             "images": 1,
-            "validation_share": 0.1,
+            "validation_images": 10,
+            "validation_share": 1.0,
+            "validation_share_interval": [pytest.approx(0.7225, abs=1e-4), 1.0],
             "validation_accuracy_of_the_rest": None,
+            "validation_accuracy_interval": None,
         },
         "labelled": {
             "accuracy": 0.5,
@@ -115,3 +123,11 @@ def test_of_equal_suspects_the_first_ones_are_kept() -> None:
     for name in ("a", "b", "c"):
         judgement.add(Prediction(name, (("dog", 0.9),), given="cat", given_probability=0.1))
     assert [each.path for each in judgement.suspected()] == ["a", "b"]
+
+
+def test_what_a_limit_meant_is_said_with_intervals() -> None:
+    assert str(Unsure(0.6, Below(1000, 644, 272), 29)) == (
+        "29 below 0.6, as 64.4% (61.4 .. 67.3, 95 %) of 1,000 validation images were; of the rest"
+        " 76.4% (71.7 .. 80.5) were right"
+    )
+    assert str(Unsure(1, Below(10, 10, 0), 2)).endswith("; no other was left")

@@ -74,9 +74,9 @@ def test_an_edited_config_is_told(folder: Path) -> None:
 
 
 def test_a_later_version_says_so(folder: Path) -> None:
-    signed(folder, lambda document: document.update(format_version=2))
+    signed(folder, lambda document: document.update(format_version=3))
     assert refusal(folder) == (
-        f"{folder} has format 2, newer than this program: pip install -U hypersearch"
+        f"{folder} has format 3, newer than this program: pip install -U hypersearch"
     )
 
 
@@ -103,6 +103,7 @@ def put(table: str, **changes: object) -> Callable[[Document], object]:
         put("pixels", height=True),
         put("pixels", height=11),
         put("pixels", width=-1),
+        put("pixels", resize="somehow"),
         put("pixels", scales={"16 bits": [0]}),
         put("calibration", temperature=0),
         put("calibration", temperature="1"),

@@ -3,34 +3,35 @@ user's taken for HTML.
 """
 
 import re
-from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from html.parser import HTMLParser
 from importlib.resources import files
 
-import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from objectives.examined import Examination, WrongImage
 from search.analysis.comparison import Comparison
-from search.analysis.importance import Bounds
 from search.report.page.facts import (
-    AblationFacts,
-    ClassShown,
-    ConfirmationFacts,
-    ConfirmedTrial,
-    Examined,
     Missing,
-    SplitScore,
     StudyFacts,
-    TechniqueEffect,
 )
-from search.report.page.plots import BLUE, GREY, ORANGE
+from search.report.page.figures import BLUE, GREY, ORANGE
 from search.report.page.render import report_page
-from tests.search.report.made_up import compared, failed, made_up
+from tests.search.report.made_up import failed, made_up
+from tests.search.report.made_up_page import (
+    ABLATION,
+    CONFIRMATION,
+    FEW,
+    ONE,
+    STUDY,
+    all_failed,
+    bare,
+    facts,
+    none_complete,
+    with_costs,
+)
 
 TITLES = [
     "1. The answer",
@@ -48,9 +49,6 @@ TITLES = [
 ]
 VOID = {"meta", "img", "br", "link"}
 AT = datetime(2026, 1, 2, 3, 4, tzinfo=UTC)
-_STUDY = made_up(40)
-_FEW = made_up(3)
-_ONE = made_up(1)
 
 
 class Page(HTMLParser):
@@ -89,45 +87,6 @@ class Page(HTMLParser):
             self.text += data
 
 
-def facts(comparison: Comparison = _STUDY, names: Sequence[str] = ("cat", "dog")) -> StudyFacts:
-    """Of a study with everything there: data, and a model with one mistake."""
-    images = np.arange(2 * 3 * 6 * 8, dtype=np.uint8).reshape(2, 3, 6, 8)
-    classes = tuple(ClassShown(name, 20, 5, images) for name in names)
-    confusion = np.full((len(names), len(names)), 1, dtype=np.int64)
-    wrong = (WrongImage(3, images[0], 0, 1, 0.97),)
-    return StudyFacts(
-        comparison, classes, Examined(Examination(confusion, wrong), tuple(names)), 4096
-    )
-
-
-def bare(comparison: Comparison) -> StudyFacts:
-    return StudyFacts(comparison, Missing("the images are away"), Missing("no model"), None)
-
-
-_NARROW, _WIDE = Bounds(0.9, 0.97), Bounds(0.8, 1.0)
-CONFIRMATION = ConfirmationFacts(
-    trials=(
-        ConfirmedTrial(28, False, 0.98, (0.97, 0.96), Bounds(0.95, 0.97), Bounds(0.9, 1), 0, True),
-        ConfirmedTrial(0, True, 0.93, (0.92, 0.93), Bounds(0.9, 0.94), Bounds(0.8, 1), 1, False),
-    ),
-    choice=28,
-    test=(
-        SplitScore("trial 28", 0.976, Bounds(0.968, 0.983)),
-        SplitScore("baseline", 0.968, Bounds(0.958, 0.976)),
-    ),
-    reading=1,
-    sentences=("Lucky seed: 0.27 points.",),
-)
-ABLATION = AblationFacts(
-    trial=28,
-    effects=(
-        TechniqueEffect("normalization", "batch", True, 2.4, Bounds(1.6, 3.2), "helps", 3),
-        TechniqueEffect("l1", "2e-6", False, -0.9, Bounds(-1.6, -0.2), "hurts", 5),
-    ),
-    sentences=("Effects do not add up.",),
-)
-
-
 def page_of(*studies: StudyFacts) -> Page:
     return Page(report_page(studies, AT, "0.1"))
 
@@ -135,7 +94,7 @@ def page_of(*studies: StudyFacts) -> Page:
 def test_every_section_stands_in_its_order_with_what_it_says() -> None:
     page = page_of(facts())
     assert page.titles == TITLES
-    best = _STUDY.incumbent
+    best = STUDY.incumbent
     assert best is not None
     for said in (
         f"The best of 22 complete trials, trial {best.number}, has a validation accuracy of 0.97",
@@ -143,6 +102,9 @@ def test_every_section_stands_in_its_order_with_what_it_says() -> None:
         "hypersearch confirm demo",
         "Recall by class on validation images, the worst first",
         "Confusion matrix",
+        "Expected calibration error",
+        "1 of 4 validation images are missed by all of the best 3 complete trials",
+        "Of 1 wrong answers the confidence is not recorded",
         "Images by class and split",
         "Not run: hypersearch ablate demo",
         "cat → dog (97%)",
@@ -165,7 +127,7 @@ def test_a_confirmed_and_ablated_study_fills_its_sections() -> None:
     assert "NOT confirmed" not in page.text
     assert "Not run" not in page.text
     for said in (
-        "trial 28 has a test accuracy of 0.9760 (0.9680 .. 0.9830, 95 %); baseline: 0.9680.",
+        "Trial 28 has a test accuracy of 0.9760 (0.9680 .. 0.9830, 95 %); baseline: 0.9680.",
         "reading 1 of this split",
         "Lucky seed: 0.27 points.",
         "Effects do not add up.",
@@ -175,24 +137,6 @@ def test_a_confirmed_and_ablated_study_fills_its_sections() -> None:
         assert said in page.text, said
 
 
-def all_failed() -> Comparison:
-    trials = [failed(trial, f"out of memory {trial.number}") for trial in _FEW.trials]
-    return compared(_FEW.spec, sorted(trials, key=lambda trial: trial.number))
-
-
-def none_complete() -> Comparison:
-    pruned = [trial for trial in _STUDY.trials if trial.state == "pruned"]
-    return compared(_STUDY.spec, sorted(pruned, key=lambda trial: trial.number))
-
-
-def with_costs() -> Comparison:
-    study = made_up(
-        30, study={"minimize": ["parameters"]}, space={"width": {"low": 0.3, "high": 1}}
-    )
-    trials = [replace(each, costs=(1000.0 * each.number,)) for each in study.trials]
-    return compared(study.spec, sorted(trials, key=lambda trial: trial.number))
-
-
 @pytest.mark.parametrize(
     ("study", "said"),
     [
@@ -200,7 +144,7 @@ def with_costs() -> Comparison:
         (none_complete(), "No trial has run all epochs yet: 18 were stopped early, 0 failed."),
         (made_up(0), "No trial has begun yet."),
         (with_costs(), "Pareto front: the complete trials that no other beats in everything"),
-        (_FEW, "importances say nothing"),
+        (FEW, "importances say nothing"),
     ],
     ids=["all failed", "none complete", "empty", "several objectives", "few"],
 )
@@ -214,7 +158,7 @@ def test_every_state_of_a_study_gives_a_sensible_page(study: Comparison, said: s
 
 
 def test_several_studies_stand_in_one_page() -> None:
-    other = replace(_FEW, spec=replace(_FEW.spec, name="other"))
+    other = replace(FEW, spec=replace(FEW.spec, name="other"))
     page = page_of(facts(), bare(other))
     assert page.titles == TITLES * 2
     assert "hypersearch compare demo other" in page.text
@@ -283,11 +227,11 @@ def test_nothing_of_a_users_is_taken_for_html(
     # Of one trial without epochs few pictures are drawn.
     trials = [
         replace(trial, reason=reason, device=device, epochs=(), data_fingerprint=device or None)
-        for trial in _ONE.trials
+        for trial in ONE.trials
     ]
-    data = replace(_ONE.spec.data, dataset=f"images:{folder}")
+    data = replace(ONE.spec.data, dataset=f"images:{folder}")
     trials.append(replace(failed(trials[0], reason), number=1))
-    study = replace(_ONE, spec=replace(_ONE.spec, data=data), trials=tuple(trials))
+    study = replace(ONE, spec=replace(ONE.spec, data=data), trials=tuple(trials))
     shown = replace(facts(study, names), data=facts(study, names).data)
     for each in (shown, replace(bare(study), data=Missing(folder), examined=Missing(reason))):
         page = page_of(each)

@@ -52,6 +52,8 @@ def test_images_and_mistakes_are_shown_where_they_are_to_be_had(
     assert page.count("<article") == 2
     assert page.count("6 training images of class") == 10
     assert "Recall by class on validation images" in page
+    assert "Calibration: how often it is right where it is so sure" in page
+    assert "fewer than 3 trials recorded it" in page
     assert "Images by class and split" in page
     assert "bytes (safetensors)" in page
     assert "its curves are made up: there are no images" in page
@@ -64,7 +66,8 @@ def test_without_images_and_artifacts_the_page_says_so(
     shutil.copy(folder / "a.db", tmp_path / "a.db")
     page = reported(tmp_path, "digits")
     assert "this machine has not decoded the images that the study was trained on" in page
-    assert "Not to be shown: " in page
+    assert "are not to be shown: " in page
+    assert "Recall by class on validation images" in page
     assert "data:image/png" not in page
     assert not (tmp_path / "nothing").exists()
 
@@ -92,7 +95,7 @@ def test_the_command_writes_the_page_and_loads_no_torch(folder: Path, tmp_path: 
         check=False,
     )
     assert (ended.returncode, ended.stdout) == (0, ""), ended.stderr
-    assert ended.stderr == "wrote hypersearch-report.html: 0.0 MB\n"
+    assert ended.stderr == "wrote hypersearch-report.html: 0.1 MB\n"
     written = (tmp_path / "hypersearch-report.html").read_text(encoding="utf-8")
     assert "hypersearch confirm made-up" in written
 

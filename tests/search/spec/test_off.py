@@ -64,6 +64,9 @@ def test_the_neutral_value_of_every_technique_is_off() -> None:
         "input_normalization": "none",
         "normalization": "none",
         "width": 1.0,
+        "depth": 0,
+        "block": "model",
+        "head": "model",
     }
     for name, parameter in PARAMETERS.items():
         assert not is_on(name, None)

@@ -223,6 +223,11 @@ MALFORMED = [
         '[space]\nwarmup = [false, 0.1]\n[[trial]]\nscheduler = "onecycle"\nwarmup = 0.1',
         "trial[0].warmup = 0.1: exists only under scheduler = one that is not onecycle",
     ),
+    (
+        '[data]\ndataset = "images:x"\nresize = "padd"',
+        "data.resize = \"padd\": did you mean 'pad'?",
+    ),
+    ('[data]\nresize = "pad"', 'data.resize = "pad": goes with images:FOLDER alone: leave it out'),
     ("trial = 3", "trial = 3: must be tables, each headed [[trial]]"),
     (
         '[[trial]]\n"sgd.momentum" = 0.5',
@@ -472,5 +477,18 @@ def test_a_folder_is_split_by_contents_unless_its_definition_is_older() -> None:
         ).data.split_version
         == 1
     )
-    for each in (spec, parse_spec({"data": {"dataset": "images:x", "groups": "(a+)_"}})):
+    others: list[dict[str, Toml]] = [{"groups": "(a+)_"}, {"resize": "pad"}]
+    for each in (spec, *(parse_spec({"data": {"dataset": "images:x", **data}}) for data in others)):
         assert parse_definition(each.definition(), each.name, each.budget) == each
+
+
+def test_what_came_later_is_stored_where_it_is_not_the_default_alone() -> None:
+    plain = parse_spec({"data": {"dataset": "images:x"}})
+    named = parse_spec({"data": {"dataset": "images:x", "resize": "crop"}})
+    assert named.definition() == plain.definition()
+    assert json.loads(plain.definition())["data"] == {
+        "dataset": "images:x",
+        "validation_fraction": 0.2,
+        "split_seed": 0,
+        "split_version": 2,
+    }

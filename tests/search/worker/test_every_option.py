@@ -11,8 +11,10 @@ from dataclasses import astuple, replace
 import pytest
 import torch
 
+from objectives.architecture import ModelConfig
 from objectives.data.images import LabelledImages, ResidentData
 from objectives.measurement import Diverged, Measurement
+from objectives.names import AUGMENTATIONS
 from objectives.run import Run
 from objectives.training import train
 from search.space.configuration import Configuration
@@ -64,10 +66,13 @@ def everything() -> SearchSpace:
         elif parameter.kind == "bool":
             changes[name] = Choice((False, True))
         elif parameter.default == Off():
-            changes[name] = Range(*OPENED[name.rpartition(".")[2]], optional=True)
+            opened = OPENED[name.rpartition(".")[2]]
+            changes[name] = Range(*opened, optional=True, whole=parameter.kind == "int")
     return SearchSpace.default(changes | {"batch_size": Range(8, 40, whole=True)})
 
 
+# Each operation alone, those that share a step, and all of them; random combinations have the rest.
+AUGMENTED = ("none", *AUGMENTATIONS, "mixup+cutmix", "+".join(AUGMENTATIONS))
 OPENED = {  # what a user might write for what is off by default
     "alpha": (0.8, 0.999),
     "momentum": (0.0, 0.95),
@@ -76,6 +81,7 @@ OPENED = {  # what a user might write for what is off by default
     "warmup": (0.05, 0.5),
     "gradient_clipping": (0.01, 10.0),
     "width": (0.1, 1.5),
+    "depth": (1, 5),
 }
 
 
@@ -88,7 +94,7 @@ def drawn(space: SearchSpace, seed: int) -> dict[str, Value]:
         if domain.log:
             return math.exp(chance.uniform(math.log(domain.low), math.log(domain.high)))
         value = chance.uniform(domain.low, domain.high)
-        return round(value) if name == "batch_size" else value
+        return round(value) if domain.whole else value
 
     return space.suggest(suggest)
 
@@ -102,6 +108,8 @@ def alone() -> list[dict[str, Value]]:
     for name in PARAMETERS:
         domain = dict(everything().domains)[name]
         values: tuple[Value, ...] = domain.options if isinstance(domain, Choice) else ()
+        if name == "augmentation":
+            values = AUGMENTED
         if isinstance(domain, Range):
             values = (domain.low, domain.high)
         for value in values:
@@ -141,8 +149,7 @@ def trained(values: dict[str, Value], images: ResidentData, epochs: int = 2) -> 
                 images,
                 epochs=epochs,
                 seed=0,
-                channels=(8, 16, 16),
-                hidden_units=20,
+                model=ModelConfig((8, 16, 16), 20),
             )
         )
     )
@@ -160,6 +167,7 @@ def test_every_option_trains_alone(images: ResidentData) -> None:
     tried = {(name, value) for values in configurations for name, value in values.items()}
     for name, parameter in PARAMETERS.items():
         options = parameter.options or ((False, True) if parameter.kind == "bool" else ())
+        options = AUGMENTED if name == "augmentation" else options
         assert {value for key, value in tried if key == name} >= set(options)
         assert any(key == name for key, _ in tried)
     for values in configurations:

@@ -1,0 +1,213 @@
+"""A Ray cluster of several nodes on this machine, each a machine of its own to the product.
+
+Where this user may, it has a network of its own with loopback alone, as Ray binds to whatever
+address it finds: what is to reach it runs behind `prefix`.
+"""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import psutil
+
+from search.machine.settings import IDENTITY
+
+ATTEMPTS = 5  # at starting a node
+STORE_BYTES = 80 * 2**20  # of each node's object store: Ray takes no less than 75 MB
+
+
+class Nodes:
+    """A cluster that is driven from outside: its nodes are children of a process of their own.
+
+    >>> with Nodes(Path("/tmp/nodes")) as nodes:               # doctest: +SKIP
+    ...     nodes.add("a", cpus=2)
+    ...     subprocess.run([*nodes.prefix, "hypersearch", "run", "--ray-address", nodes.address])
+    ...     nodes.kill("a")
+    """
+
+    def __init__(self, folder: Path, hidden: Path | None = None) -> None:
+        self._folder = folder
+        self._hidden = hidden  # a folder that the nodes have not got, where this user may hide it
+        self.address = ""
+        self.prefix: Sequence[str] = ()
+
+    def __enter__(self) -> Self:
+        self._folder.mkdir(parents=True, exist_ok=True)
+        python = [sys.executable, "-m", "lab.ray_nodes", str(self._folder)]
+        is_apart = may_have_a_network()
+        hide = "" if self._hidden is None else f"mount -t tmpfs none '{self._hidden}' && "
+        apart = ["unshare", "--net", "--mount", "sh", "-c"]
+        apart += [f'{hide}ip link set lo up && exec "$@"', "sh"]
+        with (self._folder / "nodes.log").open("wb") as log:
+            self._process = subprocess.Popen(
+                [*(apart if is_apart else []), *python],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                text=True,
+            )
+        self.address = self._answer()
+        if is_apart:
+            self.prefix = ("nsenter", f"--net=/proc/{self._process.pid}/ns/net", "--")
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        at: TracebackType | None,
+    ) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        try:
+            self._process.wait(30)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+        assert self._process.stdout is not None
+        self._process.stdout.close()
+        for left in self.processes():
+            left.kill()
+
+    def add(self, name: str, cpus: int = 2) -> None:
+        """A node of that name joins."""
+        self._ask({"add": name, "cpus": cpus})
+
+    def kill(self, name: str) -> None:
+        """All processes of a node die at once, as when its power fails."""
+        self._ask({"kill": name})
+
+    def place(self, name: str) -> Path:
+        """The folder of a node's own caches."""
+        return self._folder / name
+
+    def identity(self, name: str) -> str:
+        """What tells a node from the others."""
+        return str(self.place(name))
+
+    def processes(self, name: str | None = None) -> list[psutil.Process]:
+        """Those of a node, or of all nodes: Ray's, and what they have started."""
+        found = []
+        for process in psutil.process_iter():
+            try:
+                variables = process.environ()
+            except (psutil.AccessDenied, psutil.NoSuchProcess, psutil.ZombieProcess):
+                continue
+            of = variables.get(IDENTITY, "")
+            is_one = (
+                of.startswith(f"{self._folder}/") if name is None else of == self.identity(name)
+            )
+            if is_one:
+                found.append(process)
+        return found
+
+    def workers(self) -> list[psutil.Process]:
+        """The worker processes on all nodes."""
+        found = []
+        for process in self.processes():
+            try:
+                if "worker" in process.cmdline()[:6] and "hypersearch" in process.cmdline():
+                    found.append(process)
+            except (psutil.NoSuchProcess, psutil.ZombieProcess):
+                continue
+        return found
+
+    def _ask(self, what: Mapping[str, str | int]) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.write(json.dumps(what) + "\n")
+        self._process.stdin.flush()
+        self._answer()
+
+    def _answer(self) -> str:
+        assert self._process.stdout is not None
+        for line in self._process.stdout:
+            if line.startswith("answer "):
+                return line.removeprefix("answer ").strip()
+        raise RuntimeError(f"the cluster has died: see {self._folder / 'nodes.log'}")
+
+
+def may_have_a_network() -> bool:
+    """Whether this user may give a process a network of its own, and enter it."""
+    if shutil.which("unshare") is None or shutil.which("nsenter") is None or os.geteuid() != 0:
+        return False
+    tried = subprocess.run(
+        ["unshare", "--net", "--mount", "ip", "link", "set", "lo", "up"],
+        capture_output=True,
+        check=False,
+    )
+    return tried.returncode == 0
+
+
+def main(folder: str) -> None:
+    """Has the cluster, and does what standard input says, until that ends."""
+    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+    from ray.cluster_utils import Cluster
+
+    def of_its_own(name: str) -> dict[str, str]:
+        place = Path(folder, name)
+        place.mkdir(exist_ok=True)
+        return {IDENTITY: str(place), "XDG_CACHE_HOME": str(place)}
+
+    def answer(text: str) -> None:
+        print(f"answer {text}", flush=True)
+
+    # The head has no workers: it is not killed.
+    cluster = Cluster(
+        initialize_head=True,
+        connect=False,
+        head_node_args={
+            "num_cpus": 0,
+            "object_store_memory": STORE_BYTES,
+            "include_dashboard": False,
+            "env_vars": of_its_own("head"),
+        },
+    )
+
+    def add(name: str, cpus: int) -> object:
+        # Ray gives up after half a minute, which a busy machine takes.
+        for attempt in range(ATTEMPTS):
+            try:
+                return cluster.add_node(
+                    num_cpus=cpus, object_store_memory=STORE_BYTES, env_vars=of_its_own(name)
+                )
+            except Exception:
+                _kill(f"{folder}/{name}")
+                if attempt == ATTEMPTS - 1:
+                    raise
+        raise AssertionError
+
+    nodes = {}
+    answer(cluster.address)
+    for line in sys.stdin:
+        order = json.loads(line)
+        if (name := order.get("add")) is not None:
+            nodes[name] = add(name, order["cpus"])
+        else:
+            _kill(f"{folder}/{order['kill']}")
+            cluster.remove_node(nodes.pop(order["kill"]), allow_graceful=False)
+        answer("done")
+    cluster.shutdown()
+
+
+def _kill(identity: str) -> None:
+    """Frozen first, so that none of them sees another one die."""
+    found = []
+    for process in psutil.Process().children(recursive=True):
+        try:
+            if process.environ().get(IDENTITY) == identity:
+                process.send_signal(signal.SIGSTOP)
+                found.append(process)
+        except psutil.NoSuchProcess:
+            continue
+    for process in found:
+        process.kill()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

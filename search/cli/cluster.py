@@ -1,0 +1,88 @@
+"""Workers that Ray places, as the options of `run` and `worker` ask for them."""
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from search.cli.reading import CommandLineError, read_amount, read_whole
+
+if TYPE_CHECKING:
+    from search.engines.cluster.crew import RemoteCrew
+    from search.engines.cluster.placement import Placement
+    from search.machine.this_machine import Machine
+    from search.worker.events import Tell
+
+MOST_WORKERS = 100_000  # more is a slip of the keyboard
+
+
+def read_placement(
+    engine: str, address: str | None, cpus: str | None, gpus: str | None, ships_data: bool
+) -> "Placement | None":
+    """How Ray is to place workers; `None` for the local engine. Raises CommandLineError,
+    ClusterRefused.
+    """
+    given = {
+        "--ray-address": address is not None,
+        "--cpus-per-worker": cpus is not None,
+        "--gpus-per-worker": gpus is not None,
+        "--ship-data": ships_data,
+    }
+    if engine not in ("local", "ray"):
+        raise CommandLineError(f"--engine {engine}: give local or ray")
+    if engine == "local":
+        if any(given.values()):
+            option = next(name for name, is_given in given.items() if is_given)
+            raise CommandLineError(f"{option} goes with --engine ray: add that, or leave it out")
+        return None
+    from search.engines.cluster.placement import Placement, check_installed
+
+    check_installed()
+    return Placement(
+        address,
+        1.0 if cpus is None else read_amount("--cpus-per-worker", cpus),
+        None if gpus is None else read_amount("--gpus-per-worker", gpus),
+        ships_data,
+    )
+
+
+def read_worker_count(workers: str) -> int | None:
+    """On a cluster, which may have more cores than this machine; `None` for auto."""
+    return None if workers == "auto" else read_whole("--workers", workers, 1, MOST_WORKERS)
+
+
+def remote_crew(
+    placement: "Placement",
+    workers: int | None,
+    url: str,
+    machine: "Machine",
+    tell: "Tell",
+    *,
+    data_root: str | None,
+    artifact_root: str | None,
+    quiet: bool,
+    forever: bool = False,
+) -> "RemoteCrew":
+    """Workers that go about it as `machine` does, where what was asked for holds on every node.
+
+    Raises CommandLineError, ClusterRefused.
+    """
+    from search.engines.cluster.crew import RemoteCrew
+    from search.engines.cluster.hiring import orders_for
+    from search.engines.cluster.messages import Hello
+    from search.engines.cluster.placement import ClusterRefused
+
+    if machine.device.startswith("cuda:"):
+        raise ClusterRefused.one_device(machine.device)
+    orders = orders_for(
+        placement,
+        workers,
+        url,
+        machine,
+        os.environ,
+        data_root=None if data_root is None else Path(data_root),
+        artifact_root=artifact_root,
+        quiet=quiet,
+        forever=forever,
+    )
+    return RemoteCrew(Hello(placement.address, url, "--debug" in sys.argv), orders, tell)

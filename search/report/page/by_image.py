@@ -1,0 +1,87 @@
+"""What the trials of a study answer for each validation image, as a page shows it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from search.analysis.comparison import Comparison
+from storage.engine import Database
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from objectives.data.cache import Searchable
+    from objectives.examined import Examination
+    from search.analysis.by_image import MissedImage, Reliability
+
+MOST_MISSED = 24  # images
+
+
+@dataclass(frozen=True, eq=False)
+class ByImage:
+    """What is known image by image."""
+
+    class_names: tuple[str, ...]
+    confusion: list[list[int]]  # of the best trial: one row a true class
+    reliability: "Reliability"  # of the best trial
+    images: int
+    good: tuple[int, ...]  # the trials that count as good; empty where there are too few
+    missed: tuple["MissedImage", ...]  # by all of these, the first MOST_MISSED
+    missed_in_all: int
+    pixels: "Mapping[int, NDArray[np.uint8]]"  # (C, H, W) by index, of those missed; may be empty
+
+
+def read_by_image(
+    database: Database,
+    comparison: Comparison,
+    examination: "Examination | None",
+    class_names: tuple[str, ...] | None,
+    decoded: "Searchable | None",
+) -> ByImage | str:
+    """Reads it of the best trial and of the good ones; or why there is nothing to be said.
+
+    `examination` is the best trial's, with its confidence in some wrong answers; `decoded` are the
+    study's images, where this machine has them.
+    """
+    from search.analysis.by_image import confusion_of, good_trials, missed_by_all, reliability
+    from storage.predictions import read_predictions
+
+    if comparison.incumbent is None:
+        return "no trial has run all epochs"
+    ranked = [each.number for each in comparison.trials if each.state == "complete"]
+    best, good = ranked[0], good_trials(ranked)
+    study_id = comparison.record.stored.study_id
+    found = read_predictions(database, study_id, "validation", {best, *good})
+    if best not in found:
+        return f"trial {best} has not recorded what it answers for each image"
+    of_best = found[best]
+    same_split = {
+        number: each
+        for number, each in found.items()
+        if number in good and each.split_sha256 == of_best.split_sha256
+    }
+    missed = missed_by_all(list(same_split.values())) if len(same_split) == len(good) > 0 else []
+    classes = max(int(of_best.labels.max()), int(of_best.classes.max())) + 1
+    names = class_names or tuple(str(each) for each in range(classes))
+    recorded = {
+        each.index: each.confidence for each in (() if examination is None else examination.wrong)
+    }
+    pixels = {}
+    if decoded is not None and len(decoded.validation) == len(of_best.labels):
+        rows = decoded.validation
+        # Of another order they would be other images.
+        if (decoded.arrays.labels[rows] == of_best.labels).all():
+            pixels = {
+                each.index: decoded.arrays.images[rows[each.index]] for each in missed[:MOST_MISSED]
+            }
+    return ByImage(
+        names,
+        confusion_of(of_best, len(names)),
+        reliability(of_best, recorded),
+        len(of_best.labels),
+        good if len(same_split) == len(good) else (),
+        tuple(missed[:MOST_MISSED]),
+        len(missed),
+        pixels,
+    )
