@@ -19,7 +19,8 @@ from benchmarks.storage import EPOCHS, finish_one, our_trials
 from lab.checkout import ROOT, environment
 from lab.servers import PostgreSQLServer
 from storage.engine import open_database
-from storage.studies import Budget, find_study, raise_budget
+from storage.studies import Budget, find_study
+from storage.study_control import raise_budget
 
 # A worker makes so many trials; the others are copies of their rows.
 REAL = 100

@@ -37,7 +37,7 @@ from search.worker.artifacts import IncumbentArtifacts
 from search.worker.events import TrialFinished
 from search.worker.loop import work
 from search.worker.objective import Objective
-from search.worker.trial import Workplace
+from search.worker.workplace import Workplace
 from storage.artifacts import open_artifact_store
 from storage.computing import Computing
 from storage.engine import Database, open_for_work

@@ -44,7 +44,7 @@ from search.worker.artifacts import IncumbentArtifacts
 from search.worker.events import Event, TrialFinished
 from search.worker.loop import work
 from search.worker.objective import Objective
-from search.worker.trial import Workplace
+from search.worker.workplace import Workplace
 from storage.artifacts import open_artifact_store
 from storage.computing import Computing
 from storage.engine import open_for_work

@@ -38,7 +38,8 @@ from storage.leases.ending import Outcome
 from storage.leases.lease import Lease, LeaseTimes
 from storage.leases.taking import TrialLeases
 from storage.leases.watch import Watch
-from storage.studies import Counts, find_study
+from storage.studies import find_study
+from storage.study_states import Counts
 
 Value = str | int | float | bool | None
 Line = dict[str, Value | dict[str, Value]]

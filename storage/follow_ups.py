@@ -9,7 +9,9 @@ from storage.computing import Computed
 from storage.engine import Database, persistent
 from storage.schema import follow_up, optuna_studies, optuna_trials
 from storage.slots import insert_slots
-from storage.studies import StoredStudy, delete_study, lock_study, select_studies
+from storage.studies import StoredStudy, select_studies
+from storage.study_control import delete_study
+from storage.study_states import lock_study
 
 if TYPE_CHECKING:
     from optuna.storages import BaseStorage

@@ -21,7 +21,8 @@ from storage.artifacts import StoredArtifact, attributes, id_of, put
 from storage.backends.kinds import backend
 from storage.engine import Database
 from storage.errors import StudyDeleted
-from storage.studies import StoredStudy, lock_study
+from storage.studies import StoredStudy
+from storage.study_states import lock_study
 
 # Stands for all that a database's trials name: with its mark here, a database has marked them one
 # by one in this root.

@@ -9,7 +9,8 @@ from sqlalchemy.exc import IntegrityError
 from storage.clock import now_ms
 from storage.engine import Database, persistent
 from storage.schema import reading
-from storage.studies import StoredStudy, lock_study
+from storage.studies import StoredStudy
+from storage.study_states import lock_study
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,8 @@ from storage.schema import (
     optuna_values,
     study,
 )
-from storage.studies import Counts, StoredStudy, count_trials, select_studies
+from storage.studies import StoredStudy, select_studies
+from storage.study_states import Counts, count_trials
 
 ParameterValue = str | int | float | bool | None
 TrialState = Literal["complete", "pruned", "failed", "running"]

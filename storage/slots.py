@@ -9,7 +9,8 @@ from sqlalchemy import Connection, Row, func, select, update
 from storage.computing import Computed
 from storage.engine import Database, persistent
 from storage.schema import optuna_trials, slot, slot_trial, study
-from storage.studies import StoredStudy, end_if_due, lock_study
+from storage.studies import StoredStudy
+from storage.study_states import end_if_due, lock_study
 
 FAILURES_CAP = 3  # so often a slot is given out, before the follow-up ends as one that fails
 

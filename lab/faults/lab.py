@@ -21,7 +21,8 @@ from search.spec.document import Document
 from search.spec.request import Request
 from search.studies.joining import create_or_join
 from storage.engine import open_database
-from storage.studies import find_study, pause_study, resume_study
+from storage.studies import find_study
+from storage.study_control import pause_study, resume_study
 
 BACKENDS = ("sqlite", "postgresql", "mariadb")
 SERVERS: dict[str, type[PostgreSQLServer] | type[MariaDBServer]] = {

@@ -30,7 +30,8 @@ from storage.leases.lease import Lease, Worker
 from storage.leases.taking import TrialLeases
 from storage.records import EpochRecord
 from storage.schema import attempt, epoch, lease, optuna_params, optuna_trials, optuna_values, study
-from storage.studies import Budget, StoredStudy, create_study, find_study
+from storage.studies import Budget, StoredStudy, find_study
+from storage.study_control import create_study
 from storage.transactions import Patience
 
 # How an engine is made to fail at the place of a number, within a context that gives the places

@@ -18,7 +18,8 @@ from storage.follow_ups import delete_with_follow_ups, read_follow_ups
 from storage.hosts import Host
 from storage.leases.taking import TrialLeases
 from storage.owners import Owner
-from storage.studies import find_study, pause_study, resume_study, stop_study
+from storage.studies import find_study
+from storage.study_control import pause_study, resume_study, stop_study
 
 
 def pause(database: Database, name: str) -> None:

@@ -17,7 +17,8 @@ from search.spec.vain import said_in_vain, target_mend
 from storage.direction import Direction
 from storage.engine import Database, open_database
 from storage.errors import StorageUnavailable, StudyNotFound
-from storage.studies import Budget, StoredStudy, create_study, find_study, raise_budget
+from storage.studies import Budget, StoredStudy, find_study
+from storage.study_control import create_study, raise_budget
 
 if TYPE_CHECKING:
     from optuna.storages import BaseStorage

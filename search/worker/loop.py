@@ -22,7 +22,8 @@ from search.worker.artifacts import IncumbentArtifacts
 from search.worker.events import Event, StudyLeft, Waiting
 from search.worker.illustrator import Illustrator
 from search.worker.objective import Objective
-from search.worker.trial import Trial, Workplace
+from search.worker.trial import Trial
+from search.worker.workplace import Workplace
 from storage.activity import read_epoch_seconds
 from storage.artifacts import open_artifact_store
 from storage.engine import Database, check_still_ours

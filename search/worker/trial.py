@@ -2,78 +2,38 @@
 
 import json
 import logging
-import time
 from collections.abc import Callable, Generator, Mapping
-from dataclasses import asdict, dataclass, field
-from pathlib import Path
 from typing import TypeVar
 
-import optuna
 from optuna.storages import BaseStorage
-from optuna.trial import FrozenTrial, TrialState
-from sqlalchemy import Connection
 
-from objectives.checkpoint import CHECKPOINT_SECONDS, SavedCheckpoint
+from objectives.checkpoint import SavedCheckpoint
 from objectives.costs import Costs, shown_cost
-from objectives.errors import CheckpointError, ProcessSpent, is_out_of_memory
-from objectives.measurement import Diverged, Measurement
+from objectives.errors import CheckpointError, ProcessSpent
+from objectives.measurement import Diverged
 from objectives.predicted import Predicted
 from objectives.protocol import ResumableTraining
-from search.algorithms.planned import planned_configuration
-from search.algorithms.pruners import due_attribute, due_epoch, is_audited, is_due
-from search.algorithms.samplers import Drawn, build_sampler, draw, trial_seed
 from search.space.configuration import Configuration
 from search.space.domains import Value
 from search.spec.durations import duration
 from search.spec.follow_up import PlannedTraining
 from search.spec.study_spec import StudySpec
-from search.worker.artifacts import IncumbentArtifacts
 from search.worker.checkpoints import TrialCheckpoints
+from search.worker.course import TrialCourse
+from search.worker.ending import Ending, reason_of
 from search.worker.events import EpochFinished, Event, TrialFinished, TrialOutcome, TrialStarted
 from search.worker.objective import Objective
 from search.worker.readings import read_test
+from search.worker.workplace import Workplace
 from storage.artifact_names import MODEL_FILE
-from storage.engine import Database
 from storage.errors import LeaseLost, StorageUnavailable, StudyDeleted
-from storage.leases.ending import Cause, Outcome
-from storage.leases.keeper import Keeper
 from storage.leases.lease import Lease
-from storage.leases.optuna_storage import EndsAlone, LeasedStorage
-from storage.leases.taking import TrialLeases
 from storage.predictions import SplitPredictions
-from storage.records import EpochRecord, read_checkpoints
+from storage.records import read_checkpoints
 from storage.studies import StudyState
 
 log = logging.getLogger(__name__)
 Result = TypeVar("Result")
-
-
-@dataclass(frozen=True)
-class Workplace:
-    """What a worker works with, whatever the study."""
-
-    database: Database
-    leases: TrialLeases
-    keeper: Keeper
-    checkpoint_root: Path  # of this database alone
-    artifacts: IncumbentArtifacts
-    # of training, at least, between two that are written
-    checkpoint_seconds: float = CHECKPOINT_SECONDS
-    monotonic: Callable[[], float] = time.monotonic
-
-
-@dataclass(frozen=True)
-class Ending:
-    """How a trial ends: what is recorded of it, with `attributes` as JSON texts."""
-
-    outcome: Outcome
-    value: float | None
-    cause: Cause | None = None
-    reason: str | None = None  # the cause in words, with its particulars
-    attributes: Mapping[str, str] = field(default_factory=dict)
-    predictions: Predicted | None = None  # on the validation split
-    # What else is recorded in the same transaction.
-    also: Callable[[Connection], None] = lambda connection: None
 
 
 class _OverTime(Exception):
@@ -94,21 +54,16 @@ class Trial:
         self._leases = place.leases
         self._held = held
         self._spec = spec
-        self._storage = LeasedStorage(optunas, place.leases, held)
-        # What the sampler sees.
-        self._sampled = EndsAlone(optunas, place.leases, held) if spec.minimize else self._storage
+        self._course = TrialCourse(place, optunas, held, spec)
         self._checkpoints = TrialCheckpoints(
             place.checkpoint_root, held, place.checkpoint_seconds, place.monotonic
         )
         self._training: ResumableTraining | None = None
         self._parameters: dict[str, Value] = {}
-        self._values: dict[int, float] = {}  # of the study's metric, by epoch
-        self._due: int | None = None  # the epoch after which the pruner would stop it
-        self._audited = is_audited(spec, held.number)
-        # What a follow-up's slot says; None: the trial of a search, whose configuration is drawn.
-        self._planned = None if held.slot is None else PlannedTraining.from_json(held.slot.content)
-        self._costs: Costs | None = None  # where the study asks for them
-        self._spent_seconds = 0.0  # in epochs of earlier attempts that are kept
+        # The costs are measured where the study asks for them.
+        self._costs: Costs | None = None
+        # So long took those epochs of earlier attempts that are kept.
+        self._spent_seconds = 0.0
 
     def run(self, objective: Objective) -> Generator[Event]:
         """Trains the trial to its end. Closing the generator hands it back, as any error of the
@@ -126,7 +81,7 @@ class Trial:
             raise
         # somebody goes on with the trial; if it fails everywhere, it is given up in time
         except Exception as error:
-            self._hand_back(f"its worker failed: {_reason(error)}")
+            self._hand_back(f"its worker failed: {reason_of(error)}")
             if not isinstance(error, ProcessSpent):
                 objective.check()
             raise
@@ -140,16 +95,12 @@ class Trial:
         """Trains until it is known how the trial ends; `None` where it was handed back."""
         if self._held.attempt > 1 and (lost := self._leases.times_lost(self._held)) is not None:
             return Ending("failed", None, "given up", f"given up: {lost} workers died in it")
-        self._load()
-        configuration = self._configuration()
+        self._course.load()
+        configuration = self._course.configuration()
         self._parameters = configuration.active
-        if self._due is not None and not self._audited:  # its worker died before it could end it
-            self._values = {
-                epoch: value
-                for epoch, value in self._frozen.intermediate_values.items()
-                if epoch <= self._due
-            }
-            return self._by_pruner(self._values[self._due])
+        if self._course.is_over:
+            # Its worker died before it could end it.
+            return self._by_pruner(self._course.stop_where_due())
         pulse = self._pulse()
         training = self._guarded(objective, lambda: self._start(objective, configuration, pulse))
         if isinstance(training, Ending):
@@ -162,30 +113,38 @@ class Trial:
         while (measured := self._guarded(objective, lambda: next(training, None))) is not None:
             if isinstance(measured, Ending):
                 return measured
-            state = self._record(training, measured)
-            value = self._values[measured.epoch]
+            state = self._course.record(training, measured, self._checkpoints)
+            value = self._course.values[measured.epoch]
             yield EpochFinished(self._held.number, measured, value)
             if measured.epoch == self._spec.training.epochs:
                 continue
-            if state == "ended":
-                # A training of a follow-up that was not finished leaves its slot to another.
-                if self._planned is not None:
-                    return Ending("failed", None, "study ended", "the study ended")
-                return Ending("pruned", value, "study ended", "the study ended")
-            if self._due is not None and not self._audited:
-                return self._by_pruner(value)
+            if (stopped := self._stopped(state, value)) is not None:
+                return stopped
             if state == "paused":
                 self._hand_back()
                 yield self._finished("handed back", None, "the study is paused")
                 return None
-        value = self._values[max(self._values)]
+        return self._completed(objective, training)
+
+    def _stopped(self, state: StudyState, value: float) -> Ending | None:
+        """How an epoch that is not the last one has ended the trial; `None` where it goes on."""
+        if state == "ended":
+            # A training of a follow-up that was not finished leaves its slot to another.
+            if self._course.planned is not None:
+                return Ending("failed", None, "study ended", "the study ended")
+            return Ending("pruned", value, "study ended", "the study ended")
+        return self._by_pruner(value) if self._course.is_over else None
+
+    def _completed(self, objective: Objective, training: ResumableTraining) -> Ending:
+        """How a trial ends that has trained all its epochs."""
+        value = self._course.last_value
+        assert value is not None
         answered = self._guarded(objective, training.predictions)
         if isinstance(answered, Ending):
             return answered
-        if self._planned is not None:
-            planned = self._planned
+        if (planned := self._course.planned) is not None:
             return self._guarded(
-                objective, lambda: self._as_planned(planned, objective, training, answered)
+                objective, lambda: self._as_planned(planned, objective, training, answered, value)
             )
         kept = self._place.artifacts.keep(
             self._held, self._spec.direction, value, training, objective.files_of
@@ -198,11 +157,11 @@ class Trial:
         objective: Objective,
         training: ResumableTraining,
         answered: Predicted,
+        value: float,
     ) -> Ending:
         """What a follow-up needs of this training beside its curve: its model, or the test split
         read with it.
         """
-        value = self._values[max(self._values)]
         kept: Mapping[str, str] = {}
         if planned.keeps_model and objective.model_of is not None:
             kept = self._place.artifacts.keep_file(MODEL_FILE, objective.model_of(training))
@@ -230,7 +189,7 @@ class Trial:
         except (LeaseLost, StudyDeleted, StorageUnavailable, ProcessSpent):
             raise
         except _OverTime:
-            last = self._values[max(self._values)] if self._values else None
+            last = self._course.last_value
             limit = duration(self._spec.training.timeout_seconds or 0.0)
             return Ending("pruned", last, "time limit", f"over its time limit of {limit}")
         except Diverged as diverged:
@@ -242,7 +201,7 @@ class Trial:
         except Exception as error:
             objective.check()
             log.debug("trial %d failed", self._held.number, exc_info=True)
-            return Ending("failed", None, "error", _reason(error))
+            return Ending("failed", None, "error", reason_of(error))
 
     def _pulse(self) -> Callable[[], None]:
         """What training calls at every step; it raises LeaseLost, _OverTime."""
@@ -257,51 +216,13 @@ class Trial:
 
         return pulse
 
-    def _load(self) -> None:
-        self._study = optuna.load_study(
-            study_name=self._held.stored.name,
-            storage=self._sampled,
-            sampler=build_sampler(self._spec, self._held.number),
-        )
-        self._frozen = (
-            new_trial(self._held)
-            if self._held.is_new
-            else self._storage.get_trial(self._held.trial_id)
-        )
-        self._due = due_epoch(self._frozen)
-
-    def _configuration(self) -> Drawn:
-        """The recorded configuration of a trial that was taken over, or a fresh one, recorded."""
-        if self._frozen.params:
-            return Drawn(dict(self._frozen.params), dict(self._frozen.distributions))
-        if self._planned is not None:
-            planned = planned_configuration(self._spec.space, self._planned.values)
-            return self._recorded(planned, {})
-        first = self._spec.first_trials
-        fixed = dict(first[self._held.number]) if self._held.number < len(first) else {}
-        with self._sampled.one_view() as notes:
-            configuration = draw(self._spec.space, self._study, self._frozen, fixed)
-        return self._recorded(configuration, notes)
-
-    def _recorded(self, configuration: Drawn, notes: Mapping[str, str]) -> Drawn:
-        internal = configuration.internal()
-        self._leases.record_parameters(self._held, internal, configuration.distributions, notes)
-        self._frozen.params = dict(configuration.values)
-        self._frozen.distributions = configuration.distributions
-        return configuration
-
-    def _seed(self) -> int:
-        if self._planned is not None:
-            return self._planned.seed
-        return trial_seed(self._spec.seed, self._held.number, "trial")
-
     def _start(
         self, objective: Objective, configuration: Configuration, pulse: Callable[[], None]
     ) -> ResumableTraining:
         """From the last checkpoint that can be read, else from the seed: the same values, later."""
         hyperparameters = configuration.hyperparameters()
-        seed, train = self._seed(), objective.train
-        if self._planned is not None and self._planned.purpose == "refit":
+        seed, train = self._course.seed, objective.train
+        if self._course.planned is not None and self._course.planned.purpose == "refit":
             assert objective.refit is not None
             train = objective.refit
         recorded = (
@@ -316,12 +237,12 @@ class Trial:
                 training = train(hyperparameters, seed, self._held.computing, content, pulse)
             except CheckpointError:
                 continue
-            self._go_on_after(last.epoch)
+            self._course.go_on_after(last.epoch)
             self._spent_seconds = sum(each.seconds for each in recorded[: last.epoch])
             self._checkpoints.training_starts(last)
             return training
         if recorded:
-            self._go_on_after(0)
+            self._course.go_on_after(0)
         training = train(hyperparameters, seed, self._held.computing, None, pulse)
         self._checkpoints.training_starts()
         return training
@@ -339,51 +260,11 @@ class Trial:
                 return Ending("pruned", None, "bound", f"infeasible: {over}")
         return None
 
-    def _go_on_after(self, epochs: int) -> None:
-        self._leases.resume_at(self._held, epochs)
-        reported = self._frozen.intermediate_values
-        self._values = {epoch: value for epoch, value in reported.items() if epoch <= epochs}
-
     def _started(self, training: ResumableTraining) -> TrialStarted:
         held = self._held
         return TrialStarted(
             held.stored.name, held.number, held.attempt, self._parameters, training.epoch
         )
-
-    def _record(self, training: ResumableTraining, measurement: Measurement) -> StudyState:
-        value = measurement.metric(self._spec.metric)
-        # Judged before it is recorded: the verdict goes with the report, and whoever takes the
-        # trial over keeps to it.
-        verdict = self._judge(measurement.epoch, value)
-        saved = self._checkpoints.save_if_due(training)
-        try:
-            record = EpochRecord(**asdict(measurement))
-            state = self._leases.report(self._held, record, value, saved, verdict)
-        except LeaseLost:
-            if saved is not None:
-                self._checkpoints.discard(saved)
-            raise
-        self._values[measurement.epoch] = value
-        self._place.keeper.epoch_took(measurement.seconds)
-        if saved is not None:
-            self._checkpoints.is_named(saved)
-        return state
-
-    def _judge(self, epoch: int, value: float) -> dict[str, str]:
-        """What to record where the trial is due to be stopped, for the first time and before its
-        last epoch.
-        """
-        self._frozen.intermediate_values = self._values | {epoch: value}
-        if self._due is not None or epoch == self._spec.training.epochs:
-            return {}
-
-        def read() -> list[FrozenTrial]:
-            return self._storage.get_all_trials(self._held.stored.study_id, deepcopy=False)
-
-        if not is_due(self._spec, self._frozen, read):
-            return {}
-        self._due = epoch
-        return due_attribute(epoch)
 
     def _by_pruner(self, value: float) -> Ending:
         return Ending("pruned", value, "pruner", f"by {self._spec.pruner.name}")
@@ -439,7 +320,7 @@ class Trial:
             log.warning(
                 "trial %d is handed back without a checkpoint of its last epoch: %s",
                 self._held.number,
-                _reason(error),
+                reason_of(error),
             )
             return None
 
@@ -453,7 +334,7 @@ class Trial:
             held.attempt,
             outcome,
             value,
-            len(self._values),
+            len(self._course.values),
             self._parameters,
             reason,
         )
@@ -467,35 +348,3 @@ def _stored(answered: Predicted) -> SplitPredictions:
         answered.classes,
         answered.true_probabilities,
     )
-
-
-def new_trial(held: Lease) -> FrozenTrial:
-    """What Optuna's storage would read of a trial that was just made, but for the time."""
-    return FrozenTrial(
-        number=held.number,
-        trial_id=held.trial_id,
-        state=TrialState.RUNNING,
-        value=None,
-        datetime_start=None,
-        datetime_complete=None,
-        params={},
-        distributions={},
-        user_attrs={},
-        system_attrs={},
-        intermediate_values={},
-    )
-
-
-def _reason(error: Exception) -> str:
-    # No database holds a zero character, or the surrogates that stand for bytes of a path that are
-    # not UTF-8.
-    text = (
-        str(error)
-        .strip()
-        .partition("\n")[0]
-        .replace("\0", "\\x00")
-        .encode(errors="backslashreplace")
-        .decode()
-    )
-    said = f"{type(error).__name__}: {text}" if text else type(error).__name__
-    return f"out of memory: {said}" if is_out_of_memory(error) else said

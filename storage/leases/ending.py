@@ -13,14 +13,8 @@ from storage.optuna_rows import end_trial, insert_attributes
 from storage.predictions import SplitPredictions, insert_predictions
 from storage.schema import attempt, epoch, lease
 from storage.slots import has_failed_too_often
-from storage.studies import (
-    StoredStudy,
-    StudyState,
-    end_if_due,
-    end_locked_if_due,
-    lock_study,
-    move,
-)
+from storage.studies import StoredStudy, StudyState
+from storage.study_states import end_if_due, end_locked_if_due, lock_study, move
 
 Outcome = Literal["complete", "pruned", "failed"]
 # Why a trial was pruned or failed; beside it stands a sentence for people.

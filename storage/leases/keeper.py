@@ -88,7 +88,7 @@ class Keeper:
                 if self._monotonic() >= next_beat:
                     self._beat()
                     next_beat = self._monotonic() + times.renewal
-                self._leases.look_out()
+                self._leases.note_expired_leases()
             # whatever it was, a worker whose thread is gone would lose its trials
             except Exception as error:
                 if is_passing(error):

@@ -23,7 +23,8 @@ from storage.optuna_rows import (
 )
 from storage.records import EpochRecord
 from storage.schema import attempt, epoch
-from storage.studies import StudyState, read_state
+from storage.studies import StudyState
+from storage.study_states import read_state
 
 # A trial that takes its workers with it is given up: after so many that died in it without an
 # epoch, or in all.

@@ -1,35 +1,28 @@
 """Which trial a worker takes: a new one within the exact budget, or one of the dead."""
 
-from collections.abc import Callable, Iterable
 from enum import Enum
-from functools import cache, partial
+from functools import partial
 
 from optuna.storages import BaseStorage
-from sqlalchemy import Connection, Row, Select, or_, select, update
+from sqlalchemy import Connection, select, update
 
 from storage.clock import now_ms
-from storage.computing import Computed, Computing
 from storage.engine import Database
 from storage.errors import StudyDeleted
-from storage.hosts import has_died
-from storage.leases.lease import ENDED_ELSEWHERE, Lease, LeaseTimes, Worker, close_attempt
-from storage.leases.recording import Recording, forget_after
+from storage.leases.adopting import Adopting, leases_of
+from storage.leases.lease import Lease, LeaseTimes, Worker
 from storage.leases.watch import Watch
-from storage.optuna_rows import delete_attributes, insert_trial
+from storage.optuna_rows import insert_trial
 from storage.schema import (
-    DUE_KEY,
-    attempt,
     lease,
-    optuna_trials,
     slot_trial,
     study,
-    worker,
 )
-from storage.slots import Slot, next_free_slot, slot_of
-from storage.studies import (
+from storage.slots import Slot, next_free_slot
+from storage.studies import StoredStudy, StudyState
+from storage.study_data import DataChange, TrainingData, settle_data
+from storage.study_states import (
     Counts,
-    StoredStudy,
-    StudyState,
     count_trials,
     due,
     end_locked_if_due,
@@ -37,7 +30,6 @@ from storage.studies import (
     move,
     read_state,
 )
-from storage.study_data import DataChange, TrainingData, settle_data
 
 
 class NothingToTake(Exception):
@@ -60,7 +52,7 @@ class NoNewTrial(Enum):
     NO_ROOM = "the study is not open, or its budget has no room"
 
 
-class TrialLeases(Recording):
+class TrialLeases(Adopting):
     """Takes trials of a study for one worker and records what becomes of them; a refused write
     raises LeaseLost.
 
@@ -78,8 +70,7 @@ class TrialLeases(Recording):
         times: LeaseTimes | None = None,
         watch: Watch | None = None,
     ) -> None:
-        super().__init__(database, optunas, me, times)
-        self.watch = watch or Watch(self.times)
+        super().__init__(database, optunas, me, times, watch)
         self._waits = False
 
     def acquire(
@@ -152,28 +143,12 @@ class TrialLeases(Recording):
 
     def _count(self, stored: StoredStudy) -> int:
         with self._transactions.read() as connection:
-            return len(connection.execute(_leases_of(stored)).all())
-
-    def look_out(self) -> None:
-        """Notes which leases give no sign of life, of all studies: those of the dead on other
-        machines.
-
-        For the keeper, after a sign of life of its own: where nobody can write, a full disk or a
-        frozen writer of SQLite, leases can still be read, and all would look dead.
-        """
-        limit_ms = round(2000 * self.times.lease)
-        # An expiry far ahead is one from before the database's clock was set back.
-        gone_by = or_(lease.c.expires_ms <= now_ms(), lease.c.expires_ms > now_ms() + limit_ms)
-        with self._transactions.read() as connection:
-            expired = connection.execute(
-                select(lease).where(lease.c.owner.is_not(None), gone_by)
-            ).all()
-        self.watch.see(expired)
+            return len(connection.execute(leases_of(stored)).all())
 
     def _has_something(self, stored: StoredStudy, most: int | None) -> bool:
         with self._transactions.read() as connection:
             state, timed_out = read_state(connection, stored)
-            leases = connection.execute(_leases_of(stored)).all()
+            leases = connection.execute(leases_of(stored)).all()
             if state != "open" or timed_out:
                 return False
             if self._takeable(leases):
@@ -193,13 +168,13 @@ class TrialLeases(Recording):
         def end(repeated: bool) -> NothingToTake:
             with self._transactions.read() as connection:
                 state, timed_out = read_state(connection, stored)
-                leased = len(connection.execute(_leases_of(stored)).all())
+                leased = len(connection.execute(leases_of(stored)).all())
             if state == "open" and (timed_out or not leased):
                 with self._transactions.write() as connection:
                     row = lock_study(connection, stored)
                     state = end_locked_if_due(connection, row)
                     counts = count_trials(connection, stored.study_id)
-                    leased = len(connection.execute(_leases_of(stored)).all())
+                    leased = len(connection.execute(leases_of(stored)).all())
                     if state == "open" and not leased and _exhausted(counts, leased, most):
                         move(
                             connection, row, "ended", "exhausted" if counts.finished else "failures"
@@ -214,7 +189,7 @@ class TrialLeases(Recording):
     ) -> Lease | NoNewTrial:
         with self._transactions.write() as connection:
             row = lock_study(connection, stored)
-            leases = connection.execute(_leases_of(stored)).all()
+            leases = connection.execute(leases_of(stored)).all()
             counts = count_trials(connection, stored.study_id)
             if row.state == "open" and self._takeable(leases):
                 return NoNewTrial.OTHER_FIRST
@@ -268,136 +243,6 @@ class TrialLeases(Recording):
     def _free_slot(self, connection: Connection, stored: StoredStudy) -> Slot | None:
         return None if stored.follow_up is None else next_free_slot(connection, stored.study_id)
 
-    def _slot(self, connection: Connection, stored: StoredStudy, trial_id: int) -> Slot | None:
-        return None if stored.follow_up is None else slot_of(connection, stored.study_id, trial_id)
-
-    def _takeable(
-        self, leases: Iterable[Row[tuple[object, ...]]]
-    ) -> list[tuple[Row[tuple[object, ...]], str]]:
-        """The leases whose trials this worker may take up, each with the reason."""
-        died = cache(has_died)  # a process may hold many: it is looked for once
-        reasons = ((row, self._reason_to_take(row, died)) for row in leases)
-        return [(row, reason) for row, reason in reasons if reason is not None]
-
-    def _reason_to_take(
-        self, row: Row[tuple[object, ...]], died: Callable[[int, float], bool]
-    ) -> str | None:
-        """Why this worker may take the trial of a lease up; `None` where its owner is, or may be,
-        alive.
-        """
-        if row.state != "RUNNING":
-            return ENDED_ELSEWHERE
-        if row.owner is None:
-            return "handed back"
-        if row.owner == self.worker.id:
-            return "ours"  # a COMMIT that took it went unanswered
-        if row.machine == self.worker.machine and died(row.pid, row.process_started):
-            return "its process is gone"
-        return "no sign of life" if self.watch.is_silent(row) else None
-
-    def _take_over(
-        self, stored: StoredStudy, state: StudyState, data: TrainingData | None = None
-    ) -> Lease | None:
-        with self._transactions.write() as connection:
-            row = lock_study(connection, stored)
-            if row.state != state:
-                return None
-            for found, reason in self._takeable(connection.execute(_leases_of(stored)).all()):
-                if reason == ENDED_ELSEWHERE:
-                    connection.execute(lease.delete().where(lease.c.trial_id == found.trial_id))
-                    close_attempt(connection, found, "lost", reason)
-                    continue
-                if reason == "ours":
-                    own = _attempt_of(connection, found)
-                    computing = Computing(own.threads, own.piece)
-                    return Lease(
-                        stored,
-                        found.trial_id,
-                        found.number,
-                        self.worker.id,
-                        found.attempt,
-                        computing,
-                        slot=self._slot(connection, stored, found.trial_id),
-                    )
-                change = settle_data(connection, stored, row, data)
-                return self._adopt(
-                    connection, stored, found, None if found.owner is None else reason, data, change
-                )
-        return None
-
-    def _adopt(
-        self,
-        connection: Connection,
-        stored: StoredStudy,
-        found: Row[tuple[object, ...]],
-        lost: str | None,
-        data: TrainingData | None,
-        change: DataChange | None,
-    ) -> Lease:
-        if lost is not None:
-            close_attempt(connection, found, "lost", lost)
-            # it beats again if it lives
-            connection.execute(worker.delete().where(worker.c.worker_id == found.owner))
-        before = _attempt_of(connection, found)
-        me, computed = self.worker, Computed(before.device, before.threads, before.piece)
-        computing = computed.goes_on_with(me.computing, me.device, me.most_threads)
-        taken = Lease(
-            stored,
-            found.trial_id,
-            found.number,
-            me.id,
-            found.attempt + 1,
-            computing,
-            data_change=change,
-            slot=self._slot(connection, stored, found.trial_id),
-        )
-        connection.execute(
-            update(lease)
-            .where(lease.c.trial_id == found.trial_id)
-            .values(**self._holder(), attempt=taken.attempt)
-        )
-        # What is recorded of a trial on other data is no beginning of it.
-        if data is not None and data.fingerprint != before.data_fingerprint:
-            forget_after(connection, taken, 0)
-            delete_attributes(connection, taken.trial_id, [DUE_KEY])
-        # Whoever takes a trial without data trains nothing, and leaves what is recorded as it is.
-        self._open_attempt(
-            connection, taken, before.data_fingerprint if data is None else data.fingerprint
-        )
-        return taken
-
-    def _open_attempt(
-        self, connection: Connection, taken: Lease, data_fingerprint: str | None
-    ) -> None:
-        connection.execute(
-            attempt.insert().values(
-                trial_id=taken.trial_id,
-                attempt=taken.attempt,
-                owner=taken.owner,
-                host=self.worker.host,
-                device=self.worker.device,
-                threads=taken.computing.threads,
-                piece=taken.computing.piece,
-                started_ms=now_ms(),
-                data_fingerprint=data_fingerprint,
-            )
-        )
-
 
 def _exhausted(counts: Counts, leased: int, most: int | None) -> bool:
     return most is not None and counts.finished + counts.failed + leased >= most
-
-
-def _leases_of(stored: StoredStudy) -> Select[tuple[object, ...]]:
-    return (
-        select(lease, optuna_trials.c.number, optuna_trials.c.state)
-        .join(optuna_trials, optuna_trials.c.trial_id == lease.c.trial_id)
-        .where(optuna_trials.c.study_id == stored.study_id)
-        .order_by(optuna_trials.c.number)
-    )
-
-
-def _attempt_of(connection: Connection, found: Row[tuple[object, ...]]) -> Row[tuple[object, ...]]:
-    """The attempt of a lease."""
-    of_lease = (attempt.c.trial_id == found.trial_id) & (attempt.c.attempt == found.attempt)
-    return connection.execute(select(attempt).where(of_lease)).one()

@@ -16,7 +16,8 @@ from storage.hosts import process_start
 from storage.leases.lease import Lease, Worker
 from storage.leases.taking import TrialLeases
 from storage.records import read_trials
-from storage.studies import Budget, StoredStudy, create_study, find_study
+from storage.studies import Budget, StoredStudy, find_study
+from storage.study_control import create_study
 
 OWN = Computing(2, 128)
 

@@ -28,7 +28,8 @@ from storage.errors import ArtifactsUnavailable
 from storage.hosts import this_host
 from storage.leases.taking import TrialLeases
 from storage.owners import ALL, Owner, read_uid
-from storage.studies import delete_study, find_study
+from storage.studies import find_study
+from storage.study_control import delete_study
 from storage.urls import parse_url, sqlite_path
 
 MODEL = b"the weights"

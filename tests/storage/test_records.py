@@ -17,7 +17,8 @@ from storage.engine import Database, open_for_work
 from storage.hosts import this_host
 from storage.leases.taking import TrialLeases
 from storage.records import read_best, read_ended, read_incumbent, read_trials
-from storage.studies import Budget, StoredStudy, create_study, find_study
+from storage.studies import Budget, StoredStudy, find_study
+from storage.study_control import create_study
 
 FIRST = next(iter(synthetic_curve(Hyperparameters(SGD(0.1)), epochs=1, seed=0)))
 

@@ -26,7 +26,8 @@ from storage.leases.recording import BARREN_CAP
 from storage.leases.taking import NothingToTake, TrialLeases
 from storage.records import read_trials
 from storage.schema import DUE_KEY
-from storage.studies import Budget, StoredStudy, create_study, find_study, raise_budget, stop_study
+from storage.studies import Budget, StoredStudy, find_study
+from storage.study_control import create_study, raise_budget, stop_study
 from storage.study_data import DataChange, TrainingData
 
 MEASUREMENTS = list(synthetic_curve(Hyperparameters(SGD(0.1)), epochs=3, seed=0))

@@ -22,16 +22,8 @@ from storage.hosts import process_start
 from storage.leases.lease import Lease, Worker
 from storage.leases.taking import NothingToTake, TrialLeases
 from storage.schema import attempt, study
-from storage.studies import (
-    Budget,
-    StoredStudy,
-    create_study,
-    find_study,
-    pause_study,
-    raise_budget,
-    resume_study,
-    stop_study,
-)
+from storage.studies import Budget, StoredStudy, find_study
+from storage.study_control import create_study, pause_study, raise_budget, resume_study, stop_study
 
 HOUR_MS = 3_600_000
 MEASUREMENTS = list(synthetic_curve(Hyperparameters(SGD(0.1)), epochs=3, seed=0))

@@ -11,7 +11,8 @@ from storage.carried import Carried, carry_over
 from storage.computing import Computed
 from storage.engine import Database
 from storage.follow_ups import follows, read_follow_ups
-from storage.studies import Budget, StoredStudy, create_study, find_study
+from storage.studies import Budget, StoredStudy, find_study
+from storage.study_control import create_study
 
 if TYPE_CHECKING:
     from optuna.storages import BaseStorage

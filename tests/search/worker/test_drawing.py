@@ -39,7 +39,8 @@ from storage.hosts import this_host
 from storage.leases.taking import TrialLeases
 from storage.owners import Owner
 from storage.records import EpochRecord
-from storage.studies import StoredStudy, delete_study, find_study
+from storage.studies import StoredStudy, find_study
+from storage.study_control import delete_study
 
 EXAMINATION = Examination(
     np.eye(2, dtype=np.int64), (WrongImage(4, np.zeros((1, 2, 2), np.uint8), 0, 1, 0.75),)

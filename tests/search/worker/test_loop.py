@@ -28,10 +28,10 @@ from search.studies import control
 from search.studies.joining import JoinedStudy, join
 from search.studies.this_worker import this_worker
 from search.worker.artifacts import FilesOf
+from search.worker.course import new_trial
 from search.worker.events import Event, TrialFinished, TrialStarted
 from search.worker.loop import work, workplace
 from search.worker.objective import Objective, Train
-from search.worker.trial import new_trial
 from storage.artifacts import id_of
 from storage.computing import Computing
 from storage.engine import open_for_work
@@ -42,7 +42,8 @@ from storage.leases.taking import TrialLeases
 from storage.owners import read_uid
 from storage.records import EpochRecord, TrialRecord, read_trials
 from storage.schema import attempt, lease
-from storage.studies import StudyState, find_study, pause_study, resume_study, stop_study
+from storage.studies import StudyState, find_study
+from storage.study_control import pause_study, resume_study, stop_study
 
 Result = tuple[list[Event], list[TrialRecord], str | None]
 EACH_EPOCH, NEVER = (

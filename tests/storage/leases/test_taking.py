@@ -38,13 +38,10 @@ from storage.leases.taking import NothingToTake, TrialLeases
 from storage.leases.watch import Watch
 from storage.records import read_checkpoints, read_study, read_trials
 from storage.schema import DUE_KEY
-from storage.studies import (
-    Budget,
-    StoredStudy,
+from storage.studies import Budget, StoredStudy, find_study, first_failure
+from storage.study_control import (
     create_study,
     delete_study,
-    find_study,
-    first_failure,
     pause_study,
     raise_budget,
     resume_study,
@@ -257,7 +254,7 @@ def test_a_trial_of_another_machine_is_taken_over_when_it_is_silent_and_not_befo
 
     def look_for(seconds: float) -> None:
         for _ in range(int(seconds / 5)):
-            taker.look_out()
+            taker.note_expired_leases()
             with pytest.raises(NothingToTake):
                 taker.acquire(opened.stored)
             clock.now += 5
@@ -269,7 +266,7 @@ def test_a_trial_of_another_machine_is_taken_over_when_it_is_silent_and_not_befo
     look_for(60)
     opened.expire(held)
     look_for(20)
-    taker.look_out()
+    taker.note_expired_leases()
     taken = taker.acquire(opened.stored)
     assert (taken.number, taken.attempt) == (0, 2)
     with pytest.raises(LeaseLost):
@@ -289,18 +286,18 @@ def test_a_step_of_the_databases_clock_takes_no_trial_from_the_living(
     for _ in range(3):
         opened.expire(held, by_ms)
         for _ in range(3):  # the owner beats every 15 s
-            taker.look_out()
+            taker.note_expired_leases()
             with pytest.raises(NothingToTake):
                 taker.acquire(opened.stored)
             clock.now += 5
         far.beat(held)
     opened.expire(held, by_ms)  # and where the owner is dead, no step hides it
     for _ in range(4):
-        taker.look_out()
+        taker.note_expired_leases()
         with pytest.raises(NothingToTake):
             taker.acquire(opened.stored)
         clock.now += 5
-    taker.look_out()
+    taker.note_expired_leases()
     assert taker.acquire(opened.stored).attempt == 2
 
 
@@ -318,15 +315,15 @@ def test_a_taker_that_was_away_itself_watches_anew(opened: Opened) -> None:
         5,
         5,
     ):  # an outage of a minute, after which the owner may just be coming back
-        taker.look_out()
+        taker.note_expired_leases()
         with pytest.raises(NothingToTake):
             taker.acquire(opened.stored)
         clock.now += pause
-    taker.look_out()
+    taker.note_expired_leases()
     with pytest.raises(NothingToTake):
         taker.acquire(opened.stored)
     clock.now += 5
-    taker.look_out()
+    taker.note_expired_leases()
     assert taker.acquire(opened.stored).attempt == 2
 
 
@@ -342,7 +339,7 @@ def test_a_taker_that_had_to_wait_for_its_own_write_watches_anew(opened: Opened)
         5,
         60,
     ):  # the last one in BEGIN IMMEDIATE: the owner has waited for the same lock
-        taker.look_out()
+        taker.note_expired_leases()
         clock.now += pause
     with pytest.raises(NothingToTake):
         taker.acquire(opened.stored)
