@@ -222,7 +222,8 @@ def _limits(winner: Winner, answering: Answering) -> str:
         "- Only the largest centred part of the right aspect ratio is looked at: what stands at an"
         " edge of a long image is cut off.\n"
         "- The lines above read signed whole numbers, and a transparent colour of 16 bits,"
-        " otherwise than training did; `hypersearch predict` reads all kinds of files as training did.\n"
+        " otherwise than training did; `hypersearch predict` reads all kinds of files as training"
+        " did.\n"
         "- Nobody has looked for people or groups for whom it is worse than for others."
     )
 
