@@ -71,6 +71,7 @@ bench: $(INSTALLED)
 	$(BIN)/python -m benchmarks.storage --quick
 	$(BIN)/python -m benchmarks.large_study --finished 1000 --trials 20 --starts 1
 	$(BIN)/python -m benchmarks.reading --finished 500 --repeats 1
+	$(BIN)/python -m benchmarks.report_page --finished 40 --repeats 1
 	$(BIN)/python -m benchmarks.many_workers --processes 2 --threads 4 --seconds 10
 
 soak: $(INSTALLED) kill-points
