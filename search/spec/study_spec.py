@@ -21,7 +21,7 @@ from storage.studies import Budget
 DEFAULT_STUDY = "mnist-5k-default"
 NAME_LENGTH = 64
 NAME_PATTERN = re.compile(rf"[A-Za-z0-9][A-Za-z0-9._-]{{0,{NAME_LENGTH - 1}}}")
-DEFINITION_VERSION = 4
+DEFINITION_VERSION = 5
 BUDGET_KEYS = ("trials", "timeout", "target")
 NOT_DEFINING = (*BUDGET_KEYS, "priority")  # what two specs of one study may differ in
 

@@ -42,6 +42,7 @@ from storage.leases.recording import Cause, Outcome
 from storage.leases.taking import TrialLeases
 from storage.predictions import SplitPredictions
 from storage.records import EpochRecord, read_checkpoints
+from storage.sampled_trials import SampledTrials
 from storage.studies import StudyState
 
 log = logging.getLogger(__name__)
@@ -88,7 +89,12 @@ class Trial:
     """
 
     def __init__(
-        self, place: Workplace, optunas: BaseStorage, held: Lease, spec: StudySpec
+        self,
+        place: Workplace,
+        optunas: BaseStorage,
+        held: Lease,
+        spec: StudySpec,
+        sampled: SampledTrials | None = None,
     ) -> None:
         self._place = place
         self._leases = place.leases
@@ -96,7 +102,8 @@ class Trial:
         self._spec = spec
         self._storage = LeasedStorage(optunas, place.leases, held)
         # What the sampler sees.
-        self._sampled = EndsAlone(optunas, place.leases, held) if spec.minimize else self._storage
+        seen_as = EndsAlone if spec.minimize else LeasedStorage
+        self._sampled = seen_as(optunas, place.leases, held, sampled)
         self._checkpoints = TrialCheckpoints(
             place.checkpoint_root, held, place.checkpoint_seconds, place.monotonic
         )
