@@ -18,7 +18,7 @@ from benchmarks.small_searches import export, search
 from objectives.data.config import DataConfig
 from objectives.data.test_split import open_test_split
 from objectives.model_file import read_model
-from search.analysis.importance import Interval
+from search.analysis.importance import Bounds
 from search.export.calibration import (
     Below,
     expected_calibration_error,
@@ -46,7 +46,7 @@ def holds(one: Below, other: Below) -> tuple[bool, bool]:
     )
 
 
-def agree(one: float, of_one: Interval, other: float, of_other: Interval) -> bool:
+def agree(one: float, of_one: Bounds, other: float, of_other: Bounds) -> bool:
     """Whether 0 is within the interval of the difference."""
     down = np.hypot(one - of_one.low, of_other.high - other)
     up = np.hypot(of_one.high - one, other - of_other.low)
