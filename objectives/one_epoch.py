@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from models.dropout import masks_of_a_batch
 from objectives.augmentation import Transforms, draw_in_batches
+from objectives.class_balance import balanced_order, weighted_loss
 from objectives.data.images import LabelledImages, ResidentData
 from objectives.device import float32_products, sent
 from objectives.evaluation import Evaluation, evaluate, normalizer
@@ -56,7 +57,8 @@ def train_epoch(
 def _pass(
     run: Run, state: TrainingState, train_pass: Pass, pulse: Pulse
 ) -> tuple[float, float, float]:
-    # Every training image once: mean loss and accuracy as trained on, and the last learning rate.
+    # As many training images as there are: mean loss and accuracy as trained on, and the last
+    # learning rate.
     count = len(run.data.train.labels)
     epoch = _planned(run, state)
     # The device is waited for here alone.
@@ -81,18 +83,27 @@ def _planned(run: Run, state: TrainingState) -> Epoch:
             lengths, (height, width), options.augmentation, state.augmentation
         )
     return Epoch(
-        sent(torch.randperm(len(images), generator=state.shuffle), images.device),
+        sent(_order(run, state.shuffle), images.device),
         lengths,
         tuple(rates),
         transforms,
     )
 
 
+def _order(run: Run, shuffle: torch.Generator) -> Tensor:
+    """The images of an epoch by number (N,): every one once, or small classes oftener."""
+    labels, strength = run.data.train_labels, run.hyperparameters.balanced_sampling
+    if strength > 0:
+        return balanced_order(labels, strength, shuffle)
+    return torch.randperm(len(labels), generator=shuffle)
+
+
 def take_step(
     run: Run, state: TrainingState, chosen: Tensor, transforms: Transforms, rate: float | Tensor
 ) -> Tensor:
     """One optimizer step: for each piece of the batch that went through the network at once the sum
-    of losses, without penalties and smoothing, and of right answers. See passes.Take.
+    of losses, without penalties, smoothing and weights of classes, and of right answers. See
+    passes.Take.
     """
     set_learning_rate(state.optimizer, rate)
     pixels, labels = (
@@ -119,8 +130,10 @@ def take_step(
             loss = nn.functional.cross_entropy(logits, truth, reduction="sum")
             losses.append(loss.detach())
             # Szegedy et al. 2016: the truth shares it evenly among all classes
-            if options.label_smoothing > 0:
-                smoothing = options.label_smoothing
+            smoothing = options.label_smoothing
+            if state.class_weights is not None:
+                loss = weighted_loss(logits, truth, state.class_weights, smoothing)
+            elif smoothing > 0:
                 loss = nn.functional.cross_entropy(
                     logits, truth, reduction="sum", label_smoothing=smoothing
                 )

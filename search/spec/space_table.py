@@ -102,7 +102,8 @@ def _no_off(parameter: Parameter) -> str:
 def _read_off(table: "Table", parameter: Parameter) -> Domain:
     if parameter.off is None:
         table.fault(parameter.name, False, _no_off(parameter))
-    return Choice((str(parameter.off),)) if parameter.kind == "choice" else Off()
+    is_named = parameter.kind == "choice" and not isinstance(parameter.default, Off)
+    return Choice((str(parameter.off),)) if is_named else Off()
 
 
 def _read_option(table: "Table", parameter: Parameter, value: Toml) -> Value:

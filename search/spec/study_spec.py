@@ -10,6 +10,7 @@ from objectives.names import (
     METRIC_DIRECTIONS,
     RESIZES,
 )
+from search.space.parameters import PARAMETERS
 from search.space.search_space import SearchSpace
 from search.spec.document import Document
 from search.spec.enumeration import Schedule
@@ -158,7 +159,11 @@ class StudySpec:
                 "channels": list(self.model.channels),
                 "hidden_units": self.model.hidden_units,
             },
-            "space": {name: domain_to_toml(domain) for name, domain in self.space.domains},
+            "space": {
+                name: domain_to_toml(domain)
+                for name, domain in self.space.domains
+                if not PARAMETERS[name].added_later or domain != PARAMETERS[name].default
+            },
         }
         if self.constraints:
             document["constraints"] = dict(self.constraints)

@@ -329,7 +329,8 @@ PRUNERS: list[Toml] = [
 def test_every_sampler_and_pruner_is_stored_with_its_options(key: str, method: Toml) -> None:
     space: Document = {}
     for name, parameter in PARAMETERS.items():
-        pinned = parameter.default.low if isinstance(parameter.default, Range) else 64
+        default = parameter.default
+        pinned = default.options[0] if isinstance(default, Choice) else getattr(default, "low", 0)
         space[name] = (
             False
             if parameter.off is not None
@@ -430,6 +431,7 @@ NEWER_BRANCHES = {
     *("nadam.learning_rate", "radam.learning_rate"),
     *("multistep.first", "multistep.second", "multistep.factor"),
     *("plateau.patience", "plateau.factor", "onecycle.rise"),
+    "class_weights.beta",
 }
 
 
@@ -492,3 +494,14 @@ def test_what_came_later_is_stored_where_it_is_not_the_default_alone() -> None:
         "split_seed": 0,
         "split_version": 2,
     }
+    space = json.loads(plain.definition())["space"]
+    assert not {"class_weights", "class_weights.beta", "balanced_sampling"} & space.keys()
+    searched: Document = {
+        "class_weights": ["none", "effective_number"],
+        "class_weights.beta": [0.9, 0.999],
+        "balanced_sampling": {"low": 0.2, "high": 1.0, "log": False, "optional": True},
+    }
+    spec = parse_spec({"space": searched})
+    stored = json.loads(spec.definition())["space"]
+    assert {name: stored[name] for name in searched} == searched
+    assert parse_definition(spec.definition(), spec.name, spec.budget) == spec
