@@ -153,7 +153,7 @@ def _open(
     cache_root: Path,
     on_progress: Progress,
 ) -> _Opened:
-    source = find_source(config.dataset, data_root, config.groups, config.resize)
+    source = find_source(config.dataset, data_root, config.groups, config.resize, config.labels)
     slug = f"{source.slug}.{_size(config)}"
     key = hashlib.sha256(
         json.dumps([CACHE_VERSION, slug, source.fingerprint]).encode()

@@ -144,6 +144,8 @@ class StudySpec:
             data["split_version"] = self.data.split_version
         if self.data.groups is not None:
             data["groups"] = self.data.groups
+        if self.data.labels is not None:
+            data["labels"] = self.data.labels
         training: Document = {
             "epochs": self.training.epochs,
             "precision": self.training.precision,

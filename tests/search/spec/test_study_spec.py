@@ -228,6 +228,15 @@ MALFORMED = [
         "data.resize = \"padd\": did you mean 'pad'?",
     ),
     ('[data]\nresize = "pad"', 'data.resize = "pad": goes with images:FOLDER alone: leave it out'),
+    (
+        '[data]\nlabels = "a.csv"',
+        'data.labels = "a.csv": goes with images:FOLDER alone: leave it out',
+    ),
+    ('[data]\ndataset = "images:x"\nlabels = ""', 'data.labels = "": name a CSV in the folder'),
+    (
+        '[data]\ndataset = "images:x"\nlabels = "a.csv"\nsplit_version = 1',
+        "data.split_version = 1: knows no labels: leave it out, or labels",
+    ),
     ("trial = 3", "trial = 3: must be tables, each headed [[trial]]"),
     (
         '[[trial]]\n"sgd.momentum" = 0.5',
@@ -479,7 +488,11 @@ def test_a_folder_is_split_by_contents_unless_its_definition_is_older() -> None:
         ).data.split_version
         == 1
     )
-    others: list[dict[str, Toml]] = [{"groups": "(a+)_"}, {"resize": "pad"}]
+    others: list[dict[str, Toml]] = [
+        {"groups": "(a+)_"},
+        {"resize": "pad"},
+        {"labels": "labels.csv"},
+    ]
     for each in (spec, *(parse_spec({"data": {"dataset": "images:x", **data}}) for data in others)):
         assert parse_definition(each.definition(), each.name, each.budget) == each
 
