@@ -1,8 +1,8 @@
 """What makes up for classes of unequal size, declared."""
 
 from objectives import hyperparameters as hp
-from search.space.domains import Choice, Off
-from search.space.parameter import WITHIN, Limits, Option, Parameter, Values
+from search.space.domains import Choice, Limits, Off
+from search.space.parameter import WITHIN, Option, Parameter, Values
 
 
 def _class_weights(method: str, values: Values) -> hp.ClassWeights | None:
