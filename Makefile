@@ -78,6 +78,7 @@ soak: $(INSTALLED) kill-points
 	$(BIN)/python -m lab.soak --backend postgresql --backend sqlite
 	$(BIN)/python -m lab.follow_ups --backend sqlite
 	$(BIN)/python -m lab.follow_ups --backend postgresql
+	$(BIN)/python -m lab.copies
 
 kill-points: $(INSTALLED)
 	$(BIN)/python -m lab.kill_points --backend sqlite --backend postgresql --times 20

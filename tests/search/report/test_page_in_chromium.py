@@ -26,7 +26,12 @@ STUDIES = {
     "several objectives": bare(several_objectives()),
     "all failed": bare(all_failed()),
 }
+LIMIT_MILLISECONDS = 180_000
 PHONE, DESK = 360, 1400  # CSS pixels
+BOXES = """[...document.querySelectorAll('main h3, svg, img')].map(each => {
+    const box = each.getBoundingClientRect();
+    return [box.left, box.right, Math.min(box.width, box.height)];
+})"""
 
 
 @pytest.fixture(scope="module")
@@ -41,6 +46,7 @@ def browser() -> Iterator["Browser"]:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
             executable_path=program,
+            timeout=LIMIT_MILLISECONDS,
             # Root may not have Chromium's sandbox.
             args=["--no-sandbox"],
         )
@@ -57,6 +63,8 @@ class Shown:
         self.asked: list[str] = []
         self.complaints: list[str] = []
         context = browser.new_context(viewport={"width": width, "height": 800}, color_scheme=scheme)
+        # A machine may have much else to do.
+        context.set_default_timeout(LIMIT_MILLISECONDS)
         self.page: Page = context.new_page()
         self.page.on("request", lambda request: self.asked.append(request.url))
         self.page.on("console", lambda message: self.complaints.append(message.text))
@@ -67,10 +75,13 @@ class Shown:
         self.page.context.close()
 
     def violations(self) -> list[tuple[str, list[str]]]:
-        """What the checker finds, and where: all its rules, best practices too."""
+        """What the checker finds, and where: all its rules, best practices too. The inside of a
+        picture counts as one image, which is named.
+        """
         from axe_playwright_python.sync_playwright import Axe
 
-        found = Axe().run(self.page).response["violations"]
+        whole: dict[str, object] = {"exclude": [[".picture svg"]]}
+        found = Axe().run(self.page, context=whole).response["violations"]
         return [(each["id"], [node["html"][:200] for node in each["nodes"]]) for each in found]
 
 
@@ -91,14 +102,10 @@ def test_a_browser_shows_the_page_without_a_request_a_complaint_or_a_sideways_sc
     page = shown.page
     titles = page.locator("main h3")
     assert titles.all_text_contents() == TITLES
-    assert all(each.is_visible() for each in titles.all())
     assert page.evaluate("document.documentElement.scrollWidth") <= width
-    for picture in page.locator("svg, img").all():
-        box = picture.bounding_box()
-        assert box is not None
-        assert box["x"] >= 0
-        assert box["x"] + box["width"] <= width
-        assert min(box["width"], box["height"]) > 8
+    for left, right, least in page.evaluate(BOXES):
+        assert 0 <= left < right <= width
+        assert least > 8
     assert shown.violations() == []
     assert [url for url in shown.asked if not url.startswith("data:")] == [file.as_uri()]
     assert shown.complaints == []
