@@ -28,7 +28,8 @@ class RunningTrial:
     worker: str | None
     host: str
     device: str
-    epoch: int  # the last one recorded; 0 before the first
+    # The epoch is the last recorded one; it is 0 before the first.
+    epoch: int
     seconds_since_sign_of_life: float
 
 
@@ -164,7 +165,8 @@ def read_work_spans(database: Database, study_id: int) -> list[tuple[int, int | 
         .join(optuna_trials, optuna_trials.c.trial_id == attempt.c.trial_id)
         .outerjoin(
             epoch,
-            (attempt.c.outcome == "lost")  # when another one ended, it has recorded itself
+            # Epochs are counted of lost attempts alone: others have recorded when they ended.
+            (attempt.c.outcome == "lost")
             & (epoch.c.trial_id == attempt.c.trial_id)
             & (epoch.c.attempt == attempt.c.attempt),
         )

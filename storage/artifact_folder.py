@@ -63,7 +63,8 @@ class FolderStore(FileSystemArtifactStore):
         marks = self._marks(artifact_id)
         with self._reaching():
             (marks / owner).unlink(missing_ok=True)
-            with suppress(OSError):  # others' are in it, or it is gone
+            # The folder stays where others' artifacts are in it, and may be gone already.
+            with suppress(OSError):
                 marks.rmdir()
 
     def owners(self, artifact_id: str) -> frozenset[str]:

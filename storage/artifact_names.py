@@ -13,7 +13,8 @@ from storage.schema import (
 )
 
 # The keys by which Optuna names a trial's artifacts begin with it.
-MODEL_FILE = "model.safetensors"  # what a trial calls the file of its network
+# A trial calls the file of its network so.
+MODEL_FILE = "model.safetensors"
 ARTIFACT_PREFIX = "artifacts:"
 
 

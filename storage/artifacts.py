@@ -27,7 +27,8 @@ DEFAULT_MIME_TYPE = "application/octet-stream"
 class StoredArtifact:
     """A file that is in a store."""
 
-    artifact_id: str  # SHA-256 of the content, hex
+    # The id is the SHA-256 of the content, in hexadecimal digits.
+    artifact_id: str
     file_name: str
     mime_type: str
 

@@ -21,7 +21,8 @@ from sqlalchemy import (
 from storage.clock import now_ms
 from storage.schema import lease, optuna_trials, prediction, slot_trial, split, study
 
-LEFT_OUT = (lease.name, slot_trial.name, "trial_heartbeats")  # of who trains, and for which slot
+# These tables say who trains a trial, and for which slot.
+LEFT_OUT = (lease.name, slot_trial.name, "trial_heartbeats")
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,8 @@ class Carried:
     """Which trials of which follow-up are taken over, by the slots that they fill."""
 
     study_id: int
-    trial_ids: Mapping[int, int]  # by slot
+    # The ids stand by slot.
+    trial_ids: Mapping[int, int]
 
 
 def carry_over(connection: Connection, study_id: int, carried: Carried) -> None:

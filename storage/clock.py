@@ -27,6 +27,5 @@ def _postgresql(element: now_ms, compiler: SQLCompiler, **_: object) -> str:
 
 @compiles(now_ms, "mysql", "mariadb")
 def _mysql(element: now_ms, compiler: SQLCompiler, **_: object) -> str:
-    return (  # the sessions' time zone is UTC
-        "CAST(ROUND(UNIX_TIMESTAMP(SYSDATE(3)) * 1000) AS SIGNED)"
-    )
+    # The sessions' time zone is UTC.
+    return "CAST(ROUND(UNIX_TIMESTAMP(SYSDATE(3)) * 1000) AS SIGNED)"

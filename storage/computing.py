@@ -24,7 +24,8 @@ class Computed:
 
     device: str
     threads: int
-    piece: int | None  # as recorded
+    # The piece is the recorded one.
+    piece: int | None
 
     def goes_on_with(self, own: Computing, device: str, most_threads: int) -> Computing:
         """How the next attempt computes on that device, by a worker whose new trials compute as its

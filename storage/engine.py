@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 Given = ParamSpec("Given")
-_ALEMBIC = threading.Lock()  # its context is one for the whole process, whatever the database
+# Alembic's context is one for the whole process, whatever the database.
+_ALEMBIC = threading.Lock()
 # that whoever looks on waits for a database that is away; workers wait longer
 LOOKING_SECONDS = 5.0
 
@@ -209,7 +210,8 @@ def _optunas(
             # Optuna runs the URL through str.format
             url.render_as_string(hide_password=False).replace("{", "{{").replace("}", "}}"),
             engine_kwargs={**backend(url).engine_options(url, connections), "pool_pre_ping": False},
-            skip_compatibility_check=True,  # _check says it in our words
+            # Our `_check` says in our words what Optuna would check here.
+            skip_compatibility_check=True,
             skip_table_creation=not make_tables,
         )
     except (SQLAlchemyError, OptunaError, OSError) as error:

@@ -61,4 +61,5 @@ def has_died(pid: int, started: float) -> bool:
             or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
         )
     except (psutil.NoSuchProcess, FileNotFoundError, ProcessLookupError):
-        return not psutil.pid_exists(pid)  # a system may hide the processes of other users
+        # A system may hide the processes of other users.
+        return not psutil.pid_exists(pid)

@@ -24,9 +24,12 @@ class SplitPredictions:
     """What one network answers for the M images of a split, after its last epoch."""
 
     split: SplitName
-    split_sha256: str  # of the images' pixels in their order, and of their labels
-    labels: "NDArray[np.uint16]"  # (M,), the class that each image is of
-    classes: "NDArray[np.uint16]"  # (M,), the class that it is taken for
+    # The digest is of the images' pixels in their order, and of their labels.
+    split_sha256: str
+    # (M,): each image is of this class.
+    labels: "NDArray[np.uint16]"
+    # (M,): each image is taken for this class.
+    classes: "NDArray[np.uint16]"
     # (M,), the probability that it is given of being what it is
     true_probabilities: "NDArray[np.float16]"
 

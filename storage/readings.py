@@ -18,11 +18,14 @@ class Reading:
     """One reading of a test split, by one follow-up."""
 
     split_sha256: str
-    number: int  # from 1, of its split in this database
+    # Readings are numbered from 1, by split, in this database.
+    number: int
     dataset: str
     study_name: str
-    configuration: str  # whose score it is, as JSON
-    score: float | None  # None: it has begun, and is not complete
+    # The configuration whose score it is stands here as JSON.
+    configuration: str
+    # A reading that has begun and is not complete has no score.
+    score: float | None
 
 
 def split_id(dataset: str, fingerprint: str | None) -> str:

@@ -35,7 +35,8 @@ _STATES: dict[str, TrialState] = {
     "PRUNED": "pruned",
     "FAIL": "failed",
     "RUNNING": "running",
-    "WAITING": "running",  # enqueued by plain Optuna: not ours, shown as not finished
+    # Plain Optuna has enqueued the trial: it is not ours, and is shown as not finished.
+    "WAITING": "running",
 }
 
 
@@ -80,9 +81,8 @@ class TrialRecord:
     number: int
     state: TrialState
     value: float | None
-    costs: tuple[
-        float, ...
-    ]  # the values of the study's further objectives, where the trial is complete
+    # The costs are the values of the study's further objectives, where the trial is complete.
+    costs: tuple[float, ...]
     parameters: dict[str, ParameterValue]
     epochs: tuple[EpochRecord, ...]
     attempts: int
@@ -289,7 +289,8 @@ def read_trials(
             .where(of_study)
             .order_by(optuna_trials.c.number, attempt.c.attempt)
         ).all()
-    last_attempts = {row.number: row for row in rows}  # the last row of a trial is its last attempt
+    # The last row of a trial is its last attempt.
+    last_attempts = {row.number: row for row in rows}
     return [
         TrialRecord(
             number=row.number,

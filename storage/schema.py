@@ -22,8 +22,10 @@ from sqlalchemy.dialects import mysql
 
 # This is the newest revision in migrations/versions.
 HEAD = "0006"
-VERSION_TABLE = "hypersearch_version"  # Optuna owns alembic_version
-LONG_TEXT = Text().with_variant(mysql.LONGTEXT(), "mysql", "mariadb")  # MySQL's TEXT ends at 64 KB
+# Optuna owns the name alembic_version.
+VERSION_TABLE = "hypersearch_version"
+# MySQL's TEXT ends at 64 KB.
+LONG_TEXT = Text().with_variant(mysql.LONGTEXT(), "mysql", "mariadb")
 # MySQL's BLOB ends at 64 KB
 LONG_BINARY = LargeBinary().with_variant(mysql.LONGBLOB(), "mysql", "mariadb")
 # The key, among a trial's system attributes, of the epoch after which it was found due to be
@@ -127,8 +129,10 @@ study = Table(
     _of_study(),
     # ids of deleted studies are used again, uids are not
     Column("uid", String(32), nullable=False, unique=True),
-    Column("definition", LONG_TEXT, nullable=False),  # canonical JSON
-    Column("definition_hash", String(64), nullable=False),  # SHA-256 of the definition
+    # The definition is canonical JSON.
+    Column("definition", LONG_TEXT, nullable=False),
+    # The hash is the SHA-256 of the definition.
+    Column("definition_hash", String(64), nullable=False),
     # the budget: finished trials that the study ends with
     Column("trials", Integer, nullable=False),
     Column("timeout_seconds", Float(53)),
@@ -136,7 +140,8 @@ study = Table(
     Column("state", String(16), nullable=False),
     Column("end_reason", String(255)),
     Column("created_ms", BigInteger, nullable=False),
-    Column("started_ms", BigInteger),  # the first trial's start
+    # The study started when its first trial did.
+    Column("started_ms", BigInteger),
     Column("ended_ms", BigInteger),
     # of open studies the highest are served first
     Column("priority", Integer, nullable=False, server_default="0"),
@@ -161,13 +166,16 @@ lease = Table(
     "hypersearch_lease",
     metadata,
     _of_trial(),
-    Column("attempt", Integer, nullable=False),  # the fencing number: grows with every owner
+    # The attempt is the fencing number: it grows with every owner.
+    Column("attempt", Integer, nullable=False),
     Column("owner", String(32)),
-    Column("host", String(255), nullable=False),  # its name, for people
+    # The host's name is for people.
+    Column("host", String(255), nullable=False),
     Column("pid", Integer, nullable=False),
     # hosts.process_start: another process may get its pid
     Column("process_started", Float(53), nullable=False),
-    Column("beat_ms", BigInteger, nullable=False),  # the owner's last sign of life
+    # The owner gave its last sign of life then.
+    Column("beat_ms", BigInteger, nullable=False),
     Column("expires_ms", BigInteger, nullable=False, server_default="0"),
     # where `pid` means something; see hosts.Host
     Column("machine", String(128), nullable=False, server_default=""),
@@ -200,9 +208,12 @@ attempt = Table(
     Column("threads", Integer, nullable=False),
     Column("started_ms", BigInteger, nullable=False),
     Column("ended_ms", BigInteger),
-    Column("outcome", String(16)),  # complete, pruned, failed, handed_back, lost
-    Column("reason", LONG_TEXT),  # why it was pruned or failed, in words
-    Column("cause", String(16)),  # the same by kind: storage.leases.ending.Cause
+    # The outcome is complete, pruned, failed, handed_back or lost.
+    Column("outcome", String(16)),
+    # The reason says in words why it was pruned or failed.
+    Column("reason", LONG_TEXT),
+    # The cause says the same by kind: storage.leases.ending.Cause.
+    Column("cause", String(16)),
     # of the data set that it trained on, where that is known
     Column("data_fingerprint", String(64)),
     # Images that went through the network at a time; NULL: 64 on a CPU, before it was recorded,
@@ -215,7 +226,8 @@ epoch = Table(
     "hypersearch_epoch",
     metadata,
     _of_trial(),
-    Column("epoch", Integer, primary_key=True),  # 1-based
+    # Epochs are numbered from 1.
+    Column("epoch", Integer, primary_key=True),
     Column("attempt", Integer, nullable=False),
     Column("train_loss", Float(53), nullable=False),
     Column("train_accuracy", Float(53), nullable=False),
@@ -228,7 +240,8 @@ epoch = Table(
     Column("seconds", Float(53), nullable=False),
     Column("images_per_second", Float(53), nullable=False),
     Column("train_eval_loss", Float(53)),
-    Column("checkpoint", String(64)),  # the file's name in the trial's folder
+    # The checkpoint's file has this name in the trial's folder.
+    Column("checkpoint", String(64)),
     Column("checkpoint_sha256", String(64)),
 )
 # One row a split that trials of a study have answered: which class each of its images is of.
@@ -238,7 +251,8 @@ split = Table(
     _of_study(),
     # of the images' pixels in their order, and of their labels
     Column("split_sha256", String(64), primary_key=True),
-    Column("labels", LONG_BINARY, nullable=False),  # zlib of uint16
+    # The labels are uint16, compressed by zlib.
+    Column("labels", LONG_BINARY, nullable=False),
 )
 
 # One row a trial and split: what its network answers for each image, after its last epoch.
@@ -246,9 +260,11 @@ prediction = Table(
     "hypersearch_prediction",
     metadata,
     _of_trial(),
-    Column("split", String(16), primary_key=True),  # validation, or test
+    # The split is validation or test.
+    Column("split", String(16), primary_key=True),
     Column("split_sha256", String(64), nullable=False),
-    Column("classes", LONG_BINARY, nullable=False),  # zlib of uint8, or of uint16
+    # The classes are uint8 or uint16, compressed by zlib.
+    Column("classes", LONG_BINARY, nullable=False),
     # zlib of float16: the probability that each image is given of being what it is
     Column("true_probabilities", LONG_BINARY, nullable=False),
 )
@@ -261,9 +277,12 @@ follow_up = Table(
     Column(
         "parent_id", Integer, ForeignKey("studies.study_id", ondelete="CASCADE"), nullable=False
     ),
-    Column("kind", String(16), nullable=False),  # confirm, ablate, reproduce, refit
-    Column("number", Integer, nullable=False),  # from 1, of its kind
-    Column("plan", LONG_TEXT, nullable=False),  # what was asked for, as JSON
+    # The kind is confirm, ablate, reproduce or refit.
+    Column("kind", String(16), nullable=False),
+    # Follow-ups are numbered from 1, by kind.
+    Column("number", Integer, nullable=False),
+    # The plan says as JSON what was asked for.
+    Column("plan", LONG_TEXT, nullable=False),
     UniqueConstraint("parent_id", "kind", "number", name="hypersearch_follow_up_number"),
 )
 
@@ -272,9 +291,12 @@ slot = Table(
     "hypersearch_slot",
     metadata,
     _of_study(),
-    Column("slot", Integer, primary_key=True),  # from 0
-    Column("stage", Integer, nullable=False),  # from 1
-    Column("content", LONG_TEXT, nullable=False),  # what is trained, and what for, as JSON
+    # Slots are numbered from 0.
+    Column("slot", Integer, primary_key=True),
+    # Stages are numbered from 1.
+    Column("stage", Integer, nullable=False),
+    # The content says as JSON what is trained, and what for.
+    Column("content", LONG_TEXT, nullable=False),
     # Where it is to be computed as a recorded trial was: as an attempt has it.
     Column("device", String(64)),
     Column("threads", Integer),
@@ -294,11 +316,14 @@ reading = Table(
     "hypersearch_reading",
     metadata,
     Column("split_sha256", String(64), primary_key=True),
-    Column("number", Integer, primary_key=True),  # from 1, of its split
+    # Readings are numbered from 1, by split.
+    Column("number", Integer, primary_key=True),
     Column("dataset", LONG_TEXT, nullable=False),
-    Column("study_uid", String(32), nullable=False, unique=True),  # of the follow-up that reads
+    # The follow-up of this uid reads.
+    Column("study_uid", String(32), nullable=False, unique=True),
     Column("study_name", String(255), nullable=False),
-    Column("configuration", LONG_TEXT, nullable=False),  # whose score it is, as JSON
+    # The configuration whose score it is stands here as JSON.
+    Column("configuration", LONG_TEXT, nullable=False),
     Column("begun_ms", BigInteger, nullable=False),
     Column("ended_ms", BigInteger),
     Column("score", Float(53)),

@@ -12,17 +12,22 @@ from storage.schema import optuna_trials, slot, slot_trial, study
 from storage.studies import StoredStudy
 from storage.study_states import end_if_due, lock_study
 
-FAILURES_CAP = 3  # so often a slot is given out, before the follow-up ends as one that fails
+# A slot is given out so often, before the follow-up ends as one that fails.
+FAILURES_CAP = 3
 
 
 @dataclass(frozen=True)
 class Slot:
     """One training of a follow-up."""
 
-    index: int  # from 0, in the order in which they are given out
-    stage: int  # from 1
-    content: str  # what is trained, and what for, as JSON
-    computed: Computed | None = None  # as a recorded trial was; None: as the worker does
+    # Slots are numbered from 0, in the order in which they are given out.
+    index: int
+    # Stages are numbered from 1.
+    stage: int
+    # The content says as JSON what is trained, and what for.
+    content: str
+    # It is computed as a recorded trial was, or, where this is `None`, as its worker computes.
+    computed: Computed | None = None
 
     @classmethod
     def from_row(cls, row: Row[tuple[object, ...]]) -> "Slot":
@@ -41,7 +46,8 @@ class TakenSlot:
     """A slot, and the trial that has trained it or is training it; `None` where none does."""
 
     slot: Slot
-    trial: int | None  # its number
+    # The trial's number stands here.
+    trial: int | None
     trial_id: int | None
     state: Literal["free", "running", "complete", "pruned"]
 

@@ -35,9 +35,12 @@ class FollowUp:
 
     parent_id: int
     parent_name: str
-    kind: str  # search.studies.followups
-    number: int  # from 1, of its kind
-    plan: str  # what was asked for, as JSON
+    # The kind is one of search.studies.followups.
+    kind: str
+    # Follow-ups are numbered from 1, by kind.
+    number: int
+    # The plan says as JSON what was asked for.
+    plan: str
 
 
 @dataclass(frozen=True)
@@ -47,7 +50,8 @@ class StoredStudy:
     study_id: int
     uid: str
     name: str
-    definition: str  # canonical JSON
+    # The definition is canonical JSON.
+    definition: str
     definition_hash: str
     budget: Budget
     state: StudyState

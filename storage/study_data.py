@@ -36,7 +36,8 @@ class TrainingData:
 class DataChange:
     """A study that had trials has another fingerprint since this one was taken."""
 
-    before: str | None  # None: its trials are from before fingerprints were recorded
+    # Trials from before fingerprints were recorded have none.
+    before: str | None
 
 
 def settle_data(

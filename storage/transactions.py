@@ -76,7 +76,8 @@ def _begin_before_others(connection: Connection) -> None:
                 time.sleep(ASK_AGAIN_SECONDS)
             else:
                 return
-        connection.exec_driver_sql("BEGIN IMMEDIATE")  # its error is one of SQLAlchemy's
+        # The error of this one is one of SQLAlchemy's.
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
     finally:
         raw.execute(f"PRAGMA busy_timeout = {patience_ms}")
 

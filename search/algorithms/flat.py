@@ -79,7 +79,8 @@ class FlatGPSampler(FlatSampler):
         params = {
             name: trial.params.get(name, domain.stand_in) for name, domain in self.flat.items()
         }
-        if trial.state not in FINISHED:  # a running one is taken into account, a failed one is not
+        # A running trial is taken into account, a failed one is not.
+        if trial.state not in FINISHED:
             return create_trial(state=trial.state, params=params, distributions=flat)
         value = metric_of(trial)
         value = worst if value is None else value

@@ -17,7 +17,8 @@ STILL_FALLS_TO = 0.5
 # Techniques that slow the first epochs down for a better end; weight decay at its usual strengths
 # does not.
 REGULARIZING = ("l1", "dropout", "augmentation", "label_smoothing")
-FIRST_JUDGED_LATER = 1.5  # times min_epochs, of trials with one of those
+# Trials with one of those are judged first after so many times min_epochs.
+FIRST_JUDGED_LATER = 1.5
 # an epoch: schedules are stretched over the run, so the true number changes next to nothing
 _STEPS = 100
 

@@ -31,7 +31,8 @@ from search.spec.study_spec import StudySpec
 from storage.direction import Direction
 from storage.schema import DUE_KEY
 
-Curve = Mapping[int, float]  # value after each epoch, turned so that higher is better
+# A curve has the value after each epoch, turned so that higher is better.
+Curve = Mapping[int, float]
 
 
 @dataclass(frozen=True)
@@ -43,9 +44,8 @@ class TrialCurve:
     is_complete: bool = False
 
 
-Others = Callable[
-    [], Sequence[TrialCurve]
-]  # read when a rule asks for them: at most epochs there is nothing to judge
+# The others are read when a rule asks for them: at most epochs there is nothing to judge.
+Others = Callable[[], Sequence[TrialCurve]]
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,8 @@ class JudgedStudy:
 
     seed: int
     epochs: int
-    direction: Direction = Direction.UP  # of the metric itself
+    # The direction is that of the metric itself.
+    direction: Direction = Direction.UP
 
 
 def _none(rule: NoRule, own: TrialCurve, others: Others, study: JudgedStudy) -> bool:

@@ -103,7 +103,8 @@ class PlannedSampler(BaseSampler):
 
 
 def _qmc(options: QMC, trial: TrialOfStudy) -> BaseSampler:
-    from scipy.stats.qmc import Sobol  # takes half a second to import
+    # This takes half a second to import.
+    from scipy.stats.qmc import Sobol
 
     flat = flat_domains(trial.spec.space)
     # one seed for all trials: each takes another point of it

@@ -36,7 +36,8 @@ if TYPE_CHECKING:
     from storage.engine import Database
     from storage.studies import StoredStudy
 
-MANY_TRAININGS = 200  # from which on they need a yes
+# So many trainings, or more, need a yes.
+MANY_TRAININGS = 200
 NewOption = Annotated[
     bool, typer.Option("--new", help="Begin another, under other seeds, though one is there.")
 ]
@@ -230,8 +231,10 @@ class Work:
     """How a follow-up is worked on from here."""
 
     url: str
-    storage: str | None  # as it was given
-    name: str  # of the parent
+    # The storage is as it was given.
+    storage: str | None
+    # The name is the parent's.
+    name: str
     command: str
     workers: int | None
     machine: "Machine"

@@ -8,8 +8,10 @@ import typer
 PROGRAM = "hypersearch"
 # in the environment where a shell asks; typer makes it from the program's name
 ASKS = "_HYPERSEARCH_COMPLETE"
-INSTALLS = "--install-completion"  # typer's, which writes below the user's home
-CONNECT_SECONDS = "1"  # somebody waits at the keyboard
+# typer has this option, which writes below the user's home.
+INSTALLS = "--install-completion"
+# Somebody waits at the keyboard.
+CONNECT_SECONDS = "1"
 _BREAKS = re.compile("[:=]+")
 # typer gives a function that completes what its parameters ask for.
 Complete = Callable[[str], list[str]] | Callable[[typer.Context, str], list[str]]

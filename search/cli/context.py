@@ -29,7 +29,8 @@ def say(line: str) -> None:
 def say_always(line: str) -> None:
     try:
         print(line, file=sys.stderr)
-    except OSError:  # its terminal is closed, say: what there is to do is done all the same
+    # The terminal may be closed; what there is to do is done all the same.
+    except OSError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
 
 

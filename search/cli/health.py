@@ -39,7 +39,8 @@ def doctor(
     known = settings()
     try:
         artifacts: str | FolderUnknown | None = files_of(storage, artifact_root).artifact_root
-    except FolderUnknown as error:  # one of the findings, as what follows
+    # An unknown folder is one of the findings, as what follows.
+    except FolderUnknown as error:
         artifacts = error
     except StorageURLError:
         artifacts = artifact_root
@@ -48,7 +49,8 @@ def doctor(
     for finding in examine(storage_url(storage), *roots, artifacts, os.environ):
         findings.append(finding)
         if not json:
-            print(finding_text(finding), flush=True)  # PyTorch takes seconds to load
+            # Each is shown at once, as PyTorch takes seconds to load.
+            print(finding_text(finding), flush=True)
     if json:
         print(to_json(doctor_document(findings)))
     raise typer.Exit(worst_exit_code(findings))

@@ -209,7 +209,8 @@ def dashboard(
         seen = shown_url(parse_url(url))
         try:
             store = open_artifact_store(files_of(storage, artifact_root).artifact_root)
-        except FolderUnknown:  # no artifact was ever kept there
+        # No artifact was ever kept in a folder that nobody knows.
+        except FolderUnknown:
             store = None
         ready = lambda address: say(f"looking at {seen} on {address}, until Ctrl-C")  # noqa: E731
         cached = get_storage(rdb)

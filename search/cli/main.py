@@ -98,9 +98,11 @@ def _guarded() -> int:
     completion.mend_words(os.environ)
     try:
         with signals_as_exceptions():
-            code = app(prog_name=completion.PROGRAM, standalone_mode=False)  # that of typer.Exit
+            # The code is that of typer.Exit.
+            code = app(prog_name=completion.PROGRAM, standalone_mode=False)
             sys.stdout.flush()
-    except SystemExit:  # completions were asked for, and given
+    # Completions were asked for, and given.
+    except SystemExit:
         raise
     except typer.TyperException as error:
         return _fail(on_one_line(str(getattr(error, "format_message", error.__str__)())), 2)

@@ -10,7 +10,8 @@ if TYPE_CHECKING:
     from search.spec.document import Document
 
 
-LONGEST_SHOWN = 80  # characters of a value that is refused
+# A value that is refused is shown by so many of its characters.
+LONGEST_SHOWN = 80
 _WHOLE = re.compile(r"-?[0-9]{1,18}")
 _NUMBER = re.compile(r"-?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?")
 
@@ -48,7 +49,8 @@ def read_count(option: str, text: str) -> int | None:
 
     if text == "auto":
         return None
-    most = most_threads()  # of workers, too: more is a slip of the keyboard
+    # Workers are no more either: more is a slip of the keyboard.
+    most = most_threads()
     if _WHOLE.fullmatch(text) is None or int(text) < 1:
         raise CommandLineError(f"{option} {_cut(text)}: give a whole number of 1 or more, or auto")
     if int(text) > most:
@@ -93,7 +95,8 @@ def parse_change(text: str) -> "Document":
     try:
         return parse_toml(f"{key} = {value}")
     except ValueError:
-        pass  # not TOML: a string, unless it is the key that is wrong
+        # What is not TOML is a string, unless it is the key that is wrong.
+        pass
     try:
         quoted = value.replace("\\", "\\\\").replace('"', '\\"')
         return parse_toml(f'{key} = "{quoted}"')

@@ -18,7 +18,8 @@ class Configuration:
     ({'optimizer': 'adam', 'batch_size': 32}, 0.0)
     """
 
-    values: Mapping[str, Value]  # as Optuna holds them: with switches
+    # The values are as Optuna holds them, with switches.
+    values: Mapping[str, Value]
 
     @property
     def active(self) -> dict[str, Value]:

@@ -50,7 +50,8 @@ class Parameter:
     kind: Literal["choice", "bool", "float", "int"]
     default: Domain
     limits: Limits = NO_LIMITS
-    names: tuple[str, ...] = ()  # of a choice of more than what is described
+    # The names are those of a choice of more than what is described.
+    names: tuple[str, ...] = ()
     # the names that some of them had: of studies stored then
     former_options: tuple[str, ...] = ()
     off: str | float | None = None

@@ -32,7 +32,8 @@ class SearchSpace:
         cls, changes: Mapping[str, Domain] | None = None, dataset: str = "mnist-5k"
     ) -> "SearchSpace":
         """The default space of a data set with some of its domains replaced."""
-        subject = SUBJECTS.get(dataset, "photographs")  # a folder of images
+        # A data set that is not named there is a folder of images.
+        subject = SUBJECTS.get(dataset, "photographs")
         domains = {name: parameter.default for name, parameter in PARAMETERS.items()}
         domains["augmentation"] = DEFAULT_AUGMENTATIONS[subject]
         return cls(tuple((domains | dict(changes or {})).items()))

@@ -48,7 +48,8 @@ class IncumbentArtifacts:
         self._store = store
         self._draw = draw
         self._owner: Owner | None = None
-        self._named: Mapping[str, bytes] = {}  # files of a trial that is about to name them
+        # A trial is about to name these files.
+        self._named: Mapping[str, bytes] = {}
         self._warned = False
 
     def claim(self) -> None:

@@ -29,13 +29,16 @@ class TrialCheckpoints:
     def __init__(
         self, root: Path, held: Lease, every_seconds: float, monotonic: Callable[[], float]
     ) -> None:
-        self._root = root  # of this database alone
+        # The root is this database's alone.
+        self._root = root
         self._held = held
         self._every_seconds = every_seconds
         self._monotonic = monotonic
         self._folder = CheckpointFolder(root / held.stored.uid / str(held.number), held.attempt)
-        self._since = monotonic()  # training began, or the last one was written
-        self._named: list[str] = []  # the last two that the database names, the last one last
+        # Since then training has gone on, or since the last one was written.
+        self._since = monotonic()
+        # The database names these two last, the last one last.
+        self._named: list[str] = []
         self._warned = False
 
     def load(self, last: EpochCheckpoint) -> bytes | None:

@@ -72,7 +72,8 @@ def main() -> None:
     try:
         with open_database(os.environ["HYPERSEARCH_STORAGE"]) as database:
             for line in sys.stdin:
-                with suppress(StudyDeleted, StudyNotFound):  # its artifacts are gone with it
+                # The artifacts of a study that is gone are gone with it.
+                with suppress(StudyDeleted, StudyNotFound):
                     draw_missing(database, store, find_study(database, json.loads(line)))
     except (ArtifactsUnavailable, StorageUnavailable) as error:
         log.warning("%s; pictures are drawn when the study is next worked on", error)

@@ -22,7 +22,8 @@ class TrialStarted:
     study: str
     number: int
     attempt: int
-    parameters: dict[str, Value]  # active ones, under their names in the spec
+    # The parameters are the active ones, under their names in the spec.
+    parameters: dict[str, Value]
     epochs: int = 0
 
 

@@ -10,8 +10,10 @@ from types import TracebackType
 
 from storage.engine import Database
 
-LONGEST_SECONDS = 120.0  # at the end, for what is still to be drawn
-LONGEST_SECONDS_ON_LEAVING = 3.0  # where the worker was told to end: the next one draws the rest
+# A worker that ends waits so long for what is still to be drawn.
+LONGEST_SECONDS = 120.0
+# One that was told to end waits so long: the next one draws the rest.
+LONGEST_SECONDS_ON_LEAVING = 3.0
 
 log = logging.getLogger(__name__)
 

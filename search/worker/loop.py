@@ -36,12 +36,11 @@ from storage.sampled_trials import SampledTrials
 from storage.study_data import TrainingData
 
 log = logging.getLogger(__name__)
-FIRST_WAIT_SECONDS, LONGEST_WAIT_SECONDS = (
-    0.25,
-    3.0,
-)  # between looks at studies whose last trials others hold
+# So long lies between looks at studies whose last trials others hold.
+FIRST_WAIT_SECONDS, LONGEST_WAIT_SECONDS = 0.25, 3.0
 
-Choose = Callable[[], Sequence[JoinedStudy]]  # studies to work on, the one to serve first first
+# The studies are those to work on, the one to serve first first.
+Choose = Callable[[], Sequence[JoinedStudy]]
 BuildObjective = Callable[[JoinedStudy], Objective]
 
 
@@ -112,7 +111,8 @@ def work(
                 DeviceError,
                 SpecError,
             ) as error:
-                yield loop.leave(joined, error)  # another machine may have what it takes
+                # Another machine may have what it takes.
+                yield loop.leave(joined, error)
         if held is not None:
             wait = FIRST_WAIT_SECONDS
             yield from loop.train(held, joined.spec)
@@ -134,7 +134,8 @@ class _Loop:
         self._rdb = rdb
         self._build = build
         self._accept_data = accept_data
-        self._uid: str | None = None  # of the study served last
+        # The uid is that of the study served last.
+        self._uid: str | None = None
         self._optunas: BaseStorage = rdb
         self._objective: Objective | None = None
         self._sampled: SampledTrials | None = None
@@ -158,7 +159,8 @@ class _Loop:
         """
         if nothing.state == "paused":
             return f"study {joined.stored.name} is paused"
-        if nothing.state == "open":  # a place may be free by now, where somebody's trial has failed
+        # A place may be free by now, where somebody's trial has failed.
+        if nothing.state == "open":
             return f"others hold the last trials of study {joined.stored.name}"
         if self._place.leases.settle(joined.stored):
             return f"others end the last trials of study {joined.stored.name}"
@@ -197,7 +199,8 @@ class _Loop:
         return held
 
     def _get_ready(self, joined: JoinedStudy) -> None:
-        self._uid, self._objective = None, None  # the data of the study before goes first
+        # The data of the study before goes first.
+        self._uid, self._objective = None, None
         self._objective = self._build(joined)
         self._fitting = self._fitting or self._objective.fitting
         self._data = self._training_data(joined, self._objective)

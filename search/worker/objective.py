@@ -41,13 +41,16 @@ class Objective:
 
     train: Train
     device: str
-    computing: Computing  # of new trials; one that was begun elsewhere is trained as it was there
-    files_of: "FilesOf | None" = None  # of a new incumbent
+    # New trials are computed so; one that was begun elsewhere is trained as it was there.
+    computing: Computing
+    # The files are those of a new incumbent.
+    files_of: "FilesOf | None" = None
     # The trained network as a file's content; made-up curves have none.
     model_of: Callable[[ResumableTraining], bytes] | None = None
     # Opens the test split, for search.worker.readings alone.
     open_test: Callable[[], TestReader] | None = None
-    data: "DataFacts | None" = None  # that it trains on; None where there is none
+    # The trials train on this data; `None` where there is none.
+    data: "DataFacts | None" = None
     # after an error: raises ProcessSpent where this process trains no more
     check: Callable[[], None] = lambda: None
     # of new trials, where nobody has said how many they are to have
@@ -187,7 +190,8 @@ def _fitting(
 ) -> FittingThreads | None:
     # Where nobody has said how many.
     cores = usable_cores()
-    if machine.crew > 1:  # the processes of one parent
+    # A crew is the processes of one parent.
+    if machine.crew > 1:
         others = partial(OtherPrograms, partial(seconds_of_children, os.getppid()))
         return FittingThreads(
             threads,

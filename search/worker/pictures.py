@@ -25,10 +25,12 @@ if TYPE_CHECKING:
 EXAMINATION = "examination.npz"
 CONFUSION_MATRIX = "confusion-matrix.png"
 DOTS_PER_INCH = 100
-NAME_LENGTH = 16  # longer names of classes are cut where they label something
+# Longer names of classes are cut where they label something.
+NAME_LENGTH = 16
 # with more, cells are too small for counts and the picture would be too large to open
 COUNTED_CLASSES = 120
-CELL_PIXELS = 96  # side of a wrongly classified image on its sheet
+# A wrongly classified image has a side of so many pixels on its sheet.
+CELL_PIXELS = 96
 SHEET_COLUMNS = 8
 # Of scripts that matplotlib's own font lacks; the first ones of each system. Those that are not
 # installed are left out.
@@ -134,7 +136,8 @@ def learning_curve_png(epochs: Sequence[EpochRecord]) -> bytes:
     """Loss and accuracy of training and validation, epoch by epoch."""
     from matplotlib.ticker import MaxNLocator
 
-    figure = _figure(10, 4, layout=None)  # to compute one takes half as long as to draw
+    # To compute a layout takes half as long as to draw.
+    figure = _figure(10, 4, layout=None)
     # room for the longest ticks
     figure.subplots_adjust(left=0.08, right=0.985, bottom=0.19, top=0.92, wspace=0.24)
     numbers = [record.epoch for record in epochs]
@@ -175,7 +178,8 @@ def confusion_matrix_png(confusion: NDArray[np.int64], class_names: Sequence[str
     class.
     """
     classes = len(class_names)
-    cell = min(0.9, max(0.28, 7 / classes))  # inches
+    # A cell's side is in inches.
+    cell = min(0.9, max(0.28, 7 / classes))
     side = cell * min(classes, COUNTED_CLASSES)
     figure = _figure(side + 2, side + 2)
     axes = figure.add_subplot()
@@ -216,11 +220,8 @@ def wrong_images_png(wrong: Sequence[WrongImage], class_names: Sequence[str]) ->
     """
     columns = min(SHEET_COLUMNS, len(wrong))
     rows = -(-len(wrong) // columns)
-    width, height, head = (
-        CELL_PIXELS + 60,
-        CELL_PIXELS + 44,
-        40,
-    )  # pixels of a cell, and above all cells
+    # The pixels are those of a cell, and above all cells.
+    width, height, head = CELL_PIXELS + 60, CELL_PIXELS + 44, 40
     pixels = (max(columns * width, 420), rows * height + head)
     figure = _figure(pixels[0] / DOTS_PER_INCH, pixels[1] / DOTS_PER_INCH, layout=None)
     figure.text(

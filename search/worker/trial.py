@@ -83,7 +83,8 @@ class Trial:
                 yield self._end(ending)
         except (LeaseLost, StudyDeleted) as lost:
             yield self._finished("lost", None, str(lost))
-        except StorageUnavailable:  # after all patience: nor could the trial be handed back
+        # After all patience the trial could not be handed back either.
+        except StorageUnavailable:
             raise
         # somebody goes on with the trial; if it fails everywhere, it is given up in time
         except Exception as error:
@@ -91,7 +92,8 @@ class Trial:
             if not isinstance(error, ProcessSpent):
                 objective.check()
             raise
-        except BaseException:  # Ctrl-C, a closed generator
+        # Ctrl-C comes here, and a generator that is closed.
+        except BaseException:
             self._hand_back()
             raise
         finally:
@@ -280,7 +282,8 @@ class Trial:
         bounds = (
             {}
             if costs is None
-            else {  # what `optuna.Trial.set_constraint` writes: above 0 is infeasible
+            # `optuna.Trial.set_constraint` writes these: above 0 is infeasible.
+            else {
                 f"constraints:{name}": json.dumps(costs.of(name) - bound)
                 for name, bound in self._spec.constraints
             }
@@ -322,7 +325,8 @@ class Trial:
             return None
         try:
             return self._checkpoints.save(self._training, epoch)
-        except Exception as error:  # whatever a broken training may raise, its trial is handed back
+        # Whatever a broken training may raise, its trial is handed back.
+        except Exception as error:
             log.warning(
                 "trial %d is handed back without a checkpoint of its last epoch: %s",
                 self._held.number,

@@ -55,7 +55,8 @@ class Adopting(Recording):
         self, leases: Iterable[Row[tuple[object, ...]]]
     ) -> list[tuple[Row[tuple[object, ...]], str]]:
         """The leases whose trials this worker may take up, each with the reason."""
-        died = cache(has_died)  # a process may hold many: it is looked for once
+        # A process may hold many leases, so it is looked for once.
+        died = cache(has_died)
         reasons = ((row, self._reason_to_take(row, died)) for row in leases)
         return [(row, reason) for row, reason in reasons if reason is not None]
 
@@ -70,7 +71,8 @@ class Adopting(Recording):
         if row.owner is None:
             return "handed back"
         if row.owner == self.worker.id:
-            return "ours"  # a COMMIT that took it went unanswered
+            # The COMMIT that took this lease went unanswered.
+            return "ours"
         if row.machine == self.worker.machine and died(row.pid, row.process_started):
             return "its process is gone"
         return "no sign of life" if self.watch.is_silent(row) else None

@@ -164,7 +164,8 @@ class TrialEnds(WorkerSession):
                         owner=None, beat_ms=now_ms(), expires_ms=now_ms()
                     )
                 )
-                if given.rowcount == 0:  # after a COMMIT without an answer it may be our own doing
+                # After a COMMIT without an answer this may be our own doing.
+                if given.rowcount == 0:
                     return repeated and _outcome_of(connection, held) == outcome
                 close_attempt(connection, held, outcome, reason)
                 if checkpoint is not None:

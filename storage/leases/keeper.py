@@ -118,5 +118,6 @@ class Keeper:
 
     def _give_up(self, held: Lease) -> None:
         with self._lock:
-            if self._held == held:  # else it has just been finished
+            # A trial that is not held any more has just been finished.
+            if self._held == held:
                 self._lost = True

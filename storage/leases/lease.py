@@ -25,20 +25,24 @@ from storage.studies import (
 from storage.study_data import DataChange
 from storage.transactions import Result
 
-ENDED_ELSEWHERE = "ended by another program"  # by plain Optuna: nothing is left to do
+# Plain Optuna has ended the trial, and nothing is left to do.
+ENDED_ELSEWHERE = "ended by another program"
 
 
-HAND_BACK_SECONDS = 5.0  # whoever leaves waits no longer for a database that is away
+# Whoever leaves waits no longer than this for a database that is away.
+HAND_BACK_SECONDS = 5.0
 
 
-FORGOTTEN_MS = 24 * 3600 * 1000  # rows of workers that died so long ago are swept
+# Rows of workers that died so long ago are swept.
+FORGOTTEN_MS = 24 * 3600 * 1000
 
 
 @dataclass(frozen=True)
 class LeaseTimes:
     """How leases are kept and lost, in seconds."""
 
-    lease: float = 60.0  # without a renewal it expires
+    # Without a renewal a lease expires after this time.
+    lease: float = 60.0
     renewal: float = 15.0
     # An expiry alone would take trials from the living after an outage or a jump of the clock: who
     # takes one over has itself seen it without a sign of life for so long. Longer than a renewal
@@ -55,12 +59,16 @@ class Worker:
 
     id: str
     host: str
-    machine: str  # where `pid` means something
+    # The `pid` means something on this machine alone.
+    machine: str
     pid: int
-    process_started: float  # hosts.process_start
+    # The start is as `hosts.process_start` gives it.
+    process_started: float
     device: str
-    computing: Computing  # of its new trials
-    most_threads: int = 64  # that it computes with where a trial was begun with them
+    # The worker computes its new trials so.
+    computing: Computing
+    # It computes with so many threads at most, where a trial was begun with more than its own.
+    most_threads: int = 64
 
 
 @dataclass(frozen=True)
@@ -72,10 +80,14 @@ class Lease:
     number: int
     owner: str
     attempt: int
-    computing: Computing  # how the trial is computed, whoever began it
-    is_new: bool = False  # the trial was made for this lease: nothing is recorded of it yet
-    data_change: DataChange | None = None  # what taking the trial has changed of the study's data
-    slot: Slot | None = None  # which one of a follow-up's it trains
+    # The trial is computed so, whoever began it.
+    computing: Computing
+    # A trial that was made for this lease has nothing recorded of it yet.
+    is_new: bool = False
+    # Taking the trial has changed this of the study's data.
+    data_change: DataChange | None = None
+    # The trial trains this slot, where the study is a follow-up.
+    slot: Slot | None = None
 
 
 class WorkerSession:

@@ -82,7 +82,8 @@ class LeasedStorage(BaseStorage):
     def set_trial_state_values(
         self, trial_id: int, state: TrialState, values: Sequence[float] | None = None
     ) -> bool:
-        raise LeaseLost(trial_id)  # TrialLeases.finish ends a trial, with its lease
+        # `TrialLeases.finish` ends a trial, with its lease.
+        raise LeaseLost(trial_id)
 
     def set_trial_intermediate_value(
         self, trial_id: int, step: int, intermediate_value: float
@@ -105,7 +106,8 @@ class LeasedStorage(BaseStorage):
             self._optunas.set_trial_system_attr(trial_id, key, value)  # type: ignore[arg-type]
 
     def create_new_trial(self, study_id: int, template_trial: FrozenTrial | None = None) -> int:
-        raise LeaseLost(-1)  # TrialLeases.acquire creates trials, within the budget
+        # `TrialLeases.acquire` creates trials, within the budget.
+        raise LeaseLost(-1)
 
     def create_new_study(
         self, directions: Sequence[StudyDirection], study_name: str | None = None

@@ -8,6 +8,7 @@ context.configure(
     connection=context.config.attributes["connection"],
     target_metadata=schema.metadata,
     version_table=schema.VERSION_TABLE,
-    transactional_ddl=False,  # the caller's transaction holds it all
+    # The caller's transaction holds it all.
+    transactional_ddl=False,
 )
 context.run_migrations()

@@ -30,7 +30,9 @@ def upgrade() -> None:
     for table, columns in NEW_COLUMNS.items():
         there = {column["name"] for column in sa.inspect(connection).get_columns(table)}
         for column in columns:
-            if column.name not in there:  # on MySQL each statement commits by itself
+            # On MySQL each statement commits by itself, so a run that was interrupted has left
+            # some.
+            if column.name not in there:
                 op.add_column(table, column)
     op.create_table(
         "hypersearch_worker",
