@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 # Up to this many pixels a side the network is the reference tutorial's, unless a spec says
-# otherwise; above it see docs/decisions/0020.
-TUTORIAL_SIDE = 32
+# otherwise: see docs/decisions/0021.
+TUTORIAL_SIDE = 64
 TUTORIAL_CHANNELS = (16, 32, 64)
 # Further blocks have twice the channels of the one before, but no more than this.
 MOST_CHANNELS = 256
@@ -46,10 +46,10 @@ def architecture(
     width).
 
     Unless the spec says otherwise there is one block more than the reference tutorial's three, and
-    the head is the average, from 33 pixels of the longer side on, two from 65 on, and so on: the
+    the head is the average, from 65 pixels of the longer side on, two from 129 on, and so on: the
     last maps are about as large.
 
-    >>> architecture(ModelConfig(), (64, 48), width=0.5)
+    >>> architecture(ModelConfig(), (128, 96), width=0.5)
     Architecture(channels=(8, 16, 32, 64), hidden_units=50, block='plain', head='average')
     """
     further = max(0, math.ceil(math.log2(max(image_size) / TUTORIAL_SIDE)))

@@ -16,7 +16,7 @@ from optuna.trial import FrozenTrial
 
 from search.algorithms.distributions import distribution
 from search.algorithms.flat import CmaEsSampler, FlatGPSampler
-from search.algorithms.usual import adherence, usual_value
+from search.algorithms.usual import adherence, held_together, usual_value
 from search.space.configuration import Configuration
 from search.space.domains import Choice, Range, Value
 from search.space.flat import flat_domains
@@ -28,6 +28,8 @@ from search.spec.study_spec import StudySpec
 # From this version of the definition on, what is usually off begins off also without a switch;
 # older ones draw on.
 OFF_WITHOUT_SWITCH = 4
+# From this one on, what diverges beside other values of a first trial is drawn anew.
+HOLDS_TOGETHER = 5
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,11 @@ class TrialOfStudy:
         suggestions.
         """
         return trial_seed(self.spec.seed, self.number, "sampler")
+
+    @property
+    def given(self) -> Mapping[str, Value]:
+        """What the spec says of the trial; False is off."""
+        return dict(next(iter(self.spec.first_trials[self.number : self.number + 1]), ()))
 
 
 def _tpe(options: TPE, trial: TrialOfStudy) -> BaseSampler:
@@ -68,9 +75,18 @@ def _usual(options: Learning, trial: TrialOfStudy) -> BaseSampler:
     drawn_before = max(0, trial.number - len(trial.spec.first_trials))
     keeping = adherence(drawn_before, options.startup_trials)
     by_switch = trial.spec.version < OFF_WITHOUT_SWITCH
-    return PlannedSampler(
-        lambda name: usual_value(name, flat[name], keeping, generator, by_switch=by_switch)
+
+    def one_by_one(name: str) -> Value:
+        return usual_value(name, flat[name], keeping, generator, by_switch=by_switch)
+
+    if trial.spec.version < HOLDS_TOGETHER:
+        return PlannedSampler(one_by_one)
+    values = trial.spec.space.suggest(
+        lambda name, domain: _value(name, domain, trial.given, one_by_one)
     )
+    free = {name: domain for name, domain in flat.items() if name not in trial.given}
+    together = held_together(values, free, random.Random(f"{trial.sampler_seed}:together"))
+    return PlannedSampler(lambda name: together[name] if name in together else one_by_one(name))
 
 
 class PlannedSampler(BaseSampler):
@@ -189,23 +205,36 @@ def draw(space: SearchSpace, study: Study, trial: FrozenTrial, fixed: Mapping[st
 
     def suggest(name: str, domain: Choice | Range) -> Value:
         found = distributions[name] = distribution(domain)
-        strength = switched(name)
-        if strength is not None and strength.name in fixed:
-            return fixed[strength.name] is not False
-        if name in fixed:
-            return fixed[name]
-        if found.single():
-            only: Value = (
-                domain.options[0]
-                if isinstance(domain, Choice)
-                else found.to_external_repr(domain.low)
+
+        def sampled(name: str) -> Value:
+            value: Value = (
+                drawn[name]
+                if name in drawn
+                else study.sampler.sample_independent(study, trial, name, found)
             )
-            return only
-        value: Value = (
-            drawn[name]
-            if name in drawn
-            else study.sampler.sample_independent(study, trial, name, found)
-        )
-        return value
+            return value
+
+        return _value(name, domain, fixed, sampled)
 
     return Drawn(space.suggest(suggest), distributions)
+
+
+def _value(
+    name: str,
+    domain: Choice | Range,
+    fixed: Mapping[str, Value],
+    sampled: Callable[[str], Value],
+) -> Value:
+    # What is fixed, the only one, or a sampled one.
+    strength = switched(name)
+    if strength is not None and strength.name in fixed:
+        return fixed[strength.name] is not False
+    if name in fixed:
+        return fixed[name]
+    found = distribution(domain)
+    if found.single():
+        only: Value = (
+            domain.options[0] if isinstance(domain, Choice) else found.to_external_repr(domain.low)
+        )
+        return only
+    return sampled(name)

@@ -1,10 +1,11 @@
 """What practitioners begin with: where a search that learns draws its first trials."""
 
 import random
+from collections.abc import Mapping
 
 from search.space.augmentations import present_augmentation
 from search.space.domains import Choice, Off, Range, Value
-from search.space.parameters import PARAMETERS, switched
+from search.space.parameters import PARAMETERS, is_on, switched
 
 
 def usual_domain(name: str) -> Choice | Range | None:
@@ -59,13 +60,39 @@ def usual_value(
             if isinstance(usual, Choice) and _present(name, option) in usual.options
         ]
         return generator.choice(allowed or domain.options)
+    return _drawn_within(domain, usual if isinstance(usual, Range) else None, generator)
+
+
+def _drawn_within(domain: Range, part: Range | None, generator: random.Random) -> Value:
+    # What both hold, or anything of the domain where that is nothing.
     low, high = 0.0, 1.0
-    if isinstance(usual, Range) and usual.high > domain.low and usual.low < domain.high:
+    if part is not None and part.high > domain.low and part.low < domain.high:
         low, high = (
-            domain.share_of(min(max(end, domain.low), domain.high))
-            for end in (usual.low, usual.high)
+            domain.share_of(min(max(end, domain.low), domain.high)) for end in (part.low, part.high)
         )
     return domain.at(generator.uniform(low, high))
+
+
+def held_together(
+    values: Mapping[str, Value], domains: Mapping[str, Choice | Range], generator: random.Random
+) -> dict[str, Value]:
+    """The values of a configuration, those of `domains` drawn anew that diverge without the
+    normalization that it has not.
+
+    >>> steep = {"optimizer": "sgd", "sgd.learning_rate": 0.06, "normalization": "none"}
+    >>> rates = {"sgd.learning_rate": Range(0.01, 0.5, log=True)}
+    >>> 0.01 <= held_together(steep, rates, random.Random(1))["sgd.learning_rate"] <= 0.02
+    True
+    """
+    held = dict(values)
+    if is_on("normalization", values.get("normalization")):
+        return held
+    for name in (each for each in values if each in domains):
+        parameter, domain = PARAMETERS.get(name), domains[name]
+        calm = None if parameter is None else parameter.unnormalized
+        if calm is not None and isinstance(domain, Range) and not calm.holds(held[name]):
+            held[name] = _drawn_within(domain, calm, generator)
+    return held
 
 
 def _present(name: str, option: Value) -> Value:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-from search.space.domains import Domain, Limits, Value
+from search.space.domains import Domain, Limits, Range, Value
 
 STRENGTH = Limits(low=0.0)
 POSITIVE = Limits(low=0.0, low_open=True)
@@ -62,6 +62,8 @@ class Parameter:
     parent: tuple[str, tuple[str, ...]] | None = None
     # where a search that learns draws its first trials; None: anywhere
     usual: Domain | None = None
+    # where it does so without a normalization, as elsewhere a training may diverge; None: anywhere
+    unnormalized: Range | None = None
     branches: "Mapping[str, Branch] | None" = field(default=None, compare=False)
     # what a user reads of the technique that has this name
     meaning: str = ""

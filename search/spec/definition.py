@@ -36,7 +36,8 @@ def parse_definition(definition: str, name: str, budget: Budget, priority: int =
         document["study"]["sampler"] = {"startup": "random"} | sampler
     if version < 4 and document["data"]["dataset"].startswith(IMAGES_PREFIX):
         document["data"]["split_version"] = 1
-    if version < 5:
+    # all of these name their channels
+    if version < 5 and "channels" in document["model"]:
         document["model"] = {"head": "flatten"} | document["model"]
     document["study"] |= {"trials": budget.trials, "priority": priority}
     if budget.timeout_seconds is not None:

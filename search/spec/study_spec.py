@@ -146,7 +146,9 @@ class StudySpec:
         }
         if self.training.timeout_seconds is not None:
             training["timeout"] = self.training.timeout_seconds
-        model: Document = {"hidden_units": self.model.hidden_units, "block": self.model.block}
+        model: Document = {"hidden_units": self.model.hidden_units}
+        if self.model.block != ModelConfig.block:
+            model["block"] = self.model.block
         if self.model.channels is not None:
             model["channels"] = list(self.model.channels)
         if self.model.head is not None:

@@ -38,8 +38,8 @@ precision = "float32"          # or "tf32", "bf16" (autocast), on a GPU that has
 decay_scope = "weights"        # weight decay and L1 on conv and linear weights; or "all", biases and norms too
 
 [model]
-# channels = [16, 32, 64]      # of each block; all but the first halve the image. Above 32 pixels a block more, above 64 two, ...
-# head = "flatten"             # or "average": of each channel over its pixels, as it is above 32 pixels
+# channels = [16, 32, 64]      # of each block; all but the first halve the image. above 64 pixels a block more, above 128 two
+# head = "flatten"             # or "average": of each channel over its pixels, as it is above 64 pixels
 block = "plain"                # or "residual": two further layers with a way around them in all blocks but the first
 hidden_units = 100             # of the layer before the classes
 

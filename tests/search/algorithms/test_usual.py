@@ -142,3 +142,42 @@ def test_a_study_stored_before_goes_on_to_begin_at_random() -> None:
 def test_what_comes_after_the_first_trials_is_learnt(trials: int, number: int, usual: bool) -> None:
     spec = parse_spec({"study": {"sampler": {"name": "tpe", "startup_trials": trials}}})
     assert isinstance(build_sampler(spec, number), optuna.samplers.TPESampler) is not usual
+
+
+def test_without_a_normalization_no_first_rate_diverges_and_all_else_stays() -> None:
+    drawn_anew = 0
+    for seed in range(150):
+        document: dict[str, Toml] = {"study": {"seed": seed}, "data": {"dataset": "cifar10"}}
+        spec = parse_spec(document)
+        older = json.loads(spec.definition()) | {"version": 4}
+        before = parse_definition(json.dumps(older), spec.name, spec.budget)
+        for number in range(5):
+            now, then = (
+                draw(
+                    each.space,
+                    optuna.create_study(sampler=build_sampler(each, number)),
+                    create_trial(state=TrialState.RUNNING),
+                    {},
+                ).values
+                for each in (spec, before)
+            )
+            steep = then["normalization"] == "none" and (
+                then.get("sgd.learning_rate", 0) > 0.02 or then.get("sgd.momentum", 0) > 0.95
+            )
+            drawn_anew += steep
+            assert (now == then) is not steep
+            if now["normalization"] == "none" and now["optimizer"] == "sgd":
+                assert 0.01 <= now["sgd.learning_rate"] <= 0.02
+                assert now["sgd.momentum"] <= 0.95
+            same = now.keys() - {"sgd.learning_rate", "sgd.momentum"}
+            assert {name: now[name] for name in same} == {name: then[name] for name in same}
+    assert drawn_anew >= 5
+
+
+def test_a_normalization_that_a_first_trial_is_given_counts() -> None:
+    given = {"optimizer": "sgd", "normalization": "none"}
+    for seed in range(20):
+        spec = parse_spec({"study": {"seed": seed}, "trial": [given]})
+        study = optuna.create_study(sampler=build_sampler(spec, 0))
+        found = draw(spec.space, study, create_trial(state=TrialState.RUNNING), given).values
+        assert 0.01 <= found["sgd.learning_rate"] <= 0.02
