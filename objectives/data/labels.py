@@ -1,6 +1,7 @@
 """A folder of images whose classes stand in a table beside them: data.labels."""
 
 import os
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -48,7 +49,7 @@ def list_labelled(folder: Path, labels: str) -> tuple[Listing, tuple[str, ...] |
     rows = _read(table)
     try:
         files = _files(folder, table, rows)
-        others = _not_named(folder, {row.path for row in rows})
+        others = _not_named(folder, {file.name for file in files})
     except OSError as error:
         raise unreachable(error) from error
     names = sorted({row.label for row in rows})
@@ -156,14 +157,14 @@ def _files(folder: Path, table: Path, rows: Sequence[Row]) -> list[ImageFile]:
     labels = {name: label for label, name in enumerate(sorted({row.label for row in rows}))}
     files, missing = [], []
     for row in rows:
-        path = folder / row.path
-        if not path.is_file() and not path.is_symlink():
+        name = next((each for each in _spellings(row.path) if _is_there(folder / each)), None)
+        if name is None:
             missing.append(row.path)
             continue
-        status = path.stat()
+        status = (folder / name).stat()
         files.append(
             ImageFile(
-                row.path,
+                name,
                 labels[row.label],
                 SPLITS[row.split or "train"],
                 status.st_size,
@@ -177,6 +178,18 @@ def _files(folder: Path, table: Path, rows: Sequence[Row]) -> list[ImageFile]:
             f" {some(missing)}; mend their paths or leave them out"
         )
     return files
+
+
+def _spellings(path: str) -> list[str]:
+    """As it is written, and with accents joined to their letters or apart from them, as macOS names
+    files.
+    """
+    return [path, *(unicodedata.normalize(form, path) for form in ("NFC", "NFD"))]
+
+
+def _is_there(path: Path) -> bool:
+    # Of a link to nowhere its status says so.
+    return path.is_file() or path.is_symlink()
 
 
 def _not_named(folder: Path, named: set[str]) -> tuple[str, ...]:

@@ -90,6 +90,17 @@ def test_a_table_is_read_as_spreadsheets_write_it(content: bytes, tmp_path: Path
     assert classes_of(decoded) == expected(folder)
 
 
+def test_accents_are_found_however_the_system_that_named_the_file_writes_them(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = tmp_path / "images"
+    apart, joined = "e\N{COMBINING ACUTE ACCENT}.png", "\N{LATIN SMALL LETTER E WITH ACUTE}.png"
+    fill(folder, apart)
+    (folder / "labels.csv").write_text(f"{PLAIN}{joined},dog\n", encoding="utf-8")
+    assert len(classes_of(decode(folder))) == 11
+    assert caplog.messages == []
+
+
 def test_the_same_classes_in_folders_are_the_same_data(tmp_path: Path) -> None:
     folder = tmp_path / "images"
     fill(folder)
