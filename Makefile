@@ -5,8 +5,9 @@ INSTALLED = .venv/.installed
 PIP = $(BIN)/python -m pip --disable-pip-version-check
 # uv is faster than pip, and reads none of its settings: where it fails, pip installs.
 UV = $(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python -e '.[dev]'
-# More processes than two cores: tests wait for other processes and for clocks.
-TESTS = $(BIN)/python -m pytest -n 3 --dist worksteal
+# More processes than two cores: tests wait for other processes and for clocks. Threads of OpenMP that
+# spin while they wait would take the cores from the other processes.
+TESTS = OMP_WAIT_POLICY=passive $(BIN)/python -m pytest -n 3 --dist worksteal
 
 .PHONY: demo demo-answers test test-oldest lint docs bench soak kill-points faults ray-cluster clean
 
@@ -70,6 +71,7 @@ bench: $(INSTALLED)
 	$(BIN)/python -m benchmarks.storage --quick
 	$(BIN)/python -m benchmarks.large_study --finished 1000 --trials 20 --starts 1
 	$(BIN)/python -m benchmarks.reading --finished 500 --repeats 1
+	$(BIN)/python -m benchmarks.report_page --finished 40 --repeats 1
 	$(BIN)/python -m benchmarks.many_workers --processes 2 --threads 4 --seconds 10
 
 soak: $(INSTALLED) kill-points

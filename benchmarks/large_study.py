@@ -18,6 +18,8 @@ from benchmarks.figures import machine, percentile, spread
 from benchmarks.storage import EPOCHS, finish_one, our_trials
 from lab.checkout import ROOT, environment
 from lab.servers import PostgreSQLServer
+from search.analysis.comparison import compare_study
+from search.analysis.status import study_status
 from storage.engine import open_database
 from storage.studies import Budget, find_study
 from storage.study_control import raise_budget
@@ -72,9 +74,9 @@ def multiply(engine: Engine, times: int) -> None:
         connection.exec_driver_sql("VACUUM ANALYZE")
 
 
-def start_worker(url: str, finished: int, engine: Engine) -> float:
+def start_worker(url: str, finished: int, engine: Engine) -> tuple[float, float]:
     """Seconds from the start of a worker process to the parameters of its first trial, the only one
-    that is left.
+    that is left; and the most memory that the process has had, in MB.
     """
     with open_database(url) as database:
         raise_budget(database, find_study(database, "s"), Budget(finished + 1))
@@ -98,7 +100,7 @@ def start_worker(url: str, finished: int, engine: Engine) -> float:
     with subprocess.Popen(
         command, cwd=ROOT, env=environment(), stdout=subprocess.DEVNULL
     ) as process:
-        seconds = None
+        seconds, megabytes = None, 0.0
         while seconds is None and time.perf_counter() - started < START_SECONDS:
             with engine.connect() as connection:
                 found = connection.exec_driver_sql(suggested, {"finished": finished}).scalar_one()
@@ -107,59 +109,97 @@ def start_worker(url: str, finished: int, engine: Engine) -> float:
                 loaded = Path(f"/proc/{process.pid}/maps").read_text()
                 assert "libtorch" not in loaded
             time.sleep(0.02)
+        while process.poll() is None:  # the pruner reads others' curves later than the sampler
+            megabytes = max(megabytes, peak_megabytes(process.pid))
+            time.sleep(0.02)
     assert seconds is not None
     assert process.returncode == 0
-    return seconds
+    return seconds, megabytes
+
+
+def peak_megabytes(pid: int) -> float:
+    """The most memory that a process has had so far; 0 where it has just ended."""
+    try:
+        status = Path(f"/proc/{pid}/status").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return 0.0
+    found = [line.split()[1] for line in status.splitlines() if line.startswith("VmHWM:")]
+    return int(found[0]) / 1024 if found else 0.0
+
+
+def looks(url: str, repeats: int = 3) -> dict[str, list[float]]:
+    """Seconds that those take who look on, in this process."""
+    found: dict[str, list[float]] = {"status": [], "compare": []}
+    for _ in range(repeats):
+        for name, look in (("status", study_status), ("compare", compare_study)):
+            with open_database(url) as database:
+                started = time.perf_counter()
+                look(database, "s")
+                found[name].append(time.perf_counter() - started)
+    return found
+
+
+def measure(
+    server: PostgreSQLServer, folder: Path, finished: int, trials: int, starts: int
+) -> None:
+    """Prints a row for each operation beside so many finished trials."""
+    url = server.database(f"large_{finished}")
+    engine = create_engine(url)
+    with our_trials(url, "tpe", folder) as (events, *_):
+        for _ in range(REAL):
+            finish_one(events)
+    multiply(engine, finished // REAL)
+    with our_trials(url, "tpe", folder, first=finished) as (events, _, taken):
+        for _ in range(trials):
+            finish_one(events)
+    print(
+        f"PostgreSQL, {finished} finished trials of 8 parameters and {EPOCHS} epochs, tpe, asha,"
+        f" one worker, n = {trials}"
+    )
+    pairs = zip(taken.acquire, taken.finish, strict=True)
+    operations = {
+        "acquire": taken.acquire,
+        "finish": taken.finish,
+        "acquire and finish": [sum(pair) for pair in pairs],
+        "suggest, the first": taken.suggest[:1],
+        "suggest, the others": taken.suggest[1:],
+        **looks(url),
+    }
+    for name, seconds in operations.items():
+        milliseconds = [1000 * each for each in seconds]
+        tail = f", p95 {percentile(milliseconds, 95):.0f}" if len(milliseconds) > 3 else ""
+        print(f"{name:20} {spread(milliseconds, 0)} ms{tail}", flush=True)
+    found = [start_worker(url, finished + trials + already, engine) for already in range(starts)]
+    print(
+        f"start of a process to its first parameters {spread([each for each, _ in found], 1)} s,"
+        f" the most memory of one with one trial {spread([each for _, each in found], 0)} MB, n ="
+        f" {starts}, no torch"
+    )
+    engine.dispose()
 
 
 def main() -> None:
-    """Prints the machine and a row for each operation."""
+    """Prints the machine, and what each size of study costs."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--finished", type=int, default=10_000, help="trials of the study before")
+    parser.add_argument(
+        "--finished",
+        type=int,
+        nargs="+",
+        default=[1_000, 10_000],
+        help="trials of the study before; 30000 and 100000 take long",
+    )
     parser.add_argument("--trials", type=int, default=100, help="measured trials")
     parser.add_argument("--starts", type=int, default=5, help="measured worker processes")
     arguments = parser.parse_args()
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     warnings.simplefilter("ignore", ExperimentalWarning)  # group=True
     print(machine("optuna", "sqlalchemy", "psycopg"))
-    with (
-        tempfile.TemporaryDirectory() as folder,
-        PostgreSQLServer(Path(folder) / "postgresql") as server,
-    ):
-        url = server.database("large")
-        engine = create_engine(url)
-        with our_trials(url, "tpe", Path(folder)) as (events, *_):
-            for _ in range(REAL):
-                finish_one(events)
-        multiply(engine, arguments.finished // REAL)
-        with our_trials(url, "tpe", Path(folder), first=arguments.finished) as (events, _, taken):
-            for _ in range(arguments.trials):
-                finish_one(events)
-        print(
-            f"PostgreSQL, {arguments.finished} finished trials of 8 parameters and {EPOCHS} epochs,"
-            f" tpe, asha, one worker, n = {arguments.trials}"
-        )
-        pairs = zip(taken.acquire, taken.finish, strict=True)
-        operations = {
-            "acquire": taken.acquire,
-            "finish": taken.finish,
-            "acquire and finish": [sum(pair) for pair in pairs],
-            "suggest, the first": taken.suggest[:1],
-            "suggest, the others": taken.suggest[1:],
-        }
-        for name, seconds in operations.items():
-            milliseconds = [1000 * each for each in seconds]
-            tail = f", p95 {percentile(milliseconds, 95):.0f}" if len(milliseconds) > 1 else ""
-            print(f"{name:20} {spread(milliseconds, 0)} ms{tail}", flush=True)
-        finished = arguments.finished + arguments.trials
-        starts = [
-            start_worker(url, finished + already, engine) for already in range(arguments.starts)
-        ]
-        print(
-            f"start of a process to its first parameters {spread(starts, 1)} s, n ="
-            f" {arguments.starts}, no torch"
-        )
-        engine.dispose()
+    for finished in arguments.finished:
+        with (
+            tempfile.TemporaryDirectory() as folder,
+            PostgreSQLServer(Path(folder) / "postgresql") as server,
+        ):
+            measure(server, Path(folder), finished, arguments.trials, arguments.starts)
 
 
 if __name__ == "__main__":

@@ -184,6 +184,16 @@ class Augmentation:
     strength: float
 
 
+@dataclass(frozen=True)
+class ClassWeights:
+    """What each image's loss is multiplied by, so that small classes count for more: see
+    objectives.class_balance. `beta` is that of `effective_number` alone.
+    """
+
+    method: str  # of names.CLASS_WEIGHTS, but for "none"
+    beta: float = 0.0
+
+
 _ALWAYS_SHOWN = (
     *("optimizer", "scheduler", "l1", "dropout", "augmentation", "initializer"),
     *("input_normalization", "normalization", "batch_size", "warmup", "label_smoothing"),
@@ -211,6 +221,8 @@ class Hyperparameters:
     warmup: float = 0.0  # share of the run in which the learning rate rises to its schedule
     label_smoothing: float = 0.0
     gradient_clipping: float | None = None  # the largest norm
+    class_weights: ClassWeights | None = None
+    balanced_sampling: float = 0.0  # 1: all classes are drawn alike
     width: float = 1.0  # times the network's channels and hidden units
     # Those of the study's [model] where they are None.
     depth: int | None = None  # how many blocks

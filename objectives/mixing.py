@@ -69,23 +69,31 @@ class Truth:
         mixed = zip(labels, self.others.chunk(pieces), self.shares.chunk(pieces), strict=True)
         return [Truth(*each) for each in mixed]
 
-    def cross_entropy(self, logits: Tensor, label_smoothing: float = 0.0) -> Tensor:
+    def cross_entropy(
+        self, logits: Tensor, label_smoothing: float = 0.0, class_weights: Tensor | None = None
+    ) -> Tensor:
         """The sum of the images' cross-entropies; of a mixed one, of both classes by their shares.
 
         `logits` are (B, K). With smoothing the truth is shared evenly among all classes to that
-        part (Szegedy et al. 2016).
+        part (Szegedy et al. 2016). The weight (K,) of a class multiplies the whole loss of its
+        images; by cross_entropy's own `weight`, smoothing would weigh each share of the truth by
+        the class that has it.
         """
-        if self.others is None or self.shares is None:
+        if self.others is None and class_weights is None:
             return nn.functional.cross_entropy(
                 logits, self.labels, reduction="sum", label_smoothing=label_smoothing
             )
-        own, other = (
-            nn.functional.cross_entropy(
+
+        def losses(labels: Tensor) -> Tensor:
+            found = nn.functional.cross_entropy(
                 logits, labels, reduction="none", label_smoothing=label_smoothing
             )
-            for labels in (self.labels, self.others)
-        )
-        return torch.lerp(other, own, self.shares).sum()
+            return found if class_weights is None else found * class_weights[labels]
+
+        own = losses(self.labels)
+        if self.others is None or self.shares is None:
+            return own.sum()
+        return torch.lerp(losses(self.others), own, self.shares).sum()
 
     def right(self, answers: Tensor) -> Tensor:
         """How many of the classes (B,) are right; of a mixed image, the share of that class."""

@@ -23,6 +23,7 @@ AUGMENTATIONS = (
 )
 # What two of them were called: studies that were stored so go on.
 FORMER_AUGMENTATIONS = {"crop": "random_resized_crop", "erase": "random_erasing"}
+CLASS_WEIGHTS = ("none", "inverse", "square_root", "effective_number")
 INPUT_NORMALIZATIONS = ("none", "standard", "minmax")
 DECAY_SCOPES = ("weights", "all")
 PRECISIONS = ("float32", "tf32", "bf16")

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from models.dropout import masks_of_a_batch
 from objectives.augmentation import Transforms, draw_in_batches
+from objectives.class_balance import balanced_order
 from objectives.data.images import LabelledImages, ResidentData
 from objectives.device import float32_products, sent
 from objectives.evaluation import Evaluation, evaluate, normalizer
@@ -56,7 +57,8 @@ def train_epoch(
 def _pass(
     run: Run, state: TrainingState, train_pass: Pass, pulse: Pulse
 ) -> tuple[float, float, float]:
-    # Every training image once: mean loss and accuracy as trained on, and the last learning rate.
+    # As many training images as there are: mean loss and accuracy as trained on, and the last
+    # learning rate.
     count = len(run.data.train.labels)
     epoch = _planned(run, state)
     # The device is waited for here alone.
@@ -81,19 +83,27 @@ def _planned(run: Run, state: TrainingState) -> Epoch:
             lengths, (height, width), options.augmentation, state.augmentation
         )
     return Epoch(
-        sent(torch.randperm(len(images), generator=state.shuffle), images.device),
+        sent(_order(run, state.shuffle), images.device),
         lengths,
         tuple(rates),
         transforms,
     )
 
 
+def _order(run: Run, shuffle: torch.Generator) -> Tensor:
+    """The images of an epoch by number (N,): every one once, or small classes oftener."""
+    labels, strength = run.data.train_labels, run.hyperparameters.balanced_sampling
+    if strength > 0:
+        return balanced_order(labels, strength, shuffle)
+    return torch.randperm(len(labels), generator=shuffle)
+
+
 def take_step(
     run: Run, state: TrainingState, chosen: Tensor, transforms: Transforms, rate: float | Tensor
 ) -> Tensor:
     """One optimizer step: for each piece of the batch that went through the network at once the sum
-    of losses, without penalties and smoothing, and of right answers; of mixed images both by their
-    shares of each class. See passes.Take.
+    of losses, without penalties, smoothing and weights of classes, and of right answers; of mixed
+    images both by their shares of each class. See passes.Take.
     """
     set_learning_rate(state.optimizer, rate)
     pixels, labels = (
@@ -119,8 +129,8 @@ def take_step(
             logits = logits.float()
             loss = truth.cross_entropy(logits)
             losses.append(loss.detach())
-            if options.label_smoothing > 0:
-                loss = truth.cross_entropy(logits, options.label_smoothing)
+            if options.label_smoothing > 0 or state.class_weights is not None:
+                loss = truth.cross_entropy(logits, options.label_smoothing, state.class_weights)
             torch.autograd.backward(loss / len(labels))
             correct.append(truth.right(logits.detach().argmax(1)))
     if options.l1 > 0:

@@ -32,8 +32,9 @@ class _Session:
         options.log_severity_level = 4  # what is wrong is raised as well
         if threads is not None:
             options.intra_op_num_threads = threads
+        # Where it falls back to what it has just tried, it prints so among the results.
         self._session = onnxruntime.InferenceSession(
-            content, options, providers=["CPUExecutionProvider"]
+            content, options, providers=["CPUExecutionProvider"], enable_fallback=0
         )
         inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
         names = [each.name for each in inputs], [each.name for each in outputs]

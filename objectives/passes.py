@@ -35,7 +35,8 @@ def batch_lengths(images: int, batch_size: int) -> tuple[int, ...]:
 class Epoch:
     """What a pass is made of: all of it is known before the pass begins."""
 
-    order: Tensor  # (N,) int64, on the device: every image once
+    # (N,) int64, on the device: every image once, or some oftener and some not at all
+    order: Tensor
     # The batches in that order have these lengths, all alike but for the last.
     lengths: tuple[int, ...]
     rates: tuple[float, ...]  # learning rate of each batch

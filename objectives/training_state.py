@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from models.cnn import CNN
+from objectives.class_balance import weights_of_classes
 from objectives.device import derived_seed, generator, global_random
 from objectives.errors import CheckpointError
 from objectives.optimizers import build_optimizer, load_optimizer
@@ -16,7 +17,9 @@ from objectives.run import Run, fingerprint, network_of
 
 @dataclass
 class TrainingState:
-    """All that one epoch hands to the next: what a checkpoint holds, but for the memory format."""
+    """All that one epoch hands to the next: what a checkpoint holds, but for the memory format and
+    the weights of classes, which follow from the run.
+    """
 
     model: nn.Module
     memory_format: torch.memory_format  # of the model's kernels and the images that it is shown
@@ -25,6 +28,7 @@ class TrainingState:
     augmentation: torch.Generator
     masks: torch.Generator  # of dropout
     validation_losses: list[float]  # of the finished epochs
+    class_weights: Tensor | None  # (K,) float32; None: all classes count alike
 
     @property
     def epoch(self) -> int:
@@ -52,6 +56,7 @@ class TrainingState:
             generator(run.seed, "augmentation", device),
             masks,
             [],
+            _class_weights(run),
         )
 
     def load(self, run: Run, content: bytes) -> None:
@@ -94,6 +99,14 @@ class TrainingState:
             "augmentation": self.augmentation.get_state(),
             "random": [self.masks.get_state()],
         }
+
+
+def _class_weights(run: Run) -> Tensor | None:
+    options, data = run.hyperparameters.class_weights, run.data
+    if options is None:
+        return None
+    counts = torch.bincount(data.train_labels, minlength=len(data.class_names))
+    return weights_of_classes(options, counts).to(data.train.labels.device)
 
 
 def copied_content(content: dict[str, object]) -> dict[str, object]:

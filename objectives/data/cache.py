@@ -181,7 +181,7 @@ def open_split(
     on_progress: Progress,
 ) -> Opened:
     """That split, decoded if need be. Raises as open_searchable does."""
-    source = find_source(config.dataset, data_root, config.groups, config.resize)
+    source = find_source(config.dataset, data_root, config.groups, config.resize, config.labels)
     slug = f"{source.slug}.{_size(config)}"
     key = hashlib.sha256(
         json.dumps([CACHE_VERSION, slug, source.fingerprint]).encode()

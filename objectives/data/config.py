@@ -24,6 +24,8 @@ class DataConfig:
     `groups` (see groups.read_groups) names images that belong together, which then stay on one side
     too, of the test split as well where that is made here.
 
+    `labels` names a table of a folder's classes: see labels.list_labelled.
+
     Raises DataError where a value is out of its range.
     """
 
@@ -34,6 +36,7 @@ class DataConfig:
     split_version: int = 1
     groups: str | None = None
     resize: str = RESIZES[0]
+    labels: str | None = None
 
     def __post_init__(self) -> None:
         if not 0 < self.validation_fraction < 1:
@@ -57,10 +60,11 @@ class DataConfig:
             raise DataError(
                 f"split_version {self.split_version}: give 1, or 2 for {IMAGES_PREFIX}FOLDER"
             )
-        if self.groups is not None and self.split_version < 2:
-            raise DataError(
-                f"groups {self.groups}: go with split_version 2, of {IMAGES_PREFIX}FOLDER"
-            )
+        for name, value in (("groups", self.groups), ("labels", self.labels)):
+            if value is not None and self.split_version < 2:
+                raise DataError(
+                    f"{name} {value}: go with split_version 2, of {IMAGES_PREFIX}FOLDER"
+                )
         if self.groups is not None and (fault := groups_fault(self.groups)) is not None:
             raise DataError(f"groups {self.groups}: {fault}")
 

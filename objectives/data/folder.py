@@ -23,6 +23,7 @@ from objectives.data.image_file import (
     read_pixels,
     survey,
 )
+from objectives.data.labels import list_labelled
 from objectives.data.listing import Listing, list_images, printable, unreachable
 from objectives.data.oddities import Folder, oddities, unread_lines
 from objectives.data.pixels import PixelScale, scales_of
@@ -40,7 +41,9 @@ Found = TypeVar("Found")
 Flags = NDArray[np.bool_]  # (N,), by file of the listing
 
 
-def image_folder(folder: Path, groups: str | None = None, resize: str = CROP) -> Source:
+def image_folder(
+    folder: Path, groups: str | None = None, resize: str = CROP, labels: str | None = None
+) -> Source:
     """Anyone's images: one sub-folder a class, either in FOLDER/train and FOLDER/test, or in FOLDER
     itself.
 
@@ -49,7 +52,8 @@ def image_folder(folder: Path, groups: str | None = None, resize: str = CROP) ->
     order, and no file has a copy on the other side. With `groups` (see groups.read_groups) no group
     stands on both sides of it either (splits.units_for_test).
 
-    A class is every file in its sub-folder, at any depth, with one of EXTENSIONS in any case;
+    With `labels` the classes are those of a table: see labels.list_labelled. Else a class is every
+    file in its sub-folder, at any depth, with one of EXTENSIONS in any case;
     hidden ones and image_listing.LITTER are passed over. Links to files are followed, and classes
     may be links; links to folders further down are not followed. How a file becomes pixels:
     image_file.read_pixels. Images are grey if every one is, else RGB. With an image_size they
@@ -61,15 +65,26 @@ def image_folder(folder: Path, groups: str | None = None, resize: str = CROP) ->
     it (decoding: for too little memory), and DataUnavailable for a file or folder that the system
     will not open (decoding: for too little disk).
     """
-    listing = list_images(folder)
-    group_of = None if groups is None else read_groups(groups, folder, listing.files)
+    if labels is None:
+        listing, group_of = list_images(folder), None
+    else:
+        listing, group_of = list_labelled(folder, labels)
+    if groups is not None and group_of is not None:
+        raise DataError(
+            f'{folder / (labels or "")}: has a column "group", and data.groups is "{groups}"; leave'
+            " one of them out"
+        )
+    if groups is not None:
+        group_of = read_groups(groups, folder, listing.files)
     stamps = [
         (each.name, each.size_bytes, each.modified_ns, each.changed_ns) for each in listing.files
     ]
-    kind = "images" if groups is None else f"images-{digest_of([groups])[:8]}"
+    given = [*([] if groups is None else [groups]), *([] if labels is None else [groups, labels])]
+    kind = f"images-{digest_of(given)[:8]}" if given else "images"
+    sides = [(listing.class_names[each.label], each.in_test) for each in listing.files]
     return Source(
         f"{kind}-{digest_of([str(folder.resolve())])[:12]}",
-        digest_of([stamps, group_of]),
+        digest_of([stamps, group_of, *([] if labels is None else [sides])]),
         partial(_decode_folder, listing, group_of, resize),
     )
 

@@ -4,16 +4,15 @@ A network recognizes the patient as easily as the illness: where images of one g
 sides of a split, the score says little of new patients.
 """
 
-import csv
 import re
 from collections.abc import Sequence
 from pathlib import Path
 
 from objectives.data.config import names_a_table
-from objectives.data.listing import ImageFile, printable, some, unreachable
+from objectives.data.listing import ImageFile, printable, some
+from objectives.data.table import below, read_rows
 from objectives.errors import DataError
 
-DELIMITERS = ",;\t"
 HEADER = ("path", "group")
 
 
@@ -47,26 +46,10 @@ def read_groups(groups: str, folder: Path, files: Sequence[ImageFile]) -> tuple[
 
 def _read_table(path: Path) -> dict[str, str]:
     """Group by path, as a CSV has them."""
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except FileNotFoundError:
-        raise DataError(
-            f"{path}: no such file; data.groups names a CSV in the folder of the images"
-        ) from None
-    except UnicodeDecodeError:
-        raise DataError(f"{path}: is no text in UTF-8; save it as such") from None
-    except OSError as error:
-        raise unreachable(error) from error
-    lines = text.splitlines()
-    delimiter = max(DELIMITERS, key=lines[0].count) if lines else ","
-    rows = [
-        (number, row)
-        for number, row in enumerate(csv.reader(lines, delimiter=delimiter), start=1)
-        if row
-    ]
+    rows = read_rows(path, "data.groups")
     at = (0, 1)
-    if rows and set(HEADER) <= {cell.strip().lower() for cell in rows[0][1]}:
-        header = [cell.strip().lower() for cell in rows.pop(0)[1]]
+    if rows and set(HEADER) <= {cell.lower() for cell in rows[0][1]}:
+        header = [cell.lower() for cell in rows.pop(0)[1]]
         at = (header.index(HEADER[0]), header.index(HEADER[1]))
     groups: dict[str, str] = {}
     for number, row in rows:
@@ -74,7 +57,7 @@ def _read_table(path: Path) -> dict[str, str]:
             raise DataError(
                 f"{path}: row {number} has {len(row)} columns; write path and group in each"
             )
-        name, group = row[at[0]].strip().replace("\\", "/").removeprefix("./"), row[at[1]].strip()
+        name, group = below(row[at[0]]), row[at[1]]
         if groups.setdefault(name, group) != group:
             raise DataError(
                 f'{path}: "{printable(name)}" is in two groups (row {number}); leave one out'

@@ -108,6 +108,11 @@ class ResidentData:
     facts: DataFacts = MADE_UP
 
     @cached_property
+    def train_labels(self) -> Tensor:
+        """Those of the training split (N,) int64, on the CPU."""
+        return self.train.labels.cpu()
+
+    @cached_property
     def validation_sha256(self) -> str:
         """Of the validation split: see split_sha256."""
         return split_sha256(self.validation)

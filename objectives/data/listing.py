@@ -99,9 +99,11 @@ def _listed(folder: Path) -> Listing:
     train = "train/" if test_published else ""
     names = _subfolders(folder / train)
     if len(names) < 2:
+        tables = sorted(entry.name for entry in _visible(folder) if _is_table(entry))
+        table = f', or say data.labels = "{printable(tables[0])}"' if tables else ""
         raise DataError(
             f"{folder / train}: {len(names)} sub-folders; give each of two or more classes a"
-            " sub-folder of images"
+            f" sub-folder of images{table}"
         )
     files, left_out = [], _beside(folder, ("train", "test") if test_published else names)
     for label, name in enumerate(names):
@@ -129,6 +131,10 @@ def _test_classes(folder: Path, names: Sequence[str]) -> list[str]:
             f"{test / unknown[0]}: no such class in {train}; add it there or remove it here"
         )
     return test_names
+
+
+def _is_table(entry: os.DirEntry[str]) -> bool:
+    return entry.name.lower().endswith(".csv") and entry.is_file()
 
 
 def _visible(folder: Path) -> list[os.DirEntry[str]]:

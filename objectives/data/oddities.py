@@ -172,7 +172,7 @@ def _unevenness(folder: Folder) -> Iterator[str]:
         yield (
             f'class "{names[most]}" has {counts[most]} images and "{names[fewest]}"'
             f' {counts[fewest]}: accuracy counts images; metric = "balanced_accuracy" or "macro_f1"'
-            " counts classes"
+            " counts classes, and class_weights and balanced_sampling in [space] train for it"
         )
 
 

@@ -6,13 +6,13 @@ After Mitchell et al. 2019, "Model Cards for Model Reporting", FAT*.
 from collections.abc import Sequence
 
 from objectives.data.image_file import CROP, PAD, STRETCH
-from objectives.data.pixels import BITS_16, BITS_32, FLOATS, scale_for
 from search.analysis.comparison import parameters
 from search.analysis.importance import Bounds
 from search.analysis.inference.components import Interval
 from search.analysis.recalls import wilson_interval
 from search.export.config import Answering
 from search.export.formats import ONNX, SAFETENSORS
+from search.export.lines_of_use import code
 from search.export.validation import Validated
 from search.export.winner import Winner
 from search.report.values import shown
@@ -21,11 +21,6 @@ from storage.text import on_one_line
 
 NAMED_CLASSES = 40  # in a row; more are counted
 # How the lines of use bring an image to its size, and what that means for long images.
-_RESIZED_BY = {
-    CROP: "ImageOps.fit(image, size, way)",
-    PAD: 'ImageOps.pad(image, size, way, color="black")',
-    STRETCH: "image.resize(size, way)",
-}
 _SEEN = {
     CROP: "Only the largest centred part of the right aspect ratio is looked at: what stands at an"
     " edge of a long image is cut off.",
@@ -225,51 +220,6 @@ def _use(answering: Answering) -> str:
     return "## How to use it\n\n" + "\n\n".join(both)
 
 
-def code(answering: Answering) -> str:
-    """The lines from image files to classes, by Pillow, NumPy and ONNX Runtime alone.
-
-    They open files themselves: Pillow 13 maps an uncompressed TIFF that is opened by its name into
-    memory, and does not turn it.
-    """
-    channels, height, width = answering.pixels.shape
-    mode = "L" if channels == 1 else "RGB"
-    return f'''\
-import sys, numpy as np, onnxruntime
-from PIL import Image, ImageOps
-
-def pixels(file):  # -> (C, H, W) uint8
-    image = ImageOps.exif_transpose(Image.open(open(file, "rb")))
-    if ends := {{{_ends_of_scales(answering)}}}.get(image.mode[:4]):
-        shares = (np.asarray(image, np.float64) - ends[0]) / (ends[1] - ends[0])
-        image = Image.fromarray(np.rint(255 * shares.clip(0, 1)).astype(np.uint8))
-    if image.has_transparency_data:
-        white = Image.new("RGBA", image.size, "white")
-        image = Image.alpha_composite(white, image.convert("RGBA"))
-    image, size, way = image.convert("{mode}"), ({width}, {height}), Image.Resampling.BILINEAR
-    image = {_RESIZED_BY[answering.pixels.resize]}
-    return np.atleast_3d(np.asarray(image)).transpose(2, 0, 1)
-
-labels = open("labels.txt", encoding="utf-8").read().splitlines()
-session = onnxruntime.InferenceSession("model.onnx")
-for file in sys.argv[1:]:
-    [[found]] = session.run(["probabilities"], {{"images": pixels(file)[None]}})
-    print(file, labels[found.argmax()], found.max(), sep="\\t")
-'''
-
-
-def _ends_of_scales(answering: Answering) -> str:
-    """By the mode of what Pillow reads as one band of more than 8 bits: what becomes 0, and 255."""
-    known = {scale.kind: scale for scale in answering.pixels.scales}
-    scales = [
-        (mode, scale_for(kind, known))
-        for mode, kind in (("I;16", BITS_16), ("I", BITS_32), ("F", FLOATS))
-    ]
-    return ", ".join(
-        f'"{mode}": ({scale.low}, {scale.high if scale.high > scale.low else scale.low + 1})'
-        for mode, scale in scales
-    )
-
-
 def _limits(winner: Winner, answering: Answering) -> str:
     names = answering.class_names
     return (
@@ -279,9 +229,9 @@ def _limits(winner: Winner, answering: Answering) -> str:
         "- Images of another kind, camera, place or time than those of its data set may score"
         " otherwise than those did; so may classes in other shares.\n"
         f"- {_SEEN[answering.pixels.resize]}\n"
-        "- The lines above read colours of 16 bits by their upper half, and signed numbers or"
-        " values that are not numbers otherwise than training did; `hypersearch predict` reads all"
-        " kinds of files as training did.\n"
+        "- The lines above read signed whole numbers, and a transparent colour of 16 bits,"
+        " otherwise than training did; `hypersearch predict` reads all kinds of files as training"
+        " did.\n"
         "- Nobody has looked for people or groups for whom it is worse than for others."
     )
 

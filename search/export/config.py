@@ -13,6 +13,7 @@ from objectives.data.pixels import PixelScale
 from search.export.calibration import Calibration
 from search.export.errors import ModelFolderError
 from search.export.formats import CONFIG
+from storage.text import on_one_line
 
 # Version 1 knows no other way than to crop: what is cropped is written so that it can read it.
 FORMAT_VERSION = 2
@@ -80,6 +81,11 @@ def config_bytes(answering: Answering, facts: Mapping[str, Json]) -> bytes:
     }
     document[_CHECKSUM] = checksum(document)
     return _text(document).encode()
+
+
+def labels_bytes(class_names: Iterable[str]) -> bytes:
+    """The content of labels.txt: a line each, in the order of the outputs."""
+    return "".join(f"{on_one_line(each)}\n" for each in class_names).encode()
 
 
 def read_config(folder: Path) -> Answering:

@@ -23,6 +23,7 @@ from search.export.config import (
     Pixels,
     as_json,
     config_bytes,
+    labels_bytes,
     read_config,
 )
 from search.export.errors import ExportFailed
@@ -34,7 +35,6 @@ from search.machine.this_machine import Machine
 from search.worker.events import Tell
 from storage.artifact_store import ArtifactStore
 from storage.engine import Database
-from storage.text import on_one_line
 
 _PACKAGES = ("hypersearch", "torch", "numpy", "pillow", "safetensors")
 _ONNX_PACKAGES = ("onnx", "onnxscript", "onnxruntime")
@@ -98,7 +98,7 @@ def export_model(
         files[SAFETENSORS] = winner.run.model
     if "onnx" in formats:
         files[ONNX] = onnx_bytes(validated.trained, answering.calibration.temperature)
-    files[LABELS] = "".join(f"{on_one_line(each)}\n" for each in answering.class_names).encode()
+    files[LABELS] = labels_bytes(answering.class_names)
     digests = {each: hashlib.sha256(content).hexdigest() for each, content in files.items()}
     answering = replace(answering, files=digests)
     date = datetime.fromtimestamp(seconds_since_1970, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")

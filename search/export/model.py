@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from objectives.errors import ModelFileError
 from search.export.calibration import probabilities_of
-from search.export.config import Answering, read_config
+from search.export.config import Answering, labels_bytes, read_config
 from search.export.errors import ModelFolderError, RuntimeRefused
 from search.export.formats import CONFIG, LABELS, ONNX, SAFETENSORS
 from search.machine.this_machine import Machine
@@ -73,7 +73,8 @@ def open_model(
 def open_folder(folder: Path, device: str = "cpu", runtime: str | None = None) -> Model:
     """See open_model."""
     answering = read_config(folder)
-    _checked(folder, LABELS, answering)
+    if _checked(folder, LABELS, answering) != labels_bytes(answering.class_names):
+        raise ModelFolderError.changed(folder, LABELS)
     if runtime == "onnx" and ONNX not in answering.files:
         raise ModelFolderError.without_onnx(folder)
     if runtime == "torch" and SAFETENSORS not in answering.files:

@@ -27,6 +27,7 @@ DEPTH = Parameter(
     Off(),
     Limits(low=1),
     off=0,
+    added_later=True,
     made=lambda depth, values: depth or None,
     meaning="how many blocks the network has: each but the first halves the image",
     described=(
@@ -44,6 +45,7 @@ BLOCK = Parameter(
     "choice",
     Off(),
     off=AS_MODEL,
+    added_later=True,
     made=lambda block, values: None if block == AS_MODEL else block,
     meaning="what stands in each block but the first",
     described=(
@@ -62,6 +64,7 @@ HEAD = Parameter(
     "choice",
     Off(),
     off=AS_MODEL,
+    added_later=True,
     made=lambda head, values: None if head == AS_MODEL else head,
     meaning="what the hidden layer sees of the last block",
     described=(

@@ -55,6 +55,9 @@ class Parameter:
     # the names that some of them had: of studies stored then
     former_options: tuple[str, ...] = ()
     off: str | float | None = None
+    # A definition holds it where it is not the default alone, so that those from before keep their
+    # hash: its default never changes.
+    added_later: bool = False
     # its name, and the values of it that bring this parameter
     parent: tuple[str, tuple[str, ...]] | None = None
     # where a search that learns draws its first trials; None: anywhere

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 
 from search.space.augmentations import AUGMENTATION, AUGMENTATION_STRENGTH
+from search.space.class_balance import BALANCED_SAMPLING, CLASS_WEIGHTS, CLASS_WEIGHTS_BETA
 from search.space.domains import Choice, Limits, Off, Range, Value
 from search.space.network import BLOCK, DEPTH, HEAD, WIDTH
 from search.space.optimizers import OPTIMIZER, OPTIMIZERS, WEIGHT_DECAY
@@ -191,6 +192,9 @@ PARAMETERS: dict[str, Parameter] = {
         DEPTH,
         BLOCK,
         HEAD,
+        CLASS_WEIGHTS,
+        CLASS_WEIGHTS_BETA,
+        BALANCED_SAMPLING,
     )
 }
 TECHNIQUES: tuple[str, ...] = tuple(

@@ -137,17 +137,22 @@ def _read_data(data: "Table", stored: bool) -> DataConfig:
     )
     resize = data.option("resize", RESIZES[0], RESIZES)
     groups = _read_groups(data)
+    labels = data.optional_string("labels")
+    if labels == "":
+        data.fault("labels", labels, "name a CSV in the folder of the images, or leave it out")
     for name, value in (
         ("image_size", image_size),
         ("split_version", split_version),
         ("groups", groups),
+        ("labels", labels),
         ("resize", None if resize == RESIZES[0] else resize),
     ):
         # What a request names without a data set may be of the study that is stored.
         if value is not None and not is_folder and not (stored and "dataset" not in data.content):
             data.fault(name, value, f"goes with {IMAGES_PREFIX}FOLDER alone: leave it out")
-    if is_folder and groups is not None and split_version == 1:
-        data.fault("split_version", 1, "knows no groups: leave it out, or groups")
+    for name, value in (("groups", groups), ("labels", labels)):
+        if is_folder and value is not None and split_version == 1:
+            data.fault("split_version", 1, f"knows no {name}: leave it out, or {name}")
     validation_fraction = data.number(
         "validation_fraction", 0.2, Limits(0.0, 1.0, low_open=True, high_open=True)
     )
@@ -162,6 +167,7 @@ def _read_data(data: "Table", stored: bool) -> DataConfig:
         split_version or SPLIT_VERSIONS[-1],
         groups,
         resize,
+        labels,
     )
 
 

@@ -15,6 +15,7 @@ OF_FOLDERS = (
     "resize",
     "split_version",
     "groups",
+    "labels",
 )  # of [data]: what goes with a folder of images alone
 
 

@@ -11,6 +11,7 @@ from objectives.names import (
     METRIC_DIRECTIONS,
     RESIZES,
 )
+from search.space.parameters import PARAMETERS
 from search.space.search_space import SearchSpace
 from search.spec.document import Document
 from search.spec.enumeration import Schedule
@@ -136,6 +137,8 @@ class StudySpec:
             data["split_version"] = self.data.split_version
         if self.data.groups is not None:
             data["groups"] = self.data.groups
+        if self.data.labels is not None:
+            data["labels"] = self.data.labels
         training: Document = {
             "epochs": self.training.epochs,
             "precision": self.training.precision,
@@ -153,7 +156,11 @@ class StudySpec:
             "data": data,
             "training": training,
             "model": model,
-            "space": {name: domain_to_toml(domain) for name, domain in self.space.domains},
+            "space": {
+                name: domain_to_toml(domain)
+                for name, domain in self.space.domains
+                if not PARAMETERS[name].added_later or domain != PARAMETERS[name].default
+            },
         }
         if self.constraints:
             document["constraints"] = dict(self.constraints)

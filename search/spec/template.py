@@ -28,6 +28,7 @@ split_seed = 0                 # which images those are; apart from study.seed, 
 # image_size = 64              # for folders of images
 # resize = "pad"               # of a folder: "crop" keeps the middle of each image, "pad" all of it between black, "stretch" all of it
 # groups = "patient_([0-9]+)"  # of a folder, what belongs together: an expression on the path, or a CSV (docs/data.md)
+# labels = "labels.csv"        # of a folder, a table of path, class and if you like split and group (docs/data.md)
 # split_version = 2            # of a folder: 2 keeps equal images on one side of a split, 1 is as it was before
 
 [training]

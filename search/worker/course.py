@@ -20,6 +20,7 @@ from storage.errors import LeaseLost
 from storage.leases.lease import Lease
 from storage.leases.optuna_storage import EndsAlone, LeasedStorage
 from storage.records import EpochRecord
+from storage.sampled_trials import SampledTrials
 from storage.studies import StudyState
 
 
@@ -32,7 +33,12 @@ class TrialCourse:
     """
 
     def __init__(
-        self, place: Workplace, optunas: BaseStorage, held: Lease, spec: StudySpec
+        self,
+        place: Workplace,
+        optunas: BaseStorage,
+        held: Lease,
+        spec: StudySpec,
+        sampled: SampledTrials | None = None,
     ) -> None:
         self._place = place
         self._leases = place.leases
@@ -40,7 +46,8 @@ class TrialCourse:
         self._spec = spec
         self._storage = LeasedStorage(optunas, place.leases, held)
         # What the sampler sees.
-        self._sampled = EndsAlone(optunas, place.leases, held) if spec.minimize else self._storage
+        seen_as = EndsAlone if spec.minimize else LeasedStorage
+        self._sampled = seen_as(optunas, place.leases, held, sampled)
         self._is_audited = is_audited(spec, held.number)
         # The epoch after which the pruner would stop the trial.
         self._due: int | None = None

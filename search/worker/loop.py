@@ -11,6 +11,7 @@ from optuna.storages import BaseStorage, RDBStorage, get_storage
 
 from objectives.checkpoint import CHECKPOINT_SECONDS
 from objectives.errors import DataError, DataUnavailable, DeviceError
+from search.algorithms.sight import sees_some
 from search.machine.this_machine import Files
 from search.machine.threads import FittingThreads
 from search.spec.document import SpecError
@@ -31,6 +32,7 @@ from storage.errors import SHOWN_DIGITS, OtherData, StudyDeleted
 from storage.leases.keeper import Keeper
 from storage.leases.lease import Lease, LeaseTimes, Worker
 from storage.leases.taking import NothingToTake, TrialLeases
+from storage.sampled_trials import SampledTrials
 from storage.study_data import TrainingData
 
 log = logging.getLogger(__name__)
@@ -136,6 +138,7 @@ class _Loop:
         self._uid: str | None = None
         self._optunas: BaseStorage = rdb
         self._objective: Objective | None = None
+        self._sampled: SampledTrials | None = None
         # the same for all studies: it looks at the machine
         self._fitting: FittingThreads | None = None
         self._data: TrainingData | None = None
@@ -205,6 +208,7 @@ class _Loop:
         # Optuna's cache is never asked about another study: SQLite gives a deleted one's id to the
         # next.
         self._optunas = get_storage(self._rdb)
+        self._sampled = _sampled_trials(self._place.database, joined)
         for seconds in read_epoch_seconds(self._place.database, joined.stored.study_id):
             self._place.keeper.epoch_took(seconds)
         self._uid = joined.stored.uid
@@ -232,7 +236,17 @@ class _Loop:
         """Trains the trial that was taken."""
         assert self._objective is not None
         with nullcontext() if self._fitting is None else self._fitting.trial():
-            yield from Trial(self._place, self._optunas, held, spec).run(self._objective)
+            trial = Trial(self._place, self._optunas, held, spec, self._sampled)
+            yield from trial.run(self._objective)
+
+
+def _sampled_trials(database: Database, joined: JoinedStudy) -> SampledTrials | None:
+    """What the sampler looks at where the study is large; `None` where that is all of it."""
+    if not sees_some(joined.spec):
+        return None
+    # All costs are better where they are lower.
+    maximized = [joined.spec.direction.is_up, *(False for _ in joined.spec.minimize)]
+    return SampledTrials(database, joined.stored.study_id, maximized)
 
 
 def data_notice(held: Lease, data: TrainingData) -> str:

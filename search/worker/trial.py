@@ -30,6 +30,7 @@ from storage.errors import LeaseLost, StorageUnavailable, StudyDeleted
 from storage.leases.lease import Lease
 from storage.predictions import SplitPredictions
 from storage.records import read_checkpoints
+from storage.sampled_trials import SampledTrials
 from storage.studies import StudyState
 
 log = logging.getLogger(__name__)
@@ -48,13 +49,18 @@ class Trial:
     """
 
     def __init__(
-        self, place: Workplace, optunas: BaseStorage, held: Lease, spec: StudySpec
+        self,
+        place: Workplace,
+        optunas: BaseStorage,
+        held: Lease,
+        spec: StudySpec,
+        sampled: SampledTrials | None = None,
     ) -> None:
         self._place = place
         self._leases = place.leases
         self._held = held
         self._spec = spec
-        self._course = TrialCourse(place, optunas, held, spec)
+        self._course = TrialCourse(place, optunas, held, spec, sampled)
         self._checkpoints = TrialCheckpoints(
             place.checkpoint_root, held, place.checkpoint_seconds, place.monotonic
         )

@@ -16,6 +16,7 @@ from optuna.trial import FrozenTrial, TrialState
 from storage.errors import LeaseLost
 from storage.leases.lease import Lease
 from storage.leases.taking import TrialLeases
+from storage.sampled_trials import SampledTrials
 from storage.transactions import Result
 
 
@@ -28,8 +29,16 @@ class LeasedStorage(BaseStorage):
     unfenced. Reading what is gone raises LeaseLost.
     """
 
-    def __init__(self, optunas: BaseStorage, leases: TrialLeases, held: Lease) -> None:
+    def __init__(
+        self,
+        optunas: BaseStorage,
+        leases: TrialLeases,
+        held: Lease,
+        sampled: SampledTrials | None = None,
+    ) -> None:
         self._optunas = optunas
+        # What one view is of, where the study is too large to look at all of it.
+        self._sampled = sampled
         self._leases = leases
         self._held = held
         self._seen: list[FrozenTrial] | None = None
@@ -145,7 +154,8 @@ class LeasedStorage(BaseStorage):
                 return self._read(lambda: self._optunas.get_all_trials(study_id, deepcopy, states))
         if self._seen is None:
             with _no_garbage_collection():
-                self._seen = self._read(
+                self._seen = None if self._sampled is None else self._sampled.read()
+                self._seen = self._seen or self._read(
                     lambda: self._optunas.get_all_trials(study_id, deepcopy=False)
                 )
         return [trial for trial in self._seen if states is None or trial.state in states]

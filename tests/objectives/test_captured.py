@@ -38,6 +38,7 @@ from objectives.hyperparameters import (
     Adam,
     AdamW,
     Augmentation,
+    ClassWeights,
     Constant,
     Cosine,
     Exponential,
@@ -621,6 +622,8 @@ SAME_EVERYWHERE = [
     replace(PLAIN, warmup=0.5),
     replace(PLAIN, label_smoothing=0.1),
     replace(PLAIN, gradient_clipping=0.1),
+    replace(PLAIN, class_weights=ClassWeights("effective_number", 0.9)),
+    replace(PLAIN, balanced_sampling=1.0),
     Hyperparameters(
         AdamW(0.003, 1e-3),
         OneCycle(),
@@ -632,6 +635,8 @@ SAME_EVERYWHERE = [
         warmup=0.3,
         label_smoothing=0.1,
         gradient_clipping=1.0,
+        class_weights=ClassWeights("inverse"),
+        balanced_sampling=0.5,
     ),
 ]
 ALL = replace(

@@ -33,6 +33,7 @@ from objectives.hyperparameters import (
     Adam,
     AdamW,
     Augmentation,
+    ClassWeights,
     Constant,
     Cosine,
     Exponential,
@@ -160,6 +161,8 @@ OPTIONS = [
         warmup=0.3,
         label_smoothing=0.1,
         gradient_clipping=1.0,
+        class_weights=ClassWeights("square_root"),
+        balanced_sampling=0.5,
         width=0.7,
     ),
 ]

@@ -408,7 +408,8 @@ def test_very_uneven_classes_are_told_which_metrics_weigh_them_alike(
     decode_folder(folder)
     line = (
         f'{folder}: class "common" has {large} images and "rare" 2: accuracy counts images; '
-        'metric = "balanced_accuracy" or "macro_f1" counts classes'
+        'metric = "balanced_accuracy" or "macro_f1" counts classes, and class_weights and '
+        "balanced_sampling in [space] train for it"
     )
     assert caplog.messages[1:] == [line] * said
 

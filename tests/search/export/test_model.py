@@ -7,8 +7,10 @@ import pickle
 import random
 import shutil
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 
+import numpy as np
 import onnx
 import pytest
 
@@ -189,3 +191,62 @@ def test_a_runtime_whose_file_was_not_exported_is_told(folder: Path) -> None:
         f"{folder} was exported without safetensors: add --runtime onnx, or export it again with"
         " --format onnx,safetensors"
     )
+
+
+def mutated(draw: random.Random, content: bytes) -> bytes:
+    """With a few bytes changed, anywhere or at its head, put in or taken out; or cut off."""
+    place, few = draw.randrange(len(content)), draw.randrange(1, 9)
+    match draw.randrange(4):
+        case 0:
+            changed = bytearray(content)
+            for _ in range(few):
+                changed[draw.randrange(min(len(content), draw.choice((400, 10**9))))] ^= 1 + few
+            return bytes(changed)
+        case 1:
+            return content[:place] + draw.randbytes(few) + content[place:]
+        case 2:
+            return content[:place] + content[place + 9 * few :]
+        case _:
+            return content[:place]
+
+
+def test_mutated_folders_whose_checksums_are_right_are_refused_in_a_line_or_answer(
+    folder: Path, exported: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    draw, refused = random.Random(0), []
+    for number in range(50):
+        part = ("model.safetensors", "model.onnx", "config.json")[number % 3]
+        whole = (exported / part).read_bytes()
+        (folder / part).write_bytes(mutated(draw, whole))
+        with suppress(ValueError, LookupError):
+            signed(folder, lambda document: None)
+        try:
+            model = open_folder(folder, "cpu", "onnx" if part == "model.onnx" else "torch")
+            answers = model.answer(np.zeros((2, *model.answering.pixels.shape), np.uint8))
+            assert answers.shape == (2, len(model.answering.class_names))
+        except ModelFolderError as error:
+            refused.append(str(error))
+        for name in (part, "config.json"):
+            shutil.copy(exported / name, folder / name)
+    assert len(refused) > 20
+    assert not any("\n" in each for each in refused)
+    assert capfd.readouterr() == ("", "")
+
+
+def test_labels_of_other_classes_are_refused(folder: Path) -> None:
+    (folder / "labels.txt").write_text("x\ny\nz\n")
+    signed(folder, lambda document: None)
+    assert refusal(folder) == (
+        f"{folder}: labels.txt is not as it was exported: take a whole copy, or export it again"
+    )
+
+
+def test_an_onnx_file_of_another_model_is_refused(folder: Path) -> None:
+    found = onnx.load_model(folder / "model.onnx")
+    for each in (*found.graph.input, *found.graph.value_info):
+        if each.name == "images":
+            each.type.tensor_type.shape.dim[2].dim_value += 4
+    onnx.save_model(found, folder / "model.onnx")
+    assert "model.onnx is not as it was exported" in refusal(folder, "onnx")
+    signed(folder, lambda document: None)
+    refusal(folder, "onnx")

@@ -153,6 +153,8 @@ def test_every_state_of_a_study_gives_a_sensible_page(study: Comparison, said: s
     assert page.titles == TITLES
     assert said in page.text
     assert "the images are away" in page.text
+    assert ("nothing to confirm" in page.text) == (study.incumbent is None)
+    assert ("hypersearch confirm demo" in page.text) == (study.incumbent is not None)
     for word in ("None", "nan", "inf ", "Undefined", "<bound", "()"):
         assert word not in page.text, word
 

@@ -180,3 +180,20 @@ def _write() -> None:
 
 if __name__ == "__main__":
     _write()
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize("size", SIZES)
+def test_only_a_line_with_a_name_that_is_longer_is_wider(size: int, width: int) -> None:
+    name = "n" * 64
+    study = _STUDIES[size]
+    study = replace(
+        study,
+        spec=replace(study.spec, name=name),
+        record=replace(study.record, stored=replace(study.record.stored, name=name)),
+    )
+    texts = [compare_text(study, width, every_row=each) for each in (False, True)]
+    texts.append(trial_text(study, 0, width))
+    for line in "\n".join(texts).splitlines():
+        # Neither a name nor a command that is to be copied is broken.
+        assert len(line) <= width or (name in line and len(line) - len(name) < 40), line

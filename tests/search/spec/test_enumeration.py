@@ -30,7 +30,8 @@ def small_space() -> SearchSpace:
     """What is not in SMALL is pinned, off where it can be."""
     space: dict[str, Toml] = {}
     for name, parameter in PARAMETERS.items():
-        one = parameter.default.low if isinstance(parameter.default, Range) else 64
+        default = parameter.default
+        one = default.options[0] if isinstance(default, Choice) else getattr(default, "low", 0)
         space[name] = (
             False
             if parameter.off is not None

@@ -58,6 +58,8 @@ def test_the_neutral_value_of_every_technique_is_off() -> None:
         **dict.fromkeys(
             ("weight_decay", "warmup", "l1", "dropout", "label_smoothing", "gradient_clipping"), 0.0
         ),
+        "class_weights": "none",
+        "balanced_sampling": 0.0,
         "scheduler": "constant",
         "augmentation": "none",
         "initializer": "default",

@@ -228,6 +228,15 @@ MALFORMED = [
         "data.resize = \"padd\": did you mean 'pad'?",
     ),
     ('[data]\nresize = "pad"', 'data.resize = "pad": goes with images:FOLDER alone: leave it out'),
+    (
+        '[data]\nlabels = "a.csv"',
+        'data.labels = "a.csv": goes with images:FOLDER alone: leave it out',
+    ),
+    ('[data]\ndataset = "images:x"\nlabels = ""', 'data.labels = "": name a CSV in the folder'),
+    (
+        '[data]\ndataset = "images:x"\nlabels = "a.csv"\nsplit_version = 1',
+        "data.split_version = 1: knows no labels: leave it out, or labels",
+    ),
     ("trial = 3", "trial = 3: must be tables, each headed [[trial]]"),
     (
         '[[trial]]\n"sgd.momentum" = 0.5',
@@ -329,7 +338,8 @@ PRUNERS: list[Toml] = [
 def test_every_sampler_and_pruner_is_stored_with_its_options(key: str, method: Toml) -> None:
     space: Document = {}
     for name, parameter in PARAMETERS.items():
-        pinned = parameter.default.low if isinstance(parameter.default, Range) else 64
+        default = parameter.default
+        pinned = default.options[0] if isinstance(default, Choice) else getattr(default, "low", 0)
         space[name] = (
             False
             if parameter.off is not None
@@ -430,6 +440,7 @@ NEWER_BRANCHES = {
     *("nadam.learning_rate", "radam.learning_rate"),
     *("multistep.first", "multistep.second", "multistep.factor"),
     *("plateau.patience", "plateau.factor", "onecycle.rise"),
+    "class_weights.beta",
 }
 
 
@@ -477,7 +488,11 @@ def test_a_folder_is_split_by_contents_unless_its_definition_is_older() -> None:
         ).data.split_version
         == 1
     )
-    others: list[dict[str, Toml]] = [{"groups": "(a+)_"}, {"resize": "pad"}]
+    others: list[dict[str, Toml]] = [
+        {"groups": "(a+)_"},
+        {"resize": "pad"},
+        {"labels": "labels.csv"},
+    ]
     for each in (spec, *(parse_spec({"data": {"dataset": "images:x", **data}}) for data in others)):
         assert parse_definition(each.definition(), each.name, each.budget) == each
 
@@ -492,3 +507,14 @@ def test_what_came_later_is_stored_where_it_is_not_the_default_alone() -> None:
         "split_seed": 0,
         "split_version": 2,
     }
+    space = json.loads(plain.definition())["space"]
+    assert not {"class_weights", "class_weights.beta", "balanced_sampling"} & space.keys()
+    searched: Document = {
+        "class_weights": ["none", "effective_number"],
+        "class_weights.beta": [0.9, 0.999],
+        "balanced_sampling": {"low": 0.2, "high": 1.0, "log": False, "optional": True},
+    }
+    spec = parse_spec({"space": searched})
+    stored = json.loads(spec.definition())["space"]
+    assert {name: stored[name] for name in searched} == searched
+    assert parse_definition(spec.definition(), spec.name, spec.budget) == spec

@@ -250,6 +250,28 @@ def test_artifacts_that_are_missing_are_told_before_anything_is_recorded(
     assert records(here) == records(there)
 
 
+@pytest.mark.parametrize("kind", ["folder", "bucket"])
+def test_in_a_root_that_both_have_each_keeps_what_the_other_deletes(
+    here: str,
+    kind: str,
+    new_database: Callable[[str], str],
+    request: pytest.FixtureRequest,
+    tmp_path: Path,
+) -> None:
+    one, other = new_database("sqlite"), new_database("sqlite")
+    settings = Settings.from_environment({})
+    root = request.getfixturevalue("bucket") if kind == "bucket" else str(tmp_path / "both")
+    first, second = settings.files(one, root), settings.files(other, root)
+    copy_study("s", here, settings.files(here, root_of(here)), one, first)
+    assert copy_study("s", one, first, other, second).artifacts == 2
+    store = open_artifact_store(root)
+    assert len(store.owners(id_of(MODEL))) == 2
+    control.delete(one, "s", first)
+    assert read(store, id_of(MODEL)) == MODEL
+    control.delete(other, "s", second)
+    assert not store.holds(id_of(MODEL))
+
+
 def test_what_another_database_cannot_hold_is_not_copied_at_all(
     here: str, new_database: Callable[[str], str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
