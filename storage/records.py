@@ -3,11 +3,11 @@
 import json
 import math
 from collections import defaultdict
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from sqlalchemy import Connection, Select, func, select
+from sqlalchemy import ColumnElement, Connection, Select, func, select
 
 from storage.clock import now_ms
 from storage.direction import Direction
@@ -249,45 +249,17 @@ def read_trials(
     of_study = optuna_trials.c.study_id == study_id
     if numbers is not None:
         of_study &= optuna_trials.c.number.in_(numbers)
+    trial = optuna_trials.c
     with database.transactions.snapshot() as connection:
-        values: dict[int, list[float]] = defaultdict(list)
-        for trial_id, value in connection.execute(
-            select(optuna_values.c.trial_id, optuna_values.c.value)
-            .join(optuna_trials, (optuna_trials.c.trial_id == optuna_values.c.trial_id) & of_study)
-            .order_by(optuna_values.c.objective)
-        ):
-            values[trial_id].append(value)
-        parameters: dict[int, dict[str, ParameterValue]] = defaultdict(dict)
-        for row in connection.execute(
-            select(optuna_params)
-            .join(optuna_trials, (optuna_trials.c.trial_id == optuna_params.c.trial_id) & of_study)
-            .order_by(optuna_params.c.param_id)
-        ):
-            parameters[row.trial_id][row.param_name] = external_value(
-                row.param_value, row.distribution_json
-            )
-        epochs: dict[int, list[EpochRecord]] = defaultdict(list)
-        columns = [epoch.c[name] for name in EpochRecord.__dataclass_fields__]
-        for row in connection.execute(
-            select(epoch.c.trial_id, *columns)
-            .join(optuna_trials, (optuna_trials.c.trial_id == epoch.c.trial_id) & of_study)
-            .order_by(epoch.c.trial_id, epoch.c.epoch)
-        ):
-            epochs[row.trial_id].append(EpochRecord(*row[1:]))
-        attributes = optuna_system_attributes
-        due = {
-            row.trial_id: int(row.value_json)
-            for row in connection.execute(
-                select(attributes.c.trial_id, attributes.c.value_json)
-                .join(optuna_trials, (optuna_trials.c.trial_id == attributes.c.trial_id) & of_study)
-                .where(attributes.c.key == DUE_KEY)
-            )
-        }
+        values = _read_values(connection, of_study)
+        parameters = _read_parameters(connection, of_study)
+        epochs = _read_epochs(connection, of_study)
+        due = _read_due(connection, of_study)
         rows = connection.execute(
-            select(optuna_trials, attempt)
-            .outerjoin(attempt, attempt.c.trial_id == optuna_trials.c.trial_id)
+            select(trial.trial_id, trial.number, trial.state, attempt)
+            .outerjoin(attempt, attempt.c.trial_id == trial.trial_id)
             .where(of_study)
-            .order_by(optuna_trials.c.number, attempt.c.attempt)
+            .order_by(trial.number, attempt.c.attempt)
         ).all()
     # The last row of a trial is its last attempt.
     last_attempts = {row.number: row for row in rows}
@@ -295,10 +267,10 @@ def read_trials(
         TrialRecord(
             number=row.number,
             state=_STATES[row.state],
-            value=next(iter(values[row.trial_id]), None),
-            costs=tuple(values[row.trial_id][1:]),
-            parameters=parameters[row.trial_id],
-            epochs=tuple(epochs[row.trial_id]),
+            value=next(iter(values.get(row.trial_id, ())), None),
+            costs=tuple(values.get(row.trial_id, ())[1:]),
+            parameters=parameters.get(row.trial_id, {}),
+            epochs=tuple(epochs.get(row.trial_id, ())),
             attempts=row.attempt or 0,
             device=row.device,
             threads=row.threads,
@@ -312,6 +284,61 @@ def read_trials(
         )
         for row in last_attempts.values()
     ]
+
+
+def _read_values(
+    connection: Connection, of_study: ColumnElement[bool]
+) -> Mapping[int, Sequence[float]]:
+    """The values of each trial that has some, in the order of the study's objectives."""
+    values: dict[int, list[float]] = defaultdict(list)
+    for trial_id, value in connection.execute(
+        select(optuna_values.c.trial_id, optuna_values.c.value)
+        .join(optuna_trials, (optuna_trials.c.trial_id == optuna_values.c.trial_id) & of_study)
+        .order_by(optuna_values.c.objective)
+    ):
+        values[trial_id].append(value)
+    return values
+
+
+def _read_parameters(
+    connection: Connection, of_study: ColumnElement[bool]
+) -> Mapping[int, dict[str, ParameterValue]]:
+    """The parameters of each trial that has some, in the order in which they were recorded."""
+    parameters: dict[int, dict[str, ParameterValue]] = defaultdict(dict)
+    for row in connection.execute(
+        select(optuna_params)
+        .join(optuna_trials, (optuna_trials.c.trial_id == optuna_params.c.trial_id) & of_study)
+        .order_by(optuna_params.c.param_id)
+    ):
+        value = external_value(row.param_value, row.distribution_json)
+        parameters[row.trial_id][row.param_name] = value
+    return parameters
+
+
+def _read_epochs(
+    connection: Connection, of_study: ColumnElement[bool]
+) -> Mapping[int, Sequence[EpochRecord]]:
+    """The epochs of each trial that has some, the last one last."""
+    epochs: dict[int, list[EpochRecord]] = defaultdict(list)
+    columns = [epoch.c[name] for name in EpochRecord.__dataclass_fields__]
+    for row in connection.execute(
+        select(epoch.c.trial_id, *columns)
+        .join(optuna_trials, (optuna_trials.c.trial_id == epoch.c.trial_id) & of_study)
+        .order_by(epoch.c.trial_id, epoch.c.epoch)
+    ):
+        epochs[row.trial_id].append(EpochRecord(*row[1:]))
+    return epochs
+
+
+def _read_due(connection: Connection, of_study: ColumnElement[bool]) -> Mapping[int, int]:
+    """The epochs after which trials were found due to be stopped early."""
+    attributes = optuna_system_attributes.c
+    rows = connection.execute(
+        select(attributes.trial_id, attributes.value_json)
+        .join(optuna_trials, (optuna_trials.c.trial_id == attributes.trial_id) & of_study)
+        .where(attributes.key == DUE_KEY)
+    )
+    return {row.trial_id: int(row.value_json) for row in rows}
 
 
 def external_value(internal: float, distribution_json: str) -> ParameterValue:
