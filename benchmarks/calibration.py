@@ -65,7 +65,7 @@ def judge(model: Path, dataset: str) -> str:
     promised = read_config(model).calibration
     trained = read_model((model / SAFETENSORS).read_bytes())
     logits = np.concatenate(
-        [trained.logits(each).numpy() for each in torch.from_numpy(test.images).split(64)]
+        [trained.logits(each).numpy() for each in torch.split(torch.from_numpy(test.images), 64)]
     )
     before, after = (
         expected_calibration_error(logits, test.labels, each)
