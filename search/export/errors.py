@@ -21,6 +21,11 @@ class ExportRefused(Exception):
         )
 
     @classmethod
+    def follow_up(cls, study: str, parent: str, kind: str) -> "ExportRefused":
+        mend = f" with 'hypersearch export {parent} --refit'" if kind == "refit" else ""
+        return cls(f"study {study!r} follows {parent!r} up: name {parent!r} instead{mend}")
+
+    @classmethod
     def not_complete(cls, study: str, number: int, exportable: Sequence[int]) -> "ExportRefused":
         return cls(f"study {study!r} has no complete trial {number}: {_what_can_be(exportable)}")
 
@@ -186,6 +191,13 @@ class ImagesRefused(Exception):
     @classmethod
     def none(cls, names: Sequence[str]) -> "ImagesRefused":
         return cls(f"{', '.join(map(_shown, names))}: no image there: name images or folders")
+
+    @classmethod
+    def none_labelled(cls, names: Sequence[str]) -> "ImagesRefused":
+        return cls(
+            f"{', '.join(map(_shown, names))}: no image there: name the folder above those of the"
+            " classes, as --labelled takes folders with one sub-folder a class"
+        )
 
     @classmethod
     def no_class_folder(cls, path: Path) -> "ImagesRefused":

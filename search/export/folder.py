@@ -19,10 +19,13 @@ _AT_FDCWD, _RENAME_EXCHANGE = -100, 2  # fcntl.h and linux/fs.h
 
 def check_place(folder: Path, *, replace: bool) -> None:
     """Raises ExportRefused where the folder cannot be written: something is there, and it is not to
-    be replaced, or is no exported folder.
+    be replaced, or is no exported folder, or nothing may be written there.
     """
     try:
         if not os.path.lexists(folder):
+            above = next(each for each in folder.absolute().parents if os.path.lexists(each))
+            if above.is_dir() and not os.access(above, os.W_OK | os.X_OK):
+                raise ExportRefused.not_written(folder, f"{above} is not yours to write in")
             return
         if not replace:
             raise ExportRefused.is_there(folder)

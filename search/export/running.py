@@ -48,7 +48,8 @@ def find(model: Model, places: Sequence[Path], asked: Asked) -> Iterator[ImageTo
     )
     first = next(found, None)
     if first is None:
-        raise ImagesRefused.none([str(place) for place in places])
+        names = [str(place) for place in places]
+        raise ImagesRefused.none_labelled(names) if asked.labelled else ImagesRefused.none(names)
     yield first
     yield from found
 

@@ -82,11 +82,14 @@ def find_winner(
 
     Raises:
         StudyNotFound, ForeignStudy: there is no such study.
-        ExportRefused: there is no such trial, or no file of it was kept.
+        ExportRefused: there is no such trial, or no file of it was kept; or the study follows
+            another one up.
         ExportFailed: the refit came to no network.
         ArtifactsUnavailable, ArtifactDamaged: the file that was kept cannot be read.
     """
     stored = find_study(database, name)
+    if stored.follow_up is not None:
+        raise ExportRefused.follow_up(name, stored.follow_up.parent_name, stored.follow_up.kind)
     spec = stored_spec(stored)
     trials = [
         trial for trial in read_trials(database, stored.study_id) if trial.state == "complete"

@@ -93,7 +93,10 @@ def test_labelled_images_are_judged(place: Path) -> None:
             ["predict", FOLDER, "images", "--device", "cuda", "--runtime", "onnx"],
             "--device cuda: --runtime onnx computes on the CPU",
         ),
-        (["predict", FOLDER, "images/c|d", "--labelled"], "images/c|d: no image there: name"),
+        (
+            ["predict", FOLDER, "images/c|d", "--labelled"],
+            "images/c|d: no image there: name the folder above those of the classes, as --labelled",
+        ),
     ],
 )
 def test_bad_input_is_one_line_and_exit_code_2(

@@ -115,3 +115,16 @@ def test_what_was_left_aside_long_ago_is_swept_and_what_is_new_is_not(tmp_path: 
         os.utime(left, (when, when))
     write_folder(tmp_path / "model", NEW, lambda made: None, replace=False)
     assert sorted(path.name for path in tmp_path.iterdir()) == [".model.aside-new", "model"]
+
+
+def test_a_place_that_is_closed_is_refused_before_anything_is_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Root may write everywhere: the system says no in its stead."""
+    monkeypatch.setattr(os, "access", lambda path, mode: str(path) != str(tmp_path))
+    with pytest.raises(ExportRefused) as told:
+        check_place(tmp_path / "new" / "model", replace=False)
+    assert str(told.value) == (
+        f"{tmp_path}/new/model: cannot be written ({tmp_path} is not yours to write in): name"
+        " another folder"
+    )

@@ -115,6 +115,13 @@ def test_it_is_trained_on_all_images_and_scored_on_none(
     card = (tmp_path / "model" / "README.md").read_text()
     assert "**Its own score is unmeasured.**" in card
     assert "39 images for training, 16 of which were for validation before" in card
+    # Its figures are not scores, and it is not exported as if they were.
+    with pytest.raises(ExportRefused) as told:
+        hypersearch.export("odd:refit:1", tmp_path / "other", storage=copied.url)
+    assert str(told.value) == (
+        "study 'odd:refit:1' follows 'odd' up: name 'odd' instead with 'hypersearch export odd"
+        " --refit'"
+    )
     # It is not trained a second time.
     again = announce_refit(copied.url, copied.name)
     assert (again.stored.name, again.stored.state) == ("odd:refit:1", "ended")
