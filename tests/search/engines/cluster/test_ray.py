@@ -229,6 +229,14 @@ def test_whoever_places_workers_ends_them_and_a_node_that_dies_is_replaced(lab: 
     (lab.folder / "slow.toml").write_text(SLOW.format(name="slow"))
     process = lab.start("run", "slow.toml", "--workers", "2")
     until(lambda: lab.machines() == sorted(map(lab.machine, ("a", "b"))))
+    # What Ray sets for processes of its own is not the workers'.
+    leaked = [
+        name
+        for worker in lab.nodes.workers()
+        for name in worker.environ()
+        if name.startswith(("RAY_", "OMP_NUM_THREADS"))
+    ]
+    assert leaked == []
     lab.nodes.kill("a")
     lab.nodes.add("c")
     until(lambda: lab.machine("c") in lab.machines())
