@@ -10,17 +10,22 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Self, TypeVar
 
 import psutil
 
 from search.machine.settings import IDENTITY
 
 ATTEMPTS = 5  # at starting a node
+Made = TypeVar("Made")
 STORE_BYTES = 80 * 2**20  # of each node's object store: Ray takes no less than 75 MB
+
+
+class NotStarted(Exception):
+    """Ray did not start a node, however often it was tried: the machine is too busy."""
 
 
 class Nodes:
@@ -53,7 +58,11 @@ class Nodes:
                 stderr=log,
                 text=True,
             )
-        self.address = self._answer()
+        try:
+            self.address = self._answer()
+        except NotStarted:
+            self.__exit__(None, None, None)
+            raise
         if is_apart:
             self.prefix = ("nsenter", f"--net=/proc/{self._process.pid}/ns/net", "--")
         return self
@@ -129,7 +138,7 @@ class Nodes:
         for line in self._process.stdout:
             if line.startswith("answer "):
                 return line.removeprefix("answer ").strip()
-        raise RuntimeError(f"the cluster has died: see {self._folder / 'nodes.log'}")
+        raise NotStarted(f"Ray has started no node: see {self._folder / 'nodes.log'}")
 
 
 def may_have_a_network() -> bool:
@@ -157,30 +166,28 @@ def main(folder: str) -> None:
     def answer(text: str) -> None:
         print(f"answer {text}", flush=True)
 
-    # The head has no workers: it is not killed.
-    cluster = Cluster(
-        initialize_head=True,
-        connect=False,
-        head_node_args={
-            "num_cpus": 0,
-            "object_store_memory": STORE_BYTES,
-            "include_dashboard": False,
-            "env_vars": of_its_own("head"),
-        },
-    )
+    def head() -> Cluster:
+        # It has no workers, and is not killed.
+        return Cluster(
+            initialize_head=True,
+            connect=False,
+            head_node_args={
+                "num_cpus": 0,
+                "object_store_memory": STORE_BYTES,
+                "include_dashboard": False,
+                "env_vars": of_its_own("head"),
+            },
+        )
+
+    cluster = _patiently(head, lambda: _kill(None))
 
     def add(name: str, cpus: int) -> object:
-        # Ray gives up after half a minute, which a busy machine takes.
-        for attempt in range(ATTEMPTS):
-            try:
-                return cluster.add_node(
-                    num_cpus=cpus, object_store_memory=STORE_BYTES, env_vars=of_its_own(name)
-                )
-            except Exception:
-                _kill(f"{folder}/{name}")
-                if attempt == ATTEMPTS - 1:
-                    raise
-        raise AssertionError
+        def node() -> object:
+            return cluster.add_node(
+                num_cpus=cpus, object_store_memory=STORE_BYTES, env_vars=of_its_own(name)
+            )
+
+        return _patiently(node, lambda: _kill(f"{folder}/{name}"))
 
     nodes = {}
     answer(cluster.address)
@@ -195,12 +202,22 @@ def main(folder: str) -> None:
     cluster.shutdown()
 
 
-def _kill(identity: str) -> None:
-    """Frozen first, so that none of them sees another one die."""
+def _patiently(start: Callable[[], Made], clean_up: Callable[[], None]) -> Made:
+    """What is started; Ray gives up after half a minute, which a busy machine takes."""
+    for _ in range(ATTEMPTS - 1):
+        try:
+            return start()
+        except Exception:
+            clean_up()
+    return start()
+
+
+def _kill(identity: str | None) -> None:
+    """The processes of a node, or all: frozen first, so that none of them sees another one die."""
     found = []
     for process in psutil.Process().children(recursive=True):
         try:
-            if process.environ().get(IDENTITY) == identity:
+            if identity is None or process.environ().get(IDENTITY) == identity:
                 process.send_signal(signal.SIGSTOP)
                 found.append(process)
         except psutil.NoSuchProcess:

@@ -3,11 +3,12 @@
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 
 from optuna.distributions import BaseDistribution, json_to_distribution
 from optuna.trial import FrozenTrial, TrialState
-from sqlalchemy import BigInteger, Connection, Row, cast, func, select
+from sqlalchemy import BigInteger, Connection, Row, Select, Table, cast, func, select
 
 from storage.engine import Database, persistent
 from storage.schema import (
@@ -63,10 +64,18 @@ class SampledTrials:
         """Those trials and the running ones, by number; `None` where the study has no more finished
         ones than these: the sampler sees all. Raises StorageUnavailable.
         """
-        return _read(self._database, self)
+        if (found := _read(self._database, self)) is None:
+            return None
+        # Once the transaction has ended: making thousands of trials takes a while.
+        read: dict[int, FrozenTrial] = {}
+        for rows in found.rows:
+            read |= _trials(rows)
+        self._known = {each: self._known.get(each) or read[each] for each in found.chosen}
+        running = [read[each] for each in found.running]
+        return sorted([*self._known.values(), *running], key=lambda trial: trial.number)
 
-    def look(self, connection: Connection) -> list[FrozenTrial] | None:
-        """As `read`, in a transaction."""
+    def look(self, connection: Connection) -> "_Found | None":
+        """The rows that `read` makes trials of."""
         of_study = optuna_trials.c.study_id == self._study_id, _IS_FINISHED
         count = connection.scalar(select(func.count()).select_from(optuna_trials).where(*of_study))
         if (count or 0) <= self._most:
@@ -77,11 +86,12 @@ class SampledTrials:
                 optuna_trials.c.study_id == self._study_id, optuna_trials.c.state == "RUNNING"
             )
         ).all()
-        missing = [trial_id for trial_id in chosen if trial_id not in self._known]
-        read = _trials(connection, [*missing, *running])
-        self._known = {each: self._known.get(each) or read[each] for each in chosen}
-        found = [*self._known.values(), *(read[each] for each in running if each in read)]
-        return sorted(found, key=lambda trial: trial.number)
+        wanted = [*(each for each in chosen if each not in self._known), *running]
+        rows = [
+            _read_rows(connection, wanted[start : start + _IDS_AT_ONCE])
+            for start in range(0, len(wanted), _IDS_AT_ONCE)
+        ]
+        return _Found(chosen, running, rows)
 
     def _chosen(self, connection: Connection) -> list[int]:
         """Of several objectives each has its share of the best."""
@@ -112,72 +122,84 @@ class SampledTrials:
         return [*chosen, *rest[: self._others]]
 
 
+Rows = Sequence[Row[tuple[object, ...]]]
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """What the database holds of some trials."""
+
+    trials: Rows
+    parameters: Rows
+    values: Rows
+    attributes: Rows
+    reports: Rows
+
+
+@dataclass(frozen=True)
+class _Found:
+    """Which trials were chosen, and the rows of those that were not known."""
+
+    chosen: Sequence[int]
+    running: Sequence[int]
+    rows: Sequence[_Rows]
+
+
 @persistent
-def _read(database: Database, sampled: SampledTrials) -> list[FrozenTrial] | None:
+def _read(database: Database, sampled: SampledTrials) -> _Found | None:
     with database.transactions.snapshot() as connection:
         return sampled.look(connection)
 
 
-def _trials(connection: Connection, trial_ids: Sequence[int]) -> dict[int, FrozenTrial]:
+def _read_rows(connection: Connection, ids: Sequence[int]) -> _Rows:
+    def of(table: Table) -> Select[tuple[object, ...]]:
+        return select(table).where(table.c.trial_id.in_(ids))
+
+    return _Rows(
+        connection.execute(of(optuna_trials)).all(),
+        connection.execute(of(optuna_params).order_by(optuna_params.c.param_id)).all(),
+        connection.execute(of(optuna_values).order_by(optuna_values.c.objective)).all(),
+        connection.execute(of(optuna_system_attributes)).all(),
+        connection.execute(
+            of(optuna_intermediate_values)
+            .join(optuna_trials, optuna_trials.c.trial_id == optuna_intermediate_values.c.trial_id)
+            .where(optuna_trials.c.state == "PRUNED")
+        ).all(),
+    )
+
+
+def _trials(rows: _Rows) -> dict[int, FrozenTrial]:
     """As Optuna's storage reads them, but for times, user attributes, and reports of others than
     pruned ones, which no sampler looks at.
     """
-    found: dict[int, FrozenTrial] = {}
-    for start in range(0, len(trial_ids), _IDS_AT_ONCE):
-        found |= _some_trials(connection, trial_ids[start : start + _IDS_AT_ONCE])
-    return found
-
-
-def _some_trials(connection: Connection, ids: Sequence[int]) -> dict[int, FrozenTrial]:
-    parameters, values = optuna_params, optuna_values
-    reports, attributes = optuna_intermediate_values, optuna_system_attributes
-    of_params = _by_trial(
-        connection.execute(
-            select(parameters).where(parameters.c.trial_id.in_(ids)).order_by(parameters.c.param_id)
-        )
-    )
-    of_values = _by_trial(
-        connection.execute(
-            select(values).where(values.c.trial_id.in_(ids)).order_by(values.c.objective)
-        )
-    )
-    of_attributes = _by_trial(
-        connection.execute(select(attributes).where(attributes.c.trial_id.in_(ids)))
-    )
-    of_reports = _by_trial(
-        connection.execute(
-            select(reports)
-            .join(optuna_trials, optuna_trials.c.trial_id == reports.c.trial_id)
-            .where(reports.c.trial_id.in_(ids), optuna_trials.c.state == "PRUNED")
-        )
-    )
-    rows = connection.execute(select(optuna_trials).where(optuna_trials.c.trial_id.in_(ids)))
+    parameters, values = _by_trial(rows.parameters), _by_trial(rows.values)
+    attributes, reports = _by_trial(rows.attributes), _by_trial(rows.reports)
     found = {}
-    for row in rows:
+    for row in rows.trials:
         distributions = {
             each.param_name: _distribution(each.distribution_json)
-            for each in of_params[row.trial_id]
+            for each in parameters[row.trial_id]
         }
         found[row.trial_id] = FrozenTrial(
             number=row.number,
             trial_id=row.trial_id,
             state=TrialState[row.state],
             value=None,
-            values=[each.value for each in of_values[row.trial_id]] or None,
+            values=[each.value for each in values[row.trial_id]] or None,
             datetime_start=None,
             datetime_complete=None,
             params={
                 each.param_name: distributions[each.param_name].to_external_repr(each.param_value)
-                for each in of_params[row.trial_id]
+                for each in parameters[row.trial_id]
             },
             distributions=distributions,
             user_attrs={},
             system_attrs={
-                each.key: json.loads(each.value_json) for each in of_attributes[row.trial_id]
+                each.key: json.loads(each.value_json) for each in attributes[row.trial_id]
             },
             intermediate_values={
                 each.step: _NUMBERS.get(each.intermediate_value_type, each.intermediate_value)
-                for each in of_reports[row.trial_id]
+                for each in reports[row.trial_id]
             },
         )
     return found

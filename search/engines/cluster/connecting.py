@@ -6,7 +6,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 import ray
-from ray.exceptions import RayError
 
 from search.engines.cluster.messages import Hello
 from search.engines.cluster.placement import ClusterRefused
@@ -85,7 +84,8 @@ def _connect(address: str | None) -> None:
             _init(address)
     except ConnectionError as error:
         raise ClusterRefused.nobody_there(address or "auto", _first_line(error)) from error
-    except (ValueError, RuntimeError, OSError, RayError) as error:
+    # Ray raises bare exceptions, too: of a node that did not start in time, say.
+    except Exception as error:
         raise ClusterRefused.by_ray(address, on_one_line(str(error).strip())) from error
 
 

@@ -14,6 +14,7 @@ from queue import SimpleQueue
 
 from search.engines.cluster.messages import Answer, read_hello, read_orders, written
 from search.engines.cluster.placement import ClusterRefused
+from storage.text import on_one_line
 
 
 def main() -> int:
@@ -44,6 +45,9 @@ def main() -> int:
                 Seating(cluster, read_orders(second), answer).work(over)
     except ClusterRefused as refused:
         answer(Answer(refused=str(refused), exit_code=refused.exit_code))
+    except Exception as error:  # whatever Ray may raise: its head is gone, say
+        answer(Answer(over=f"Ray: {on_one_line(str(error) or repr(error))}", exit_codes=[1]))
+        raise
     return 0
 
 
