@@ -34,7 +34,7 @@ DEPTH = Parameter(
         Option(
             "depth",
             "so many blocks: the first of [model] channels, then further ones with twice the"
-            " channels of the one before, up to 256; 0: as [model] has it",
+            " channels of the one before, up to 256; off: as [model] has it",
             "Simonyan & Zisserman 2015",
         ),
     ),
