@@ -91,9 +91,9 @@ def _guarded() -> int:
         StudyNotFound,
     )
 
-    completion.mend_words(os.environ)
+    kept = completion.mend_words(os.environ)
     try:
-        with signals_as_exceptions():
+        with signals_as_exceptions(), completion.without_kept(kept):
             code = app(prog_name=completion.PROGRAM, standalone_mode=False)  # that of typer.Exit
             sys.stdout.flush()
     except SystemExit:  # completions were asked for, and given

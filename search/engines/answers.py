@@ -21,6 +21,7 @@ from search.studies.followups.creating import create_follow_up, next_number
 from search.studies.followups.refused import FollowUpRefused
 from search.studies.followups.reproducing import AskedToReproduce
 from search.worker.events import Tell, nobody
+from search.worker.preparation import prepare_data
 from storage.computing import Computed
 from storage.engine import Database, open_database, open_for_work
 from storage.follow_ups import read_follow_ups
@@ -52,13 +53,17 @@ def announce_confirmation(
     again: bool = False,
     timeout_seconds: float | None = None,
     allow: Allow = lambda trainings: None,
+    machine: Machine | None = None,
+    tell: Tell = nobody,
 ) -> Announced:
     """The study's confirmation that was asked for in the same words, or a new one where there is
-    none, or where one is wanted `again`.
+    none, or where one is wanted `again`. Where it is to be trained on this `machine`, the study's
+    data must be there.
 
     Raises:
-        StudyNotFound, ForeignStudy, FollowUpRefused, StorageURLError: bad input.
-        StorageUnavailable: out of reach.
+        StudyNotFound, ForeignStudy, FollowUpRefused, StorageURLError, DataError, OtherData: bad
+            input.
+        StorageUnavailable, DataUnavailable: out of reach.
     """
 
     def plan(parent: StoredStudy, trials: Sequence[TrialRecord], number: int) -> Planned:
@@ -67,7 +72,16 @@ def announce_confirmation(
         return Planned(made.to_json(), stage, confirming.most_trainings(made))
 
     return _announce(
-        storage_url, name, "confirm", asked.to_document(), plan, again, timeout_seconds, allow
+        storage_url,
+        name,
+        "confirm",
+        asked.to_document(),
+        plan,
+        again,
+        timeout_seconds,
+        allow,
+        machine,
+        tell,
     )
 
 
@@ -79,6 +93,8 @@ def announce_ablation(
     again: bool = False,
     timeout_seconds: float | None = None,
     allow: Allow = lambda trainings: None,
+    machine: Machine | None = None,
+    tell: Tell = nobody,
 ) -> Announced:
     """As `announce_confirmation`: of the trial that is asked for, else of the last confirmation's
     choice, else of the best.
@@ -92,7 +108,16 @@ def announce_ablation(
     if asked.trial is None:
         asked = replace(asked, trial=_confirmed(storage_url, name))
     return _announce(
-        storage_url, name, "ablate", asked.to_document(), plan, again, timeout_seconds, allow
+        storage_url,
+        name,
+        "ablate",
+        asked.to_document(),
+        plan,
+        again,
+        timeout_seconds,
+        allow,
+        machine,
+        tell,
     )
 
 
@@ -104,6 +129,8 @@ def announce_reproduction(
     again: bool = False,
     timeout_seconds: float | None = None,
     allow: Allow = lambda trainings: None,
+    machine: Machine | None = None,
+    tell: Tell = nobody,
 ) -> Announced:
     """As `announce_confirmation`; computed as the recorded trial was, where that can be."""
 
@@ -114,7 +141,16 @@ def announce_reproduction(
         return Planned(made.to_json(), stage, len(stage), computed)
 
     return _announce(
-        storage_url, name, "reproduce", asked.to_document(), plan, again, timeout_seconds, allow
+        storage_url,
+        name,
+        "reproduce",
+        asked.to_document(),
+        plan,
+        again,
+        timeout_seconds,
+        allow,
+        machine,
+        tell,
     )
 
 
@@ -137,6 +173,8 @@ def _announce(
     again: bool,
     timeout_seconds: float | None,
     allow: Allow,
+    machine: Machine | None,
+    tell: Tell,
 ) -> Announced:
     optuna_logging.set_verbosity(optuna_logging.WARNING)
     database, rdb = open_for_work(storage_url, create=False)
@@ -153,6 +191,8 @@ def _announce(
         carried = None if base is None else finished_of(database, base, parent, planned.first_stage)
         count = 0 if carried is None else len(carried.trial_ids)
         allow(planned.most - count)
+        if machine is not None:
+            prepare_data(stored_spec(parent), machine, tell, parent)
         stored = create_follow_up(
             database,
             rdb,

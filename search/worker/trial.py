@@ -2,9 +2,13 @@
 
 import json
 import logging
+import platform
 import time
 from collections.abc import Callable, Generator, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TypeVar
 
@@ -42,9 +46,11 @@ from storage.leases.recording import Cause, Outcome
 from storage.leases.taking import TrialLeases
 from storage.predictions import SplitPredictions
 from storage.records import EpochRecord, read_checkpoints
+from storage.schema import VERSIONS_KEY
 from storage.studies import StudyState
 
 log = logging.getLogger(__name__)
+VERSIONED = ("hypersearch", "numpy", "torch")
 Result = TypeVar("Result")
 
 
@@ -401,7 +407,7 @@ class Trial:
             costs=() if costs is None else [costs.of(name) for name in self._spec.minimize],
             cause=ending.cause,
             reason=ending.reason,
-            system_attributes={**bounds, **ending.attributes},
+            system_attributes={**bounds, **ending.attributes, **_versions()},
             predictions=None if ending.predictions is None else _stored(ending.predictions),
             also=ending.also,
         )
@@ -453,6 +459,16 @@ class Trial:
             self._parameters,
             reason,
         )
+
+
+@cache
+def _versions() -> dict[str, str]:
+    """As a system attribute, of what the values of a training depend on by rounding."""
+    found = {"python": platform.python_version()}
+    for name in VERSIONED:
+        with suppress(PackageNotFoundError):
+            found[name] = version(name)
+    return {VERSIONS_KEY: json.dumps(found)}
 
 
 def _stored(answered: Predicted) -> SplitPredictions:
