@@ -21,7 +21,7 @@ from lab.servers import FilePostgreSQLServer
 from lab.soak import create
 from search.machine.settings import SYNTHETIC_SECONDS
 from search.spec.document import Document
-from storage.backends import parse_url
+from storage.urls import parse_url
 
 EPOCHS, EPOCH_SECONDS = 10, 0.2
 

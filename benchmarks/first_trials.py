@@ -19,7 +19,7 @@ from objectives.device import keep_freed_memory
 from objectives.measurement import Diverged
 from objectives.run import Run
 from objectives.training import train
-from search.algorithms.samplers import Drawn, build_sampler, derived_seed, draw
+from search.algorithms.samplers import Drawn, build_sampler, draw, trial_seed
 from search.machine.folders import below, needed, user_cache
 from search.spec.document import Document
 from search.spec.reading import parse_spec
@@ -53,7 +53,7 @@ def main() -> None:
                 drawn.hyperparameters(),
                 data,
                 spec.training.epochs,
-                derived_seed(spec.seed, number, "trial"),
+                trial_seed(spec.seed, number, "trial"),
                 spec.model,
             )
             try:

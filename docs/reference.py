@@ -12,6 +12,7 @@ from typer.main import get_command
 
 from search.cli.completion import PROGRAM
 from search.cli.main import app
+from search.report.answer_fields import DOCUMENTS
 from search.report.documents import to_json
 from search.space.domains import Limits
 from search.space.parameter import Parameter
@@ -41,6 +42,7 @@ def pages() -> dict[str, str]:
         "commands.md": commands_page(),
         "spec.md": spec_page(),
         "techniques.md": techniques_page(),
+        "answers-json.md": answers_page(),
     }
 
 
@@ -336,6 +338,22 @@ def _choices(parameter: Parameter) -> str:
         joined = any("+" in option for option in parameter.options)
         return ", ".join(parts) + (", or several joined by +" if joined else "")
     return f"{'whole ' if parameter.kind == 'int' else ''}number, {parameter.limits}"
+
+
+# --- answers
+
+
+def answers_page() -> str:
+    """Every key of the documents that answers are for scripts."""
+    parts = [
+        f"# Answers as JSON\n\n{NOTICE} What `confirm`, `ablate` and `reproduce` print with"
+        " `--json`: one document, in which every number is finite. `key[]` is an item of a list."
+        " Without `--timings` nothing in it depends on when and where the trainings ran."
+    ]
+    for command, fields in DOCUMENTS.items():
+        rows = [(_code(key), kind, meaning) for key, (kind, meaning) in fields.items()]
+        parts.append(f"## {command}\n\n{_table(('key', 'type', 'meaning'), rows)}")
+    return "\n\n".join(parts) + "\n"
 
 
 # --- Markdown

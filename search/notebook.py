@@ -187,7 +187,8 @@ def confirm(
         seeds,
         reads_test,
     )
-    announced = announce_confirmation(url, name, asked, again=again)
+    machine = settings.machine(settings.files(url, None), data_map=read_data_map(data_map or {}))
+    announced = announce_confirmation(url, name, asked, again=again, machine=machine)
     _train(url, announced.stored.name, settings, device, threads, data_map)
     with open_database(url) as database:
         return read_confirmation(database, find_study(database, announced.stored.name))
@@ -216,7 +217,8 @@ def ablate(
     settings = Settings.from_environment(os.environ)
     url = storage or settings.storage
     asked = AskedToAblate(trial, tuple(sorted(set(techniques))), tuple(seeds), retune)
-    announced = announce_ablation(url, name, asked, again=again)
+    machine = settings.machine(settings.files(url, None), data_map=read_data_map(data_map or {}))
+    announced = announce_ablation(url, name, asked, again=again, machine=machine)
     _train(url, announced.stored.name, settings, device, threads, data_map)
     with open_database(url) as database:
         return read_ablation(database, find_study(database, announced.stored.name))
@@ -241,7 +243,10 @@ def reproduce(
     """
     settings = Settings.from_environment(os.environ)
     url = storage or settings.storage
-    announced = announce_reproduction(url, name, AskedToReproduce(number, seeds), again=again)
+    machine = settings.machine(settings.files(url, None), data_map=read_data_map(data_map or {}))
+    announced = announce_reproduction(
+        url, name, AskedToReproduce(number, seeds), again=again, machine=machine
+    )
     _train(url, announced.stored.name, settings, device, threads, data_map)
     with open_database(url) as database:
         return read_reproduced(database, find_study(database, announced.stored.name))

@@ -54,15 +54,8 @@ def carry_over(connection: Connection, study_id: int, carried: Carried) -> None:
         connection.execute(prediction.delete().where(of_test))
         connection.execute(slot_trial.insert().values(trial_id=copied, slot=slot))
     _copy(connection, inspector, split.name, "study_id", carried.study_id, {"study_id": study_id})
-    # It is on the data of these trials, and has begun.
-    data = select(study.c.data_fingerprint, study.c.pixel_scales).where(
-        study.c.study_id == carried.study_id
-    )
-    found = connection.execute(data).one()
     connection.execute(
-        update(study)
-        .where(study.c.study_id == study_id)
-        .values(**found._mapping, started_ms=now_ms())
+        update(study).where(study.c.study_id == study_id).values(started_ms=now_ms())
     )
 
 

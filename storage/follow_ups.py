@@ -3,11 +3,11 @@
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from sqlalchemy import Connection, Integer, column, delete, inspect, select, table
+from sqlalchemy import Connection, Integer, column, delete, inspect, select, table, update
 
 from storage.computing import Computed
 from storage.engine import Database, persistent
-from storage.schema import follow_up, optuna_studies, optuna_trials
+from storage.schema import follow_up, optuna_studies, optuna_trials, study
 from storage.slots import insert_slots
 from storage.studies import StoredStudy, select_studies
 from storage.study_control import delete_study
@@ -54,6 +54,15 @@ def follows(
             )
         )
         insert_slots(connection, study_id, 0, 1, first_stage, computed)
+        # It is on its parent's data from its first training on, wherever that is.
+        data = select(study.c.data_fingerprint, study.c.pixel_scales).where(
+            study.c.study_id == parent.study_id
+        )
+        connection.execute(
+            update(study)
+            .where(study.c.study_id == study_id)
+            .values(**connection.execute(data).one()._mapping)
+        )
 
     return write
 

@@ -31,6 +31,8 @@ LONG_BINARY = LargeBinary().with_variant(mysql.LONGBLOB(), "mysql", "mariadb")
 # The key, among a trial's system attributes, of the epoch after which it was found due to be
 # stopped early.
 DUE_KEY = "hypersearch:due"
+# The key, among them, of the versions that a trial was trained with.
+VERSIONS_KEY = "hypersearch:versions"
 # A trial has not finished in these states of Optuna's.
 UNFINISHED = ("RUNNING", "WAITING")
 

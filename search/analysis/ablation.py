@@ -46,6 +46,7 @@ class Ablation:
     planned: int  # that the whole takes at most
     plan: AblatePlan
     images: int  # of the validation split
+    epochs: int  # of every training
     reference_mean: float | None
     reference_factor: float
     techniques: tuple[AblatedTechnique, ...]  # in the plan's order
@@ -176,6 +177,7 @@ def read_ablation(database: Database, stored: StoredStudy) -> Ablation:
         stored.budget.trials,
         plan,
         0 if answered is None else len(answered.labels),
+        spec.training.epochs,
         None if reference is None else float(reference.values.mean()),
         found.get(REFERENCE, 1.0),
         tuple(

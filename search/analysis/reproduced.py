@@ -1,21 +1,23 @@
 """Whether a trial that was trained again came out as recorded, as a frozen answer."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import astuple, dataclass, replace
 from typing import TYPE_CHECKING
 
 from search.analysis.judged import Judged, read_judged, runs_of
 from search.spec.definition import stored_spec
-from search.spec.follow_up import ReproducePlan
+from search.spec.follow_up import ReproducePlan, follow_up_name
 from storage.engine import Database
 from storage.predictions import SplitPredictions, read_predictions
 from storage.records import EpochRecord, TrialRecord, read_trials
 from storage.studies import StoredStudy, find_study
+from storage.versions import read_versions
 
 if TYPE_CHECKING:
     from search.analysis.inference.intervals import Estimate
     from search.analysis.inference.reproduction import Record, Reproduction
 
+Fact = str | int | None
 AGAIN = "again"  # the arm of the trial's own seed
 
 
@@ -35,6 +37,12 @@ class Reproduced:
     found: "Reproduction | None"  # None: the new training diverged, or has not finished
     has_predictions: bool  # of the recorded trial: else it is judged by its epochs alone
     fresh: "Estimate | None"  # of the fresh seeds, two or more
+    fresh_runs: int  # that have finished without diverging
+    # What differs of how the two were computed: device, threads, piece and versions, was and is.
+    changes: Mapping[str, tuple[Fact, Fact]]
+    knows_versions: bool  # those of the recorded trial are known
+    # The reproduction of fewer seeds whose trainings it has taken over; None: it has its own alone.
+    goes_on_from: str | None
 
     @property
     def is_different(self) -> bool:
@@ -58,6 +66,10 @@ def read_reproduced(database: Database, stored: StoredStudy) -> Reproduced:
     before = read_predictions(database, parent.study_id, "validation").get(number)
     judged = read_judged(database, stored)
     (own,) = [each for each in judged if each.training.arm == AGAIN]
+    versions = (
+        read_versions(database, parent.study_id, number),
+        {} if own.trial is None else read_versions(database, stored.study_id, own.trial.number),
+    )
     fresh = [
         each.validation
         for each in judged
@@ -76,7 +88,25 @@ def read_reproduced(database: Database, stored: StoredStudy) -> Reproduced:
         _compared(spec.metric, recorded, before, own, plan.incumbent_of),
         before is not None,
         estimate(runs_of(spec.metric, fresh)) if len(fresh) > 1 else None,
+        len(fresh),
+        {} if own.trial is None else _changes(recorded, own.trial, *versions),
+        bool(versions[0]),
+        follow_up_name(parent.name, "reproduce", plan.seeds_of)
+        if plan.seeds_of not in (None, stored.follow_up.number)
+        else None,
     )
+
+
+def _changes(
+    recorded: TrialRecord, again: TrialRecord, before: Mapping[str, str], now: Mapping[str, str]
+) -> dict[str, tuple[Fact, Fact]]:
+    names = ("device", "threads", "piece")
+    pairs: dict[str, tuple[Fact, Fact]] = {
+        name: (getattr(recorded, name), getattr(again, name)) for name in names
+    }
+    # Of a trial from before versions were recorded nothing is known.
+    pairs |= {name: (before[name], now[name]) for name in sorted(set(before) & set(now))}
+    return {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
 
 
 def _compared(

@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, TypeVar
@@ -31,6 +31,7 @@ from search.cli.work import machine_of
 if TYPE_CHECKING:
     from search.engines.answers import Announced
     from search.machine.this_machine import Machine
+    from search.report.documents import Json
     from search.studies.followups.ablating import AskedToAblate
     from search.studies.followups.confirming import AskedToConfirm
     from storage.engine import Database
@@ -45,6 +46,9 @@ EnqueueOption = Annotated[
     bool, typer.Option("--enqueue", help="Record it for workers elsewhere, and train nothing here.")
 ]
 TimeoutOption = Annotated[str | None, typer.Option(metavar="30m", help="End after that time.")]
+TimingsOption = Annotated[
+    bool, typer.Option("--timings", help="With times and devices of each training in --json.")
+]
 YesOption = Annotated[bool, typer.Option("--yes", help="Train though there is much to train.")]
 
 
@@ -80,6 +84,7 @@ def confirm(
     accept_data: AcceptDataOption = False,
     artifact_root: ArtifactRootOption = None,
     as_json: JsonOption = False,
+    timings: TimingsOption = False,
     storage: StorageOption = None,
     quiet: QuietOption = False,
     verbose: VerboseOption = False,
@@ -100,13 +105,21 @@ def confirm(
     from search.report.tables import width_of
 
     announced = announce_confirmation(
-        url, name, asked, again=new, timeout_seconds=_seconds(timeout), allow=partial(_allow, yes)
+        url,
+        name,
+        asked,
+        again=new,
+        timeout_seconds=_seconds(timeout),
+        allow=partial(_allow, yes),
+        machine=None if enqueue else machine,
     )
     work = Work(url, storage, name, "confirm", count, machine, artifact_root, quiet)
     work.do(announced, read_confirmation, opening_text, enqueue)
     found = work.answer(announced, read_confirmation)
-    width = width_of(sys.stdout, os.environ)
-    print(to_json(confirmation_document(found)) if as_json else confirmation_text(found, width))
+    if as_json:
+        print(to_json({**confirmation_document(found), **work.runs(announced, timings)}))
+    else:
+        print(confirmation_text(found, width_of(sys.stdout, os.environ)))
 
 
 def ablate(
@@ -142,6 +155,7 @@ def ablate(
     accept_data: AcceptDataOption = False,
     artifact_root: ArtifactRootOption = None,
     as_json: JsonOption = False,
+    timings: TimingsOption = False,
     storage: StorageOption = None,
     quiet: QuietOption = False,
     verbose: VerboseOption = False,
@@ -158,14 +172,24 @@ def ablate(
     from search.engines.answers import announce_ablation
     from search.report.ablation import ablation_document, ablation_opening, ablation_text
     from search.report.documents import to_json
+    from search.report.tables import width_of
 
     announced = announce_ablation(
-        url, name, asked, again=new, timeout_seconds=_seconds(timeout), allow=partial(_allow, yes)
+        url,
+        name,
+        asked,
+        again=new,
+        timeout_seconds=_seconds(timeout),
+        allow=partial(_allow, yes),
+        machine=None if enqueue else machine,
     )
     work = Work(url, storage, name, "ablate", count, machine, artifact_root, quiet)
     work.do(announced, read_ablation, ablation_opening, enqueue)
     found = work.answer(announced, read_ablation)
-    print(to_json(ablation_document(found)) if as_json else ablation_text(found))
+    if as_json:
+        print(to_json({**ablation_document(found), **work.runs(announced, timings)}))
+    else:
+        print(ablation_text(found, width_of(sys.stdout, os.environ)))
 
 
 def reproduce(
@@ -186,6 +210,7 @@ def reproduce(
     accept_data: AcceptDataOption = False,
     artifact_root: ArtifactRootOption = None,
     as_json: JsonOption = False,
+    timings: TimingsOption = False,
     storage: StorageOption = None,
     quiet: QuietOption = False,
     verbose: VerboseOption = False,
@@ -211,14 +236,24 @@ def reproduce(
         reproduced_opening,
         reproduced_text,
     )
+    from search.report.tables import width_of
 
     announced = announce_reproduction(
-        url, name, asked, again=new, timeout_seconds=_seconds(timeout), allow=partial(_allow, yes)
+        url,
+        name,
+        asked,
+        again=new,
+        timeout_seconds=_seconds(timeout),
+        allow=partial(_allow, yes),
+        machine=None if enqueue else machine,
     )
     work = Work(url, storage, name, "reproduce", count, machine, artifact_root, quiet)
     work.do(announced, read_reproduced, reproduced_opening, enqueue)
     found = work.answer(announced, read_reproduced)
-    print(to_json(reproduced_document(found)) if as_json else reproduced_text(found))
+    if as_json:
+        print(to_json({**reproduced_document(found), **work.runs(announced, timings)}))
+    else:
+        print(reproduced_text(found, width_of(sys.stdout, os.environ)))
     if found.is_different:
         raise typer.Exit(1)
 
@@ -292,6 +327,13 @@ class Work:
 
         with open_database(self.url) as database:
             return read(database, find_study(database, announced.stored.name))
+
+    def runs(self, announced: "Announced", timings: bool) -> "Mapping[str, Json]":
+        """What `--timings` adds to the answer's document."""
+        from search.analysis.judged import read_judged
+        from search.report.answer_fields import runs_document
+
+        return {"runs": runs_document(self.answer(announced, read_judged))} if timings else {}
 
 
 def _asked(

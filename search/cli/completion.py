@@ -1,7 +1,9 @@
 """What a shell completes: names of studies from the storage, and names that the code knows."""
 
 import re
-from collections.abc import Callable, Iterable, MutableMapping
+from collections.abc import Callable, Iterable, Iterator, MutableMapping
+from contextlib import contextmanager, redirect_stdout
+from io import StringIO
 
 import typer
 
@@ -46,16 +48,19 @@ def among(names: Iterable[str]) -> Callable[[str], list[str]]:
     return complete
 
 
-def mend_words(environment: MutableMapping[str, str]) -> None:
-    """Where bash asks: puts together what it has split at ':' and '=' too, as the URL of
-    --storage.
+def mend_words(environment: MutableMapping[str, str]) -> str:
+    """Where bash asks: puts together what it has split at ':' and '=' too, as the URL of --storage
+    or the name of a follow-up.
+
+    Returns what of the word under the cursor bash leaves as it is: it puts a completion in place of
+    what follows the last ':' or '='.
     """
     words, at = environment.get("COMP_WORDS", "").split("\n"), environment.get("COMP_CWORD", "")
     if environment.get(ASKS) != "complete_bash" or not at.isdecimal():
-        return
+        return ""
     cursor = int(at)
     joined: list[str] = []
-    before = ""
+    before = kept = ""
     for place, word in enumerate(words):
         if joined and (_BREAKS.fullmatch(word) or _BREAKS.fullmatch(before)):
             joined[-1] += word
@@ -64,4 +69,23 @@ def mend_words(environment: MutableMapping[str, str]) -> None:
         before = word
         if place == cursor:
             environment["COMP_CWORD"] = str(len(joined) - 1)
+            last = "" if _BREAKS.fullmatch(word) else word
+            kept = joined[-1].removesuffix(last)
     environment["COMP_WORDS"] = "\n".join(joined)
+    # Of --study=NAME the program completes NAME alone.
+    return kept.rpartition("=")[2]
+
+
+@contextmanager
+def without_kept(kept: str) -> Iterator[None]:
+    """Inside, what is printed are completions: each without what bash leaves as it is."""
+    if not kept:
+        yield
+        return
+    printed = StringIO()
+    try:
+        with redirect_stdout(printed):
+            yield
+    finally:
+        for line in printed.getvalue().splitlines():
+            print(line.removeprefix(kept))

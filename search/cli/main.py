@@ -95,9 +95,9 @@ def _guarded() -> int:
         StudyNotFound,
     )
 
-    completion.mend_words(os.environ)
+    kept = completion.mend_words(os.environ)
     try:
-        with signals_as_exceptions():
+        with signals_as_exceptions(), completion.without_kept(kept):
             # The code is that of typer.Exit.
             code = app(prog_name=completion.PROGRAM, standalone_mode=False)
             sys.stdout.flush()

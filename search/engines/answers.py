@@ -24,6 +24,7 @@ from search.studies.followups.refitting import AskedToRefit
 from search.studies.followups.refused import FollowUpRefused
 from search.studies.followups.reproducing import AskedToReproduce
 from search.worker.events import Tell, nobody
+from search.worker.preparation import prepare_data
 from storage.artifact_names import MODEL_FILE, read_trial_artifacts
 from storage.computing import Computed
 from storage.engine import Database, open_database, open_for_work
@@ -56,13 +57,17 @@ def announce_confirmation(
     again: bool = False,
     timeout_seconds: float | None = None,
     allow: Allow = lambda trainings: None,
+    machine: Machine | None = None,
+    tell: Tell = nobody,
 ) -> Announced:
     """The study's confirmation that was asked for in the same words, or a new one where there is
-    none, or where one is wanted `again`.
+    none, or where one is wanted `again`. Where it is to be trained on this `machine`, the study's
+    data must be there.
 
     Raises:
-        StudyNotFound, ForeignStudy, FollowUpRefused, StorageURLError: bad input.
-        StorageUnavailable: out of reach.
+        StudyNotFound, ForeignStudy, FollowUpRefused, StorageURLError, DataError, OtherData: bad
+            input.
+        StorageUnavailable, DataUnavailable: out of reach.
     """
 
     def plan(parent: StoredStudy, trials: Sequence[TrialRecord], number: int) -> Planned:
@@ -71,7 +76,16 @@ def announce_confirmation(
         return Planned(made.to_json(), stage, confirming.most_trainings(made))
 
     return _announce(
-        storage_url, name, "confirm", asked.to_document(), plan, again, timeout_seconds, allow
+        storage_url,
+        name,
+        "confirm",
+        asked.to_document(),
+        plan,
+        again,
+        timeout_seconds,
+        allow,
+        machine,
+        tell,
     )
 
 
@@ -83,6 +97,8 @@ def announce_ablation(
     again: bool = False,
     timeout_seconds: float | None = None,
     allow: Allow = lambda trainings: None,
+    machine: Machine | None = None,
+    tell: Tell = nobody,
 ) -> Announced:
     """As `announce_confirmation`: of the trial that is asked for, else of the last confirmation's
     choice, else of the best.
@@ -96,7 +112,16 @@ def announce_ablation(
     if asked.trial is None:
         asked = replace(asked, trial=_confirmed(storage_url, name))
     return _announce(
-        storage_url, name, "ablate", asked.to_document(), plan, again, timeout_seconds, allow
+        storage_url,
+        name,
+        "ablate",
+        asked.to_document(),
+        plan,
+        again,
+        timeout_seconds,
+        allow,
+        machine,
+        tell,
     )
 
 
@@ -108,6 +133,8 @@ def announce_reproduction(
     again: bool = False,
     timeout_seconds: float | None = None,
     allow: Allow = lambda trainings: None,
+    machine: Machine | None = None,
+    tell: Tell = nobody,
 ) -> Announced:
     """As `announce_confirmation`; computed as the recorded trial was, where that can be."""
 
@@ -118,7 +145,16 @@ def announce_reproduction(
         return Planned(made.to_json(), stage, len(stage), computed)
 
     return _announce(
-        storage_url, name, "reproduce", asked.to_document(), plan, again, timeout_seconds, allow
+        storage_url,
+        name,
+        "reproduce",
+        asked.to_document(),
+        plan,
+        again,
+        timeout_seconds,
+        allow,
+        machine,
+        tell,
     )
 
 
@@ -138,7 +174,16 @@ def announce_refit(storage_url: str, name: str, trial: int | None = None) -> Ann
     def announce(again: bool) -> Announced:
         document = asked.to_document()
         return _announce(
-            storage_url, name, "refit", document, plan, again, None, lambda trainings: None
+            storage_url,
+            name,
+            "refit",
+            document,
+            plan,
+            again,
+            timeout_seconds=None,
+            allow=lambda trainings: None,
+            machine=None,
+            tell=nobody,
         )
 
     found = announce(again=False)
@@ -178,6 +223,8 @@ def _announce(
     again: bool,
     timeout_seconds: float | None,
     allow: Allow,
+    machine: Machine | None,
+    tell: Tell,
 ) -> Announced:
     optuna_logging.set_verbosity(optuna_logging.WARNING)
     database, rdb = open_for_work(storage_url, create=False)
@@ -194,6 +241,8 @@ def _announce(
         carried = None if base is None else finished_of(database, base, parent, planned.first_stage)
         count = 0 if carried is None else len(carried.trial_ids)
         allow(planned.most - count)
+        if machine is not None:
+            prepare_data(stored_spec(parent), machine, tell, parent)
         stored = create_follow_up(
             database,
             rdb,

@@ -12,9 +12,9 @@ PLOT_COLUMNS = 25  # of the axis on which the effects are drawn; an odd number h
 NAME_COLUMNS, VALUE_COLUMNS = 20, 12
 
 
-def ablation_text(found: Ablation) -> str:
-    """The answer in at most 100 columns."""
-    return "\n".join(_lines(found))
+def ablation_text(found: Ablation, width: int = COLUMNS) -> str:
+    """The answer in lines of at most `width`; where that is narrow, without the plot."""
+    return "\n".join(_lines(found, width))
 
 
 def ablation_opening(found: Ablation, epochs: int, expected: str | None) -> str:
@@ -36,7 +36,7 @@ def ablation_opening(found: Ablation, epochs: int, expected: str | None) -> str:
     )
 
 
-def _lines(found: Ablation) -> Iterator[str]:
+def _lines(found: Ablation, width: int) -> Iterator[str]:
     scale = Scale(found.metric)
     if found.state != "ended":
         yield (
@@ -50,20 +50,21 @@ def _lines(found: Ablation) -> Iterator[str]:
         if found.reference_mean is not None
         else f"Trial {found.plan.reference.trial}"
     )
-    widest = _widest(found)
+    widest = _widest(found) if width >= COLUMNS else None
     for adds, title in ((False, f"used by trial {found.plan.reference.trial}"), (True, "not used")):
         group = [each for each in found.techniques if each.arm.adds is adds]
         if group:
             yield ""
+            axis = "" if widest is None else f"  {_axis(widest, scale)}"
             yield (
-                f"{title:{NAME_COLUMNS + VALUE_COLUMNS + 2}} effect, {scale.points} (95 %) "
-                f" {_axis(widest, scale)}  seeds  rate"
+                f"{title:{NAME_COLUMNS + VALUE_COLUMNS + 2}} effect, {scale.points} (95 %)"
+                f"{axis}  seeds  rate"
             )
         for each in sorted(group, key=lambda one: _order(one, found)):
             yield _row(each, found, scale, widest)
     yield ""
     for line in verdict_lines(found):
-        yield from wrap(line, COLUMNS)
+        yield from wrap(line, width)
 
 
 def _order(one: AblatedTechnique, found: Ablation) -> tuple[bool, float]:
@@ -89,7 +90,7 @@ def _axis(widest: float, scale: Scale) -> str:
     return f"{left:<{half}}0{right:>{half}}"
 
 
-def _row(each: AblatedTechnique, found: Ablation, scale: Scale, widest: float) -> str:
+def _row(each: AblatedTechnique, found: Ablation, scale: Scale, widest: float | None) -> str:
     name, value = each.arm.technique[:NAME_COLUMNS], each.arm.value[:VALUE_COLUMNS]
     head = f"  {name:{NAME_COLUMNS}}{value:{VALUE_COLUMNS}}"
     effect = each.effect
@@ -98,10 +99,11 @@ def _row(each: AblatedTechnique, found: Ablation, scale: Scale, widest: float) -
     if effect.value is None or effect.interval is None:
         return f"{head} diverged in {effect.diverged} of {effect.seeds} runs"
     interval = f"({scale.change_interval(effect.interval, 1)})"
-    plot = _drawn(effect.value, effect.interval.low, effect.interval.high, widest)
+    low, high = effect.interval.low, effect.interval.high
+    plot = "" if widest is None else f" {_drawn(effect.value, low, high, widest)} "
     factor = each.rate_factor / found.reference_factor
     return (
-        f"{head} {scale.change(effect.value, 1):>5} {interval:17} {plot}  {effect.seeds:>5}"
+        f"{head} {scale.change(effect.value, 1):>5} {interval:17}{plot} {effect.seeds:>5}"
         f"  x{factor:.2g}"
     )
 
@@ -153,10 +155,11 @@ def verdict_lines(found: Ablation) -> Iterator[str]:
         f"Trial {found.plan.reference.trial} was chosen on these images, which favours what it"
         " uses. Effects do not add up."
     )
+    yield f"Every run takes {found.epochs} epochs, with and without: no technique costs epochs."
     yield from found.plan.notes
 
 
-def ablation_document(found: Ablation) -> Json:
+def ablation_document(found: Ablation) -> dict[str, Json]:
     """`ablate --json`: fractions, of a loss nats."""
     return {
         "study": found.study,
@@ -171,6 +174,7 @@ def ablation_document(found: Ablation) -> Json:
         "looks": list(found.plan.looks),
         "looks_over": found.looks,
         "images": found.images,
+        "epochs": found.epochs,
         "reference_mean": found.reference_mean,
         "left_out": list(found.plan.left_out),
         "techniques": [_document(each, found) for each in found.techniques],

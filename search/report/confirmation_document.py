@@ -5,7 +5,7 @@ from search.report.confirmation import choice_number
 from search.report.documents import Json
 
 
-def confirmation_document(found: Confirmation) -> Json:
+def confirmation_document(found: Confirmation) -> dict[str, Json]:
     """`confirm --json`: fractions, of a loss nats."""
     test, luck = found.test, found.seed_luck
     return {

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from search.analysis.reproduced import Reproduced
 from search.report.documents import Json
 from search.report.scale import Scale
+from search.report.tables import NO_TERMINAL_COLUMNS, wrapped
 
 VERDICTS = {
     "identical": "identical: every metric of every epoch, and every prediction, bit for bit",
@@ -25,9 +26,9 @@ def reproduced_opening(found: Reproduced, epochs: int, expected: str | None) -> 
     )
 
 
-def reproduced_text(found: Reproduced) -> str:
-    """The answer in at most 100 columns."""
-    return "\n".join(_lines(found))
+def reproduced_text(found: Reproduced, width: int = NO_TERMINAL_COLUMNS) -> str:
+    """The answer in lines of at most `width`."""
+    return "\n".join(wrapped(line, width) for line in _lines(found))
 
 
 def _lines(found: Reproduced) -> Iterator[str]:
@@ -72,20 +73,14 @@ def _lines(found: Reproduced) -> Iterator[str]:
 
 
 def _computed(found: Reproduced) -> Iterator[str]:
-    assert found.again is not None
-    changes = [
-        f"{name} was {old}, is {new}"
-        for name, old, new in (
-            ("device", found.recorded.device, found.again.device),
-            ("threads", found.recorded.threads, found.again.threads),
-            ("piece", found.recorded.piece, found.again.piece),
-        )
-        if old != new
-    ]
+    said = [f"{name} was {old}, is {new}" for name, (old, new) in found.changes.items()]
     yield (
-        f"computed otherwise: {'; '.join(changes)}"
-        if changes
-        else "on the same kind of device, with the same threads and piece"
+        f"computed otherwise: {'; '.join(said)}"
+        if said
+        else "on the same kind of device, with the same threads, piece and versions"
+        if found.knows_versions
+        else "on the same kind of device, with the same threads and piece; with which versions the"
+        " recorded trial was trained is not recorded"
     )
 
 
@@ -93,7 +88,7 @@ def _last(epochs: "tuple[object, ...]", metric: str) -> float:
     return float(getattr(epochs[-1], f"validation_{metric}"))
 
 
-def reproduced_document(found: Reproduced) -> Json:
+def reproduced_document(found: Reproduced) -> dict[str, Json]:
     """`reproduce --json`: fractions, of a loss nats."""
     one = found.found
     return {
@@ -104,11 +99,13 @@ def reproduced_document(found: Reproduced) -> Json:
         "state": found.state,
         "trainings": found.trainings,
         "planned": found.planned,
+        "goes_on_from": found.goes_on_from,
         "verdict": "different" if found.is_different else None if one is None else one.verdict,
         "difference": None if one is None else one.difference,
         "explained": None if one is None else [one.explained.low, one.explained.high],
         "differing_images": None if one is None else one.differing_images,
         "has_predictions": found.has_predictions,
+        "changes": {name: {"was": old, "is": new} for name, (old, new) in found.changes.items()},
         "fresh_mean": None if found.fresh is None else found.fresh.mean,
-        "fresh_runs": 0 if found.fresh is None else found.fresh.runs,
+        "fresh_runs": found.fresh_runs,
     }

@@ -2,7 +2,11 @@
 
 import json
 import logging
+import platform
 from collections.abc import Callable, Generator, Mapping
+from contextlib import suppress
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
 from typing import TypeVar
 
 from optuna.storages import BaseStorage
@@ -31,9 +35,11 @@ from storage.leases.lease import Lease
 from storage.predictions import SplitPredictions
 from storage.records import read_checkpoints
 from storage.sampled_trials import SampledTrials
+from storage.schema import VERSIONS_KEY
 from storage.studies import StudyState
 
 log = logging.getLogger(__name__)
+VERSIONED = ("hypersearch", "numpy", "torch")
 Result = TypeVar("Result")
 
 
@@ -295,7 +301,7 @@ class Trial:
             costs=() if costs is None else [costs.of(name) for name in self._spec.minimize],
             cause=ending.cause,
             reason=ending.reason,
-            system_attributes={**bounds, **ending.attributes},
+            system_attributes={**bounds, **ending.attributes, **_versions()},
             predictions=None if ending.predictions is None else _stored(ending.predictions),
             also=ending.also,
         )
@@ -348,6 +354,16 @@ class Trial:
             self._parameters,
             reason,
         )
+
+
+@cache
+def _versions() -> dict[str, str]:
+    """As a system attribute, of what the values of a training depend on by rounding."""
+    found = {"python": platform.python_version()}
+    for name in VERSIONED:
+        with suppress(PackageNotFoundError):
+            found[name] = version(name)
+    return {VERSIONS_KEY: json.dumps(found)}
 
 
 def _stored(answered: Predicted) -> SplitPredictions:

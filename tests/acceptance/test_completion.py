@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
+from shutil import which
 
 import pytest
 
@@ -15,6 +16,7 @@ from search.cli.completion import mend_words
 from search.spec.reading import parse_spec
 from search.spec.request import Request
 from search.studies.joining import create_or_join
+from tests.acceptance.test_confirm import SPEC
 from tests.forked import hypersearch
 
 
@@ -146,6 +148,7 @@ def test_completing_loads_neither_torch_nor_optuna(tmp_path: Path) -> None:
             (["hypersearch", "run", "--set", "a=3"], 3),
         ),
         (["hypersearch", "run", "--study", "="], 3, (["hypersearch", "run", "--study="], 2)),
+        (["hypersearch", "status", "s", ":", "con"], 4, (["hypersearch", "status", "s:con"], 2)),
     ],
 )
 def test_what_bash_splits_is_put_together(
@@ -160,10 +163,31 @@ def test_what_bash_splits_is_put_together(
     assert (environment["COMP_WORDS"].split("\n"), int(environment["COMP_CWORD"])) == expected
 
 
-class Bash:
-    """A bash at a terminal, as a user has it, with `hypersearch` on its path."""
+@pytest.mark.parametrize(
+    ("words", "kept"),
+    [
+        (["status", "s"], ""),
+        (["status", "s", ":"], "s:"),
+        (["status", "s", ":", "con"], "s:"),
+        (["status", "s", ":", "confirm", ":", "1"], "s:confirm:"),
+        (["worker", "--study", "=", "s", ":", "c"], "s:"),
+        (["worker", "--study", "=", "s"], ""),
+        (["status", "s:con"], ""),  # a bash that does not split there
+    ],
+)
+def test_bash_is_given_what_follows_the_last_break(words: list[str], kept: str) -> None:
+    environment = {
+        "_HYPERSEARCH_COMPLETE": "complete_bash",
+        "COMP_WORDS": "\n".join(["hypersearch", *words]),
+        "COMP_CWORD": str(len(words)),
+    }
+    assert mend_words(environment) == kept
 
-    def __init__(self, home: Path) -> None:
+
+class Shell:
+    """A shell at a terminal, as a user has it, with `hypersearch` on its path."""
+
+    def __init__(self, home: Path, name: str) -> None:
         program = home / "bin" / "hypersearch"
         program.parent.mkdir()
         program.write_text(f'#!/bin/sh\nexec {sys.executable} -P -m hypersearch "$@"\n')
@@ -176,10 +200,11 @@ class Bash:
             "TERM": "dumb",
         }
         self._home = home
+        self._name = name
 
     def run(self, command: str) -> str:
         return subprocess.run(
-            ["bash", "-c", f"{command}\ntrue"],  # bash stays the parent of what it runs
+            [self._name, "-c", f"{command}\ntrue"],  # the shell stays the parent of what it runs
             cwd=self._home,
             env=self.environment,
             capture_output=True,
@@ -187,10 +212,10 @@ class Bash:
             check=True,
         ).stdout
 
-    def __enter__(self) -> "Bash":
+    def __enter__(self) -> "Shell":
         self._terminal, side = pty.openpty()
         self._process = subprocess.Popen(
-            ["bash", "-i"],
+            [self._name, "-i"],
             cwd=self._home,
             env=self.environment,
             stdin=side,
@@ -218,18 +243,45 @@ class Bash:
 
 
 @pytest.fixture
-def bash(tmp_path: Path) -> Iterator[Bash]:
+def bash(tmp_path: Path) -> Iterator[Shell]:
     """A bash whose user has installed completion."""
-    made = Bash(tmp_path)
+    made = Shell(tmp_path, "bash")
     said = made.run("hypersearch --install-completion")
     assert "bash completion installed in" in said
     with suppress(OSError), made:
         yield made
 
 
-def test_bash_completes_what_is_typed(bash: Bash, tmp_path: Path) -> None:
-    make(f"sqlite:///{tmp_path}/hypersearch.db", "flowers-1")
+def confirmed(folder: Path) -> None:
+    """A study that is confirmed, by workers that are to come."""
+    (folder / "s.toml").write_text(SPEC.replace('"s"', '"flowers-1"'))
+    for command in ("run s.toml", "confirm flowers-1 --seeds 2 --enqueue"):
+        assert hypersearch(folder, *command.split(" "), "-q").returncode == 0
+
+
+def test_bash_completes_what_is_typed(bash: Shell, tmp_path: Path) -> None:
+    confirmed(tmp_path)
     make(f"sqlite:///{tmp_path}/other.db", "birds")
-    assert "flowers-1 " in bash.type("hypersearch status fl\t", "flowers-1 ")
+    bash.type("hypersearch status fl\t", "owers-1")
+    # What bash splits at ':' is the same word.
+    assert bash.type(":\t", "confirm:1 ").endswith(":confirm:1 ")
     assert "birds " in bash.type("\x15hypersearch status --storage sqlite:///other.db \t", "birds ")
     assert bash.run("hypersearch --show-completion").startswith("_hypersearch_completion() {")
+
+
+@pytest.mark.parametrize("name", ["zsh", "fish"])
+def test_other_shells_complete_names_of_follow_ups(name: str, tmp_path: Path) -> None:
+    if which(name) is None:
+        pytest.skip(f"{name} is not installed")
+    confirmed(tmp_path)
+    shell = Shell(tmp_path, name)
+    said = shell.run("hypersearch --install-completion")
+    assert f"{name} completion installed in" in said
+    with suppress(OSError), shell:
+        shell.type("echo hypersearch | tr a-z A-Z\n", "HYPERSEARCH")
+        # The first tab of a zsh loads Typer's function, and does no more.
+        shell.type("hypersearch status flowers-1:\t\t", "confirm")
+        # What stands on the line now is what is run.
+        assert '"study": "flowers-1:confirm:1"' in shell.type(
+            "--json\n", '"study": "flowers-1:confirm:1"'
+        )

@@ -32,7 +32,7 @@ class FollowUpRefused(Exception):
     def nothing_complete(cls, name: str) -> "FollowUpRefused":
         """No trial is complete."""
         return cls(
-            f"study {name!r} has no complete trial: there is nothing to confirm; 'hypersearch run"
+            f"study {name!r} has no complete trial, which this needs; 'hypersearch run"
             f" --study {name}' goes on with it"
         )
 
