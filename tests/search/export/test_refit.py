@@ -13,7 +13,7 @@ from objectives.data.images import LabelledImages, ResidentData, open_dataset
 from objectives.model_file import TrainedModel, read_model
 from objectives.run import Run
 from objectives.training import train
-from search.algorithms.samplers import derived_seed
+from search.algorithms.samplers import trial_seed
 from search.engines.answers import announce_refit
 from search.export.errors import ExportFailed, ExportRefused
 from search.export.formats import SAFETENSORS
@@ -69,7 +69,7 @@ def trained_on_all(study: Study) -> TrainedModel:
             Configuration(values).hyperparameters(),
             data,
             epochs=2,
-            seed=derived_seed(spec.seed, 0, "trial"),
+            seed=trial_seed(spec.seed, 0, "trial"),
             channels=(3, 4),
             hidden_units=6,
             piece=trial.piece,
