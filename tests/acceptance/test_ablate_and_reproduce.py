@@ -6,11 +6,9 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 import hypersearch as notebook
 from search.analysis.ablation import REFERENCE
-from tests.acceptance.test_confirm import User
+from tests.acceptance.test_confirm import User, assert_documented
 
 # A space in which dropout truly costs accuracy, and the initializer does nothing.
 HARMFUL = """
@@ -52,6 +50,7 @@ def ablation(user: User, *arguments: str) -> dict[str, Any]:
 def test_what_truly_harms_is_found_and_what_does_nothing_is_not_claimed(tmp_path: Path) -> None:
     user = User(tmp_path, spec=HARMFUL)
     found = ablation(user, "--trial", "0", "--workers", "2")
+    assert_documented("ablate", found, with_timings=False)
     effects = {each["technique"]: each for each in found["techniques"]}
     assert effects["dropout"]["verdict"] == "hurts"
     assert effects["dropout"]["effect"] < -0.01
@@ -109,6 +108,7 @@ def test_every_trial_of_a_seeded_study_is_reproduced_bit_for_bit(tmp_path: Path)
     user = User(tmp_path, spec=spec.replace("epochs = 3", "epochs = 1"))
     for number in (0, 1):
         found = json.loads(user.run("reproduce", "s", str(number), "--json", "--threads", "1"))
+        assert_documented("reproduce", found, with_timings=False)
         assert (found["verdict"], found["differing_images"]) == ("identical", 0)
     assert notebook.reproduce("s", 0, storage=user.url).found is not None
 
@@ -125,46 +125,6 @@ def test_a_trial_whose_record_was_changed_is_different_and_ends_with_1(tmp_path:
     assert code == 1
     assert said.startswith("Trial 0: different: more than other seeds explain\n")
     assert said.rstrip().endswith("hypersearch reproduce s 0 --seeds 5")
-
-
-REFUSED = [
-    (("ablate", "t"), "study 't' is not in this storage"),
-    (("ablate", "s:confirm:1"), "is not in this storage"),
-    (("ablate", "s", "--trial", "99"), "no complete trial of that number"),
-    (("ablate", "s", "--technique", "drop"), "did you mean dropout?"),
-    (("ablate", "s", "--technique", "optimizer"), "no configuration can be without it"),
-    (("ablate", "s", "--technique", ""), "there is no such technique"),
-    (("ablate", "s", "--seeds", "5,3"), "in rising order"),
-    (("ablate", "s", "--seeds", "1"), "give a whole number from 2 to 1000"),
-    (("ablate", "s", "--seeds", ","), "give a whole number from 2 to 1000"),
-    (("ablate", "s", "--retune", "1"), "give a whole number from 2 to 25"),
-    (("ablate", "s", "--retune", "x"), "give a whole number from 2 to 25"),
-    (("ablate", "s", "--seeds", "900"), "add --yes"),
-    (("reproduce", "s", "99"), "no finished trial 99"),
-    (("reproduce", "s", "one"), "NUMBER one: give a whole number"),
-    (("reproduce", "s", "-1"), "No such option"),
-    (("reproduce", "s", "0", "--seeds", "-1"), "give a whole number from 0 to 1000"),
-    (("reproduce", "t", "0"), "study 't' is not in this storage"),
-    (("reproduce", "s"), "Missing argument 'NUMBER'"),
-]
-
-
-@pytest.fixture(scope="module")
-def searched(tmp_path_factory: pytest.TempPathFactory) -> User:
-    return User(tmp_path_factory.mktemp("searched"))
-
-
-@pytest.mark.parametrize(
-    ("arguments", "said"), REFUSED, ids=[" ".join(arguments) for arguments, _ in REFUSED]
-)
-def test_what_cannot_be_ablated_or_reproduced_is_refused_and_nothing_is_made(
-    arguments: tuple[str, ...], said: str, searched: User
-) -> None:
-    before = searched.run("list")
-    code, output, errors = searched.ends(*arguments)
-    assert (code, output, errors.count("\n")) == (2, "", 1)
-    assert said in errors
-    assert searched.run("list") == before
 
 
 def test_a_report_says_what_was_confirmed_and_ablated(tmp_path: Path) -> None:

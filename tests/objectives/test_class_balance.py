@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from models.cnn import CNN, CNNConfig
+from objectives.architecture import ModelConfig
 from objectives.class_balance import balanced_order, weights_of_classes
 from objectives.data.images import LabelledImages, ResidentData
 from objectives.device import generator, global_random
@@ -97,7 +98,7 @@ def a_run(options: Hyperparameters) -> Run:
     images = torch.randint(0, 256, (52, 1, 8, 8), dtype=torch.uint8, generator=random)
     split = LabelledImages(images, LABELS)
     data = ResidentData(split, split, tuple("abc"), torch.zeros(1), torch.ones(1))
-    return Run(options, data, epochs=3, seed=0, channels=(3, 4), hidden_units=5)
+    return Run(options, data, epochs=3, seed=0, model=ModelConfig((3, 4), 5))
 
 
 def losses(options: Hyperparameters) -> list[float]:
