@@ -237,6 +237,7 @@ def test_another_version_of_ray_is_refused_in_one_line(lab: Lab) -> None:
 
 def test_whoever_places_workers_ends_them_and_a_node_that_dies_is_replaced(lab: Lab) -> None:
     (lab.folder / "slow.toml").write_text(SLOW.format(name="slow"))
+    lab.here("create", "slow.toml")
     process = lab.start("run", "slow.toml", "--workers", "2")
     until(lambda: lab.machines() == sorted(map(lab.machine, ("a", "b"))))
     # What Ray sets for processes of its own is not the workers'.
