@@ -258,7 +258,10 @@ def _suspect(
     """Without IMAGES: the validation images of a study."""
     if not asked.suspects:
         raise CommandLineError("IMAGES are missing: name files, or folders of them")
-    if Path(study).is_dir():
+    from search.export.formats import CONFIG
+
+    # Another folder of that name is the study's images, as like as not.
+    if Path(study, CONFIG).is_file():
         raise CommandLineError(
             f"IMAGES are missing: name what {study} is to judge, or a study in its place, whose"
             " validation images its good trials have judged"

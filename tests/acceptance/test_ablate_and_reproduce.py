@@ -136,7 +136,7 @@ def test_a_report_says_what_was_confirmed_and_ablated(tmp_path: Path) -> None:
     assert "NOT confirmed" not in page
     assert "reading 1 of this split" in page
     mean = f"{found['test']['mean']:.4f}"
-    assert f"trial {found['choice']} has a test accuracy of {mean}" in page
+    assert f"Trial {found['choice']} has a test accuracy of {mean}" in page
     assert "Effects do not add up." in page
 
 

@@ -53,7 +53,12 @@ INSTEAD = {
         f"hypersearch run --dataset images:flowers --study flowers --set data.image_size=32 {SMALL}"
     ),
     "hypersearch run flowers.toml": (
-        f"hypersearch run flowers.toml --dataset images:flowers --set data.image_size=32 {SMALL}"
+        "hypersearch run flowers.toml --study flowers --dataset images:flowers"
+        f" --set data.image_size=32 {SMALL}"
+    ),
+    "hypersearch confirm flowers": "hypersearch confirm flowers --seeds 2 --top 1 --threads 1",
+    "hypersearch predict flowers-model new-photos --unsure 0.8 --csv > answers.csv": (
+        "hypersearch predict flowers-model new-photos --unsure 0.8 --csv"
     ),
     "hypersearch confirm demo": "hypersearch confirm demo --seeds 2 --top 1 --threads 1",
     "hypersearch ablate demo": (

@@ -25,21 +25,21 @@ def confirmation_shown(database: Database, parent: StoredStudy) -> ConfirmationF
     """The last one that has made its choice; `None` where there is none."""
     found = last_confirmation(database, parent)
     chosen = None if found is None else found.chosen
-    if found is None or chosen is None or chosen.candidate.trial is None:
+    if found is None or chosen is None:
         return None
     return ConfirmationFacts(
         tuple(trial for arm in found.arms if (trial := _confirmed(arm)) is not None),
         chosen.candidate.trial,
-        tuple(_scores(found, chosen.candidate.trial)),
+        tuple(_scores(found, chosen.candidate.name)),
         None if found.test is None else found.test.reading.number,
         tuple(sentences(found)),
     )
 
 
-def _scores(found: confirmation.Confirmation, choice: int) -> Iterator[SplitScore]:
+def _scores(found: confirmation.Confirmation, choice: str) -> Iterator[SplitScore]:
     if found.test is None:
         return
-    of_both = ((f"trial {choice}", found.test.choice), ("the baseline", found.test.baseline))
+    of_both = ((choice, found.test.choice), ("the baseline", found.test.baseline))
     for label, score in of_both:
         if score is not None and (interval := _interval(score.new_images)) is not None:
             yield SplitScore(label, score.mean, interval)
@@ -50,7 +50,6 @@ def _confirmed(arm: JudgedArm) -> ConfirmedTrial | None:
     if not arm.values:
         return None
     found = arm.estimate
-    assert arm.candidate.trial is not None
     return ConfirmedTrial(
         arm.candidate.trial,
         arm.is_baseline,

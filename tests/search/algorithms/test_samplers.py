@@ -16,7 +16,7 @@ from objectives.protocol import Pulse, ResumableTraining
 from objectives.synthetic import synthetic_curve
 from search.algorithms.samplers import build_sampler, draw
 from search.machine.this_machine import Files
-from search.space.domains import Range, Value
+from search.space.domains import Choice, Range, Value
 from search.space.parameters import PARAMETERS
 from search.spec.definition import stored_spec
 from search.spec.document import Document, Toml
@@ -41,7 +41,10 @@ def pinned() -> dict[str, Toml]:
     """Every parameter of the space at one value, what can be off off."""
     space: dict[str, Toml] = {}
     for name, parameter in PARAMETERS.items():
-        one = parameter.default.low if isinstance(parameter.default, Range) else 64
+        default = parameter.default
+        one = default.low if isinstance(default, Range) else 64
+        if isinstance(default, Choice) and default.is_single:
+            (one,) = default.options
         space[name] = (
             False
             if parameter.off is not None
