@@ -6,8 +6,8 @@ PIP = $(BIN)/python -m pip --disable-pip-version-check
 # uv is faster than pip, and reads none of its settings: where it fails, pip installs.
 UV = $(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python -e '.[dev]'
 # More processes than two cores: tests wait for other processes and for clocks. Threads of OpenMP that
-# spin while they wait would take the cores from the other processes.
-TESTS = OMP_WAIT_POLICY=passive $(BIN)/python -m pytest -n 3 --dist worksteal
+# spin while they wait would take the cores from those.
+TESTS = OMP_WAIT_POLICY=passive $(BIN)/python -m pytest -n 4 --dist worksteal
 
 .PHONY: demo demo-answers test test-oldest lint docs bench soak kill-points faults ray-cluster clean
 
@@ -88,6 +88,7 @@ faults: $(INSTALLED)
 	$(BIN)/python -m lab.faults
 
 ray-cluster: $(INSTALLED)
+	$(BIN)/python -m pytest -m cluster tests/search/engines/cluster
 	$(BIN)/python -m lab.ray_cluster
 
 clean:

@@ -6,14 +6,14 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from models.cnn import CNN, CNNConfig
+from models.cnn import CNN
 from objectives.architecture import ModelConfig
 from objectives.class_balance import balanced_order, weights_of_classes
 from objectives.data.images import LabelledImages, ResidentData
 from objectives.device import generator, global_random
 from objectives.hyperparameters import SGD, ClassWeights, Hyperparameters
 from objectives.mixing import Truth
-from objectives.run import Run
+from objectives.run import Run, network_of
 from objectives.training import train
 
 COUNTS = torch.tensor([2, 30, 500])
@@ -109,7 +109,7 @@ def by_hand(run: Run, weights: Tensor) -> list[float]:
     """The plain loss before each of three steps on all images along the weighted gradient."""
     images = run.data.train.images / 255
     with global_random(generator(run.seed, "torch", torch.device("cpu"))):
-        model = CNN(CNNConfig(1, (8, 8), 3, run.channels, run.hidden_units))
+        model = CNN(network_of(run))
     expected = []
     for _ in range(3):
         loss = nn.functional.cross_entropy(model(images), LABELS, reduction="none")
@@ -138,7 +138,7 @@ def test_training_draws_the_small_classes_oftener() -> None:
     run = a_run(replace(still, balanced_sampling=1.0))
     images, labels = run.data.train.images / 255, LABELS
     with global_random(generator(run.seed, "torch", torch.device("cpu"))):
-        model = CNN(CNNConfig(1, (8, 8), 3, run.channels, run.hidden_units))
+        model = CNN(network_of(run))
     with torch.no_grad():
         loss = nn.functional.cross_entropy(model(images), labels, reduction="none")
     by_class = [float(loss[labels == label].mean()) for label in range(3)]

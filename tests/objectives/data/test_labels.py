@@ -126,14 +126,14 @@ def test_the_splits_of_a_table_are_taken_as_they_are(tmp_path: Path) -> None:
     (folder / "labels.csv").write_text(rows("path,class,split", splits))
     config = DataConfig(f"images:{folder}", 0.25, labels="labels.csv", split_version=2)
     test = open_test(config, tmp_path, tmp_path)
-    assert {image.tobytes() for image in test.images} == {
+    assert {image.tobytes() for image in test.arrays.images} == {
         np.asarray(Image.open(folder / PATHS[row])).tobytes() for row in (1, 9)
     }
     found = open_searchable(config, tmp_path, tmp_path, lambda *_: None)
     assert (len(found.train), len(found.validation)) == (6, 2)
     # What the table says is part of what tells that the folder has changed.
     (folder / "labels.csv").write_text(rows("path,class,split", ("train",) * 8 + ("test",) * 2))
-    assert len(open_test(config, tmp_path, tmp_path).images) == 2
+    assert len(open_test(config, tmp_path, tmp_path).arrays.images) == 2
     changed = open_searchable(config, tmp_path, tmp_path, lambda *_: None)
     assert changed.facts.fingerprint != found.facts.fingerprint
 

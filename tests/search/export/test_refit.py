@@ -9,6 +9,7 @@ import pytest
 import torch
 
 import hypersearch
+from objectives.architecture import ModelConfig
 from objectives.data.images import LabelledImages, ResidentData, open_dataset
 from objectives.model_file import TrainedModel, read_model
 from objectives.run import Run
@@ -70,8 +71,7 @@ def trained_on_all(study: Study) -> TrainedModel:
             data,
             epochs=2,
             seed=trial_seed(spec.seed, 0, "trial"),
-            channels=(3, 4),
-            hidden_units=6,
+            model=ModelConfig((3, 4), 6),
             piece=trial.piece,
         )
     )

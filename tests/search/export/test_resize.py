@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from objectives.data.image_file import read_pixels
 from search.export.calibration import Calibration
-from search.export.card import code
 from search.export.config import Answering, Pixels, config_bytes, read_config
+from search.export.lines_of_use import code
 from search.export.model import Model
 from search.export.predicting import predictions
 from search.export.walking import find_images
@@ -54,7 +54,7 @@ def test_the_cards_lines_and_predict_see_the_pixels_that_training_saw(
 
     answering = answering_of(resize)
     found = list(predictions(Model(answering, answer), find_images([tmp_path])))
-    assert len(found) == len(asked) == 16
+    assert len(found) == len(asked) == 22
     lines = code(answering).partition("labels =")[0].replace("onnxruntime", "math")
     names: dict[str, object] = {}
     exec(lines, names)

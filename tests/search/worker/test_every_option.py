@@ -82,6 +82,7 @@ OPENED = {  # what a user might write for what is off by default
     "gradient_clipping": (0.01, 10.0),
     "width": (0.1, 1.5),
     "depth": (1, 5),
+    "balanced_sampling": (0.1, 1.0),
 }
 
 
@@ -136,6 +137,8 @@ def needed_beside(values: dict[str, Value]) -> Iterator[str]:
 
 def middle(name: str) -> Value:
     domain = PARAMETERS[name].default
+    if isinstance(domain, Choice):
+        return domain.options[0]
     assert isinstance(domain, Range)
     return (domain.low + domain.high) / 2
 

@@ -235,6 +235,7 @@ def test_another_version_of_ray_is_refused_in_one_line(lab: Lab) -> None:
     assert "\n" not in refused.refused
 
 
+@pytest.mark.cluster
 def test_whoever_places_workers_ends_them_and_a_node_that_dies_is_replaced(lab: Lab) -> None:
     (lab.folder / "slow.toml").write_text(SLOW.format(name="slow"))
     lab.here("create", "slow.toml")
