@@ -13,7 +13,7 @@ from storage.engine import Database
 from storage.errors import StudyDeleted, StudyEnded
 from storage.schema import optuna_studies, optuna_study_system_attributes, study
 from storage.studies import Budget, EndReason, StoredStudy, StudyState, to_ascii
-from storage.study_states import count_trials, due, has_reached_target, lock_study, move
+from storage.study_states import count_trials, due, lock_study, move
 
 if TYPE_CHECKING:
     from optuna.storages import BaseStorage
@@ -127,7 +127,7 @@ def raise_budget(
             )
             row = lock_study(connection, stored)
             counts = count_trials(connection, row.study_id)
-            reason = due(row, counts, has_reached_target(connection, row))
+            reason = due(connection, row, counts)
             if row.state == "open" and reason is not None:
                 move(connection, row, "ended", reason)
             if row.state != "ended":

@@ -8,6 +8,7 @@ from storage.clock import now_ms
 from storage.direction import Direction
 from storage.errors import StudyDeleted
 from storage.schema import (
+    follow_up,
     optuna_study_directions,
     optuna_trials,
     optuna_values,
@@ -123,33 +124,37 @@ def end_locked_if_due(connection: Connection, row: Row[tuple[object, ...]]) -> S
     state: StudyState = row.state
     if state != "open":
         return state
-    reason = due(row, count_trials(connection, row.study_id), has_reached_target(connection, row))
+    reason = due(connection, row, count_trials(connection, row.study_id))
     if reason is None:
         return state
     move(connection, row, "ended", reason)
     return "ended"
 
 
-def due(
-    row: Row[tuple[object, ...]], counts: Counts, target_reached: bool = False
-) -> EndReason | None:
+def due(connection: Connection, row: Row[tuple[object, ...]], counts: Counts) -> EndReason | None:
     """Why the study whose locked row this is should end now, or stay ended; `None` where it should
-    go on.
+    go on. Of a follow-up failures are counted by slot: see storage.slots.
     """
     if counts.finished >= row.trials:
         return "trials"
-    if target_reached:
+    if _has_reached_target(connection, row):
         return "target"
     if _timed_out(row):
         return "timeout"
-    if (counts.finished == 0 and counts.failed >= ALL_FAILED_CAP) or counts.failed >= max(
-        FAILED_CAP, row.trials
-    ):
+    has_failed = (counts.finished == 0 and counts.failed >= ALL_FAILED_CAP) or (
+        counts.failed >= max(FAILED_CAP, row.trials)
+    )
+    if has_failed and not _follows_another(connection, row.study_id):
         return "failures"
     return None
 
 
-def has_reached_target(connection: Connection, row: Row[tuple[object, ...]]) -> bool:
+def _follows_another(connection: Connection, study_id: int) -> bool:
+    query = select(follow_up.c.study_id).where(follow_up.c.study_id == study_id)
+    return connection.execute(query).first() is not None
+
+
+def _has_reached_target(connection: Connection, row: Row[tuple[object, ...]]) -> bool:
     """Whether a complete trial has reached the target that the study whose row this is has now."""
     if row.target is None:
         return False

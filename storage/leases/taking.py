@@ -193,7 +193,7 @@ class TrialLeases(Adopting):
             counts = count_trials(connection, stored.study_id)
             if row.state == "open" and self._takeable(leases):
                 return NoNewTrial.OTHER_FIRST
-            if row.state != "open" or due(row, counts) is not None:
+            if row.state != "open" or due(connection, row, counts) is not None:
                 return NoNewTrial.NO_ROOM
             if counts.finished + len(leases) >= row.trials or _exhausted(counts, len(leases), most):
                 return NoNewTrial.NO_ROOM
