@@ -8,7 +8,14 @@ import pytest
 
 from search.analysis.ablation import REFERENCE, factors, judged_looks
 from search.analysis.judged import Judged
-from search.spec.follow_up import AblatedArm, AblatePlan, Candidate, Purpose, Training, octaves_of
+from search.spec.follow_up import (
+    AblatedArm,
+    AblatePlan,
+    Candidate,
+    PlannedTraining,
+    Purpose,
+    octaves_of,
+)
 from storage.predictions import SplitPredictions
 from storage.records import TrialRecord
 
@@ -31,7 +38,7 @@ def trained(arm: str, purpose: Purpose, index: int, right: int) -> Judged:
     classes = np.ones(100, np.uint16)
     classes[order[:right]] = 0
     answered = SplitPredictions("validation", "hash", labels, classes, np.ones(100, np.float16))
-    return Judged(0, Training(arm, purpose, index, index, {}), TRIAL, answered, None)
+    return Judged(0, PlannedTraining(arm, purpose, index, index, {}), TRIAL, answered, None)
 
 
 def judged() -> list[Judged]:
