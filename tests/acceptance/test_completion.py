@@ -17,6 +17,7 @@ from search.spec.reading import parse_spec
 from search.spec.request import Request
 from search.studies.joining import create_or_join
 from tests.acceptance.test_confirm import SPEC
+from tests.conftest import missing
 from tests.forked import hypersearch
 
 
@@ -271,8 +272,7 @@ def test_bash_completes_what_is_typed(bash: Shell, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["zsh", "fish"])
 def test_other_shells_complete_names_of_follow_ups(name: str, tmp_path: Path) -> None:
-    if which(name) is None:
-        pytest.skip(f"{name} is not installed")
+    missing(f"{name} (apt-get install {name})", which(name) is not None)
     confirmed(tmp_path)
     shell = Shell(tmp_path, name)
     said = shell.run("hypersearch --install-completion")

@@ -23,6 +23,8 @@ from storage.urls import parse_url
 from tests.conftest import missing
 from tests.forked import hypersearch
 
+# Nodes of a cluster start for half a minute each, and leases of dead ones expire for longer.
+pytestmark = pytest.mark.cluster
 SECONDS = 240.0  # that anything may take on a busy machine
 PHOTOS = """
 [study]
@@ -235,7 +237,6 @@ def test_another_version_of_ray_is_refused_in_one_line(lab: Lab) -> None:
     assert "\n" not in refused.refused
 
 
-@pytest.mark.cluster
 def test_whoever_places_workers_ends_them_and_a_node_that_dies_is_replaced(lab: Lab) -> None:
     (lab.folder / "slow.toml").write_text(SLOW.format(name="slow"))
     lab.here("create", "slow.toml")
