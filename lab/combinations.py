@@ -38,6 +38,7 @@ OPENED = {
     "gradient_clipping": (0.01, 10.0),
     "width": (0.1, 1.5),
     "depth": (1, 5),
+    "balanced_sampling": (0.1, 1.0),
 }
 
 
@@ -60,6 +61,7 @@ def main() -> int:
             except Diverged as error:
                 diverged += 1
                 print(f"{seed} {shape}: {error}: {values}", flush=True)
+            # Whatever else it raises is a fault of the combination, and the others go on.
             except Exception as error:
                 faults += 1
                 print(f"{seed} {shape}: {type(error).__name__}: {error}: {values}", flush=True)
@@ -69,15 +71,18 @@ def main() -> int:
 
 
 def everything() -> SearchSpace:
-    """All options there are, and every number that may be off or on; ranges as they come."""
+    """All options there are, and every number that may be off or on; ranges as they come.
+
+    Raises KeyError for a number that is off by default and that OPENED lacks.
+    """
     changes: dict[str, Domain] = {"batch_size": Range(8, 40, whole=True)}
     for name, parameter in PARAMETERS.items():
-        opened = OPENED.get(name.rpartition(".")[2])
         if parameter.kind == "choice":
             changes[name] = Choice(parameter.options)
         elif parameter.kind == "bool":
             changes[name] = Choice((False, True))
-        elif parameter.default == Off() and opened is not None:
+        elif parameter.default == Off():
+            opened = OPENED[name.rpartition(".")[2]]
             changes[name] = Range(*opened, optional=True, whole=parameter.kind == "int")
     return SearchSpace.default(changes)
 

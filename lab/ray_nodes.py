@@ -207,6 +207,7 @@ def _patiently(start: Callable[[], Made], clean_up: Callable[[], None]) -> Made:
     for _ in range(ATTEMPTS - 1):
         try:
             return start()
+        # Ray raises errors of many kinds here; the last try's is the caller's.
         except Exception:
             clean_up()
     return start()

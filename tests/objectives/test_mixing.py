@@ -46,7 +46,7 @@ def test_one_share_for_all_is_torchvisions_mixup() -> None:
     torch.manual_seed(3)
     theirs, targets = MixUp(alpha=1.0, num_classes=4)(IMAGES, LABELS)
     torch.manual_seed(3)
-    share = float(torch._sample_dirichlet(torch.tensor([1.0, 1.0]))[0])
+    share = float(torch.distributions.Dirichlet(torch.tensor([1.0, 1.0])).sample()[0])
     images, truth = mixed(IMAGES, LABELS, torch.full((5,), share), None)
     torch.testing.assert_close(images, theirs)
     torch.testing.assert_close(

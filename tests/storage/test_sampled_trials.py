@@ -57,6 +57,7 @@ def add_trials(rdb: RDBStorage, name: str, count: int, directions: list[str]) ->
 def seen(trial: FrozenTrial) -> tuple[object, ...]:
     return (
         trial.number,
+        # No public name tells it; the sampler's storage is asked by it.
         trial._trial_id,
         trial.state,
         trial.values,
@@ -85,7 +86,10 @@ def test_the_best_and_some_others_are_read_as_optuna_reads_them(shared_url: str)
     database, rdb = open_for_work(shared_url)
     with database:
         study = add_trials(rdb, "sampled", 70, ["maximize"])
-        sampled = SampledTrials(database, study._study_id, [True], best=10, others=15)
+        study_id = rdb.get_study_id_from_name("sampled")
+        sampled = SampledTrials(
+            database, rdb.get_study_id_from_name(study.study_name), [True], best=10, others=15
+        )
         assert list(map(seen, sampled.read() or ())) == list(map(seen, expected(study, 10, 15)))
         # Each is read once: a second look finds what has ended since.
         study.add_trial(
@@ -99,7 +103,10 @@ def test_of_several_objectives_each_has_its_best(shared_url: str) -> None:
     database, rdb = open_for_work(shared_url)
     with database:
         study = add_trials(rdb, "costs", 40, ["maximize", "minimize"])
-        found = SampledTrials(database, study._study_id, [True, False], best=2, others=10).read()
+        study_id = rdb.get_study_id_from_name("costs")
+        found = SampledTrials(
+            database, rdb.get_study_id_from_name(study.study_name), [True, False], best=2, others=10
+        ).read()
         assert found is not None
         complete = study.get_trials(states=(TrialState.COMPLETE,))
         numbers = {trial.number for trial in found}
@@ -113,8 +120,16 @@ def test_of_a_study_that_is_not_large_all_is_seen(shared_url: str) -> None:
     database, rdb = open_for_work(shared_url)
     with database:
         study = add_trials(rdb, "small", 40, ["maximize"])
-        assert SampledTrials(database, study._study_id, [True], best=10, others=28).read() is None
-        assert SampledTrials(database, study._study_id, [True], best=10, others=20).read()
+        study_id = rdb.get_study_id_from_name("small")
+        assert (
+            SampledTrials(
+                database, rdb.get_study_id_from_name(study.study_name), [True], best=10, others=28
+            ).read()
+            is None
+        )
+        assert SampledTrials(
+            database, rdb.get_study_id_from_name(study.study_name), [True], best=10, others=20
+        ).read()
         rdb.remove_session()
 
 
@@ -131,6 +146,7 @@ def test_a_view_of_a_large_study_is_of_those_trials_and_each_view_looks_again(
     database, rdb = open_for_work(new_database("sqlite"))
     with database:
         study = add_trials(rdb, "view", 20, ["maximize"])
+        study_id = rdb.get_study_id_from_name("view")
         looked: list[int] = []
 
         class Looked(SampledTrials):

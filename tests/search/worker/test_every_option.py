@@ -11,6 +11,7 @@ from dataclasses import astuple, replace
 import pytest
 import torch
 
+from lab.combinations import drawn, everything
 from objectives.architecture import ModelConfig
 from objectives.data.images import LabelledImages, ResidentData
 from objectives.measurement import Diverged, Measurement
@@ -18,9 +19,8 @@ from objectives.names import AUGMENTATIONS
 from objectives.run import Run
 from objectives.training import train
 from search.space.configuration import Configuration
-from search.space.domains import Choice, Domain, Off, Range, Value
+from search.space.domains import Choice, Range, Value
 from search.space.parameters import PARAMETERS
-from search.space.search_space import SearchSpace
 
 CLASSES = 3
 COMBINATIONS = 200
@@ -57,47 +57,8 @@ def data(
 GREY, COLOUR = data((1, 28, 28)), data((3, 32, 32))
 
 
-def everything() -> SearchSpace:
-    """All options there are, and every number that may be off or on; ranges as they come."""
-    changes: dict[str, Domain] = {}
-    for name, parameter in PARAMETERS.items():
-        if parameter.kind == "choice":
-            changes[name] = Choice(parameter.options)
-        elif parameter.kind == "bool":
-            changes[name] = Choice((False, True))
-        elif parameter.default == Off():
-            opened = OPENED[name.rpartition(".")[2]]
-            changes[name] = Range(*opened, optional=True, whole=parameter.kind == "int")
-    return SearchSpace.default(changes | {"batch_size": Range(8, 40, whole=True)})
-
-
 # Each operation alone, those that share a step, and all of them; random combinations have the rest.
 AUGMENTED = ("none", *AUGMENTATIONS, "mixup+cutmix", "+".join(AUGMENTATIONS))
-OPENED = {  # what a user might write for what is off by default
-    "alpha": (0.8, 0.999),
-    "momentum": (0.0, 0.95),
-    "beta1": (0.0, 0.99),
-    "beta2": (0.8, 0.9999),
-    "warmup": (0.05, 0.5),
-    "gradient_clipping": (0.01, 10.0),
-    "width": (0.1, 1.5),
-    "depth": (1, 5),
-    "balanced_sampling": (0.1, 1.0),
-}
-
-
-def drawn(space: SearchSpace, seed: int) -> dict[str, Value]:
-    chance = random.Random(seed)
-
-    def suggest(name: str, domain: Choice | Range) -> Value:
-        if isinstance(domain, Choice):
-            return chance.choice(domain.options)
-        if domain.log:
-            return math.exp(chance.uniform(math.log(domain.low), math.log(domain.high)))
-        value = chance.uniform(domain.low, domain.high)
-        return round(value) if domain.whole else value
-
-    return space.suggest(suggest)
 
 
 def alone() -> list[dict[str, Value]]:
@@ -183,7 +144,7 @@ def test_random_combinations_train(images: ResidentData) -> None:
     diverged = 0
     for seed in range(COMBINATIONS):
         try:
-            assert_finite(trained(drawn(everything(), seed), images, epochs=1), 1)
+            assert_finite(trained(drawn(everything(), random.Random(seed)), images, epochs=1), 1)
         except Diverged:
             diverged += 1
     assert diverged <= COMBINATIONS // 20
@@ -209,7 +170,9 @@ def test_random_combinations_train(images: ResidentData) -> None:
 )
 def test_the_smallest_of_everything_trains(images: ResidentData, seed: int) -> None:
     try:
-        assert_finite(trained(drawn(everything(), seed) | {"batch_size": 8}, images), 2)
+        assert_finite(
+            trained(drawn(everything(), random.Random(seed)) | {"batch_size": 8}, images), 2
+        )
     except Diverged:
         assert seed > 0  # as above: the first one, at least, does not
 
@@ -220,4 +183,4 @@ def test_a_blank_data_set_trains() -> None:
         GREY, train=LabelledImages(torch.zeros_like(GREY.train.images), GREY.train.labels)
     )
     for seed in range(20):
-        assert_finite(trained(drawn(everything(), seed), blank, epochs=1), 1)
+        assert_finite(trained(drawn(everything(), random.Random(seed)), blank, epochs=1), 1)
