@@ -87,9 +87,7 @@ def test_the_best_and_some_others_are_read_as_optuna_reads_them(shared_url: str)
     with database:
         study = add_trials(rdb, "sampled", 70, ["maximize"])
         study_id = rdb.get_study_id_from_name("sampled")
-        sampled = SampledTrials(
-            database, rdb.get_study_id_from_name(study.study_name), [True], best=10, others=15
-        )
+        sampled = SampledTrials(database, study_id, [True], best=10, others=15)
         assert list(map(seen, sampled.read() or ())) == list(map(seen, expected(study, 10, 15)))
         # Each is read once: a second look finds what has ended since.
         study.add_trial(
@@ -104,9 +102,7 @@ def test_of_several_objectives_each_has_its_best(shared_url: str) -> None:
     with database:
         study = add_trials(rdb, "costs", 40, ["maximize", "minimize"])
         study_id = rdb.get_study_id_from_name("costs")
-        found = SampledTrials(
-            database, rdb.get_study_id_from_name(study.study_name), [True, False], best=2, others=10
-        ).read()
+        found = SampledTrials(database, study_id, [True, False], best=2, others=10).read()
         assert found is not None
         complete = study.get_trials(states=(TrialState.COMPLETE,))
         numbers = {trial.number for trial in found}
@@ -119,17 +115,10 @@ def test_of_several_objectives_each_has_its_best(shared_url: str) -> None:
 def test_of_a_study_that_is_not_large_all_is_seen(shared_url: str) -> None:
     database, rdb = open_for_work(shared_url)
     with database:
-        study = add_trials(rdb, "small", 40, ["maximize"])
+        add_trials(rdb, "small", 40, ["maximize"])
         study_id = rdb.get_study_id_from_name("small")
-        assert (
-            SampledTrials(
-                database, rdb.get_study_id_from_name(study.study_name), [True], best=10, others=28
-            ).read()
-            is None
-        )
-        assert SampledTrials(
-            database, rdb.get_study_id_from_name(study.study_name), [True], best=10, others=20
-        ).read()
+        assert SampledTrials(database, study_id, [True], best=10, others=28).read() is None
+        assert SampledTrials(database, study_id, [True], best=10, others=20).read()
         rdb.remove_session()
 
 
@@ -145,7 +134,7 @@ def test_a_view_of_a_large_study_is_of_those_trials_and_each_view_looks_again(
 ) -> None:
     database, rdb = open_for_work(new_database("sqlite"))
     with database:
-        study = add_trials(rdb, "view", 20, ["maximize"])
+        add_trials(rdb, "view", 20, ["maximize"])
         study_id = rdb.get_study_id_from_name("view")
         looked: list[int] = []
 
@@ -155,14 +144,14 @@ def test_a_view_of_a_large_study_is_of_those_trials_and_each_view_looks_again(
                 return super().read()
 
         for most, count in ((10, 10), (100, 19)):
-            sampled = Looked(database, study._study_id, [True], best=most // 2, others=most // 2)
+            sampled = Looked(database, study_id, [True], best=most // 2, others=most // 2)
             storage = LeasedStorage(rdb, Leases(), None, sampled)  # type: ignore[arg-type]
             with storage.one_view():
-                seen = storage.get_all_trials(study._study_id, deepcopy=False, states=FINISHED)
-                assert storage.get_all_trials(study._study_id, False, FINISHED) == seen
+                seen = storage.get_all_trials(study_id, deepcopy=False, states=FINISHED)
+                assert storage.get_all_trials(study_id, False, FINISHED) == seen
             assert len(seen) == count
             # What a pruner compares with is all.
-            assert len(storage.get_all_trials(study._study_id, deepcopy=False)) == 20
+            assert len(storage.get_all_trials(study_id, deepcopy=False)) == 20
         assert len(looked) == 2
         rdb.remove_session()
 
