@@ -42,7 +42,8 @@ def open_model(
     model: str, device: str, studies: Studies, tell: Tell, *, runtime: str | None = None
 ) -> Model:
     """The exported folder of that name if there is one, else the winner of the study of that name,
-    calibrated on its validation images; where studies lie is not asked before one is needed.
+    calibrated on its validation images; where studies lie is not asked before one is needed. A
+    folder without any part of an exported model is as like as not the study's images.
 
     `runtime`: torch or onnx (`None`: torch, where the folder has safetensors). No code that lies in
     the folder is run: it is read as JSON, safetensors and ONNX without files beside it.
@@ -57,12 +58,20 @@ def open_model(
         raise RuntimeRefused.unknown(runtime or "")
     if runtime == "onnx" and device not in ("auto", "cpu"):
         raise RuntimeRefused.on_device(device)
-    if Path(model).is_dir():
-        return open_folder(Path(model), device, runtime)
-    if runtime == "onnx":
+    folder = Path(model)
+    if any((folder / part).exists() for part in (CONFIG, LABELS, SAFETENSORS, ONNX)):
+        return open_folder(folder, device, runtime)
+    if runtime == "onnx" and not folder.is_dir():
         raise ModelFolderError.study_by_onnx(model)
+    if runtime == "onnx":
+        raise ModelFolderError.missing(folder, CONFIG)
     url, machine = studies()
-    validated = _validated(model, url, machine, tell)
+    try:
+        validated = _validated(model, url, machine, tell)
+    except ModelFolderError as error:
+        if folder.is_dir():
+            raise ModelFolderError.missing(folder, CONFIG) from error
+        raise
     from search.export.exporting import answering_of
 
     answering = answering_of(validated)

@@ -47,6 +47,17 @@ def test_a_folder_and_its_study_answer_alike(place: Path) -> None:
     assert {name for _, name, _ in lines} <= set(CLASSES)
 
 
+def test_a_folder_of_images_does_not_hide_the_study_of_its_name(
+    place: Path, tmp_path: Path
+) -> None:
+    by_study = hypersearch(place, "predict", "odd", "images/c|d")
+    (tmp_path / "odd").symlink_to(place / "images")
+    (tmp_path / "images").symlink_to(place / "images")
+    storage = ("--storage", f"sqlite:///{place}/hypersearch.db")
+    found = hypersearch(tmp_path, "predict", "odd", "images/c|d", *storage)
+    assert (found.returncode, found.stdout) == (0, by_study.stdout)
+
+
 def test_labelled_images_are_judged(place: Path) -> None:
     arguments = ["predict", FOLDER, "images", "--labelled", "--runtime", "onnx"]
     whole = json.loads(hypersearch(place, *arguments, "--json", "--unsure", "0.5").stdout)
