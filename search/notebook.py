@@ -160,6 +160,7 @@ def confirm(
     baseline: str | int | None = None,
     seeds: int = 5,
     reads_test: bool = True,
+    resplit: bool = False,
     again: bool = False,
     storage: str | None = None,
     device: str = "auto",
@@ -169,7 +170,9 @@ def confirm(
     """Retrains the best configurations under fresh seeds, as `hypersearch confirm` does, and
     returns what is known then; asked again in the same words, it trains what is missing.
 
-    `baseline` is "first", "neutral", "none" or a trial's number. Ctrl-C and the process are treated
+    `baseline` is "first", "neutral", "none" or a trial's number. With `resplit` each seed is judged
+    on a fold of its own, for which the spec has data.folds, so that the split is in the intervals.
+    Ctrl-C and the process are treated
     as by `run`.
 
     Raises FollowUpRefused where what is asked for is not there, RunInsideRun, and what `run_study`
@@ -186,6 +189,7 @@ def confirm(
         None if baseline is None else str(baseline),
         seeds,
         reads_test,
+        resplit,
     )
     machine = settings.machine(settings.files(url, None), data_map=read_data_map(data_map or {}))
     announced = announce_confirmation(url, name, asked, again=again, machine=machine)

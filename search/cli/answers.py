@@ -69,6 +69,14 @@ def confirm(
         ),
     ] = None,
     seeds: Annotated[str, typer.Option(metavar="N", help="Fresh seeds for each.")] = "5",
+    resplit: Annotated[
+        bool,
+        typer.Option(
+            "--resplit",
+            help="Judge each seed on a fold of its own (data.folds): with the split in the"
+            " intervals.",
+        ),
+    ] = False,
     no_test: Annotated[
         bool, typer.Option("--no-test", help="Leave the test split unread.")
     ] = False,
@@ -92,7 +100,7 @@ def confirm(
 ) -> None:
     """Retrain the best configurations under fresh seeds, and say what each is worth."""
     set_output(quiet, verbose, debug)
-    asked = _asked(top, trial, baseline, seeds, no_test)
+    asked = _asked(top, trial, baseline, seeds, no_test, resplit)
     url = storage_url(storage)
     count = read_count("--workers", workers)
     machine = machine_of(threads, device, data_root, url, artifact_root)
@@ -342,6 +350,7 @@ def _asked(
     baseline: str | None,
     seeds: str,
     no_test: bool,
+    resplit: bool,
 ) -> "AskedToConfirm":
     from search.studies.followups.confirming import FEWEST_SEEDS, MOST_SEEDS, AskedToConfirm
 
@@ -354,6 +363,7 @@ def _asked(
         baseline,
         read_whole("--seeds", seeds, FEWEST_SEEDS, MOST_SEEDS),
         not no_test,
+        resplit,
     )
 
 

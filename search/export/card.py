@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from objectives.data.image_file import CROP, PAD, STRETCH
 from search.analysis.comparison import parameters
+from search.analysis.confirmation import Confirmation
 from search.analysis.importance import Bounds
 from search.analysis.inference.components import Interval
 from search.analysis.recalls import wilson_interval
@@ -119,8 +120,8 @@ def _confirmed(winner: Winner, chosen: str) -> str:
         )
     said = (
         f"**Confirmed.** This is {chosen}. Under {arm.estimate.runs} fresh seeds its configuration"
-        f" came to {arm.estimate.mean:.4f} on average{_between(arm.estimate.new_images)} on the"
-        " validation images; this file is"
+        f" came to {arm.estimate.mean:.4f} on average{_between(arm.estimate.new_images)} on"
+        f" {_judged_on(found)}; this file is"
         + (
             " the one run of it that the search saw."
             if winner.refit is None
@@ -136,6 +137,15 @@ def _confirmed(winner: Winner, chosen: str) -> str:
                 f" {found.test.reading.number} of that split."
             )
     return said
+
+
+def _judged_on(found: Confirmation) -> str:
+    if found.plan.folds is None:
+        return "the validation images"
+    return (
+        f"other validation images under each, the other {found.plan.folds - 1} of"
+        f" {found.plan.folds} folds, so that the interval includes the split"
+    )
 
 
 def _between(interval: Interval | None) -> str:

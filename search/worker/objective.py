@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from objectives.data.config import DataConfig
+from objectives.data.config import DataConfig, Fold
 from objectives.hyperparameters import Hyperparameters
 from objectives.predicted import Predicted
 from objectives.processor import usable_cores
@@ -57,6 +57,8 @@ class Objective:
     fitting: FittingThreads | None = None
     # As `train`, but on training and validation images together; made-up curves have none.
     refit: Train | None = None
+    # As `train`, but with that fold as the validation split; of studies that have data.folds.
+    on_fold: Callable[[Fold], Train] | None = None
 
 
 def build_objective(
@@ -107,7 +109,8 @@ def build_objective(
         from search.worker.parcels import open_parcel
 
         config, dataset = spec.data, open_parcel(spec.data, spec.name, machine.parcels)
-    resident = data.hold(dataset, chosen)
+    held = data.HeldImages(dataset, chosen)
+    held.on()
     # After all that may be refused
     before = kept_division(str(chosen), machine.division_root)
     share = divide(1, machine.threads, device=str(chosen), folder=machine.division_root, say=say)
@@ -116,7 +119,7 @@ def build_objective(
     load_optimizers(chosen)
 
     def train_on(
-        images: data.ResidentData,
+        images: Callable[[], data.ResidentData],
         hyperparameters: Hyperparameters,
         seed: int,
         computing: Computing,
@@ -127,7 +130,7 @@ def build_objective(
         return training.train(
             Run(
                 hyperparameters,
-                images,
+                images(),
                 epochs=spec.training.epochs,
                 seed=seed,
                 model=spec.model,
@@ -147,12 +150,15 @@ def build_objective(
         resume: bytes | None,
         pulse: Pulse,
     ) -> ResumableTraining:
-        together = data.hold_together(dataset, resident.validation, chosen)
-        return train_on(together, hyperparameters, seed, computing, resume, pulse)
+        together = data.hold_together(dataset, held.on().validation, chosen)
+        return train_on(lambda: together, hyperparameters, seed, computing, resume, pulse)
+
+    def on_fold(fold: Fold) -> Train:
+        return partial(train_on, partial(held.on, fold))
 
     def files_of(trained: ResumableTraining, epochs: Sequence[EpochRecord]) -> Mapping[str, bytes]:
         assert isinstance(trained, training.Training)
-        return incumbent_files(model_of(trained), epochs, trained.examine(), resident.class_names)
+        return incumbent_files(model_of(trained), epochs, trained.examine(), dataset.class_names)
 
     def model_of(trained: ResumableTraining) -> bytes:
         assert isinstance(trained, training.Training)
@@ -168,7 +174,7 @@ def build_objective(
         else _fitting(machine, computing.threads, kept, before is not None, say)
     )
     return Objective(
-        partial(train_on, resident),
+        partial(train_on, held.on),
         str(chosen),
         computing,
         files_of,
@@ -178,6 +184,7 @@ def build_objective(
         check,
         fitting,
         refit,
+        on_fold,
     )
 
 
@@ -218,7 +225,8 @@ def _piece_on(device: str, machine: Machine, kept: Division | None) -> int | Non
 def _synthetic(spec: StudySpec, machine: Machine) -> Objective:
     from objectives.synthetic import SyntheticCurve, synthetic_curve
 
-    def train(
+    def train_on(
+        fold: Fold | None,
         hyperparameters: Hyperparameters,
         seed: int,
         computing: Computing,
@@ -232,6 +240,7 @@ def _synthetic(spec: StudySpec, machine: Machine) -> Objective:
             resume=resume,
             pulse=pulse,
             seconds_per_epoch=machine.synthetic_seconds,
+            fold=fold,
         )
 
     class Reader:
@@ -243,9 +252,17 @@ def _synthetic(spec: StudySpec, machine: Machine) -> Objective:
 
         def of_kept(self, planned: PlannedTraining, model: bytes | None) -> Predicted:
             hyperparameters = Configuration(planned.values).hyperparameters()
-            again = synthetic_curve(hyperparameters, spec.training.epochs, planned.seed)
+            again = synthetic_curve(
+                hyperparameters, spec.training.epochs, planned.seed, fold=planned.fold
+            )
             for _ in again:
                 pass
             return again.test_predictions()
 
-    return Objective(train, "none", Computing(1), open_test=Reader)
+    return Objective(
+        partial(train_on, None),
+        "none",
+        Computing(1),
+        open_test=Reader,
+        on_fold=lambda fold: partial(train_on, fold),
+    )

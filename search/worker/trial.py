@@ -239,6 +239,9 @@ class Trial:
         if self._course.planned is not None and self._course.planned.purpose == "refit":
             assert objective.refit is not None
             train = objective.refit
+        if self._course.planned is not None and self._course.planned.fold is not None:
+            assert objective.on_fold is not None
+            train = objective.on_fold(self._course.planned.fold)
         recorded = (
             read_checkpoints(self._place.database, self._held.trial_id)
             if self._held.attempt > 1

@@ -5,6 +5,7 @@ the choice under further ones, with which the test split is read.
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
+from objectives.data.config import Fold, fold_of_seed
 from search.algorithms.samplers import trial_seed
 from search.analysis.choosing import choose
 from search.analysis.judged import Judged
@@ -24,6 +25,8 @@ FEWEST_SEEDS, MOST_SEEDS = 2, 1000
 MOST_FOLLOW_UPS = 1_000_000  # of one study; each has seeds of its own
 NEUTRAL = "neutral"  # the arm of the best trial's optimizer without any technique
 RATES_OF_NEUTRAL = 5  # runs that find its learning rate
+# One fold was the search's; of one that is left every seed would have the same images.
+FEWEST_TO_RESPLIT = 3
 
 
 @dataclass(frozen=True)
@@ -36,10 +39,15 @@ class AskedToConfirm:
     baseline: str | None = None
     seeds: int = DEFAULT_SEEDS
     reads_test: bool = True
+    resplit: bool = False  # each seed is judged on a fold of its own
 
     def to_document(self) -> dict[str, Value | list[int] | None]:
         """As the plan holds it; equal for equal commands."""
-        return {**asdict(self), "trials": sorted(self.trials)}
+        document = {**asdict(self), "trials": sorted(self.trials)}
+        # It came later: what was stored before is without it.
+        if not self.resplit:
+            del document["resplit"]
+        return document
 
 
 def plan_confirmation(
@@ -50,6 +58,9 @@ def plan_confirmation(
     Raises FollowUpRefused where what is asked for is not there, or cannot be judged.
     """
     spec = stored_spec(parent)
+    folds = spec.data.folds if asked.resplit else None
+    if asked.resplit and (folds is None or folds < FEWEST_TO_RESPLIT):
+        raise FollowUpRefused.no_folds(parent.name, folds, FEWEST_TO_RESPLIT)
     complete = rank((each for each in trials if each.state == "complete"), spec.direction)
     if not complete:
         raise FollowUpRefused.nothing_complete(parent.name)
@@ -82,6 +93,7 @@ def plan_confirmation(
         complete[0].number,
         tuple(_notes(parent, spec, trials, chosen)),
         octaves_of(RATES_OF_NEUTRAL) if is_neutral else (),
+        folds=folds,
     )
 
 
@@ -115,6 +127,7 @@ def _judged(
             fresh_seed(seed, number, index),
             each.values,
             keeps_model=plan.reads_test and each.arm == plan.baseline,
+            fold=_fold(plan, index),
         )
         for index in range(plan.seeds)
         for each in candidates
@@ -167,10 +180,15 @@ def _test_stage(
                 reads_with=tuple(
                     baseline[each] for each in [index - plan.seeds] if each in baseline
                 ),
+                fold=_fold(plan, index),
             )
             for index in range(plan.seeds, 2 * plan.seeds)
         )
     )
+
+
+def _fold(plan: ConfirmPlan, index: int) -> Fold | None:
+    return None if plan.folds is None else fold_of_seed(index, plan.folds)
 
 
 def fresh_seed(seed: int, number: int, index: int) -> int:
