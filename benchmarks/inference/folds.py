@@ -7,6 +7,7 @@ import numpy as np
 from benchmarks.inference.cell import Cell, Figure
 from lab.made_up_folds import Divided
 from lab.made_up_runs import Networks
+from search.analysis.inference.components import quantile
 from search.analysis.inference.resplit import (
     ResplitRuns,
     parts_of,
@@ -23,8 +24,8 @@ TAIL = 0.025
 def resplit(
     share: float,
     seed_spread: float,
-    training: float,
     images: int,
+    training: float,
     folds: int,
     runs: int,
     low: float,
@@ -46,13 +47,17 @@ def resplit(
             )
         interval = resplit_estimate(arms[0]).new_images
         assert interval is not None
-        pair = parts_of_pair(arms[0], arms[1])
+        pair, parts = parts_of_pair(arms[0], arms[1]), parts_of(arms[0])
+        corrected = (parts.run_variance * (1 / runs + 1 / (folds - 1))) ** 0.5
+        corrected *= quantile(runs - 1, TAIL)
         return (
             interval.holds(share),
             abs(pair.mean) <= pair.half_width(TAIL),
             1 - float(np.mean(resplit_best_set(arms).may_be_best)),
-            parts_of(arms[0]).half_width(TAIL),
+            parts.half_width(TAIL),
             pair.half_width(TAIL),
+            abs(parts.mean - share) <= corrected,
+            corrected,
         )
 
     figures = (
@@ -61,18 +66,36 @@ def resplit(
         Figure("true best thrown out", high=6 if low > 0 else np.inf),
         Figure("half-width of the mean", unit="points"),
         Figure("half-width of the difference", unit="points"),
+        Figure("mean, corrected resampled t"),
+        Figure("half-width of that", unit="points"),
     )
     name = f"resplit, {share:.0%} of {images} images, K {folds}, n {runs}"
-    name += f", training images move a run {training:g} times as much as seeds"
-    return Cell(name, 600, figures, draw)
+    if training != 1.0:
+        name += f", training images count {training:g} times as much as seeds"
+    return Cell(name, 1500, figures, draw)
 
 
 def cells() -> list[Cell]:
-    """Where training images move a run as little as was seen, and three times as much as seeds."""
+    """Where training images move a run as much as its seed does, which is more than was seen; not
+    at all; and three times as much.
+    """
+    high, middle, small = (0.98, 0.0015, 4000), (0.70, 0.005, 2500), (0.95, 0.003, 400)
     usual = [
-        resplit(share, spread, training, images, folds, runs, 93.0)
-        for share, spread, images in ((0.98, 0.0015, 4000), (0.70, 0.005, 2500), (0.95, 0.003, 400))
-        for folds, runs in ((5, 3), (5, 5), (6, 5), (5, 10), (10, 5))
-        for training in (0.0, 1.0)
+        resplit(*networks, images, 1.0, folds, runs, 93.0)
+        for (*networks, images), folds, runs in (
+            (high, 5, 3),
+            (high, 5, 5),
+            (high, 6, 5),
+            (high, 10, 5),
+            (high, 5, 10),
+            (middle, 5, 5),
+            (middle, 5, 10),
+            (small, 5, 5),
+            (small, 10, 10),
+        )
     ]
-    return [*usual, resplit(0.98, 0.0015, 3.0, 4000, 5, 5, -np.inf)]
+    return [
+        *usual,
+        resplit(*high, 0.0, 5, 5, 93.0),
+        resplit(*high, 3.0, 5, 5, -np.inf),
+    ]

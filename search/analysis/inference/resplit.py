@@ -1,15 +1,24 @@
 """Runs that are each judged on a fold of their own, all other images but the test split being
 trained on: what they say of a configuration, of two, and of the best, with the split in it.
 
-n runs, K folds, m images in a fold. A run's value is taken as mean + run + images: what a run has
-of its own is its seed and its split, and it shares its images with no other run of the same round
-of K - 1 folds (one more, of the search, is left out: it chose the configurations). Two
-configurations have the same fold under the same seed, so their differences are taken run by run and
-image by image.
+n runs, K folds. One fold, the search's, judges none: it chose the configurations. A run's value is
+taken as mean + run + images (a nested analysis of variance: Searle, Casella & McCulloch 1992,
+chapter 3). What a run has of its own is its seed and its split; it shares its images with no other
+run of a round of K - 1 folds. Two configurations have the same fold under the same seed, so their
+differences are taken run by run and image by image.
 
 Notation: g the mean of the n values, S their variance, W the mean of the variances that drawing
-other images gives a run's value, R = min(n, K - 1) the folds that are not seen twice.
-E[S] = var(run) + W.
+other images gives a run's value, R = min(n, K - 1). E[S] = var(run) + W, and the images' part of g
+varies by W / R: n runs of several rounds see no further images, and that the same image is
+answered several times is counted for nothing.
+
+Assumes that runs are alike only by their images. They are trained on mostly the same ones, so that
+what wholly other training images would change is seen in part alone: no variance of it can be
+estimated without bias (Bengio & Grandvalet 2004, JMLR 5). That networks judged on one fold are
+trained on the images of the others changes little where a few images change a network little
+(Bayle, Bayle, Janson & Mackey 2020, "Cross-validation confidence intervals for test error"). The
+corrected resampled t test (Nadeau & Bengio 2003), S (1/n + 1/(K - 1)), allows for more than was
+met with, and is 40 % longer: docs/inference.md.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -121,10 +130,9 @@ class Parts:
 
 def parts_of(judged: ResplitRuns) -> Parts:
     """Of one configuration with two runs or more; ValueError for fewer."""
-    right = [each.right for each in judged.runs if each.right is not None]
-    wrong = sum(int((~each).sum()) for each in right)
-    rights = sum(int(each.sum()) for each in right)
-    telling = min(wrong, rights) if right else sum(each.images for each in judged.runs)
+    answers = sum(each.images for each in judged.runs)
+    rights = [int(each.right.sum()) for each in judged.runs if each.right is not None]
+    telling = min(sum(rights), answers - sum(rights)) if rights else answers
     return _parts([each.scores[0] for each in judged.runs], judged, telling, noises=1)
 
 
@@ -198,11 +206,12 @@ def resplit_estimate(judged: ResplitRuns, confidence: float = CONFIDENCE) -> Est
 def _new_images(judged: ResplitRuns, parts: Parts, confidence: float) -> Interval:
     upper = (1 - confidence) / 2
     half = parts.half_width(upper)
-    if judged.runs[0].right is None:
+    rights = [each.right for each in judged.runs if each.right is not None]
+    if not rights:
         return within(parts.mean - half, parts.mean + half, 0.0, judged.highest)
     weight = fmean(each.weight for each in judged.runs) * min(judged.count, judged.folds - 1)
-    if parts.mean in (0.0, 1.0):
-        return wilson(parts.mean, weight, quantile(weight - 1, upper))
+    if all(each.all() for each in rights) or not any(each.any() for each in rights):
+        return wilson(round(parts.mean), weight, quantile(judged.images - 1, upper))
     of_images = quantile(parts.freedom, upper)
     effective = parts.mean * (1 - parts.mean) * of_images**2 / half**2
     return wilson(parts.mean, min(weight, effective), of_images)
