@@ -35,23 +35,32 @@ class Divided:
             found.append(numbers == fold.number)
         return found
 
+    def lessons(self, random: np.random.Generator, size: float) -> Numbers:
+        """(images,) what each image does to the runs of a configuration that train on it, half of
+        it alike for all configurations: together they move a run by a deviation of `size`.
+        """
+        own = random.standard_normal(len(self.teaches))
+        return np.asarray(size * np.sqrt(0.5) * (self.teaches + own))
+
+    def lasting(self, lessons: Numbers) -> float:
+        """What is left of these on average over all ways to divide the images."""
+        trained_on = len(lessons) * (1 - 1 / self._folds)
+        return float(lessons.mean() * np.sqrt(trained_on))
+
     def runs(
         self,
         random: np.random.Generator,
         networks: Networks,
         margins: Numbers,
-        training: float,
+        lessons: Numbers,
         validations: Sequence[NDArray[np.bool_]],
     ) -> list[Bits]:
         """Which of its m images each seed, judged on those of `validations` (images,), classifies
-        rightly: (1, m) each. The training images move a run by `training` times what its seed does,
-        half of it for all configurations alike.
+        rightly: (1, m) each.
         """
-        own = random.standard_normal(len(margins))
-        teaches = np.sqrt(0.5) * (self.teaches + own)
         found = []
         for validation in validations:
-            moved = teaches[~validation].sum() / np.sqrt((~validation).sum())
-            seed = networks.seeds(random, 1) + training * networks.seed_deviation * moved
+            train = ~validation
+            seed = networks.seeds(random, 1) + lessons[train].sum() / np.sqrt(train.sum())
             found.append(networks.answers(random, margins[validation], seed) > 0)
         return found

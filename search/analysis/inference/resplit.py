@@ -223,12 +223,13 @@ def resplit_luck(score: float, judged: ResplitRuns, confidence: float = CONFIDEN
 
     Assumes an incumbent that the fresh runs did not choose. ValueError for one run.
     """
-    parts = parts_of(judged)
-    value = judged.sign * (score - parts.mean)
-    if judged.count < FEWEST_RUNS:
+    found = resplit_estimate(judged, confidence)
+    sign, mean = judged.sign, found.new_images
+    value = sign * (score - found.mean)
+    if mean is None:
         return Luck(value, None)
-    half = parts.half_width((1 - confidence) / 2)
-    return Luck(value, within(value - half, value + half, -judged.highest, judged.highest))
+    ends = sorted((sign * (score - mean.low), sign * (score - mean.high)))
+    return Luck(value, Interval(*ends))
 
 
 def resplit_best_set(

@@ -1,12 +1,17 @@
 """Folds hold every image once, each class in its share, and nothing that belongs together twice."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
 from objectives.data.config import OF_THE_SEARCH, DataConfig, Fold, fold_of_seed
 from objectives.data.folds import Folds
+from objectives.data.images import HeldImages, ImageDataset, open_dataset
 from objectives.data.splits import Belonging, Undivided
 from objectives.errors import DataError
 
@@ -125,6 +130,75 @@ def test_no_seed_is_judged_on_the_fold_of_the_search() -> None:
         Fold(1, 3),
         Fold(2, 1),
     ]
+
+
+def folder_of(tmp_path: Path, copies: int) -> Path:
+    """Two classes of 12 contents, of the second each so many times, the last of them once."""
+    random = np.random.RandomState(0)
+    for row in range(24):
+        image = Image.fromarray(random.randint(0, 256, (6, 6)).astype(np.uint8))
+        for copy in range(copies if row % 2 and row < 23 else 1):
+            path = tmp_path / "images" / "ab"[row % 2] / f"{row}-{copy}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            image.save(path)
+    return tmp_path / "images"
+
+
+def opened(folder: Path, folds: int, version: int = 2) -> ImageDataset:
+    return open_dataset(
+        DataConfig(f"images:{folder}", folds=folds, split_version=version),
+        data_root=folder.parent,
+        cache_root=folder.parent / "cache",
+    )
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_a_data_set_is_validated_on_the_fold_that_is_asked_for(
+    version: int, tmp_path: Path
+) -> None:
+    dataset = opened(folder_of(tmp_path, 1), 4, version)
+    folds = [OF_THE_SEARCH, *(fold_of_seed(index, 4) for index in range(3))]
+    seen = [dataset.on(each).split("validation").images for each in folds]
+    assert dataset.on(None) is dataset
+    assert (dataset.split("validation").images == seen[0]).all()
+    everything = sorted(image.tobytes() for image in dataset.searchable.images)
+    assert sorted(image.tobytes() for each in seen for image in each) == everything
+    held = HeldImages(dataset, torch.device("cpu"))
+    for fold, images in zip(folds, seen, strict=True):
+        resident = held.on(fold)
+        assert held.on(fold) is resident
+        assert (resident.validation.images.numpy() == images).all()
+        assert len(resident.train.images) + len(images) == len(everything)
+
+
+@pytest.mark.parametrize(
+    ("copies", "folds", "said"),
+    [
+        (
+            1,
+            11,
+            'class "a" has 10 images outside the test split, and data.folds = 11 needs one in each'
+            " fold; lower it or add images",
+        ),
+        (
+            5,
+            11,
+            'class "b" cannot be in each of data.folds = 11: too many of its images belong'
+            " together, as equal images or as a group; lower it or add others",
+        ),
+    ],
+)
+def test_a_class_that_cannot_be_in_every_fold_is_refused_in_a_line(
+    copies: int, folds: int, said: str, tmp_path: Path
+) -> None:
+    folder = folder_of(tmp_path, copies)
+    if copies > 1:
+        extra = np.random.RandomState(1).randint(0, 256, (9, 6, 6)).astype(np.uint8)
+        for row, image in enumerate(extra):
+            Image.fromarray(image).save(folder / "a" / f"more {row}.png")
+    with pytest.raises(DataError) as refused:
+        opened(folder, folds)
+    assert str(refused.value) == f'dataset "images:{folder}": {said}'
 
 
 @pytest.mark.parametrize("folds", [0, 1, 101, -5])

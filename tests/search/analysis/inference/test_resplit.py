@@ -126,7 +126,8 @@ def test_intervals_cover_what_they_say_with_the_split_in_them() -> None:
         arms = []
         for _ in range(3):
             margins = networks.margins(random, divided.common)
-            found = divided.runs(random, networks, margins, 0.5, validations)
+            lessons = divided.lessons(random, 0.5 * networks.seed_deviation)
+            found = divided.runs(random, networks, margins, lessons, validations)
             arms.append(ResplitRuns({at: accuracy(each) for at, each in enumerate(found)}, 5))
         interval, parts = resplit_estimate(arms[0]).new_images, parts_of(arms[0])
         assert interval is not None
