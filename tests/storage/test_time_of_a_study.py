@@ -15,7 +15,7 @@ from sqlalchemy import update
 
 from objectives.hyperparameters import SGD, Hyperparameters
 from objectives.synthetic import synthetic_curve
-from storage.activity import read_work_spans
+from storage.activity import read_worked_ms
 from storage.computing import Computing
 from storage.engine import Database, open_for_work
 from storage.hosts import process_start
@@ -242,21 +242,27 @@ def test_a_study_in_which_all_fails_is_not_opened_by_more_trials(opened: Opened)
     assert opened.how() == ("ended", "failures")
 
 
-def test_spans_of_work_leave_out_what_lies_between_and_after_the_dead(opened: Opened) -> None:
+def test_time_of_work_leaves_out_what_lies_between_and_after_the_dead(opened: Opened) -> None:
     assert opened.complete() == "open"
     died, runs = opened.take(), opened.take()
     opened.leases.report(died, MEASUREMENTS[0], 0.5)
-    with opened.database.transactions.write() as connection:
-        times = {
-            died.trial_id: (10, 9_000, "lost"),
-            runs.trial_id: (20, None, None),
-            runs.trial_id - 2: (0, 5, "complete"),
+
+    def worked_ms(**times: tuple[int, int | None, str | None]) -> int:
+        attempts = {
+            "complete": runs.trial_id - 2,
+            "lost": died.trial_id,
+            "running": runs.trial_id,
         }
-        for trial_id, (start, end, outcome) in times.items():
-            values = {"started_ms": start, "ended_ms": end, "outcome": outcome}
-            connection.execute(update(attempt).where(attempt.c.trial_id == trial_id).values(values))
-    assert sorted(read_work_spans(opened.database, opened.stored.study_id)) == [
-        (0, 5),
-        (10, 11),
-        (20, None),
-    ]
+        with opened.database.transactions.write() as connection:
+            for which, (start, end, outcome) in times.items():
+                values = {"started_ms": start, "ended_ms": end, "outcome": outcome}
+                chosen = attempt.c.trial_id == attempts[which]
+                connection.execute(update(attempt).where(chosen).values(values))
+        return read_worked_ms(opened.database, opened.stored.study_id)
+
+    # The lost one recorded an epoch of a millisecond; nobody ended after the last one began.
+    complete, lost = (0, 5, "complete"), (10, 9_000, "lost")
+    assert worked_ms(complete=complete, lost=lost, running=(20, None, None)) == 5 + 1
+    # Two at once count once, one of them within the other, and one that runs up to the last end.
+    assert worked_ms(complete=(0, 50, "complete"), running=(20, None, None)) == 50
+    assert worked_ms(lost=(40, 100, "complete"), running=(45, 60, "complete")) == 100
