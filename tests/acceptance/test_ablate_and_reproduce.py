@@ -6,6 +6,8 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 import hypersearch as notebook
 from search.analysis.ablation import REFERENCE
 from tests.acceptance.test_confirm import User, assert_documented
@@ -47,6 +49,7 @@ def ablation(user: User, *arguments: str) -> dict[str, Any]:
     return found
 
 
+@pytest.mark.long
 def test_what_truly_harms_is_found_and_what_does_nothing_is_not_claimed(tmp_path: Path) -> None:
     user = User(tmp_path, spec=HARMFUL)
     found = ablation(user, "--trial", "0", "--workers", "2")
@@ -103,6 +106,7 @@ def test_an_ablation_is_of_the_last_confirmations_choice(tmp_path: Path) -> None
     assert [each["technique"] for each in found["techniques"]] == ["augmentation"]
 
 
+@pytest.mark.long
 def test_every_trial_of_a_seeded_study_is_reproduced_bit_for_bit(tmp_path: Path) -> None:
     spec = HARMFUL.replace('"synthetic"', '"digits"').replace("trials = 8", "trials = 2")
     user = User(tmp_path, spec=spec.replace("epochs = 3", "epochs = 1"))

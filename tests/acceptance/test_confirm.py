@@ -20,6 +20,8 @@ from storage.slots import read_slots
 from storage.studies import find_study
 from tests.forked import Started, hypersearch
 
+SERVERS = ("postgresql", "mariadb")
+
 SPEC = """
 [study]
 name = "s"
@@ -284,29 +286,29 @@ def test_one_that_is_killed_goes_on_and_answers_as_if_it_had_not_been(tmp_path: 
     assert (finished, complete, readings) == (25, 25, [(1,)])
 
 
+@pytest.mark.parametrize(
+    "backend", ["sqlite", *(pytest.param(each, marks=pytest.mark.long) for each in SERVERS)]
+)
 def test_workers_elsewhere_train_one_that_is_enqueued_and_it_goes_with_its_parent(
-    tmp_path: Path, new_database: Callable[[str], str]
+    backend: str, tmp_path: Path, new_database: Callable[[str], str]
 ) -> None:
-    for backend in ("sqlite", "postgresql", "mariadb"):
-        folder = tmp_path / backend
-        folder.mkdir()
-        user = User(folder, new_database(backend))
-        code, _, said = user.ends("confirm", "s", "--enqueue", "--seeds", "2")
-        assert code == 0, said
-        assert "it waits for workers: hypersearch worker --study s\n" in said
-        user.run("worker", "--study", "s", "--workers", "2", "-q")
-        found = user.answer("--seeds", "2")
-        assert (found["state"], found["trainings"]) == ("ended", 10)
-        assert found["test"]["reading"] == 1
-        listed = json.loads(user.run("list", "--json"))
-        assert [each["study"] for each in listed] == ["s", "s:confirm:1"]
-        # Asked for more seeds, it trains the missing ones: on every database.
-        more = user.answer("--seeds", "3")
-        assert (more["goes_on_from"], more["trainings"]) == ("s:confirm:1", 15)
-        for before, after in zip(found["configurations"], more["configurations"], strict=True):
-            assert after["values"][:2] == before["values"]
-        user.run("delete", "s", "--yes")
-        assert json.loads(user.run("list", "--json")) == []
+    user = User(tmp_path, new_database(backend))
+    code, _, said = user.ends("confirm", "s", "--enqueue", "--seeds", "2")
+    assert code == 0, said
+    assert "it waits for workers: hypersearch worker --study s\n" in said
+    user.run("worker", "--study", "s", "--workers", "2", "-q")
+    found = user.answer("--seeds", "2")
+    assert (found["state"], found["trainings"]) == ("ended", 10)
+    assert found["test"]["reading"] == 1
+    listed = json.loads(user.run("list", "--json"))
+    assert [each["study"] for each in listed] == ["s", "s:confirm:1"]
+    # Asked for more seeds, it trains the missing ones: on every database.
+    more = user.answer("--seeds", "3")
+    assert (more["goes_on_from"], more["trainings"]) == ("s:confirm:1", 15)
+    for before, after in zip(found["configurations"], more["configurations"], strict=True):
+        assert after["values"][:2] == before["values"]
+    user.run("delete", "s", "--yes")
+    assert json.loads(user.run("list", "--json")) == []
 
 
 def test_what_of_the_search_bears_on_the_answer_is_said(tmp_path: Path) -> None:

@@ -90,6 +90,7 @@ def measured_shares(result: subprocess.CompletedProcess[str]) -> tuple[int, int]
     return (int(said[1]), int(said[2])) if said else (1, 1)
 
 
+@pytest.mark.long
 def test_a_machine_is_measured_once_without_torch_and_trials_record_their_threads(
     folder: Path,
 ) -> None:

@@ -149,6 +149,7 @@ def test_the_doctor_shows_it_among_its_findings(
     ]
 
 
+@pytest.mark.long
 def test_a_process_of_a_user_without_an_account_trains(tmp_path: Path) -> None:
     missing("unshare with the right to make a namespace of users", runs([*NOBODY, "true"]))
     homeless = {

@@ -8,6 +8,8 @@ import sysconfig
 import venv
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -19,6 +21,7 @@ def call(*command: str | Path, cwd: Path) -> str:
     return result.stdout
 
 
+@pytest.mark.long
 def test_the_wheel_runs_from_a_folder_that_holds_a_models_py(tmp_path: Path) -> None:
     call(
         sys.executable,

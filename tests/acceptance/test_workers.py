@@ -201,6 +201,7 @@ def has_recorded(pid: int, status: dict[str, object]) -> bool:
     return any(trial["worker"] in its and 1 <= trial["epoch"] < 13 for trial in status["running"])  # type: ignore[attr-defined]
 
 
+@pytest.mark.long
 def test_a_real_training_that_is_killed_in_turn_ends_with_the_values_of_an_undisturbed_one(
     tmp_path: Path, mnist_5k_cache: Path
 ) -> None:

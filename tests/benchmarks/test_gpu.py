@@ -50,6 +50,7 @@ FOUND = {
 }
 
 
+@pytest.mark.long
 def test_the_whole_command_measures_on_a_cpu(tmp_path: Path) -> None:
     """From a folder of its own: it imports this checkout, and the processes that it starts do
     too.
@@ -97,6 +98,7 @@ def test_the_whole_command_measures_on_a_cpu(tmp_path: Path) -> None:
     }
 
 
+@pytest.mark.long
 def test_without_a_gpu_a_phase_says_so_and_the_command_fails(tmp_path: Path) -> None:
     """By processes that are started anew, as for a GPU; a line of the log before is kept."""
     (tmp_path / "all.log").write_text("before\n")

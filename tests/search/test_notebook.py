@@ -283,6 +283,7 @@ print(psutil.Process().memory_info().rss - before > 2**27)
 """
 
 
+@pytest.mark.long
 def test_the_callers_process_gives_freed_memory_back_as_before(tmp_path: Path) -> None:
     """In a process of its own: what tests have had of memory before would tell in this one."""
     file = tmp_path / "small.toml"

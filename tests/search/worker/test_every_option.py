@@ -138,6 +138,7 @@ def test_every_option_trains_alone(images: ResidentData) -> None:
         assert_finite(trained(values, images), 2)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("images", [GREY, COLOUR], ids=["grey", "colour"])
 def test_random_combinations_train(images: ResidentData) -> None:
     """A loss that is not finite is a recorded end, too; it is rare, or something is wrong."""
