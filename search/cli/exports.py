@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from search.cli.answers import Work
 from search.cli.completion import study_names
 from search.cli.context import (
     data_folder,
@@ -23,6 +22,7 @@ from search.cli.context import (
     settings,
     storage_url,
 )
+from search.cli.follow_ups import Work
 from search.cli.options import (
     ArtifactRootOption,
     DataMapOption,

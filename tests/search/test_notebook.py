@@ -31,7 +31,7 @@ from PIL import Image, ImageFile
 import hypersearch
 from search.engines.launch import WorkFailed
 from search.engines.turns import RunInsideRun, Turns
-from search.notebook import WAITS
+from search.notebook_calls import WAITS
 from search.spec.document import Document, Toml
 from search.spec.reading import parse_spec
 from search.spec.study_spec import StudySpec

@@ -1,0 +1,93 @@
+"""Options that go together: a group is declared once, as a frozen dataclass, for all commands that
+have it.
+"""
+
+import inspect
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, is_dataclass
+from functools import wraps
+
+from search.cli.context import set_output
+from search.cli.options import (
+    AcceptDataOption,
+    ArtifactRootOption,
+    DataMapOption,
+    DataRootOption,
+    DebugOption,
+    DeviceOption,
+    QuietOption,
+    ThreadsOption,
+    VerboseOption,
+    WorkersOption,
+)
+
+
+@dataclass(frozen=True)
+class OutputOptions:
+    """How much is told on standard error, beside errors."""
+
+    quiet: QuietOption = False
+    verbose: VerboseOption = False
+    debug: DebugOption = False
+
+    def take_effect(self) -> None:
+        """Sets what the process tells."""
+        set_output(self.quiet, self.verbose, self.debug)
+
+
+@dataclass(frozen=True)
+class WorkerOptions:
+    """How many workers there are, and what each of them computes on."""
+
+    workers: WorkersOption = "1"
+    threads: ThreadsOption = "auto"
+    device: DeviceOption = "auto"
+
+
+@dataclass(frozen=True)
+class PlaceOptions:
+    """Where the images and the artifacts lie."""
+
+    data_root: DataRootOption = None
+    data_map: DataMapOption = None
+    accept_data: AcceptDataOption = False
+    artifact_root: ArtifactRootOption = None
+
+
+def with_option_groups(command: Callable[..., None]) -> Callable[..., None]:
+    """Gives a command the options of each group, in place of its parameter that takes the group.
+
+    A group may hold further groups.
+
+    >>> @with_option_groups                                       # doctest: +SKIP
+    ... def pause(name: NameArgument, *, output: OutputOptions) -> None: ...
+    """
+    own = inspect.signature(command, eval_str=True)
+    parameters = list(_options(own))
+
+    @wraps(command)
+    def with_options(**given: object) -> None:
+        command(**_grouped(own, given))
+
+    # typer reads the signature and the annotations of what it calls.
+    vars(with_options)["__signature__"] = own.replace(parameters=parameters)
+    with_options.__annotations__ = {each.name: each.annotation for each in parameters}
+    return with_options
+
+
+def _options(signature: inspect.Signature) -> Iterator[inspect.Parameter]:
+    for each in signature.parameters.values():
+        if is_dataclass(each.annotation):
+            for option in _options(inspect.signature(each.annotation)):
+                yield option.replace(kind=inspect.Parameter.KEYWORD_ONLY)
+        else:
+            yield each
+
+
+def _grouped(signature: inspect.Signature, given: Mapping[str, object]) -> dict[str, object]:
+    return {
+        name: each.annotation(**_grouped(inspect.signature(each.annotation), given))
+        if is_dataclass(each.annotation)
+        else given[name]
+        for name, each in signature.parameters.items()
+    }
