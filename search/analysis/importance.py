@@ -28,7 +28,8 @@ FEWEST = 20
 RESAMPLES = 50
 # A resample of more trials than this takes seconds, and changes an interval little.
 MOST_DRAWN = 1000
-# of the resamples between the ends of an interval; those of a wider one would hang on two or three
+# So much of the resamples lies between the ends of an interval; the ends of a wider one would hang
+# on two or three.
 INTERVAL_SHARE = 0.9
 _SEED = 0
 

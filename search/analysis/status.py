@@ -31,7 +31,7 @@ class Status:
     # Every worker that is alive is here, of this study or another.
     workers: tuple[WorkerRecord, ...]
     incumbent: TrialRecord | None
-    # finished ones, over the time in which somebody worked on the study
+    # The finished trials are counted over the time in which somebody worked on the study.
     trials_per_hour: float | None
     seconds_to_go: float | None
 
