@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from search.machine.this_machine import Machine
     from search.worker.events import Tell
 
-MOST_WORKERS = 100_000  # more is a slip of the keyboard
+# A larger number is a slip of the keyboard.
+MOST_WORKERS = 100_000
 
 
 def read_placement(

@@ -45,7 +45,8 @@ if TYPE_CHECKING:
 
 DEFAULT_FORMATS = "onnx,safetensors"
 LARGEST_BATCH = 65_536
-LARGEST_COUNT = 10**6  # of suspects, or of classes
+# No more suspects, nor classes, can be asked for.
+LARGEST_COUNT = 10**6
 
 
 def export_command(

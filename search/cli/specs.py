@@ -58,7 +58,7 @@ def spec_check(
     try:
         with database_at(storage) as database:
             seconds = seconds_per_epoch(database, spec)
-    # a spec can be checked before there is a database: nothing is recorded yet
+    # A spec can be checked before there is a database: nothing is recorded yet.
     except StorageUnavailable:
         seconds = None
     epochs = spec.planned_trials * spec.training.epochs
