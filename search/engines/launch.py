@@ -79,7 +79,8 @@ class Team:
     one is spent.
     """
 
-    workers: int | None  # None: as many as train best
+    # The workers are None where they are as many as train best.
+    workers: int | None
     hire: Callable[[int, Machine], Hired]
 
 
@@ -97,7 +98,8 @@ class WorkDone:
     """What a run came to."""
 
     joined: JoinedStudy
-    had_ended: bool  # there was nothing left to do
+    # There was nothing left to do.
+    had_ended: bool
 
 
 def run_study(
@@ -279,7 +281,8 @@ def share_of(
 
 def _check_machine(machine: Machine) -> None:
     """Raises DeviceError, ArtifactRootError."""
-    if machine.device not in ("auto", "cpu"):  # what every machine has
+    # Every machine has these devices.
+    if machine.device not in ("auto", "cpu"):
         from objectives.device import pick_device
 
         pick_device(machine.device)

@@ -26,9 +26,9 @@ from storage.records import EpochRecord
 
 if TYPE_CHECKING:
     from objectives.data.source import DataFacts
-    from search.worker.artifacts import (
-        FilesOf,  # its imports, Optuna among them, would cost every command
-    )
+
+    # The module's imports, Optuna among them, would cost every command.
+    from search.worker.artifacts import FilesOf
     from storage.studies import StoredStudy
 
 # (hyperparameters, seed, how the trial is computed, checkpoint to go on from, pulse)
@@ -51,9 +51,9 @@ class Objective:
     open_test: Callable[[], TestReader] | None = None
     # The trials train on this data; `None` where there is none.
     data: "DataFacts | None" = None
-    # after an error: raises ProcessSpent where this process trains no more
+    # The check follows an error: it raises ProcessSpent where this process trains no more.
     check: Callable[[], None] = lambda: None
-    # of new trials, where nobody has said how many they are to have
+    # New trials have these threads, where nobody has said how many they are to have.
     fitting: FittingThreads | None = None
     # As `train`, but on training and validation images together; made-up curves have none.
     refit: Train | None = None
