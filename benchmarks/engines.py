@@ -82,7 +82,8 @@ def main() -> None:
     ):
         nodes.add("one", cpus=given.workers)
         found: dict[str, list[tuple[float, float]]] = {"local": [], "ray": []}
-        for number in range(2 * given.repeats):  # in turns: what else runs here changes
+        # The engines take turns, as what else runs here changes.
+        for number in range(2 * given.repeats):
             engine = ("local", "ray")[number % 2]
             args = (engine, number, nodes, server, given.workers, given.trials)
             found[engine].append(measure(*args))

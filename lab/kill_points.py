@@ -38,7 +38,7 @@ Result = TypeVar("Result")
 Moment = Literal["before", "commit", "after", "unanswered", "answer lost"]
 
 TRIALS, EPOCHS = 3, 3
-# a beat in about every second epoch
+# A beat comes in about every second epoch.
 TIMES = LeaseTimes(lease=3.0, renewal=0.05, watch=1.0, hung=30.0)
 SECONDS_PER_EPOCH = 0.02
 # A process is killed within this time after it has begun to commit.
@@ -104,8 +104,8 @@ def points(backend: str, chance: random.Random, turn: int = 0) -> list[Point]:
         Point(name, moment, chance.randint(1, operation.times), chance.uniform(0.0, COMMIT_SECONDS))
         for name, operation in OPERATIONS.items()
         for moment in moments
-        if operation.owner is not CheckpointFolder
-        or moment in ("before", "after")  # a file has no COMMIT
+        # A file has no COMMIT.
+        if operation.owner is not CheckpointFolder or moment in ("before", "after")
     ]
     written = {"save": EACH_EPOCH, "save at hand back": NEVER}
     return [
@@ -143,7 +143,8 @@ def _lay(point: Point, thief: AnswerThief | None) -> None:
     """Lays the trap into this process's copy of the product."""
     operation = OPERATIONS[point.operation]
     original = getattr(operation.owner, operation.method)
-    armed = threading.local()  # the keeper of the lease has transactions of its own
+    # The keeper of the lease has transactions of its own, in another thread.
+    armed = threading.local()
     came: list[int] = []
 
     def on_commit(connection: object) -> None:
@@ -165,7 +166,8 @@ def _lay(point: Point, thief: AnswerThief | None) -> None:
             result = original(*args, **kwargs)
             armed.here = False
             if is_here and point.moment == "commit":
-                time.sleep(1.0)  # the kill is on its way
+                # The kill is on its way.
+                time.sleep(1.0)
             if is_here and point.moment == "after":
                 die()
             return result
@@ -176,7 +178,7 @@ def _lay(point: Point, thief: AnswerThief | None) -> None:
     event.listen(Engine, "commit", on_commit)
 
 
-# start() asks for every child's exit code, and of two threads that ask one gets none
+# A process's start() asks for every child's exit code, and of two threads that ask one gets none.
 _CHILDREN = threading.Lock()
 
 
@@ -296,7 +298,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--break", dest="broken", choices=BREAKS, help="take this guard away: it must then fail"
     )
     given = parser.parse_args(arguments)
-    # servers and workers end with this
+    # Servers and workers end with this process.
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     seed = secrets.randbelow(2**31) if given.seed is None else given.seed
     print(f"seed {seed}", flush=True)

@@ -30,7 +30,8 @@ from storage.hosts import this_host
 from storage.leases.lease import LeaseTimes
 from storage.urls import parse_url
 
-HARM_SECONDS = 20.0  # between two nodes that die
+# Two nodes die so far apart.
+HARM_SECONDS = 20.0
 EPOCHS, EPOCH_SECONDS = 48, 0.2
 # A lease that nobody renews is over after the one, and is taken up after the other; then somebody
 # must be free, who trains another trial until then.

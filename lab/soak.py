@@ -41,15 +41,12 @@ from storage.leases.lease import LeaseTimes
 # Shorter than the product's, in about its proportions. Nothing hangs here: a process that was
 # frozen goes on.
 TIMES = LeaseTimes(lease=3.0, renewal=0.75, watch=2.0, hung=30.0)
-FREEZE_SECONDS = (
-    TIMES.lease + TIMES.watch + 1.0,
-    TIMES.lease + TIMES.watch + 3.0,
-)  # long enough to be taken over
-CHECKPOINT_SECONDS = (
-    0.0,
-    3600.0,
-)  # one after each epoch; longer than a trial: none but of those that are handed back
-# after all were frozen at once: whoever lives gives signs of life again
+# A frozen worker stays so for long enough to be taken over.
+FREEZE_SECONDS = (TIMES.lease + TIMES.watch + 1.0, TIMES.lease + TIMES.watch + 3.0)
+# The first value has a checkpoint after each epoch; the second is longer than a trial: only trials
+# that are handed back have one.
+CHECKPOINT_SECONDS = (0.0, 3600.0)
+# After all were frozen at once, whoever lives gives signs of life again.
 QUIET_SECONDS = TIMES.lease
 # A run that takes longer than so many for each trial, and a minute, hangs.
 SECONDS_PER_TRIAL = 2.0
@@ -139,7 +136,8 @@ class WorkerPlace:
         """A signal to the process."""
         assert self.process is not None
         assert self.process.pid is not None
-        with suppress(ProcessLookupError):  # it has just ended by itself
+        # The process may just have ended by itself.
+        with suppress(ProcessLookupError):
             os.kill(self.process.pid, number)
 
     @property
@@ -259,7 +257,8 @@ def damage(slot: WorkerPlace) -> None:
         f"*/*/{lines[-1]['number']}/{lines[-1]['attempt']}-*.ckpt"
     ):
         content = bytearray(saved.read_bytes())
-        content[-2] ^= 1  # ..."epoch": 5}
+        # The content ends as ..."epoch": 5}.
+        content[-2] ^= 1
         saved.write_bytes(content)
 
 
@@ -417,7 +416,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         help="take this guard away: the soak must then fail",
     )
     given = parser.parse_args(arguments)
-    # servers and workers end with this
+    # Servers and workers end with this process.
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     seed = secrets.randbelow(2**31) if given.seed is None else given.seed
     packages = ", ".join(

@@ -21,18 +21,15 @@ from search.spec.study_spec import StudySpec
 
 Row = Mapping[str, str | int | float | None]
 DRIVERS = {"sqlite": "sqlite", "postgresql": "postgresql+psycopg", "mariadb": "mysql+pymysql"}
-BEGIN = {  # one moment for all statements that follow
+# All statements that follow see one moment.
+BEGIN = {
     "sqlite": "BEGIN",
     "postgresql": "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
     "mysql": "START TRANSACTION WITH CONSISTENT SNAPSHOT",
 }
 STATES = {"COMPLETE": "complete", "PRUNED": "pruned", "FAIL": "failed"}
-OF_MEASUREMENT = (
-    "trial_id",
-    "attempt",
-    "checkpoint",
-    "checkpoint_sha256",
-)  # columns of an epoch beside its metrics
+# An epoch has these columns beside its metrics.
+OF_MEASUREMENT = ("trial_id", "attempt", "checkpoint", "checkpoint_sha256")
 
 
 @dataclass(frozen=True)
@@ -54,7 +51,8 @@ class Moment:
 
     budget: int
     study_state: str
-    states: Mapping[int, tuple[int, str]]  # trial_id -> (number, state)
+    # The states are trial_id -> (number, state).
+    states: Mapping[int, tuple[int, str]]
     leased: int
 
     @property
