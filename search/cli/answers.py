@@ -39,7 +39,7 @@ def confirm(
     options: FollowUpOptions,
 ) -> None:
     """Retrain the best configurations under fresh seeds, and say what each is worth."""
-    options.output.take_effect()
+    options.verbosity.take_effect()
     asked = _asked(top, trial, baseline, seeds, no_test)
     work = Work.asked_by(options, name, "confirm")
     from search.analysis.confirmation import read_confirmation
@@ -78,7 +78,7 @@ def ablate(
     options: FollowUpOptions,
 ) -> None:
     """Say what each technique is worth, by retraining without it, or with it."""
-    options.output.take_effect()
+    options.verbosity.take_effect()
     asked = _asked_to_ablate(trial, technique, seeds, retune, no_retune)
     work = Work.asked_by(options, name, "ablate")
     from search.analysis.ablation import read_ablation
@@ -101,7 +101,7 @@ def reproduce(
     options: FollowUpOptions,
 ) -> None:
     """Train a recorded trial again, and judge what comes out; exit code 1 where it is different."""
-    options.output.take_effect()
+    options.verbosity.take_effect()
     from search.studies.followups.confirming import MOST_SEEDS
     from search.studies.followups.reproducing import AskedToReproduce
 

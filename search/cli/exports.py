@@ -5,38 +5,25 @@ import shlex
 import sys
 import time
 import warnings
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from search.cli.completion import study_names
-from search.cli.context import (
-    data_folder,
-    database_at,
-    files_of,
-    progress_shown,
-    say,
-    set_output,
-    settings,
-    storage_url,
-)
+from search.cli.context import database_at, progress_shown, say, storage_url
 from search.cli.follow_ups import Work
-from search.cli.options import (
-    ArtifactRootOption,
-    DataMapOption,
-    DataRootOption,
-    DebugOption,
-    JsonOption,
-    NameArgument,
-    QuietOption,
-    StorageOption,
-    VerboseOption,
-    refuse_together,
+from search.cli.machines import looking_machine, training_machine
+from search.cli.option_groups import (
+    KeptOptions,
+    PlaceOptions,
+    VerbosityOptions,
+    WorkerOptions,
+    with_option_groups,
 )
-from search.cli.reading import CommandLineError, parse_data_map, read_number, read_whole
-from search.cli.work import machine_of
+from search.cli.options import DeviceOption, JsonOption, NameArgument, refuse_together
+from search.cli.reading import CommandLineError, read_number, read_whole
 
 if TYPE_CHECKING:
     from search.export.exporting import Exported
@@ -49,6 +36,7 @@ LARGEST_BATCH = 65_536
 LARGEST_COUNT = 10**6
 
 
+@with_option_groups
 def export_command(
     name: NameArgument,
     output: Annotated[
@@ -77,19 +65,15 @@ def export_command(
     threads: Annotated[
         str | None, typer.Option(metavar="N", help="Threads of --refit [auto].")
     ] = None,
-    data_root: DataRootOption = None,
-    data_map: DataMapOption = None,
-    artifact_root: ArtifactRootOption = None,
-    storage: StorageOption = None,
+    *,
+    kept: KeptOptions,
     json: JsonOption = False,
-    quiet: QuietOption = False,
-    verbose: VerboseOption = False,
-    debug: DebugOption = False,
+    verbosity: VerbosityOptions,
 ) -> None:
     """Write the best trial's model as a folder: safetensors, ONNX, labels, configuration, model
     card.
     """
-    set_output(quiet, verbose, debug)
+    verbosity.take_effect()
     from search.export.formats import read_formats
     from search.machine.settings import date_of_making
 
@@ -99,7 +83,7 @@ def export_command(
     for option, value in (("--device", device), ("--threads", threads)):
         if value is not None and not refit:
             raise CommandLineError(f"{option} goes with --refit: add it, or leave {option} out")
-    machine = _machine_for_models(storage, data_root, data_map, artifact_root)
+    machine = looking_machine(kept)
     from search.export.exporting import check_exportable, export_model
     from search.report.documents import to_json
     from storage.artifacts import open_artifact_store
@@ -107,11 +91,9 @@ def export_command(
     refitted = None
     if refit:
         check_exportable(output, chosen, replace=force)
-        url = storage_url(storage)
-        training = machine_of(threads or "auto", device or "auto", data_root, url, artifact_root)
-        training = replace(training, data_map=machine.data_map)
-        refitted = _refit(url, storage, name, number, training, artifact_root, quiet)
-    with database_at(storage) as database, progress_shown(quiet) as tell:
+        workers = WorkerOptions(threads=threads or "auto", device=device or "auto")
+        refitted = _refit(name, number, workers, kept, verbosity.quiet)
+    with database_at(kept.storage) as database, progress_shown(verbosity.quiet) as tell:
         exported = export_model(
             database,
             open_artifact_store(machine.files.artifact_root),
@@ -145,25 +127,80 @@ def _what(exported: "Exported") -> str:
 
 
 def _refit(
-    url: str,
-    storage: str | None,
-    name: str,
-    trial: int | None,
-    machine: "Machine",
-    artifact_root: str | None,
-    quiet: bool,
+    name: str, trial: int | None, workers: WorkerOptions, kept: KeptOptions, quiet: bool
 ) -> str:
     """The name of the study that has trained the trial's configuration on all images."""
     from search.analysis.refitted import read_refitted
     from search.engines.answers import announce_refit
     from search.report.refitted import refitted_opening
 
+    url, root = storage_url(kept.storage), kept.artifact_root
+    machine = training_machine(workers, PlaceOptions(data=kept.data, artifact_root=root), url)
     announced = announce_refit(url, name, trial)
-    work = Work(url, storage, name, "export", 1, machine, artifact_root, quiet)
+    work = Work(url, kept.storage, name, "export", 1, machine, root, quiet)
     work.do(announced, read_refitted, refitted_opening, enqueue=False)
     return announced.stored.name
 
 
+@dataclass(frozen=True, kw_only=True)
+class PredictOptions:
+    """The options of `predict`: what is asked of the model, and how the answers are given."""
+
+    top: Annotated[str, typer.Option(metavar="K", help="So many of the likeliest classes.")] = "1"
+    runtime: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="torch or onnx [torch, where the folder has it]."),
+    ] = None
+    unsure: Annotated[
+        str | None, typer.Option(metavar="P", help="Mark answers with less probability.")
+    ] = None
+    labelled: Annotated[
+        bool,
+        typer.Option("--labelled", help="IMAGES have a sub-folder a class: judge the answers."),
+    ] = False
+    suspects: Annotated[
+        str | None,
+        typer.Option(
+            metavar="N",
+            help="With --labelled: the N files whose given class is the least likely, as CSV; of a"
+            " study, without IMAGES, the validation images whose class all good trials contradict.",
+        ),
+    ] = None
+    csv: Annotated[bool, typer.Option("--csv", help="One row a file.")] = False
+    batch: Annotated[str, typer.Option(metavar="N", help="Images answered at a time.")] = "64"
+    device: DeviceOption = "auto"
+    kept: KeptOptions
+    json: JsonOption = False
+    verbosity: VerbosityOptions
+
+    def asked(self) -> "Asked":
+        """What is asked of a run. Raises CommandLineError."""
+        from search.export.running import Asked
+
+        if self.suspects is not None and not self.labelled:
+            raise CommandLineError(
+                "--suspects goes with --labelled: add it, or leave --suspects out"
+            )
+        limit = None if self.unsure is None else read_number("--unsure", self.unsure)
+        if limit is not None and not 0 <= limit <= 1:
+            raise CommandLineError(f"--unsure {self.unsure}: give a probability, from 0 to 1")
+        return Asked(
+            read_whole("--top", self.top, 1, LARGEST_COUNT),
+            limit,
+            self.labelled,
+            0
+            if self.suspects is None
+            else read_whole("--suspects", self.suspects, 1, LARGEST_COUNT),
+            read_whole("--batch", self.batch, 1, LARGEST_BATCH),
+        )
+
+    def studies(self) -> "tuple[str, Machine]":
+        """Where studies are, and the machine that looks at them."""
+        machine = looking_machine(self.kept)
+        return storage_url(self.kept.storage), machine
+
+
+@with_option_groups
 def predict(
     model: Annotated[
         str,
@@ -180,46 +217,16 @@ def predict(
             help="Files, and folders of them; none with --suspects: a study's validation images.",
         ),
     ] = None,
-    top: Annotated[str, typer.Option(metavar="K", help="So many of the likeliest classes.")] = "1",
-    runtime: Annotated[
-        str | None,
-        typer.Option(metavar="NAME", help="torch or onnx [torch, where the folder has it]."),
-    ] = None,
-    unsure: Annotated[
-        str | None, typer.Option(metavar="P", help="Mark answers with less probability.")
-    ] = None,
-    labelled: Annotated[
-        bool,
-        typer.Option("--labelled", help="IMAGES have a sub-folder a class: judge the answers."),
-    ] = False,
-    suspects: Annotated[
-        str | None,
-        typer.Option(
-            metavar="N",
-            help="With --labelled: the N files whose given class is the least likely, as CSV; of a"
-            " study, without IMAGES, the validation images whose class all good trials contradict.",
-        ),
-    ] = None,
-    csv: Annotated[bool, typer.Option("--csv", help="One row a file.")] = False,
-    batch: Annotated[str, typer.Option(metavar="N", help="Images answered at a time.")] = "64",
-    device: Annotated[
-        str, typer.Option(metavar="NAME", help="auto, cpu, cuda, cuda:1 or mps.")
-    ] = "auto",
-    data_root: DataRootOption = None,
-    data_map: DataMapOption = None,
-    artifact_root: ArtifactRootOption = None,
-    storage: StorageOption = None,
-    json: JsonOption = False,
-    quiet: QuietOption = False,
-    verbose: VerboseOption = False,
-    debug: DebugOption = False,
+    *,
+    options: PredictOptions,
 ) -> None:
     """Classify files and folders with an exported folder, or with a study's best trial."""
-    set_output(quiet, verbose, debug)
-    refuse_together({"--csv": csv, "--json": json, "--suspects": suspects is not None})
-    asked = _asked(top, unsure, labelled, suspects, batch)
+    options.verbosity.take_effect()
+    csv, json = options.csv, options.json
+    refuse_together({"--csv": csv, "--json": json, "--suspects": options.suspects is not None})
+    asked = options.asked()
     if not images:
-        _suspect(model, asked, storage, data_root, data_map, artifact_root, quiet)
+        _suspect(model, asked, options)
         return
     from objectives.device_name import check_device_name
     from search.export.lines import judged_text
@@ -227,15 +234,10 @@ def predict(
     from search.export.running import predict_all
     from search.machine.settings import check_openmp
 
-    check_device_name(device)
+    check_device_name(options.device)
     check_openmp(os.environ)
-
-    def studies() -> "tuple[str, Machine]":
-        machine = _machine_for_models(storage, data_root, data_map, artifact_root)
-        return storage_url(storage), machine
-
-    with progress_shown(quiet) as tell:
-        opened = open_model(model, device, studies, tell, runtime=runtime)
+    with progress_shown(options.verbosity.quiet) as tell:
+        opened = open_model(model, options.device, options.studies, tell, runtime=options.runtime)
     asked = replace(asked, top=min(asked.top, len(opened.answering.class_names)))
     lines = asked.lines("csv" if csv else "json" if json else "text")
     # Pillow warns of odd but readable files, one by one.
@@ -247,15 +249,7 @@ def predict(
         say(judged_text(summary.judgement).rstrip())
 
 
-def _suspect(
-    study: str,
-    asked: "Asked",
-    storage: str | None,
-    data_root: str | None,
-    data_map: list[str] | None,
-    artifact_root: str | None,
-    quiet: bool,
-) -> None:
+def _suspect(study: str, asked: "Asked", options: PredictOptions) -> None:
     """Without IMAGES: the validation images of a study."""
     if not asked.suspects:
         raise CommandLineError("IMAGES are missing: name files, or folders of them")
@@ -267,45 +261,12 @@ def _suspect(
             f"IMAGES are missing: name what {study} is to judge, or a study in its place, whose"
             " validation images its good trials have judged"
         )
-    machine = _machine_for_models(storage, data_root, data_map, artifact_root)
+    machine = looking_machine(options.kept)
     from search.export.lines import suspected_csv
     from search.export.suspected import suspected_labels
 
-    with database_at(storage) as database, progress_shown(quiet) as tell:
+    kept, quiet = options.kept, options.verbosity.quiet
+    with database_at(kept.storage) as database, progress_shown(quiet) as tell:
         found = suspected_labels(database, study, machine, asked.suspects, tell)
     sys.stdout.write(suspected_csv(found))
     say(str(found))
-
-
-def _asked(
-    top: str, unsure: str | None, labelled: bool, suspects: str | None, batch: str
-) -> "Asked":
-    from search.export.running import Asked
-
-    if suspects is not None and not labelled:
-        raise CommandLineError("--suspects goes with --labelled: add it, or leave --suspects out")
-    limit = None if unsure is None else read_number("--unsure", unsure)
-    if limit is not None and not 0 <= limit <= 1:
-        raise CommandLineError(f"--unsure {unsure}: give a probability, from 0 to 1")
-    return Asked(
-        read_whole("--top", top, 1, LARGEST_COUNT),
-        limit,
-        labelled,
-        0 if suspects is None else read_whole("--suspects", suspects, 1, LARGEST_COUNT),
-        read_whole("--batch", batch, 1, LARGEST_BATCH),
-    )
-
-
-def _machine_for_models(
-    storage: str | None,
-    data_root: str | None,
-    data_map: list[str] | None,
-    artifact_root: str | None,
-) -> "Machine":
-    """Where the images of a study, and the files of its trials, lie."""
-    machine = settings().machine(
-        files_of(storage_url(storage), artifact_root),
-        data_root=data_folder(data_root),
-        device="cpu",
-    )
-    return replace(machine, data_map=parse_data_map(data_map))

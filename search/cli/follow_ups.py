@@ -3,17 +3,17 @@
 import os
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Generic, TypeVar
 
 import typer
 
 from search.cli.context import progress_shown, say, storage_url
-from search.cli.option_groups import OutputOptions, PlaceOptions, WorkerOptions
+from search.cli.machines import training_machine
+from search.cli.option_groups import PlaceOptions, VerbosityOptions, WorkerOptions
 from search.cli.options import JsonOption, StorageOption
-from search.cli.reading import CommandLineError, parse_data_map, read_count
-from search.cli.work import machine_of
+from search.cli.reading import CommandLineError, read_count
 
 if TYPE_CHECKING:
     from search.engines.answers import Announced, Commission
@@ -47,7 +47,7 @@ class FollowUpOptions:
         typer.Option("--timings", help="With times and devices of each training in --json."),
     ] = False
     storage: StorageOption = None
-    output: OutputOptions
+    verbosity: VerbosityOptions
 
     def timeout_seconds(self) -> float | None:
         """After so long the follow-up ends; `None`: never. Raises CommandLineError."""
@@ -102,14 +102,10 @@ class Work:
     @classmethod
     def asked_by(cls, options: FollowUpOptions, name: str, command: str) -> "Work":
         """The work that a command's options ask for."""
-        url, place, workers = storage_url(options.storage), options.place, options.workers
+        url, workers = storage_url(options.storage), options.workers
         count = read_count("--workers", workers.workers)
-        root = place.artifact_root
-        machine = machine_of(workers.threads, workers.device, place.data_root, url, root)
-        machine = replace(
-            machine, data_map=parse_data_map(place.data_map), accept_data=place.accept_data
-        )
-        quiet = options.output.quiet
+        machine = training_machine(workers, options.place, url)
+        root, quiet = options.place.artifact_root, options.verbosity.quiet
         return cls(url, options.storage, name, command, count, machine, root, quiet)
 
     def commission(self, options: FollowUpOptions) -> "Commission":

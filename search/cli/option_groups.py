@@ -11,11 +11,17 @@ from search.cli.context import set_output
 from search.cli.options import (
     AcceptDataOption,
     ArtifactRootOption,
+    CpusPerWorkerOption,
     DataMapOption,
     DataRootOption,
     DebugOption,
     DeviceOption,
+    EngineOption,
+    GpusPerWorkerOption,
     QuietOption,
+    RayAddressOption,
+    ShipDataOption,
+    StorageOption,
     ThreadsOption,
     VerboseOption,
     WorkersOption,
@@ -23,7 +29,7 @@ from search.cli.options import (
 
 
 @dataclass(frozen=True)
-class OutputOptions:
+class VerbosityOptions:
     """How much is told on standard error, beside errors."""
 
     quiet: QuietOption = False
@@ -45,13 +51,51 @@ class WorkerOptions:
 
 
 @dataclass(frozen=True)
-class PlaceOptions:
-    """Where the images and the artifacts lie."""
+class DataOptions:
+    """Where data sets and folders of images lie on this machine."""
 
     data_root: DataRootOption = None
     data_map: DataMapOption = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlaceOptions:
+    """Where a command that trains finds images, and leaves artifacts."""
+
+    data: DataOptions
     accept_data: AcceptDataOption = False
     artifact_root: ArtifactRootOption = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class KeptOptions:
+    """Where a command that trains nothing finds a study, its images and its artifacts."""
+
+    data: DataOptions
+    artifact_root: ArtifactRootOption = None
+    storage: StorageOption = None
+
+
+@dataclass(frozen=True)
+class ClusterOptions:
+    """Who places the workers, and what of a cluster each of them takes."""
+
+    engine: EngineOption = "local"
+    ray_address: RayAddressOption = None
+    cpus_per_worker: CpusPerWorkerOption = None
+    gpus_per_worker: GpusPerWorkerOption = None
+    ship_data: ShipDataOption = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkOptions:
+    """The options of every command that works on studies, here or on a cluster."""
+
+    workers: WorkerOptions
+    cluster: ClusterOptions
+    place: PlaceOptions
+    storage: StorageOption = None
+    verbosity: VerbosityOptions
 
 
 def with_option_groups(command: Callable[..., None]) -> Callable[..., None]:
@@ -60,7 +104,7 @@ def with_option_groups(command: Callable[..., None]) -> Callable[..., None]:
     A group may hold further groups.
 
     >>> @with_option_groups                                       # doctest: +SKIP
-    ... def pause(name: NameArgument, *, output: OutputOptions) -> None: ...
+    ... def pause(name: NameArgument, *, verbosity: VerbosityOptions) -> None: ...
     """
     own = inspect.signature(command, eval_str=True)
     parameters = list(_options(own))
