@@ -10,8 +10,9 @@ from functools import partial
 
 from search.engines.answers import Commission
 from search.engines.borrowed import borrowed_process
-from search.engines.launch import Team, run_study
+from search.engines.launch import run_study
 from search.engines.processes import hire
+from search.engines.teams import Team
 from search.engines.turns import Turns
 from search.machine.settings import Settings
 from search.machine.this_machine import Machine

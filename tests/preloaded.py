@@ -33,6 +33,7 @@ for name in (
     "search.cli.main",
     "search.engines.launch",
     "search.engines.processes",
+    "search.engines.serving",
     "search.notebook",
     "search.report.live",
     "search.report.text",

@@ -145,9 +145,9 @@ class Work:
     ) -> None:
         """Says what it takes, and trains what is left of it."""
         from search.engines.answers import work_on
-        from search.engines.launch import Team
         from search.engines.processes import hire
         from search.engines.signals import Stopped
+        from search.engines.teams import Team
         from search.spec.definition import stored_spec
         from search.spec.durations import duration
         from storage.hosts import this_host

@@ -23,8 +23,8 @@ from search.cli.spec_options import SpecChanges, with_spec_options
 if TYPE_CHECKING:
     from search.engines.cluster.crew import RemoteCrew
     from search.engines.cluster.placement import Placement
-    from search.engines.launch import Away, Team
     from search.engines.processes import Crew
+    from search.engines.teams import Away, Team
     from search.machine.this_machine import Machine
     from search.studies.joining import JoinedStudy
     from search.worker.events import Tell
@@ -55,8 +55,8 @@ class Hiring:
 
     def team(self, tell: "Tell", leaving: ExitStack) -> "Team | Away":
         """Whoever works on one study; those of a cluster are let go when `leaving` closes."""
-        from search.engines.launch import Away, Team
         from search.engines.processes import hire
+        from search.engines.teams import Away, Team
 
         root = self.options.place.artifact_root
         if self.placement is None:
@@ -190,8 +190,8 @@ def worker(
 
 def _serve(hiring: Hiring, names: Sequence[str], *, forever: bool) -> None:
     from objectives.errors import ProcessSpent
-    from search.engines.launch import serve_studies, share_for_service
     from search.engines.processes import SUPERVISED, end_with_supervisor, exit_code, hire
+    from search.engines.serving import serve_studies, share_for_service
     from storage.hosts import this_host
 
     url, machine, quiet = hiring.url, hiring.machine, hiring.options.verbosity.quiet
@@ -219,7 +219,7 @@ def _serve(hiring: Hiring, names: Sequence[str], *, forever: bool) -> None:
 
 
 def _serve_from_elsewhere(url: str, crew: "RemoteCrew", names: Sequence[str]) -> None:
-    from search.engines.launch import check_service
+    from search.engines.serving import check_service
 
     check_service(url, names=names)
     crew.connect()
@@ -230,7 +230,7 @@ def _serve_from_elsewhere(url: str, crew: "RemoteCrew", names: Sequence[str]) ->
 
 def _judge(crew: "Crew | RemoteCrew") -> None:
     """Raises where workers have left for another reason than that nothing is left to do."""
-    from search.engines.launch import WorkFailed
+    from search.engines.teams import WorkFailed
 
     if crew.told is not None:
         raise typer.Exit(crew.told)

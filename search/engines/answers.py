@@ -10,7 +10,8 @@ from optuna import logging as optuna_logging
 from search.analysis.confirmation import last_confirmation
 from search.analysis.ranking import incumbent
 from search.analysis.refitted import read_refitted
-from search.engines.launch import Team, run_study
+from search.engines.launch import run_study
+from search.engines.teams import Team
 from search.machine.this_machine import Machine
 from search.spec.definition import stored_spec
 from search.spec.follow_up import Kind, PlannedTraining

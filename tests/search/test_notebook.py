@@ -29,7 +29,7 @@ import torch
 from PIL import Image, ImageFile
 
 import hypersearch
-from search.engines.launch import WorkFailed
+from search.engines.teams import WorkFailed
 from search.engines.turns import RunInsideRun, Turns
 from search.notebook_calls import WAITS
 from search.spec.document import Document, Toml
