@@ -121,17 +121,23 @@ def with_option_groups(command: Callable[..., None]) -> Callable[..., None]:
 
 def _options(signature: inspect.Signature) -> Iterator[inspect.Parameter]:
     for each in signature.parameters.values():
-        if is_dataclass(each.annotation):
-            for option in _options(inspect.signature(each.annotation)):
-                yield option.replace(kind=inspect.Parameter.KEYWORD_ONLY)
-        else:
+        if (group := _group(each)) is None:
             yield each
+            continue
+        for option in _options(inspect.signature(group)):
+            yield option.replace(kind=inspect.Parameter.KEYWORD_ONLY)
 
 
 def _grouped(signature: inspect.Signature, given: Mapping[str, object]) -> dict[str, object]:
-    return {
-        name: each.annotation(**_grouped(inspect.signature(each.annotation), given))
-        if is_dataclass(each.annotation)
-        else given[name]
-        for name, each in signature.parameters.items()
-    }
+    found: dict[str, object] = {}
+    for name, each in signature.parameters.items():
+        group = _group(each)
+        found[name] = (
+            given[name] if group is None else group(**_grouped(inspect.signature(group), given))
+        )
+    return found
+
+
+def _group(parameter: inspect.Parameter) -> type | None:
+    kind = parameter.annotation
+    return kind if isinstance(kind, type) and is_dataclass(kind) else None

@@ -10,7 +10,7 @@ from objectives.errors import ProcessSpent
 from search.machine.this_machine import Machine
 from search.studies.joining import JoinedStudy
 from search.studies.this_worker import this_worker
-from search.worker.events import Decoding, Said, StudyLeft, Tell, WorkerEvent
+from search.worker.events import Decoding, Event, Said, StudyLeft, Tell
 from search.worker.loop import Choose, work, workplace
 from search.worker.objective import Objective, build_objective
 from storage.artifacts import open_artifact_store
@@ -75,9 +75,7 @@ def work_alone(
         tell(Said("no study is open: there is nothing to do"))
 
 
-def _relay(
-    events: Iterable[WorkerEvent], tell: Tell, *, several: bool
-) -> tuple[bool, Exception | None]:
+def _relay(events: Iterable[Event], tell: Tell, *, several: bool) -> tuple[bool, Exception | None]:
     """Tells the events; returns whether a study was served, and why the last one was left. The only
     one that is worked on raises that.
     """
