@@ -27,7 +27,8 @@ for name in (
     "objectives.model_file",
     "objectives.optimizers",
     "objectives.training",
-    "pydantic.type_adapter",  # by which typer reads options
+    # By this module typer reads options.
+    "pydantic.type_adapter",
     "pydantic.types",
     "safetensors.torch",
     "search.cli.main",
@@ -51,4 +52,5 @@ torch.optim.SGD([torch.zeros(1, requires_grad=True)]).zero_grad()
 # What is loaded is no garbage: a collector that looked at it would have each fork copy all of it.
 gc.collect()
 gc.freeze()
-atexit.register(gc.unfreeze)  # of the server: a fork ends without
+# The server unfreezes what it has; a fork ends without that.
+atexit.register(gc.unfreeze)

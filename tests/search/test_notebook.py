@@ -163,7 +163,8 @@ class Settings(NamedTuple):
     streams: tuple[object, object, object]
     socket_timeout: float | None
     locale: str
-    numbers: tuple[object, ...]  # of random, NumPy, PyTorch
+    # The states are those of random, NumPy and PyTorch.
+    numbers: tuple[object, ...]
     numpy_errors: object
     log_levels: dict[str, int]
     log_handlers: list[logging.Handler]
