@@ -18,7 +18,7 @@ from sqlalchemy import create_engine, text
 from benchmarks.figures import machine, spread
 from lab.ray_nodes import Nodes
 from lab.servers import FilePostgreSQLServer
-from lab.soak import create
+from lab.soak_study import create
 from search.machine.settings import SYNTHETIC_SECONDS
 from search.spec.document import Document
 from storage.urls import parse_url

@@ -26,8 +26,9 @@ from typing import Literal, ParamSpec, TypeVar
 from sqlalchemy import Engine, event, make_url
 
 from lab.answer_thief import AnswerThief
-from lab.soak import BACKENDS, CHECKPOINT_SECONDS, create, database, forkserver
-from lab.soak_check import Reader, faults, gather
+from lab.soak_check import faults, gather
+from lab.soak_reading import Reader
+from lab.soak_study import BACKENDS, CHECKPOINT_SECONDS, create, database, forkserver
 from lab.soak_worker import BREAKS, Job, work_on
 from objectives.checkpoint import CheckpointFolder
 from storage.leases.lease import LeaseTimes

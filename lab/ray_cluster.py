@@ -21,8 +21,9 @@ from sqlalchemy import bindparam, create_engine, text
 
 from lab.ray_nodes import Nodes
 from lab.servers import FilePostgreSQLServer
-from lab.soak import create
-from lab.soak_check import Reader, TrialEvidence, Watcher, faults, gather, tally
+from lab.soak_check import faults, gather, tally
+from lab.soak_reading import Reader, TrialEvidence, Watcher
+from lab.soak_study import create
 from objectives.checkpoint import CHECKPOINT_SECONDS
 from search.machine.settings import SYNTHETIC_SECONDS
 from search.spec.document import Document
