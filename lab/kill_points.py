@@ -14,7 +14,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
@@ -209,36 +209,58 @@ def run(name: str, point: Point, url: str, folder: Path, broken: str | None = No
             "training": {"epochs": EPOCHS},
         },
     )
-    context = forkserver()
-    operation = OPERATIONS[point.operation]
-    checkpoint_root = folder / f"{name}-checkpoints"
     job = Job(
         url,
         name,
-        checkpoint_root,
+        folder / f"{name}-checkpoints",
         journals,
         TIMES,
         SECONDS_PER_EPOCH,
         point.checkpoint_seconds,
         broken,
     )
-    found: list[str] = []
-    victims = [replace(job, journal=journals / "victim.jsonl", stop_after=operation.stop_after)]
+    found = [*_dies(job, point), *_is_rescued(job)]
+    reader = Reader(url, name)
+    evidence = gather(reader, spec, journals, job.checkpoint_root, point.checkpoint_seconds)
+    reader.close()
+    lost = sum(
+        row["outcome"] == "lost" for trial in evidence.trials.values() for row in trial.attempts
+    )
+    if point.moment == "answer lost" and lost > OPERATIONS[point.operation].in_hand:
+        found.append("an answer that was lost has cost a worker its trial")
+    return [f"{name} ({point}): {fault}" for fault in [*found, *faults(evidence)]]
+
+
+def _dies(job: Job, point: Point) -> Iterator[str]:
+    """A worker that dies at the point, after one that leaves a trial where there must be one in
+    hand.
+    """
+    context, operation = forkserver(), OPERATIONS[point.operation]
     if operation.in_hand:
         leaver = context.Process(
             target=work_until,
-            args=(replace(job, journal=journals / "leaver.jsonl"), Point("report", "after", 2)),
+            args=(replace(job, journal=job.journal / "leaver.jsonl"), Point("report", "after", 2)),
         )
         _start(leaver)
         _exit_code(leaver)
-    victim = context.Process(target=work_until, args=(victims[0], point))
+    journal = job.journal / "victim.jsonl"
+    victim = context.Process(
+        target=work_until,
+        args=(replace(job, journal=journal, stop_after=operation.stop_after), point),
+    )
     _start(victim)
     expected = 0 if point.moment == "answer lost" else -signal.SIGKILL
     if (ended := _exit_code(victim)) != expected:
-        found.append(f"the worker ended with {ended}, not {expected}")
+        yield f"the worker ended with {ended}, not {expected}"
+    _end(victim)
+
+
+def _is_rescued(job: Job) -> Iterator[str]:
+    """Two workers that finish the study."""
+    context = forkserver()
     rescuers = [
         context.Process(
-            target=work_on, args=(replace(job, journal=journals / f"rescuer-{number}.jsonl"),)
+            target=work_on, args=(replace(job, journal=job.journal / f"rescuer-{number}.jsonl"),)
         )
         for number in range(2)
     ]
@@ -246,19 +268,14 @@ def run(name: str, point: Point, url: str, folder: Path, broken: str | None = No
         _start(rescuer)
     for rescuer in rescuers:
         if (ended := _exit_code(rescuer)) != 0:
-            found.append(f"a worker that came after ended with {ended}")
-    for process in (victim, *rescuers):
-        with _CHILDREN:
-            process.kill()
-    reader = Reader(url, name)
-    evidence = gather(reader, spec, journals, checkpoint_root, point.checkpoint_seconds)
-    reader.close()
-    lost = sum(
-        row["outcome"] == "lost" for trial in evidence.trials.values() for row in trial.attempts
-    )
-    if point.moment == "answer lost" and lost > operation.in_hand:
-        found.append("an answer that was lost has cost a worker its trial")
-    return [f"{name} ({point}): {fault}" for fault in [*found, *faults(evidence)]]
+            yield f"a worker that came after ended with {ended}"
+    for rescuer in rescuers:
+        _end(rescuer)
+
+
+def _end(process: BaseProcess) -> None:
+    with _CHILDREN:
+        process.kill()
 
 
 def run_all(

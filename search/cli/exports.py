@@ -36,78 +36,91 @@ LARGEST_BATCH = 65_536
 LARGEST_COUNT = 10**6
 
 
-@with_option_groups
-def export_command(
-    name: NameArgument,
-    output: Annotated[
-        Path, typer.Option("-o", "--output", metavar="FOLDER", help="The new folder.")
-    ],
+@dataclass(frozen=True, kw_only=True)
+class ExportOptions:
+    """The options of `export`: which model is exported, as what, and where --refit trains."""
+
     trial: Annotated[
         str | None,
         typer.Option(metavar="N", help="Another trial than the best, of which a model was kept."),
-    ] = None,
+    ] = None
     formats: Annotated[
         str, typer.Option("--format", metavar="NAMES", help="onnx, safetensors, or both.")
-    ] = DEFAULT_FORMATS,
+    ] = DEFAULT_FORMATS
     refit: Annotated[
         bool,
         typer.Option(
             "--refit",
             help="Train its configuration again, on training and validation images together.",
         ),
-    ] = False,
+    ] = False
     force: Annotated[
         bool, typer.Option("--force", help="Replace a folder that an export wrote.")
-    ] = False,
+    ] = False
     device: Annotated[
         str | None, typer.Option(metavar="NAME", help="Where --refit trains [auto].")
-    ] = None,
-    threads: Annotated[
-        str | None, typer.Option(metavar="N", help="Threads of --refit [auto].")
-    ] = None,
+    ] = None
+    threads: Annotated[str | None, typer.Option(metavar="N", help="Threads of --refit [auto].")] = (
+        None
+    )
+    kept: KeptOptions
+    json: JsonOption = False
+    verbosity: VerbosityOptions
+
+    def number(self) -> int | None:
+        """The trial that is asked for. Raises CommandLineError."""
+        return None if self.trial is None else read_whole("--trial", self.trial, 0, 10**9)
+
+    def workers(self) -> WorkerOptions:
+        """What --refit trains with. Raises CommandLineError where it is not asked for."""
+        for option, value in (("--device", self.device), ("--threads", self.threads)):
+            if value is not None and not self.refit:
+                raise CommandLineError(f"{option} goes with --refit: add it, or leave {option} out")
+        return WorkerOptions(threads=self.threads or "auto", device=self.device or "auto")
+
+
+@with_option_groups
+def export_command(
+    name: NameArgument,
+    output: Annotated[
+        Path, typer.Option("-o", "--output", metavar="FOLDER", help="The new folder.")
+    ],
     *,
-    kept: KeptOptions,
-    json: JsonOption = False,
-    verbosity: VerbosityOptions,
+    options: ExportOptions,
 ) -> None:
     """Write the best trial's model as a folder: safetensors, ONNX, labels, configuration, model
     card.
     """
-    verbosity.take_effect()
+    options.verbosity.take_effect()
     from search.export.formats import read_formats
     from search.machine.settings import date_of_making
 
-    chosen = read_formats(formats)
-    number = None if trial is None else read_whole("--trial", trial, 0, 10**9)
-    date = date_of_making(os.environ, time.time())
-    for option, value in (("--device", device), ("--threads", threads)):
-        if value is not None and not refit:
-            raise CommandLineError(f"{option} goes with --refit: add it, or leave {option} out")
-    machine = looking_machine(kept)
+    formats, number = read_formats(options.formats), options.number()
+    date, workers = date_of_making(os.environ, time.time()), options.workers()
+    machine = looking_machine(options.kept)
     from search.export.exporting import check_exportable, export_model
     from search.report.documents import to_json
     from storage.artifacts import open_artifact_store
 
-    refitted = None
-    if refit:
-        check_exportable(output, chosen, replace=force)
-        workers = WorkerOptions(threads=threads or "auto", device=device or "auto")
-        refitted = _refit(name, number, workers, kept, verbosity.quiet)
-    with database_at(kept.storage) as database, progress_shown(verbosity.quiet) as tell:
+    quiet, refitted = options.verbosity.quiet, None
+    if options.refit:
+        check_exportable(output, formats, replace=options.force)
+        refitted = _refit(name, number, workers, options.kept, quiet)
+    with database_at(options.kept.storage) as database, progress_shown(quiet) as tell:
         exported = export_model(
             database,
             open_artifact_store(machine.files.artifact_root),
             name,
             output,
             machine,
-            formats=chosen,
+            formats=formats,
             tell=tell,
             trial=number,
             refit=refitted,
-            force=force,
+            force=options.force,
             seconds_since_1970=date,
         )
-    if json:
+    if options.json:
         print(to_json(exported.document()))
         return
     print(f"{exported.folder}: {_what(exported)}")
