@@ -34,7 +34,8 @@ for name in (
     "onnx",
     "onnxruntime",
     "onnxscript",
-    "pydantic.type_adapter",  # by which typer reads options
+    # By this module typer reads options.
+    "pydantic.type_adapter",
     "pydantic.types",
     "safetensors.torch",
     "scipy.optimize",
@@ -42,6 +43,7 @@ for name in (
     "search.cli.main",
     "search.engines.launch",
     "search.engines.processes",
+    "search.engines.serving",
     "search.notebook",
     "search.report.ablation",
     "search.report.answer_fields",
@@ -65,4 +67,5 @@ torch.optim.SGD([torch.zeros(1, requires_grad=True)]).zero_grad()
 # What is loaded is no garbage: a collector that looked at it would have each fork copy all of it.
 gc.collect()
 gc.freeze()
-atexit.register(gc.unfreeze)  # of the server: a fork ends without
+# The server unfreezes what it has; a fork ends without that.
+atexit.register(gc.unfreeze)

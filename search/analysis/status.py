@@ -16,7 +16,8 @@ from storage.engine import Database
 from storage.records import StudyRecord, TrialRecord, read_incumbent, read_studies, read_study
 from storage.studies import find_study
 
-EPOCHS = 1000  # of each study, that tell how long one takes
+# So many of each study's last epochs tell how long one takes.
+EPOCHS = 1000
 
 
 @dataclass(frozen=True)
@@ -26,9 +27,10 @@ class Status:
     record: StudyRecord
     spec: StudySpec
     running: tuple[RunningTrial, ...]
-    workers: tuple[WorkerRecord, ...]  # every one that is alive, of this study or another
+    # Every worker that is alive is here, of this study or another.
+    workers: tuple[WorkerRecord, ...]
     incumbent: TrialRecord | None
-    # finished ones, over the time in which somebody worked on the study
+    # The finished trials are counted over the time in which somebody worked on the study.
     trials_per_hour: float | None
     seconds_to_go: float | None
 

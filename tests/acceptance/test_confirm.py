@@ -128,7 +128,8 @@ def test_the_answer_is_the_same_however_many_workers_train_it_and_is_printed_aga
     assert found == timed
     assert other.answer("--workers", "3") == found
     code, printed, said = user.ends("confirm", "s")
-    assert (code, said) == (0, "")  # nothing is trained again
+    # Nothing is trained again.
+    assert (code, said) == (0, "")
     best = [each for each in found["configurations"] if not each["is_baseline"]]
     assert found["trainings"] == found["planned"] == 25
     assert [each["trial"] for each in best] == found_best(user)
@@ -177,7 +178,8 @@ def test_the_test_split_is_read_with_seeds_that_took_no_part_in_the_choice(tmp_p
             own = {each.seed for each in trainings if each.arm == arm and each.purpose == "judge"}
             assert own == judged
         seeds += [judged, read]
-    assert len(set.union(*seeds)) == 20  # no two of the four have a seed in common
+    # No two of the four have a seed in common.
+    assert len(set.union(*seeds)) == 20
     with closing(sqlite3.connect(tmp_path / "a.db")) as connection:
         query = "SELECT number, study_name, score FROM hypersearch_reading ORDER BY number"
         readings = connection.execute(query).fetchall()

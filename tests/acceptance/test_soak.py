@@ -70,10 +70,8 @@ def test_every_step_is_killed_with_checkpoints_and_without() -> None:
         (point.operation, point.moment, point.checkpoint_seconds)
         for point in [*twice[0], *twice[1]]
     }
-    alone = {
-        ("save", EACH_EPOCH),
-        ("save at hand back", NEVER),
-    }  # there is nothing to save with the other
+    # The other value leaves nothing to save.
+    alone = {("save", EACH_EPOCH), ("save at hand back", NEVER)}
     assert {
         (operation, seconds) for operation, _, seconds in found if operation.startswith("save")
     } == alone

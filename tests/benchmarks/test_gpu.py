@@ -210,7 +210,8 @@ def test_a_phase_survives_whatever_becomes_of_another(tmp_path: Path) -> None:
     log = (tmp_path / "all.log").read_text()
     assert "said on the way" in log
     assert "Traceback" in log
-    assert not running(int((tmp_path / "child").read_text()))  # what it had started
+    # What the phase had started has ended, too.
+    assert not running(int((tmp_path / "child").read_text()))
 
 
 def running(process_id: int) -> bool:
@@ -367,7 +368,8 @@ def test_every_cause_behind_an_error_is_told() -> None:
 
 
 def results_of(folder: Path, code: str, seconds: float) -> list[Result]:
-    (folder / "pytest.ini").touch()  # of tests of their own, wherever that folder lies
+    # The folder's tests are of their own, wherever it lies.
+    (folder / "pytest.ini").touch()
     file = folder / "test_some.py"
     file.write_text(f"import pytest\n{code}")
     return list(

@@ -130,7 +130,8 @@ def test_a_study_whose_time_is_used_up_stays_ended_until_it_gets_more(opened: Op
     ended_ms = opened.again().ended_ms
     opened.has_budget(20, hours=1.0)
     assert (opened.how(), opened.again().budget.trials) == (("ended", "timeout"), 20)
-    assert opened.again().ended_ms == ended_ms  # that it was asked is no new end
+    # To be asked is no new end.
+    assert opened.again().ended_ms == ended_ms
     opened.hours_pass(48.0)
     opened.has_budget(20, hours=1.4)
     assert opened.how() == ("ended", "timeout")
@@ -202,7 +203,7 @@ def test_a_target_of_a_loss_is_reached_from_above(shared_url: str) -> None:
         opened = opened_study(database, rdb, "minimize")
         opened.has_budget(9, target=0.3)
         held = [opened.take(), opened.take()]
-        # the cost is no loss
+        # The cost is no loss.
         assert opened.leases.finish(held[0], "complete", value=0.4, costs=[0.1]) == "open"
         assert opened.leases.finish(held[1], "complete", value=0.3, costs=[5.0]) == "ended"
         opened.has_budget(9, target=0.25)
@@ -215,7 +216,7 @@ def test_a_target_that_is_set_later_counts_for_what_has_been_and_for_what_runs(
     assert opened.complete(0.6) == "open"
     held = opened.take()
     opened.has_budget(9, target=0.7)
-    # taken when there was no target yet
+    # The trial was taken when there was no target yet.
     assert opened.leases.finish(held, "complete", value=0.75) == "ended"
     opened.has_budget(9, target=0.8)
     assert opened.complete(0.78) == "open"

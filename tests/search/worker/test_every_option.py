@@ -48,7 +48,8 @@ def data(
     pixels = images.images / 255
     names = tuple(f"class {number}" for number in range(classes))
     deviation = pixels.std((0, 2, 3), correction=0)
-    deviation[deviation == 0] = 1.0  # as `hold` says
+    # The function `hold` does the same.
+    deviation[deviation == 0] = 1.0
     return ResidentData(
         images, noise(2 * classes, shape, classes), names, pixels.mean((0, 2, 3)), deviation
     )
@@ -175,7 +176,8 @@ def test_the_smallest_of_everything_trains(images: ResidentData, seed: int) -> N
             trained(drawn(everything(), random.Random(seed)) | {"batch_size": 8}, images), 2
         )
     except Diverged:
-        assert seed > 0  # as above: the first one, at least, does not
+        # The first configuration, at least, does not diverge, as above.
+        assert seed > 0
 
 
 def test_a_blank_data_set_trains() -> None:
