@@ -25,12 +25,16 @@ from search.machine.folders import needed
 from search.machine.settings import Settings
 
 FEATURES = 200
-PENALTIES = (1e-3, 3e-2)  # of the two configurations that are compared
-OTHERS = 3000  # images that say what a network is worth
+# The two configurations that are compared have these.
+PENALTIES = (1e-3, 3e-2)
+# So many images say what a network is worth.
+OTHERS = 3000
 TAIL = 0.025
 
-Pixels = NDArray[np.float32]  # (N, pixels)
-Classes = NDArray[np.int64]  # (N,)
+# The shape is (N, pixels).
+Pixels = NDArray[np.float32]
+# The shape is (N,).
+Classes = NDArray[np.int64]
 
 
 def network(
@@ -52,7 +56,8 @@ class Drawn:
     """What one draw of images has come to, for both configurations."""
 
     arms: list[ResplitRuns]
-    worths: NDArray[np.float64]  # (configurations, runs)
+    # The shape is (configurations, runs).
+    worths: NDArray[np.float64]
 
 
 def drawn(
@@ -78,7 +83,8 @@ def drawn(
 
 def judge(name: str, found: list[Drawn]) -> None:
     """Prints what holds."""
-    worths = np.stack([each.worths for each in found])  # (draws, configurations, runs)
+    # The shape is (draws, configurations, runs).
+    worths = np.stack([each.worths for each in found])
     share, other = worths.mean(axis=(0, 2))
     means = [resplit_estimate(each.arms[0]).new_images for each in found]
     pairs = [parts_of_pair(*each.arms) for each in found]

@@ -87,7 +87,8 @@ class DataConfig:
                     f"validation_fraction {self.validation_fraction}: folds {self.folds} say what"
                     " validation takes; give one of the two"
                 )
-        if not 0 <= self.split_seed < 2**32:  # what np.random.RandomState takes
+        # The limits are those of np.random.RandomState.
+        if not 0 <= self.split_seed < 2**32:
             raise DataError(
                 f"split_seed {self.split_seed}: give a whole number from 0 to 4294967295"
             )

@@ -12,8 +12,10 @@ from numpy.typing import NDArray
 from objectives.data.config import OF_THE_SEARCH, Fold
 from objectives.data.splits import Belonging, Labels, Positions, Undivided
 
-FoldNumbers = NDArray[np.int64]  # (N,), from 0
-Composition = tuple[tuple[int, int], ...]  # of a unit: each class that it has, and its images of it
+# Folds are numbered from 0; the shape is (N,).
+FoldNumbers = NDArray[np.int64]
+# What a unit is composed of is each class that it has, with its images of that class.
+Composition = tuple[tuple[int, int], ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,7 +110,8 @@ def _by_composition(
     labels: Labels, units: Positions, random: np.random.RandomState
 ) -> Iterator[tuple[Composition, Iterator[int]]]:
     """Units that have as many images of each class, the largest first, in random order."""
-    of_unit: dict[int, list[int]] = defaultdict(list)  # labels
+    # Labels stand by unit.
+    of_unit: dict[int, list[int]] = defaultdict(list)
     for row in random.permutation(len(labels)).tolist():
         of_unit[int(units[row])].append(int(labels[row]))
     composed = {unit: tuple(sorted(Counter(own).items())) for unit, own in of_unit.items()}

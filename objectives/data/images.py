@@ -23,7 +23,8 @@ from objectives.errors import DataError, TestSplitError
 
 Split = Literal["train", "validation"]
 
-MADE_UP = DataFacts("")  # of images that come from no data set
+# These facts are of images that come from no data set.
+MADE_UP = DataFacts("")
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,10 +39,13 @@ class ImageDataset:
     """
 
     class_names: tuple[str, ...]
-    searchable: LabelledArrays  # both splits, memory-mapped and read-only
-    positions: Mapping[Split, Positions]  # of each split in `searchable`
+    # The arrays hold both splits, and are memory-mapped and read-only.
+    searchable: LabelledArrays
+    # Each split has its positions in `searchable`.
+    positions: Mapping[Split, Positions]
     facts: DataFacts
-    folds: Folds | None = None  # None: it is not divided into such
+    # There are none where it is not divided into such.
+    folds: Folds | None = None
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
@@ -102,8 +106,10 @@ def _positions(train: Positions, validation: Positions) -> Mapping[Split, Positi
 class LabelledImages:
     """Images with their classes, on a device."""
 
-    images: Tensor  # (N, C, H, W) uint8
-    labels: Tensor  # (N,) int64
+    # The images have shape (N, C, H, W) and are uint8.
+    images: Tensor
+    # The labels have shape (N,) and are int64.
+    labels: Tensor
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,8 +123,10 @@ class ResidentData:
     train: LabelledImages
     validation: LabelledImages
     class_names: tuple[str, ...]
-    mean: Tensor  # (C,) float32
-    deviation: Tensor  # (C,) float32, 1.0 where a channel is constant
+    # The means have shape (C,) and are float32.
+    mean: Tensor
+    # The deviations have shape (C,) and are float32; 1.0 where a channel is constant.
+    deviation: Tensor
     facts: DataFacts = MADE_UP
 
     @cached_property

@@ -107,8 +107,9 @@ def test_one_that_is_killed_keeps_its_folds(tmp_path: Path) -> None:
 
 
 def test_real_images_are_divided_as_the_slots_say(tmp_path: Path) -> None:
-    user = User(tmp_path, spec=DIGITS)
-    found = user.answer("--resplit", "--seeds", "4", "--top", "1", "--workers", "2")
+    user = User(tmp_path, spec=DIGITS, how=("--threads", "1"))
+    one = ("--top", "1", "--baseline", "none", "--no-test", "--threads", "1")
+    found = user.answer("--resplit", "--seeds", "4", *one)
     assert found["folds"] == 4
     with open_database(user.url) as database:
         stored, parent = find_study(database, "s:confirm:1"), find_study(database, "s")
@@ -118,14 +119,17 @@ def test_real_images_are_divided_as_the_slots_say(tmp_path: Path) -> None:
             for each in read_predictions(database, parent.study_id, "validation").values()
         }
         slots = read_slots(database, stored.study_id)
-    by_fold: dict[Fold, set[str]] = {}
-    for slot, training in zip(slots, user.trainings("s:confirm:1"), strict=True):
-        assert training.fold is not None
-        assert slot.trial is not None
-        by_fold.setdefault(training.fold, set()).add(answered[slot.trial].split_sha256)
-    # Eight seeds: each fold is the same images for all, and no two are the same ones.
-    assert [len(each) for each in by_fold.values()] == [1] * 8
-    assert len(set.union(*by_fold.values()) | {of_search}) == 9
+    # Five divisions, the search's among them, and no two are judged on the same images.
+    splits = {answered[each.trial].split_sha256 for each in slots if each.trial is not None}
+    assert len(splits | {of_search}) == len(slots) + 1 == 5
+    # Whoever reads a training's row knows its fold, and how many images that is.
+    trained = zip(slots, user.trainings("s:confirm:1"), strict=True)
+    images = {
+        each.fold: len(answered[slot.trial].labels)
+        for slot, each in trained
+        if slot.trial is not None
+    }
+    assert images == {Fold(0, 1): 360, Fold(0, 2): 359, Fold(0, 3): 359, Fold(1, 1): 360}
     # 1,438 images are not test: three of the four folds judge.
     assert found["images"] == 1438 - 360
     number = found["choice"]

@@ -17,8 +17,8 @@ what wholly other training images would change is seen in part alone: no varianc
 estimated without bias (Bengio & Grandvalet 2004, JMLR 5). That networks judged on one fold are
 trained on the images of the others changes little where a few images change a network little
 (Bayle, Bayle, Janson & Mackey 2020, "Cross-validation confidence intervals for test error"). The
-corrected resampled t test (Nadeau & Bengio 2003), S (1/n + 1/(K - 1)), allows for more than was
-met with, and is 40 % longer: docs/inference.md.
+corrected resampled t test (Nadeau & Bengio 2003), t(n - 1)^2 S (1/n + 1/(K - 1)), allows for more
+than was met with, and is half as long again: docs/inference.md.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -42,7 +42,8 @@ from search.analysis.inference.luck import Luck
 from search.analysis.inference.runs import Numbers, Runs
 from search.analysis.inference.visibility import POWER
 
-FEWEST_PAIRED = 2  # of which it can be said how differences vary
+# It takes so many pairs of runs to say how differences vary.
+FEWEST_PAIRED = 2
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,10 +54,11 @@ class ResplitRuns:
     array([0.98, 0.97])
     """
 
-    # Of one run each, by the index of its seed: the same index is the same fold in every
-    # configuration.
+    # Each is of one run, and stands by the index of its seed: the same index is the same fold in
+    # every configuration.
     by_seed: Mapping[int, Runs]
-    folds: int  # K, three or more
+    # There are K of them, three or more.
+    folds: int
 
     @property
     def runs(self) -> tuple[Runs, ...]:
@@ -95,15 +97,22 @@ class ResplitRuns:
 
 @dataclass(frozen=True, eq=False)
 class Parts:
-    """Where the values of n runs vary, or the differences of two configurations' n runs."""
+    """Where the values of n runs vary, or the differences of two configurations' n runs.
 
-    count: int  # n
-    folds: int  # K
-    mean: float  # g
-    run_variance: float  # S, at least that of rounding
-    image_variance: float  # W
-    freedom: float  # degrees of freedom of W
-    smallest: float  # variance that rounding alone gives a value
+    In the notation of this module `count` is n, `folds` K, `mean` g, `run_variance` S and
+    `image_variance` W.
+    """
+
+    count: int
+    folds: int
+    mean: float
+    # The runs' variance is at least the variance of rounding.
+    run_variance: float
+    image_variance: float
+    # W has so many degrees of freedom.
+    freedom: float
+    # Rounding alone gives a value this variance.
+    smallest: float
 
     @property
     def of_runs(self) -> float:
