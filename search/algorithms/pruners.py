@@ -3,6 +3,8 @@
 Optuna's own write to the trial and count failed ones (SuccessiveHalvingPruner), and none can be
 given a part of the trials. So a trial that is taken over is judged as it would have been, and a
 restart changes nothing.
+
+One more is its dataclass in `search.spec.methods`, and its function here.
 """
 
 import hashlib

@@ -1,5 +1,7 @@
 """Samplers by name, and how they draw a configuration: one sampler a trial, a function of the spec
 and its number.
+
+One more is its dataclass in `search.spec.methods`, and its function here.
 """
 
 import hashlib

@@ -63,7 +63,7 @@ def watch_study(
 
 
 @dataclass(frozen=True)
-class Away:
+class Unanswered:
     """The database does not answer now, and why."""
 
     reason: str
@@ -73,9 +73,9 @@ def look_again(
     look: Callable[[], Found],
     sleep: Callable[[float], None] = time.sleep,
     monotonic: Callable[[], float] = time.monotonic,
-) -> Generator[Found | Away]:
-    """`look()` over and over, for most of the time not looking; Away where the database does not
-    answer.
+) -> Generator[Found | Unanswered]:
+    """`look()` over and over, for most of the time not looking; Unanswered where the database is
+    silent.
 
     Only the first look raises StorageUnavailable: later ones wait for the database as long as
     somebody watches.
@@ -84,23 +84,23 @@ def look_again(
     while True:
         started = monotonic()
         try:
-            found: Found | Away = look()
+            found: Found | Unanswered = look()
             seen = True
         except StorageUnavailable as error:
             if not seen:
                 raise
-            found = Away(reason(error.__cause__ or error))
+            found = Unanswered(reason(error.__cause__ or error))
         took = monotonic() - started
         yield found
         sleep(max(LOOK_AGAIN_SECONDS, took * (1 / LOOKING_SHARE - 1)))
 
 
-def watch_studies(database: Database) -> Generator[list[StudyRecord] | Away]:
+def watch_studies(database: Database) -> Generator[list[StudyRecord] | Unanswered]:
     """Every study that has a spec, look after look. Raises StorageUnavailable."""
     return look_again(lambda: list_studies(database))
 
 
-def watch_status(database: Database, name: str) -> Generator[Status | Away]:
+def watch_status(database: Database, name: str) -> Generator[Status | Unanswered]:
     """How far a study is, look after look, until it has ended and nobody works on it.
 
     Raises:

@@ -1,4 +1,7 @@
-"""Who works on a study: processes of this machine, or workers elsewhere."""
+"""Who works on a study: processes of this machine, or workers elsewhere.
+
+One more scheduler that places workers is a class with the methods of `Hired`.
+"""
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager

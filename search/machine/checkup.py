@@ -1,5 +1,7 @@
 """Is this machine ready to work: what is here and how much of it, each part good or with its mend.
 Creates nothing.
+
+One more check is a function that returns a Finding, and its line in `examine`.
 """
 
 from collections.abc import Iterator, Mapping

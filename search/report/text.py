@@ -1,4 +1,4 @@
-"""Answers as text for a person and as JSON documents for scripts."""
+"""Answers as text for a person; documents for scripts stand in `search.report.documents`."""
 
 from collections.abc import Sequence
 
