@@ -76,7 +76,7 @@ def read_by_image(
     pixels = {}
     if decoded is not None and len(decoded.validation) == len(of_best.labels):
         rows = decoded.validation
-        # Of another order they would be other images.
+        # Images of another order would be other images.
         if (decoded.arrays.labels[rows] == of_best.labels).all():
             pixels = {
                 each.index: decoded.arrays.images[rows[each.index]] for each in missed[:MOST_MISSED]
