@@ -223,6 +223,6 @@ def is_audited(spec: StudySpec, number: int) -> bool:
 
 
 def _share(seed: int, number: int, purpose: str) -> float:
-    # From 0 to below 1, the same on every worker.
+    # The number lies from 0 to below 1, and is the same on every worker.
     digest = hashlib.sha256(f"{seed}:{number}:{purpose}".encode()).digest()
     return int.from_bytes(digest[:6], "big") / 2**48

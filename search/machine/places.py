@@ -24,7 +24,7 @@ from storage.errors import ArtifactRootError, ArtifactsUnavailable
 
 # CIFAR-10 has 0.2 GB, and lies there twice while it is decoded.
 LITTLE_SPACE_BYTES = 1e9
-# What a folder holds, for people, and the counts in it.
+# The contents of a folder are said for people, with the counts in them.
 Contents = tuple[tuple[str, ...], tuple[Facts, ...]]
 
 

@@ -207,7 +207,7 @@ class Trial:
             limit = duration(self._spec.training.timeout_seconds or 0.0)
             return Ending("pruned", last, "time limit", f"over its time limit of {limit}")
         except Diverged as diverged:
-            # What `optuna.Trial.set_constraint("diverged", 1.0)` writes: samplers rank an
+            # The call `optuna.Trial.set_constraint("diverged", 1.0)` writes this: samplers rank an
             # infeasible trial last.
             infeasible = {"constraints:diverged": "1.0"}
             return Ending("pruned", None, "diverged", f"diverged: {diverged}", infeasible)

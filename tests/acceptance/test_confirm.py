@@ -199,7 +199,7 @@ def test_more_seeds_train_only_what_is_missing_and_answer_as_all_at_once(tmp_pat
     more = ("confirm", "s", "--seeds", "4")
     code, _, said = user.ends(*more, "--enqueue")
     assert code == 0, said
-    # Of the baseline no network was kept, as no test split was to be read with it.
+    # No network of the baseline was kept, as no test split was to be read with it.
     assert "20 trainings x 3 epochs, 6 of them there" in said
     # What was taken over is a copy.
     user.run("delete", first["study"], "--yes")
