@@ -10,7 +10,7 @@ from optuna import logging as optuna_logging
 from optuna.storages import RDBStorage
 
 from objectives.errors import ProcessSpent
-from search.engines.following import watch_study
+from search.engines.following import Trainings, watch_study
 from search.machine.division import Share
 from search.machine.division_file import divide
 from search.machine.this_machine import Machine
@@ -19,7 +19,15 @@ from search.spec.request import Request, study_name
 from search.spec.study_spec import StudySpec
 from search.studies.joining import JoinedStudy, find_stored, has_work, join
 from search.studies.this_worker import this_worker
-from search.worker.events import Decoding, Said, StudyLeft, StudyOpened, Tell, nobody
+from search.worker.events import (
+    Decoding,
+    FollowUpTraining,
+    Said,
+    StudyLeft,
+    StudyOpened,
+    Tell,
+    nobody,
+)
 from search.worker.loop import Choose, work, workplace
 from search.worker.objective import Objective, build_objective
 from search.worker.preparation import prepare_data
@@ -27,7 +35,7 @@ from storage.artifacts import open_artifact_store
 from storage.engine import Database, check_place, open_for_work
 from storage.errors import OtherData, StudyDeleted, StudyNotFound
 from storage.hosts import Host
-from storage.records import read_incumbent, read_study
+from storage.records import read_incumbent, read_study, read_trials
 from storage.studies import StoredStudy, find_study, first_failure, read_workable
 
 log = logging.getLogger(__name__)
@@ -393,4 +401,20 @@ def _as_it_stands(database: Database, joined: JoinedStudy) -> StudyOpened:
         joined.spec.planned_trials,
         None if best is None else best.value,
         joined.spec.direction,
+        _trained(database, joined.stored),
+        joined.stored.follow_up,
     )
+
+
+def _trained(
+    database: Database, stored: StoredStudy
+) -> tuple[tuple[FollowUpTraining, float | None], ...]:
+    if stored.follow_up is None:
+        return ()
+    ended = [
+        each
+        for each in read_trials(database, stored.study_id)
+        if each.state in ("complete", "pruned")
+    ]
+    of = Trainings(database, stored).of({each.number for each in ended})
+    return tuple((of[each.number], each.value) for each in ended)
