@@ -183,7 +183,12 @@ class Lab:
             Counter(slot for slot, outcome, _ in rows if outcome in ("complete", "pruned")),
             Counter(slot for slot, _ in made),
             Counter(slot for slot, _ in given_up),
-            [reason for slot, reason in failed if (slot, reason) not in made + given_up],
+            [
+                reason
+                for slot, reason in failed
+                # Whatever runs when a follow-up ends early fails with it.
+                if (slot, reason) not in made + given_up and reason != "the study ended"
+            ],
             sorted(readings),
         )
 

@@ -19,9 +19,11 @@ import psutil
 
 from search.machine.settings import IDENTITY
 
-ATTEMPTS = 5  # at starting a node
+# A node has so many attempts at its start.
+ATTEMPTS = 5
 Made = TypeVar("Made")
-STORE_BYTES = 80 * 2**20  # of each node's object store: Ray takes no less than 75 MB
+# Each node's object store has so many bytes: Ray takes no less than 75 MB.
+STORE_BYTES = 80 * 2**20
 # Every process of a node has the node's own folder in this variable.
 PLACE = "XDG_CACHE_HOME"
 HEAD = "head"
@@ -52,7 +54,8 @@ class Nodes:
         self, folder: Path, hidden: Path | None = None, *, are_one_machine: bool = False
     ) -> None:
         self._folder = folder
-        self._hidden = hidden  # a folder that the nodes have not got, where this user may hide it
+        # The nodes have not got this folder, where this user may hide it.
+        self._hidden = hidden
         # Then the product sees at once that a process of a dead node has died, Ray sees it within
         # seconds, and the head, which costs the most, has room for a worker.
         self._are_one_machine = are_one_machine

@@ -3,7 +3,8 @@
 from search.space.domains import Value
 from search.space.parameters import is_on
 
-KEY_PARAMETERS = 5  # shown of a running trial
+# So many parameters of a running trial are shown.
+KEY_PARAMETERS = 5
 
 
 def brief(parameters: dict[str, Value]) -> str:

@@ -49,6 +49,7 @@ def ablation(user: User, *arguments: str) -> dict[str, Any]:
     return found
 
 
+@pytest.mark.long
 def test_what_truly_harms_is_found_and_what_does_nothing_is_not_claimed(tmp_path: Path) -> None:
     user = User(tmp_path, spec=HARMFUL)
     found = ablation(user, "--trial", "0", "--workers", "2")
@@ -56,7 +57,8 @@ def test_what_truly_harms_is_found_and_what_does_nothing_is_not_claimed(tmp_path
     effects = {each["technique"]: each for each in found["techniques"]}
     assert effects["dropout"]["verdict"] == "hurts"
     assert effects["dropout"]["effect"] < -0.01
-    assert effects["dropout"]["seeds"] == 3  # it is told at the first look
+    # It is told at the first look.
+    assert effects["dropout"]["seeds"] == 3
     nothing = ("initializer", "input_normalization")
     assert [effects[name]["verdict"] for name in nothing] == ["not told"] * 2
     # These two truly help, a little.

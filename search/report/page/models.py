@@ -13,7 +13,8 @@ from search.space.configuration import Configuration
 from search.space.parameters import is_on
 from storage.records import TrialRecord
 
-MOST_CLASSES = 20  # of which samples and a matrix are shown
+# Samples and a matrix of no more classes are shown.
+MOST_CLASSES = 20
 MOST_MISTAKES = 24
 
 
