@@ -31,7 +31,8 @@ from sqlalchemy import select
 from lab.checkout import environment
 from lab.failing_worker import REASON, Failures, work_and_fail
 from lab.servers import PostgreSQLServer
-from lab.soak import FREEZE_SECONDS, TIMES, forkserver
+from lab.soak_crowd import FREEZE_SECONDS, TIMES
+from lab.soak_study import forkserver
 from lab.soak_worker import Job
 from storage.engine import open_database
 from storage.schema import attempt, optuna_trials, reading, slot_trial

@@ -10,8 +10,9 @@ import pytest
 
 from lab.ray_nodes import HEAD, Nodes
 from lab.servers import FilePostgreSQLServer
-from lab.soak import create
-from lab.soak_check import Reader, faults, gather
+from lab.soak_check import faults, gather
+from lab.soak_reading import Reader
+from lab.soak_study import create
 from objectives.checkpoint import CHECKPOINT_SECONDS
 from search.spec.document import Document
 from tests.conftest import missing
