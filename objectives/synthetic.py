@@ -28,7 +28,7 @@ LUCK = 0.03
 DIVERGES_ABOVE = 1e3
 
 BEST_ACCURACY = 0.99
-# Of an optimizer that is not named here, those of adam.
+# An optimizer that is not named here has the rate of adam.
 BEST_LEARNING_RATE = {"sgd": 0.1, "adagrad": 0.02, "rmsprop": 1e-3, "adam": 2e-3, "adamw": 2e-3}
 BEST_LEARNING_RATE |= {"nadam": 2e-3, "radam": 4e-3}
 SHORTFALL = {
@@ -239,7 +239,8 @@ def _asymptote(hyperparameters: Hyperparameters) -> float:
 
 
 def _overfitting(hyperparameters: Hyperparameters) -> float:
-    # How far training accuracy ends above validation accuracy: less with dropout and augmentation.
+    # Training accuracy ends above validation accuracy by so much: less with dropout and
+    # augmentation.
     return (
         0.02
         * (1 - hyperparameters.dropout)
@@ -248,7 +249,8 @@ def _overfitting(hyperparameters: Hyperparameters) -> float:
 
 
 def _after(steps: int, asymptote: float) -> float:
-    # From chance to the asymptote, two thirds of the way in the first 100 optimizer steps.
+    # The curve goes from chance to the asymptote, two thirds of the way in the first 100 optimizer
+    # steps.
     return CHANCE + (asymptote - CHANCE) * (1 - math.exp(-steps / 100))
 
 

@@ -57,7 +57,7 @@ class TestScores:
     baseline: "Estimate | None"
     # The difference is the choice's mean less the baseline's.
     difference: "Difference | None"
-    # How much better the same networks are on the validation images than on these.
+    # The same networks are better by so much on the validation images than on these.
     split_luck: "Luck | None"
 
 
@@ -85,11 +85,12 @@ class Confirmation:
     choice: str | None
     # The value is the smallest difference that so many seeds and images can show.
     visible: "Visible | None"
-    # Of the search's best trial, where it was judged: how much of its value was a lucky seed.
+    # The luck is that of the search's best trial, where it was judged: so much of its value was a
+    # lucky seed.
     seed_luck: "Luck | None"
     test: TestScores | None
-    # Whether the file of the chosen trial's network was kept: the search keeps those of trials that
-    # were the best when they ended.
+    # The file of the chosen trial's network was kept: the search keeps those of trials that were
+    # the best when they ended.
     is_choice_kept: bool
 
     @property

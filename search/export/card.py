@@ -22,7 +22,7 @@ from storage.text import on_one_line
 
 # So many classes are named in a row; of more only the number is given.
 NAMED_CLASSES = 40
-# How the lines of use bring an image to its size, and what that means for long images.
+# The card says so how an image is brought to its size, and what that means for long images.
 _SEEN = {
     CROP: "Only the largest centred part of the right aspect ratio is looked at: what stands at an"
     " edge of a long image is cut off.",

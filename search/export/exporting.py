@@ -78,7 +78,7 @@ def export_model(
     """Writes the model of the study's best trial, or of the one of that number, or the one that the
     study `refit` has trained, as a new folder.
 
-    `formats` are of search.export.config.FORMATS. The same trial gives the same bytes on the same
+    `formats` are of search.export.formats.FORMATS. The same trial gives the same bytes on the same
     versions, but for the date, of `seconds_since_1970`.
 
     Raises:

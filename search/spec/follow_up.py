@@ -16,9 +16,9 @@ Kind = Literal["confirm", "ablate", "reproduce", "refit"]
 KINDS: tuple[Kind, ...] = ("confirm", "ablate", "reproduce", "refit")
 _ENDING = re.compile(rf":({'|'.join(KINDS)}):([1-9][0-9]{{0,8}})")
 
-# What a training is for: to find a learning rate, to judge a configuration on the validation
-# images, to read the test split, or to be taken away: that one is on training and validation images
-# together.
+# A training has one of these purposes: to find a learning rate, to judge a configuration on the
+# validation images, to read the test split, or to be taken away: that one is on training and
+# validation images together.
 Purpose = Literal["tune", "judge", "test", "refit"]
 # The lowest and the highest learning rate that are tried are so many octaves away.
 OCTAVES_AWAY = 2.0

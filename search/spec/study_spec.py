@@ -67,8 +67,8 @@ class StudySpec:
     minimize: tuple[str, ...] = ()
     # Each pair is one of names.COSTS and its limit: at most so much.
     constraints: tuple[tuple[str, float], ...] = ()
-    # That of the definition it was read from, whose behaviour it keeps: what a study is does not
-    # depend on it.
+    # The version is that of the definition it was read from, whose behaviour it keeps: what a study
+    # is does not depend on it.
     version: int = field(default=DEFINITION_VERSION, compare=False)
 
     @property

@@ -31,7 +31,8 @@ if TYPE_CHECKING:
     from search.worker.artifacts import FilesOf
     from storage.studies import StoredStudy
 
-# (hyperparameters, seed, how the trial is computed, checkpoint to go on from, pulse)
+# The arguments are hyperparameters, seed, how the trial is computed, the checkpoint to go on from
+# and the pulse.
 Train = Callable[[Hyperparameters, int, Computing, bytes | None, Pulse], ResumableTraining]
 
 
@@ -47,7 +48,7 @@ class Objective:
     files_of: "FilesOf | None" = None
     # The trained network as a file's content; made-up curves have none.
     model_of: Callable[[ResumableTraining], bytes] | None = None
-    # Opens the test split, for search.worker.readings alone.
+    # The function opens the test split, for search.worker.readings alone.
     open_test: Callable[[], TestReader] | None = None
     # The trials train on this data; `None` where there is none.
     data: "DataFacts | None" = None
@@ -55,7 +56,8 @@ class Objective:
     check: Callable[[], None] = lambda: None
     # New trials have these threads, where nobody has said how many they are to have.
     fitting: FittingThreads | None = None
-    # As `train`, but on training and validation images together; made-up curves have none.
+    # The function trains as `train`, but on training and validation images together; made-up curves
+    # have none.
     refit: Train | None = None
     # As `train`, but with that fold as the validation split; of studies that have data.folds.
     on_fold: Callable[[Fold], Train] | None = None
@@ -164,7 +166,7 @@ def _fitting(
     looks_first: bool,
     say: Callable[[str], None],
 ) -> FittingThreads | None:
-    # Where nobody has said how many.
+    # The threads are fitted where nobody has said how many there are to be.
     cores = usable_cores()
     # A crew is the processes of one parent.
     if machine.crew > 1:
@@ -185,7 +187,8 @@ def _fitting(
 
 
 def _piece_on(device: str, machine: Machine, kept: Division | None) -> int | None:
-    # None: as many images as go through the network by default on that kind of device.
+    # The piece is None where as many images go through the network as by default on that kind of
+    # device.
     if machine.piece is not None or is_gpu(device):
         return machine.piece
     return PIECE if kept is None else kept.piece

@@ -13,7 +13,7 @@ from storage.records import read_trials
 from storage.slots import read_slots
 from storage.studies import StoredStudy
 
-# What two confirmations may differ in of what was asked for, one going on from the other.
+# Two confirmations, one going on from the other, may differ in these of what was asked for.
 MAY_GROW = ("seeds", "reads_test")
 
 
