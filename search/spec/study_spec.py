@@ -111,6 +111,24 @@ class StudySpec:
         """The spec as a TOML document with nothing left to a default; `parse_spec` reads it
         back.
         """
+        document: Document = {
+            "study": self._study_document(),
+            "data": self._data_document(),
+            "training": self._training_document(),
+            "model": self._model_document(),
+            "space": {
+                name: domain_to_toml(domain)
+                for name, domain in self.space.domains
+                if not PARAMETERS[name].added_later or domain != PARAMETERS[name].default
+            },
+        }
+        if self.constraints:
+            document["constraints"] = dict(self.constraints)
+        if self.first_trials:
+            document["trial"] = [dict(trial) for trial in self.first_trials]
+        return document
+
+    def _study_document(self) -> Document:
         study: Document = {
             "name": self.name,
             "seed": self.seed,
@@ -127,6 +145,9 @@ class StudySpec:
             study["minimize"] = list(self.minimize)
         study["sampler"] = method_document(self.sampler)
         study["pruner"] = pruner_document(self.pruner)
+        return study
+
+    def _data_document(self) -> Document:
         data: Document = {
             "dataset": self.data.dataset,
             "validation_fraction": self.data.validation_fraction,
@@ -144,6 +165,9 @@ class StudySpec:
             data["groups"] = self.data.groups
         if self.data.labels is not None:
             data["labels"] = self.data.labels
+        return data
+
+    def _training_document(self) -> Document:
         training: Document = {
             "epochs": self.training.epochs,
             "precision": self.training.precision,
@@ -151,6 +175,9 @@ class StudySpec:
         }
         if self.training.timeout_seconds is not None:
             training["timeout"] = self.training.timeout_seconds
+        return training
+
+    def _model_document(self) -> Document:
         model: Document = {"hidden_units": self.model.hidden_units}
         if self.model.block != ModelConfig.block:
             model["block"] = self.model.block
@@ -158,19 +185,4 @@ class StudySpec:
             model["channels"] = list(self.model.channels)
         if self.model.head is not None:
             model["head"] = self.model.head
-        document: Document = {
-            "study": study,
-            "data": data,
-            "training": training,
-            "model": model,
-            "space": {
-                name: domain_to_toml(domain)
-                for name, domain in self.space.domains
-                if not PARAMETERS[name].added_later or domain != PARAMETERS[name].default
-            },
-        }
-        if self.constraints:
-            document["constraints"] = dict(self.constraints)
-        if self.first_trials:
-            document["trial"] = [dict(trial) for trial in self.first_trials]
-        return document
+        return model
