@@ -111,43 +111,9 @@ class StudySpec:
         """The spec as a TOML document with nothing left to a default; `parse_spec` reads it
         back.
         """
-        document: Document = {
-            "study": self._study_document(),
-            "data": self._data_document(),
-            "training": self._training_document(),
-            "model": self._model_document(),
-            "space": {
-                name: domain_to_toml(domain)
-                for name, domain in self.space.domains
-                if not PARAMETERS[name].added_later or domain != PARAMETERS[name].default
-            },
-        }
-        if self.constraints:
-            document["constraints"] = dict(self.constraints)
-        if self.first_trials:
-            document["trial"] = [dict(trial) for trial in self.first_trials]
-        return document
-
-    def _study_document(self) -> Document:
-        study: Document = {
-            "name": self.name,
-            "seed": self.seed,
-            "metric": self.metric,
-            "trials": self.budget.trials,
-        }
-        if self.budget.timeout_seconds is not None:
-            study["timeout"] = self.budget.timeout_seconds
-        if self.budget.target is not None:
-            study["target"] = self.budget.target
-        if self.priority:
-            study["priority"] = self.priority
-        if self.minimize:
-            study["minimize"] = list(self.minimize)
+        study = self._settled_keys()
         study["sampler"] = method_document(self.sampler)
         study["pruner"] = pruner_document(self.pruner)
-        return study
-
-    def _data_document(self) -> Document:
         data: Document = {
             "dataset": self.data.dataset,
             "validation_fraction": self.data.validation_fraction,
@@ -165,7 +131,40 @@ class StudySpec:
             data["groups"] = self.data.groups
         if self.data.labels is not None:
             data["labels"] = self.data.labels
-        return data
+        document: Document = {
+            "study": study,
+            "data": data,
+            "training": self._training_document(),
+            "model": self._model_document(),
+            "space": {
+                name: domain_to_toml(domain)
+                for name, domain in self.space.domains
+                if not PARAMETERS[name].added_later or domain != PARAMETERS[name].default
+            },
+        }
+        if self.constraints:
+            document["constraints"] = dict(self.constraints)
+        if self.first_trials:
+            document["trial"] = [dict(trial) for trial in self.first_trials]
+        return document
+
+    def _settled_keys(self) -> Document:
+        """What [study] holds beside its methods: name, seed, metric, budget and order."""
+        study: Document = {
+            "name": self.name,
+            "seed": self.seed,
+            "metric": self.metric,
+            "trials": self.budget.trials,
+        }
+        if self.budget.timeout_seconds is not None:
+            study["timeout"] = self.budget.timeout_seconds
+        if self.budget.target is not None:
+            study["target"] = self.budget.target
+        if self.priority:
+            study["priority"] = self.priority
+        if self.minimize:
+            study["minimize"] = list(self.minimize)
+        return study
 
     def _training_document(self) -> Document:
         training: Document = {
