@@ -149,7 +149,7 @@ class StudySpec:
         return document
 
     def _settled_keys(self) -> Document:
-        """What [study] holds beside its methods: name, seed, metric, budget and order."""
+        """What [study] holds beside its methods: what it is called, led and ended by."""
         study: Document = {
             "name": self.name,
             "seed": self.seed,
