@@ -35,6 +35,7 @@ from search.studies.data_location import read_data_map
 from search.studies.followups.ablating import DEFAULT_LOOKS, DEFAULT_RETUNE, AskedToAblate
 from search.studies.followups.confirming import AskedToConfirm
 from search.studies.followups.reproducing import AskedToReproduce
+from search.studies.followups.weights import given_weights
 from storage.engine import open_database
 from storage.hosts import this_host
 from storage.studies import find_study
@@ -158,6 +159,8 @@ def confirm(
     top: int | None = None,
     trials: Sequence[int] = (),
     baseline: str | int | None = None,
+    weights: str | Path | None = None,
+    backbone: str | None = None,
     seeds: int = 5,
     reads_test: bool = True,
     again: bool = False,
@@ -169,8 +172,9 @@ def confirm(
     """Retrains the best configurations under fresh seeds, as `hypersearch confirm` does, and
     returns what is known then; asked again in the same words, it trains what is missing.
 
-    `baseline` is "first", "neutral", "none" or a trial's number. Ctrl-C and the process are treated
-    as by `run`.
+    `baseline` is "first", "neutral", "pretrained", "none" or a trial's number; `weights` is a file
+    of weights of the pretrained network called `backbone`, by default torchvision's of "resnet18".
+    Ctrl-C and the process are treated as by `run`.
 
     Raises FollowUpRefused where what is asked for is not there, RunInsideRun, and what `run_study`
     raises.
@@ -180,6 +184,7 @@ def confirm(
     """
     settings = Settings.from_environment(os.environ)
     url = storage or settings.storage
+    given = given_weights(None if baseline is None else str(baseline), backbone, weights)
     asked = AskedToConfirm(
         top,
         tuple(sorted(set(trials))),
@@ -188,7 +193,15 @@ def confirm(
         reads_test,
     )
     machine = settings.machine(settings.files(url, None), data_map=read_data_map(data_map or {}))
-    announced = announce_confirmation(url, name, asked, again=again, machine=machine)
+    announced = announce_confirmation(
+        url,
+        name,
+        asked,
+        again=again,
+        machine=machine,
+        weights=given,
+        artifact_root=machine.files.artifact_root,
+    )
     _train(url, announced.stored.name, settings, device, threads, data_map)
     with open_database(url) as database:
         return read_confirmation(database, find_study(database, announced.stored.name))

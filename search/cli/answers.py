@@ -5,6 +5,7 @@ import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
@@ -63,9 +64,24 @@ def confirm(
     baseline: Annotated[
         str | None,
         typer.Option(
-            metavar="first|neutral|N|none",
+            metavar="first|neutral|pretrained|N|none",
             help="What the choice is compared with [first, where the spec has a [[trial]]];"
-            " neutral: the best trial's optimizer without any technique, its learning rate tuned.",
+            " neutral: the best trial's optimizer without any technique, its learning rate tuned;"
+            " pretrained: a logistic regression on features of a network that others have trained"
+            " on ImageNet.",
+        ),
+    ] = None,
+    weights: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Weights of the pretrained network [those of torchvision, downloaded].",
+        ),
+    ] = None,
+    backbone: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME", help="The pretrained network, as torchvision has it [resnet18]."
         ),
     ] = None,
     seeds: Annotated[str, typer.Option(metavar="N", help="Fresh seeds for each.")] = "5",
@@ -93,6 +109,9 @@ def confirm(
     """Retrain the best configurations under fresh seeds, and say what each is worth."""
     set_output(quiet, verbose, debug)
     asked = _asked(top, trial, baseline, seeds, no_test)
+    from search.studies.followups.weights import given_weights
+
+    given = given_weights(baseline, backbone, weights)
     url = storage_url(storage)
     count = read_count("--workers", workers)
     machine = machine_of(threads, device, data_root, url, artifact_root)
@@ -112,6 +131,8 @@ def confirm(
         timeout_seconds=_seconds(timeout),
         allow=partial(_allow, yes),
         machine=None if enqueue else machine,
+        weights=given,
+        artifact_root=machine.files.artifact_root,
     )
     work = Work(url, storage, name, "confirm", count, machine, artifact_root, quiet)
     work.do(announced, read_confirmation, opening_text, enqueue)
@@ -345,8 +366,8 @@ def _asked(
 ) -> "AskedToConfirm":
     from search.studies.followups.confirming import FEWEST_SEEDS, MOST_SEEDS, AskedToConfirm
 
-    if baseline is not None and baseline not in ("first", "neutral", "none"):
-        named = "--baseline (first, neutral, none or a trial's number)"
+    if baseline is not None and baseline not in ("first", "neutral", "pretrained", "none"):
+        named = "--baseline (first, neutral, pretrained, none or a trial's number)"
         baseline = str(read_whole(named, baseline, 0, 10**9))
     return AskedToConfirm(
         None if top is None else read_whole("--top", top, 1, 1000),

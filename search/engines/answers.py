@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from statistics import median
 
 from optuna import logging as optuna_logging
@@ -23,9 +23,11 @@ from search.studies.followups.creating import create_follow_up, next_number
 from search.studies.followups.refitting import AskedToRefit
 from search.studies.followups.refused import FollowUpRefused
 from search.studies.followups.reproducing import AskedToReproduce
+from search.studies.followups.weights import GivenWeights, kept
 from search.worker.events import Tell, nobody
 from search.worker.preparation import prepare_data
-from storage.artifact_names import MODEL_FILE, read_trial_artifacts
+from storage.artifact_names import MODEL_FILE, WEIGHTS_FILE, read_trial_artifacts
+from storage.artifacts import id_of
 from storage.computing import Computed
 from storage.engine import Database, open_database, open_for_work
 from storage.follow_ups import read_follow_ups
@@ -59,21 +61,30 @@ def announce_confirmation(
     allow: Allow = lambda trainings: None,
     machine: Machine | None = None,
     tell: Tell = nobody,
+    weights: GivenWeights | None = None,
+    artifact_root: str = "",
 ) -> Announced:
     """The study's confirmation that was asked for in the same words, or a new one where there is
     none, or where one is wanted `again`. Where it is to be trained on this `machine`, the study's
-    data must be there.
+    data must be there. The `weights` of a pretrained baseline are kept at the `artifact_root`.
 
     Raises:
-        StudyNotFound, ForeignStudy, FollowUpRefused, StorageURLError, DataError, OtherData: bad
-            input.
-        StorageUnavailable, DataUnavailable: out of reach.
+        StudyNotFound, ForeignStudy, FollowUpRefused, StorageURLError, DataError, OtherData,
+            ArtifactRootError: bad input.
+        StorageUnavailable, DataUnavailable, ArtifactsUnavailable: out of reach.
     """
+    if weights is not None:
+        asked = replace(asked, backbone=weights.backbone, weights=weights.sha256)
 
     def plan(parent: StoredStudy, trials: Sequence[TrialRecord], number: int) -> Planned:
         made = replace(confirming.plan_confirmation(parent, trials, asked), seeds_of=number)
+        files = {}
+        if weights is not None:
+            files = {WEIGHTS_FILE: weights.checked()}
+            made = confirming.with_weights(made, id_of(files[WEIGHTS_FILE]))
         stage = confirming.first_stage(made, stored_spec(parent).seed, number)
-        return Planned(made.to_json(), stage, confirming.most_trainings(made))
+        most = confirming.most_trainings(made)
+        return Planned(made.to_json(), stage, most, files=files, artifact_root=artifact_root)
 
     return _announce(
         storage_url,
@@ -212,6 +223,9 @@ class Planned:
     first_stage: Sequence[PlannedTraining]
     most: int  # trainings
     computed: Computed | None = None
+    # What it needs beside the study's data, by name, and where that is kept.
+    files: Mapping[str, bytes] = field(default_factory=dict)
+    artifact_root: str = ""
 
 
 def _announce(
@@ -243,19 +257,21 @@ def _announce(
         allow(planned.most - count)
         if machine is not None:
             prepare_data(stored_spec(parent), machine, tell, parent)
-        stored = create_follow_up(
-            database,
-            rdb,
-            parent,
-            kind,
-            number,
-            planned.plan,
-            planned.first_stage,
-            planned.most,
-            timeout_seconds,
-            planned.computed,
-            carried,
-        )
+        with kept(database, planned.artifact_root, planned.files) as artifacts:
+            stored = create_follow_up(
+                database,
+                rdb,
+                parent,
+                kind,
+                number,
+                planned.plan,
+                planned.first_stage,
+                planned.most,
+                timeout_seconds,
+                planned.computed,
+                carried,
+                artifacts,
+            )
         return Announced(stored, _seconds(planned.most - count, trials), count)
 
 

@@ -21,11 +21,13 @@ from search.spec.follow_up import PlannedTraining
 from search.spec.study_spec import StudySpec
 from search.studies.data_location import find_data
 from search.worker.readings import TestReader, open_reader
+from search.worker.weights import read_weights
 from storage.computing import Computing
 from storage.records import EpochRecord
 
 if TYPE_CHECKING:
     from objectives.data.source import DataFacts
+    from objectives.pretrained import Reference
     from search.worker.artifacts import (
         FilesOf,  # its imports, Optuna among them, would cost every command
     )
@@ -57,6 +59,8 @@ class Objective:
     fitting: FittingThreads | None = None
     # As `train`, but on training and validation images together; made-up curves have none.
     refit: Train | None = None
+    # The pretrained network that the follow-up compares with, where it has one.
+    reference: "Reference | None" = None
 
 
 def build_objective(
@@ -107,6 +111,7 @@ def build_objective(
         from search.worker.parcels import open_parcel
 
         config, dataset = spec.data, open_parcel(spec.data, spec.name, machine.parcels)
+    weights = read_weights(stored, machine.files)
     resident = data.hold(dataset, chosen)
     # After all that may be refused
     before = kept_division(str(chosen), machine.division_root)
@@ -158,8 +163,15 @@ def build_objective(
         assert isinstance(trained, training.Training)
         return model_file.model_bytes(trained.trained())
 
+    reference = None
+    if weights is not None:
+        # It loads the networks of torchvision.
+        from objectives.pretrained import Reference
+
+        reference = Reference(*weights, resident)
+
     open_test = partial(
-        open_reader, config, spec.name, machine, chosen, IMAGES_AT_ONCE[chosen.type]
+        open_reader, config, spec.name, machine, chosen, IMAGES_AT_ONCE[chosen.type], reference
     )
     check = partial(device.check_answers, chosen)
     fitting = (
@@ -178,6 +190,7 @@ def build_objective(
         check,
         fitting,
         refit,
+        reference,
     )
 
 

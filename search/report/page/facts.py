@@ -56,7 +56,7 @@ class Missing:
 class ConfirmedTrial:
     """One configuration under fresh seeds; values of the study's metric on the validation split."""
 
-    trial: int | None  # None: the neutral baseline, which the search has not trained
+    trial: int | None  # None: a baseline that the search has not trained
     is_baseline: bool
     search_value: float | None  # None: it was stopped early
     by_seed: tuple[float, ...]
@@ -64,11 +64,12 @@ class ConfirmedTrial:
     new_images: Bounds | None  # 95 %, for the mean on new images
     diverged: int
     may_be_best: bool
+    made: str = "neutral"  # what the baseline is where no trial has it: neutral or pretrained
 
     @property
     def label(self) -> str:
         """Beside its dots."""
-        return "neutral" if self.trial is None else f"trial {self.trial}"
+        return self.made if self.trial is None else f"trial {self.trial}"
 
     @property
     def mean(self) -> float:
