@@ -52,9 +52,8 @@ def regression_bytes(regression: Regression) -> bytes:
 def read_regression(content: bytes, device: torch.device) -> Regression:
     """What `regression_bytes` wrote, on the device: it gives the same logits."""
     tensors = load(content)
-    return Regression(
-        tensors["weights"].to(device), tensors["bias"].to(device), float(tensors["strength"])
-    )
+    weights, bias = (tensors[name].to(device, _precision(device)) for name in ("weights", "bias"))
+    return Regression(weights, bias, float(tensors["strength"]))
 
 
 def fit_judged(
@@ -148,9 +147,12 @@ def fit(
 
 
 def _standardized(features: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    # Apple's GPUs have no float64.
-    kind = torch.float32 if features.device.type == "mps" else torch.float64
-    features = features.to(kind)
+    features = features.to(_precision(features.device))
     mean, deviation = features.mean(0), features.std(0, correction=0)
     deviation = torch.where(deviation > 0, deviation, 1.0)
     return (features - mean) / deviation, mean, deviation
+
+
+def _precision(device: torch.device) -> torch.dtype:
+    # Apple's GPUs have no float64.
+    return torch.float32 if device.type == "mps" else torch.float64

@@ -54,7 +54,7 @@ def opening_text(found: Confirmation, epochs: int, expected: str | None) -> str:
     if plan.octaves:
         what += f"; {len(plan.octaves)} find the baseline's learning rate"
     if plan.pretrained is not None:
-        what += f"; those of the baseline are fitted on features of {_backbone(plan.pretrained)}"
+        what += f"; the baseline's are fits on features of {_backbone(plan.pretrained)}"
     time = "" if expected is None else f", about {expected}"
     there = f", {found.trainings} of them there" * (found.trainings > 0)
     return f"{what}.\n{found.planned} trainings x {epochs} epochs{there}{time}."

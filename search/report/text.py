@@ -137,11 +137,10 @@ def summary_text(comparison: Comparison, width: int = NO_TERMINAL_COLUMNS) -> st
 
 def _may_be_photographs(config: DataConfig) -> bool:
     """As far as the spec says it."""
-    side = config.image_size
     if config.dataset in SHAPES:
-        channels, height, width = SHAPES[config.dataset][0]
-        return is_photographic((channels, side or height, side or width))
-    return side is not None and is_photographic((1, side, side))
+        return is_photographic(SHAPES[config.dataset][0])
+    side = config.image_size or 0
+    return is_photographic((1, side, side))
 
 
 def _where_next(comparison: Comparison) -> list[str]:

@@ -4,9 +4,7 @@ trained.
 
 import json
 import shutil
-import sqlite3
 import time
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -145,6 +143,17 @@ def test_the_choice_of_the_search_is_compared_with_a_regression_on_its_features(
     assert "The pretrained baseline is a logistic regression on features of mobilenet" in one_line
     assert f"Trial {found['choice']} less the pretrained baseline, on the validation" in one_line
     assert "pretrained (baseline)" in user.run("report", "s", "-o", "-")
+    safetensors = ("--format", "safetensors", "--force", "-o", "model")
+    user.run("export", "s", *safetensors)
+    card = " ".join((user.folder / "model" / "README.md").read_text().split())
+    assert (
+        "A logistic regression on features of mobilenet_v3_small, a network that others have"
+        f" trained, came to {baseline['mean']:.4f}" in card
+    )
+    # A copy has the weights, too.
+    there = ("--to", f"sqlite:///{user.folder}/b.db", "--to-artifact-root", "there")
+    user.run("copy", "s", *there)
+    assert list((user.folder / "there").rglob(sha256))
     user.run("status", "s:confirm:1", "--json")
     user.run("compare", "s:confirm:1")
     code, _, said = user.ends("export", "s:confirm:1", "--trial", "2", "-o", "model")
@@ -153,15 +162,16 @@ def test_the_choice_of_the_search_is_compared_with_a_regression_on_its_features(
 
 def test_a_worker_that_lacks_the_weights_says_so_and_one_that_has_them_goes_on(user: User) -> None:
     ask = ("confirm", "s", *WITH, "--new", "--no-test")
-    assert user.ends(*ask, "--enqueue")[0] == 0
-    name = user.studies()[-1]
+    for _ in range(2):
+        assert user.ends(*ask, "--enqueue")[0] == 0
+    *_, other, name = user.studies()
+    # The weights are the follow-up's own: another one that had them may go, and so may the file.
+    user.run("delete", other, "--yes")
     worker = ("worker", "--study", "s", "-q", *HOW)
     code, _, said = user.ends(*worker, "--artifact-root", "elsewhere")
     assert (code, len(said.splitlines())) == (3, 1)
     assert f"study '{name}': the weights of its pretrained baseline are not to be had here" in said
     assert "--artifact-root" in said
-    # The weights are the follow-up's own: the file may go, and so may the other one that had it.
-    user.run("delete", "s:confirm:1", "--yes")
     shutil.move(user.folder / "small.pth", user.folder / "away.pth")
     killed = Started(user.folder, *worker, **user.environment())
     time.sleep(2)
@@ -171,14 +181,8 @@ def test_a_worker_that_lacks_the_weights_says_so_and_one_that_has_them_goes_on(u
     shutil.move(user.folder / "away.pth", user.folder / "small.pth")
     found = in_a_notebook(user)
     assert (found.study, found.state, found.trainings) == (name, "ended", 6)
-    # With the last that names them the artifacts go as well.
-    with closing(sqlite3.connect(user.folder / "a.db")) as connection:
-        (count,) = connection.execute(
-            "SELECT count(*) FROM hypersearch_slot_trial s JOIN trials t ON t.trial_id = s.trial_id"
-            " WHERE t.state = 'COMPLETE'"
-        ).fetchone()
-    assert count == 6
-    (kept,) = user.folder.rglob(sha256_of(user.folder / "small.pth"))
+    # With the last that names them they go as well.
+    (kept,) = (user.folder / "a.files").rglob(sha256_of(user.folder / "small.pth"))
     user.run("delete", "s", "--yes")
     assert not kept.exists()
 

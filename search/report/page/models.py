@@ -11,6 +11,7 @@ from search.report.page.facts import ClassShown, Examined, Missing, matrix_of
 from search.report.page.parts import MOST_ROWS, Image, PageTable, PageView, left_out
 from search.space.configuration import Configuration
 from search.space.parameters import is_on
+from search.spec.follow_up import BACKBONE
 from storage.records import TrialRecord
 
 MOST_CLASSES = 20  # of which samples and a matrix are shown
@@ -179,6 +180,8 @@ class ModelView(PageView):
             return [("parameters", "not known without the images' size")]
         shape = found[0].samples.shape[1:]
         values = {name: value for name, value in best.parameters.items() if value is not None}
+        if BACKBONE in values:
+            return [("parameters", f"those of {values[BACKBONE]}, which is not trained here")]
         options = Configuration(values).hyperparameters()
         network = architecture(
             self.spec.model,
