@@ -9,7 +9,7 @@ UV = $(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python -e 
 # spin while they wait would take the cores from those.
 TESTS = OMP_WAIT_POLICY=passive $(BIN)/python -m pytest -n 4 --dist worksteal
 
-.PHONY: demo demo-answers test test-oldest lint docs bench soak kill-points faults ray-cluster clean
+.PHONY: demo demo-answers test test-long test-oldest lint docs bench soak kill-points faults ray-cluster clean
 
 $(INSTALLED): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
@@ -29,6 +29,10 @@ demo-answers: demo
 test: $(INSTALLED)
 	$(BIN)/python -m compileall -q hypersearch models objectives storage search benchmarks lab
 	$(TESTS)
+
+# Whole studies, documents, soaks and measurements. What they show is in make test in small.
+test-long: $(INSTALLED)
+	$(TESTS) -m "long and not gpu"
 
 # The lowest versions of all that pyproject.toml names, in an environment of their own.
 test-oldest: .venv-oldest/.installed

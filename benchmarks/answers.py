@@ -25,10 +25,14 @@ class Answers:
     """Of one study; values are fractions."""
 
     seed: int
-    searched: float  # the best value of the search
-    confirmed: Mapping[str, Any]  # `confirm --json`
-    ablated: Mapping[str, Any]  # `ablate --json`
-    true: float | None  # mean of the choice's networks on images that nothing has seen
+    # The value is the best one of the search.
+    searched: float
+    # The document is that of `confirm --json`.
+    confirmed: Mapping[str, Any]
+    # The document is that of `ablate --json`.
+    ablated: Mapping[str, Any]
+    # The value is the mean of the choice's networks on images that nothing has seen.
+    true: float | None
 
 
 def answers(seed: int, given: argparse.Namespace) -> Answers:

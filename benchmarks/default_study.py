@@ -11,6 +11,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -94,6 +95,66 @@ def judge_answers(answers: Sequence[Comparison], data_root: Path) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Prints a line a seed and the whole; 1 where fewer than `--needed` seeds reach the target."""
+    given = _parser().parse_args(arguments)
+    given.folder.mkdir(parents=True, exist_ok=True)
+    print(machine("hypersearch", "torch", "optuna"))
+    changes = "".join(f", {change}" for change in given.set)
+    print(f"{given.dataset}, {given.trials} trials{changes}", end=", ")
+    print(f"{given.threads} threads, {given.at_once} studies at once", flush=True)
+    run = partial(
+        study,
+        folder=given.folder.resolve(),
+        dataset=given.dataset,
+        trials=given.trials,
+        threads=given.threads,
+        changes=given.set,
+    )
+    with ThreadPoolExecutor(given.at_once) as studies:
+        answers = [
+            _told(seed, found, given.target)
+            for seed, found in enumerate(studies.map(run, range(given.seeds)))
+        ]
+    best = [answer.value for answer in answers]
+    reached = sum(value >= given.target for value in best)
+    print(
+        f"best {spread(best, 4)}; epochs {spread([each.epochs for each in answers], 0)};"
+        f" minutes of training {spread([each.minutes for each in answers], 1)}"
+    )
+    print(f"{reached} of {given.seeds} seeds reach {given.target} within {given.trials} trials")
+    if given.data_root is not None:
+        judge_answers([answer.found for answer in answers], given.data_root)
+    return int(reached < given.needed)
+
+
+@dataclass(frozen=True, eq=False)
+class Answer:
+    """What a study came to."""
+
+    found: Comparison
+    # The value is the best trial's, and -inf where no trial is complete.
+    value: float
+    epochs: float
+    # The minutes are those of training, added up over all trials.
+    minutes: float
+
+
+def _told(seed: int, found: Comparison, target: float) -> Answer:
+    """Prints what the study of a seed came to."""
+    best = found.incumbent
+    value = -math.inf if best is None or best.value is None else best.value
+    minutes = sum(epoch.seconds for trial in found.trials for epoch in trial.epochs) / 60
+    epochs = float(sum(len(trial.epochs) for trial in found.trials))
+    until = trials_until(found, target)
+    print(
+        f"seed {seed}: {value:.4f}, {found.record.complete} complete, {found.record.pruned}"
+        f" pruned, {epochs:.0f} epochs, {minutes:.1f} min of training,"
+        f" {target} after {until} trials",
+        flush=True,
+    )
+    return Answer(found, value, epochs, minutes)
+
+
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--folder", type=Path, required=True, help="where the databases lie; kept")
     parser.add_argument("--dataset", default="mnist-5k")
@@ -115,50 +176,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         type=Path,
         help="with MNIST below it: the answers are judged by true scores too",
     )
-    given = parser.parse_args(arguments)
-    given.folder.mkdir(parents=True, exist_ok=True)
-    print(machine("hypersearch", "torch", "optuna"))
-    changes = "".join(f", {change}" for change in given.set)
-    print(f"{given.dataset}, {given.trials} trials{changes}", end=", ")
-    print(f"{given.threads} threads, {given.at_once} studies at once", flush=True)
-    best, minutes, epochs, answers = [], [], [], []
-    run = partial(
-        study,
-        folder=given.folder.resolve(),
-        dataset=given.dataset,
-        trials=given.trials,
-        threads=given.threads,
-        changes=given.set,
-    )
-    with ThreadPoolExecutor(given.at_once) as studies:
-        for seed, found in enumerate(studies.map(run, range(given.seeds))):
-            answers.append(found)
-            value = (
-                -math.inf
-                if found.incumbent is None or found.incumbent.value is None
-                else found.incumbent.value
-            )
-            best.append(value)
-            minutes.append(
-                sum(epoch.seconds for trial in found.trials for epoch in trial.epochs) / 60
-            )
-            epochs.append(float(sum(len(trial.epochs) for trial in found.trials)))
-            until = trials_until(found, given.target)
-            print(
-                f"seed {seed}: {value:.4f}, {found.record.complete} complete, {found.record.pruned}"
-                f" pruned, {epochs[-1]:.0f} epochs, {minutes[-1]:.1f} min of training,"
-                f" {given.target} after {until} trials",
-                flush=True,
-            )
-    reached = sum(value >= given.target for value in best)
-    print(
-        f"best {spread(best, 4)}; epochs {spread(epochs, 0)}; minutes of training"
-        f" {spread(minutes, 1)}"
-    )
-    print(f"{reached} of {given.seeds} seeds reach {given.target} within {given.trials} trials")
-    if given.data_root is not None:
-        judge_answers(answers, given.data_root)
-    return int(reached < given.needed)
+    return parser
 
 
 if __name__ == "__main__":

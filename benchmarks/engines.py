@@ -18,7 +18,7 @@ from sqlalchemy import create_engine, text
 from benchmarks.figures import machine, spread
 from lab.ray_nodes import Nodes
 from lab.servers import FilePostgreSQLServer
-from lab.soak import create
+from lab.soak_study import create
 from search.machine.settings import SYNTHETIC_SECONDS
 from search.spec.document import Document
 from storage.urls import parse_url
@@ -82,7 +82,8 @@ def main() -> None:
     ):
         nodes.add("one", cpus=given.workers)
         found: dict[str, list[tuple[float, float]]] = {"local": [], "ray": []}
-        for number in range(2 * given.repeats):  # in turns: what else runs here changes
+        # The engines take turns, as what else runs here changes.
+        for number in range(2 * given.repeats):
             engine = ("local", "ray")[number % 2]
             args = (engine, number, nodes, server, given.workers, given.trials)
             found[engine].append(measure(*args))

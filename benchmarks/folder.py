@@ -145,7 +145,8 @@ def main() -> None:
             f" on average, {arguments.repeats} rounds in turns: images/s as median (min..max)"
         )
         rates: dict[str, list[float]] = {name: [] for name in WAYS}
-        for way in WAYS.values():  # all files are read once before anything counts
+        # All files are read once before anything counts.
+        for way in WAYS.values():
             way(folder)
         for _ in range(arguments.repeats):
             for name, way in WAYS.items():

@@ -109,7 +109,8 @@ def start_worker(url: str, finished: int, engine: Engine) -> tuple[float, float]
                 loaded = Path(f"/proc/{process.pid}/maps").read_text()
                 assert "libtorch" not in loaded
             time.sleep(0.02)
-        while process.poll() is None:  # the pruner reads others' curves later than the sampler
+        # The pruner reads others' curves later than the sampler.
+        while process.poll() is None:
             megabytes = max(megabytes, peak_megabytes(process.pid))
             time.sleep(0.02)
     assert seconds is not None
@@ -192,7 +193,8 @@ def main() -> None:
     parser.add_argument("--starts", type=int, default=5, help="measured worker processes")
     arguments = parser.parse_args()
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    warnings.simplefilter("ignore", ExperimentalWarning)  # group=True
+    # Optuna warns that the option group=True is experimental.
+    warnings.simplefilter("ignore", ExperimentalWarning)
     print(machine("optuna", "sqlalchemy", "psycopg"))
     for finished in arguments.finished:
         with (

@@ -49,7 +49,8 @@ class Loop:
     """A loop that somebody would write who has read PyTorch's guide to tuning."""
 
     memory_format: torch.memory_format = torch.contiguous_format
-    piece: int | None = None  # images that go through the network at a time; None: the batch
+    # So many images go through the network at a time; None: the batch.
+    piece: int | None = None
     compiled: bool = False
 
     def suits(self, case: Case) -> bool:
@@ -120,7 +121,8 @@ def main() -> None:
     arguments = parser.parse_args()
     threads = set_threads(arguments.threads)
     keep_freed_memory()
-    warnings.simplefilter("ignore")  # the compiler's, of a processor without a GPU
+    # The compiler warns of a processor without a GPU.
+    warnings.simplefilter("ignore")
     draw = torch.Generator().manual_seed(0)
     images = torch.randint(256, (arguments.images, 1, 28, 28), dtype=torch.uint8, generator=draw)
     data = LabelledImages(images, torch.randint(CLASSES, (arguments.images,), generator=draw))

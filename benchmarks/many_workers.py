@@ -79,7 +79,7 @@ class Seen:
     acquire_seconds: list[float] = field(default_factory=list)
     finish_seconds: list[float] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
-    # transactions, for a lock or a lost connection
+    # These transactions were repeated, for a lock or a lost connection.
     repeated: list[str] = field(default_factory=list)
 
 
@@ -104,13 +104,14 @@ def work_in_threads(url: str, load: Load, folder: str) -> Seen:
     deadline = time.monotonic() + load.trial_seconds + load.seconds
 
     def one_worker() -> None:
-        # trials of many workers do not end together
+        # The trials of many workers do not end together.
         time.sleep(random.uniform(0, load.trial_seconds))
         leases = TrialLeases(database, rdb, this_worker(this_host(), "-", 0))
         seconds = LeaseSeconds.noted_of(leases)
         try:
             _work(database, rdb, leases, load, Path(folder), deadline)
-        except Exception as error:  # whatever it is, it is what this looks for
+        # Whatever the error is, it is what this looks for.
+        except Exception as error:
             seen.errors.append(f"{type(error).__name__}: {error}")
         seen.acquire_seconds += seconds.acquire
         seen.finish_seconds += seconds.finish

@@ -171,7 +171,8 @@ def train_when_asked() -> None:
         )
         try:
             for _ in train(Run(options, data, epochs=sys.maxsize, seed=0), pulse=pulse):
-                times.clear()  # the pulses of its evaluation are no steps
+                # The pulses of its evaluation are no steps.
+                times.clear()
         except Enough:
             pass
         counted = len(times) - 1 - STEPS_BEFORE

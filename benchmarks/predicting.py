@@ -17,7 +17,8 @@ from benchmarks.folder import SIDE, make
 from lab.checkout import environment
 from search.spec.reading import parse_spec
 
-FEW = 200  # images, of which the peak memory is compared
+# The peak memory is compared with that of so few images.
+FEW = 200
 # What somebody writes who takes the card's lines for 8-bit images of the right size, `batch` at a
 # time; its imports are not counted, as those of `predict` are not.
 LOOP = """

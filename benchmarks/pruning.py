@@ -55,8 +55,10 @@ PRUNERS: tuple[Mapping[str, Toml], ...] = (
 class Replayed:
     """One made-up study."""
 
-    returned: int  # the number of the configuration
-    value: float  # its last validation accuracy
+    # The number is that of the configuration.
+    returned: int
+    # The value is the configuration's last validation accuracy.
+    value: float
     stopped: int
     epochs: int
     seconds: float
@@ -89,9 +91,11 @@ def replay(spec: StudySpec, curves: Sequence[Curve]) -> Replayed:
         if ran == epochs:
             standing = (curve.accuracy[-1], -curve.loss[-1], curve.number)
             best = standing if best is None else max(best, standing)
-        trained += ran + diverged  # the epoch in which it diverged was trained too
+        # The epoch in which it diverged was trained too.
+        trained += ran + diverged
         seconds += sum(curve.seconds[:ran])
-    assert best is not None  # the first trial is never due
+    # The first trial is never due.
+    assert best is not None
     return Replayed(best[2], best[0], stopped, trained, seconds)
 
 

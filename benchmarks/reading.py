@@ -54,7 +54,8 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=5)
     arguments = parser.parse_args()
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    warnings.simplefilter("ignore", ExperimentalWarning)  # group=True
+    # Optuna warns that the option group=True is experimental.
+    warnings.simplefilter("ignore", ExperimentalWarning)
     print(machine("optuna", "sqlalchemy", "psycopg"))
     for backend in ("sqlite", "postgresql"):
         with tempfile.TemporaryDirectory() as folder, database(backend, Path(folder)) as url:

@@ -23,7 +23,8 @@ from storage.records import read_trials
 from storage.studies import find_study
 
 STUDY = "seeds"
-STATING = 5  # seeds that state the interval, as many as `confirm` has by default
+# So many seeds state the interval, as many as `confirm` has by default.
+STATING = 5
 
 
 def record(url: str, given: argparse.Namespace) -> None:

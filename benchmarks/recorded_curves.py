@@ -21,8 +21,10 @@ class Curve:
     """
 
     number: int
-    params: Mapping[str, Value]  # switches included
-    accuracy: tuple[float, ...]  # validation, after each epoch
+    # The parameters include the switches.
+    params: Mapping[str, Value]
+    # The accuracy is that of validation, after each epoch.
+    accuracy: tuple[float, ...]
     loss: tuple[float, ...]
     seconds: tuple[float, ...]
 

@@ -56,7 +56,8 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=3)
     arguments = parser.parse_args()
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    warnings.simplefilter("ignore", ExperimentalWarning)  # group=True
+    # Optuna warns that the option group=True is experimental.
+    warnings.simplefilter("ignore", ExperimentalWarning)
     print(machine("matplotlib", "jinja2", "sqlalchemy"))
     for finished in arguments.finished:
         with tempfile.TemporaryDirectory() as name:

@@ -54,9 +54,10 @@ from storage.leases.taking import TrialLeases
 from storage.studies import find_study
 
 EPOCHS = 10
-# the default network's float32 weights and Adam's two moments of each
+# A checkpoint holds the default network's float32 weights and Adam's two moments of each.
 CHECKPOINT_BYTES = 3 * 4 * 338_006
-EIGHT_PARAMETERS: Document = {  # with what else there always is; augmentation is pinned
+# The space has eight parameters with what else there always is; augmentation is pinned.
+EIGHT_PARAMETERS: Document = {
     "optimizer": ["adam", "adamw"],
     "adam.weight_decay": False,
     "adamw.weight_decay": False,
@@ -132,7 +133,8 @@ class Curve:
     def __next__(self) -> Measurement:
         if self.epoch == EPOCHS:
             raise StopIteration
-        if self._epoch_seconds:  # sleeping for no time takes 80 us
+        # Sleeping for no time takes 80 us.
+        if self._epoch_seconds:
             time.sleep(self._epoch_seconds)
         self.epoch += 1
         value = self._value
@@ -323,7 +325,8 @@ def main() -> None:
     arguments = parser.parse_args()
     before, trials = (5, 10) if arguments.quick else (arguments.before, arguments.trials)
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    warnings.simplefilter("ignore", ExperimentalWarning)  # group=True
+    # Optuna warns that the option group=True is experimental.
+    warnings.simplefilter("ignore", ExperimentalWarning)
     print(machine("optuna", "sqlalchemy", "psycopg"))
     print(
         f"8 parameters, {EPOCHS} epochs, asha, {before} finished trials before; n = {trials}, "

@@ -44,7 +44,8 @@ class TutorialImages(Dataset[tuple[Tensor, int]]):
     """What the tutorial's dset.MNIST(transform=ToTensor()) does for each image, each time."""
 
     def __init__(self, data: LabelledImages) -> None:
-        self.images = data.images.cpu().squeeze(1).numpy()  # (N, 28, 28) uint8
+        # The images have shape (N, 28, 28) and are uint8.
+        self.images = data.images.cpu().squeeze(1).numpy()
         self.labels = data.labels.tolist()
         self.transform = torchvision.transforms.ToTensor()
 
@@ -163,9 +164,8 @@ def operations_an_image(size: int = 28) -> float:
     return 2.0 * (3 * measure_costs(model, torch.zeros(1, 1, size, size)).macs - first)
 
 
-Round = tuple[
-    float, float, float
-]  # images/s of the tutorial's loop and of train(), operations/s of products
+# A round gives images/s of the tutorial's loop and of train(), and operations/s of products.
+Round = tuple[float, float, float]
 
 
 def measure(data: LabelledImages, cases: list[Case], repeats: int) -> dict[Case, list[Round]]:

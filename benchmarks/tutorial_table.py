@@ -49,7 +49,8 @@ class Row:
     """One of the tutorial's networks."""
 
     name: str
-    published: float  # percent
+    # The published accuracy is in percent.
+    published: float
     weight_decay: float = 0.0
     he: bool = False
     standardized: bool = False
@@ -68,9 +69,11 @@ ROWS = (
 class Images:
     """MNIST, on a device."""
 
-    searchable: LabelledImages  # all that is not test
+    # These are all images outside the test split.
+    searchable: LabelledImages
     test: LabelledImages
-    split: ResidentData  # the same, as a study splits it
+    # A study splits the same images so.
+    split: ResidentData
 
 
 @dataclass(frozen=True)
@@ -81,9 +84,12 @@ class Trained:
     column: str
     seed: int
     epochs: int
-    images: int  # that it was trained on
-    accuracy: float  # percent of the test images that it was judged on
-    loss: float | None  # of the last batch
+    # The network was trained on so many images.
+    images: int
+    # The accuracy is in percent of the test images that it was judged on.
+    accuracy: float
+    # The loss is that of the last batch.
+    loss: float | None
     seconds: float
 
 

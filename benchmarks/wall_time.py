@@ -31,7 +31,8 @@ class Spent:
     start: float
     # Training is the time in epochs, evaluation included.
     training: float
-    # held but not in an epoch: sampler, storage, pruner, checkpoints, artifacts
+    # A trial was held but not in an epoch for so long: sampler, storage, pruner, checkpoints and
+    # artifacts.
     inside_trials: float
     # This is the time from one trial's end to the next one's start.
     between_trials: float
@@ -96,7 +97,8 @@ def memory_bytes(process_id: int) -> int:
         process = psutil.Process(process_id)
         for each in (process, *process.children(recursive=True)):
             total += each.memory_info().rss
-    except psutil.NoSuchProcess:  # one has just ended
+    # One of the processes has just ended.
+    except psutil.NoSuchProcess:
         pass
     return total
 

@@ -19,9 +19,12 @@ import hypersearch
 from search.report.text import compare_text
 
 FOLDER = Path(__file__).parent / "pictures"
-COLUMNS, LINES = 100, 27  # of the terminal
-WIDTH, HEIGHT = 760, 1150  # of each half of the report's picture, in pixels
-SECOND_HALF = 4  # the section that it begins with
+# The terminal has so many columns and lines.
+COLUMNS, LINES = 100, 27
+# Each half of the report's picture has this size, in pixels.
+WIDTH, HEIGHT = 760, 1150
+# The second half begins with this section.
+SECOND_HALF = 4
 COLOURS = 48
 
 

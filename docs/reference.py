@@ -134,7 +134,7 @@ class Recorder(Table):
         known: Sequence[str] = (),
     ) -> None:
         key = self.key(name)
-        # the first one says the most
+        # The first note of a key says the most.
         self._asked.setdefault(key, Key(key, kind, default, limits, tuple(known)))
 
     def _below(self, name: str, table: Table) -> "Recorder":
@@ -227,9 +227,8 @@ def spec_page() -> str:
         " `hypersearch spec init` writes one to start from, `hypersearch spec check FILE` checks"
         " one."
     ]
-    tables: dict[str, list[Key]] = {
-        name.partition(".")[0]: [] for name in said
-    }  # in the order of a spec
+    # The tables are in the order of a spec.
+    tables: dict[str, list[Key]] = {name.partition(".")[0]: [] for name in said}
     for key in asked.values():
         table, _, name = key.name.partition(".")
         if "." not in name:

@@ -42,7 +42,8 @@ class AnswerThief:
         self._armed = theft
 
     def _accept(self) -> None:
-        with suppress(OSError):  # the listener is closed
+        # The listener may be closed.
+        with suppress(OSError):
             while True:
                 client, _ = self._listener.accept()
                 server = socket.create_connection(("127.0.0.1", self._server_port))

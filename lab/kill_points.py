@@ -14,7 +14,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
@@ -26,8 +26,9 @@ from typing import Literal, ParamSpec, TypeVar
 from sqlalchemy import Engine, event, make_url
 
 from lab.answer_thief import AnswerThief
-from lab.soak import BACKENDS, CHECKPOINT_SECONDS, create, database, forkserver
-from lab.soak_check import Reader, faults, gather
+from lab.soak_check import faults, gather
+from lab.soak_reading import Reader
+from lab.soak_study import BACKENDS, CHECKPOINT_SECONDS, create, database, forkserver
 from lab.soak_worker import BREAKS, Job, work_on
 from objectives.checkpoint import CheckpointFolder
 from storage.leases.lease import LeaseTimes
@@ -38,7 +39,7 @@ Result = TypeVar("Result")
 Moment = Literal["before", "commit", "after", "unanswered", "answer lost"]
 
 TRIALS, EPOCHS = 3, 3
-# a beat in about every second epoch
+# A beat comes in about every second epoch.
 TIMES = LeaseTimes(lease=3.0, renewal=0.05, watch=1.0, hung=30.0)
 SECONDS_PER_EPOCH = 0.02
 # A process is killed within this time after it has begun to commit.
@@ -104,8 +105,8 @@ def points(backend: str, chance: random.Random, turn: int = 0) -> list[Point]:
         Point(name, moment, chance.randint(1, operation.times), chance.uniform(0.0, COMMIT_SECONDS))
         for name, operation in OPERATIONS.items()
         for moment in moments
-        if operation.owner is not CheckpointFolder
-        or moment in ("before", "after")  # a file has no COMMIT
+        # A file has no COMMIT.
+        if operation.owner is not CheckpointFolder or moment in ("before", "after")
     ]
     written = {"save": EACH_EPOCH, "save at hand back": NEVER}
     return [
@@ -143,7 +144,8 @@ def _lay(point: Point, thief: AnswerThief | None) -> None:
     """Lays the trap into this process's copy of the product."""
     operation = OPERATIONS[point.operation]
     original = getattr(operation.owner, operation.method)
-    armed = threading.local()  # the keeper of the lease has transactions of its own
+    # The keeper of the lease has transactions of its own, in another thread.
+    armed = threading.local()
     came: list[int] = []
 
     def on_commit(connection: object) -> None:
@@ -165,7 +167,8 @@ def _lay(point: Point, thief: AnswerThief | None) -> None:
             result = original(*args, **kwargs)
             armed.here = False
             if is_here and point.moment == "commit":
-                time.sleep(1.0)  # the kill is on its way
+                # The kill is on its way.
+                time.sleep(1.0)
             if is_here and point.moment == "after":
                 die()
             return result
@@ -176,7 +179,7 @@ def _lay(point: Point, thief: AnswerThief | None) -> None:
     event.listen(Engine, "commit", on_commit)
 
 
-# start() asks for every child's exit code, and of two threads that ask one gets none
+# A process's start() asks for every child's exit code, and of two threads that ask one gets none.
 _CHILDREN = threading.Lock()
 
 
@@ -206,36 +209,58 @@ def run(name: str, point: Point, url: str, folder: Path, broken: str | None = No
             "training": {"epochs": EPOCHS},
         },
     )
-    context = forkserver()
-    operation = OPERATIONS[point.operation]
-    checkpoint_root = folder / f"{name}-checkpoints"
     job = Job(
         url,
         name,
-        checkpoint_root,
+        folder / f"{name}-checkpoints",
         journals,
         TIMES,
         SECONDS_PER_EPOCH,
         point.checkpoint_seconds,
         broken,
     )
-    found: list[str] = []
-    victims = [replace(job, journal=journals / "victim.jsonl", stop_after=operation.stop_after)]
+    found = [*_dies(job, point), *_is_rescued(job)]
+    reader = Reader(url, name)
+    evidence = gather(reader, spec, journals, job.checkpoint_root, point.checkpoint_seconds)
+    reader.close()
+    lost = sum(
+        row["outcome"] == "lost" for trial in evidence.trials.values() for row in trial.attempts
+    )
+    if point.moment == "answer lost" and lost > OPERATIONS[point.operation].in_hand:
+        found.append("an answer that was lost has cost a worker its trial")
+    return [f"{name} ({point}): {fault}" for fault in [*found, *faults(evidence)]]
+
+
+def _dies(job: Job, point: Point) -> Iterator[str]:
+    """A worker that dies at the point, after one that leaves a trial where there must be one in
+    hand.
+    """
+    context, operation = forkserver(), OPERATIONS[point.operation]
     if operation.in_hand:
         leaver = context.Process(
             target=work_until,
-            args=(replace(job, journal=journals / "leaver.jsonl"), Point("report", "after", 2)),
+            args=(replace(job, journal=job.journal / "leaver.jsonl"), Point("report", "after", 2)),
         )
         _start(leaver)
         _exit_code(leaver)
-    victim = context.Process(target=work_until, args=(victims[0], point))
+    journal = job.journal / "victim.jsonl"
+    victim = context.Process(
+        target=work_until,
+        args=(replace(job, journal=journal, stop_after=operation.stop_after), point),
+    )
     _start(victim)
     expected = 0 if point.moment == "answer lost" else -signal.SIGKILL
     if (ended := _exit_code(victim)) != expected:
-        found.append(f"the worker ended with {ended}, not {expected}")
+        yield f"the worker ended with {ended}, not {expected}"
+    _end(victim)
+
+
+def _is_rescued(job: Job) -> Iterator[str]:
+    """Two workers that finish the study."""
+    context = forkserver()
     rescuers = [
         context.Process(
-            target=work_on, args=(replace(job, journal=journals / f"rescuer-{number}.jsonl"),)
+            target=work_on, args=(replace(job, journal=job.journal / f"rescuer-{number}.jsonl"),)
         )
         for number in range(2)
     ]
@@ -243,19 +268,14 @@ def run(name: str, point: Point, url: str, folder: Path, broken: str | None = No
         _start(rescuer)
     for rescuer in rescuers:
         if (ended := _exit_code(rescuer)) != 0:
-            found.append(f"a worker that came after ended with {ended}")
-    for process in (victim, *rescuers):
-        with _CHILDREN:
-            process.kill()
-    reader = Reader(url, name)
-    evidence = gather(reader, spec, journals, checkpoint_root, point.checkpoint_seconds)
-    reader.close()
-    lost = sum(
-        row["outcome"] == "lost" for trial in evidence.trials.values() for row in trial.attempts
-    )
-    if point.moment == "answer lost" and lost > operation.in_hand:
-        found.append("an answer that was lost has cost a worker its trial")
-    return [f"{name} ({point}): {fault}" for fault in [*found, *faults(evidence)]]
+            yield f"a worker that came after ended with {ended}"
+    for rescuer in rescuers:
+        _end(rescuer)
+
+
+def _end(process: BaseProcess) -> None:
+    with _CHILDREN:
+        process.kill()
 
 
 def run_all(
@@ -296,7 +316,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--break", dest="broken", choices=BREAKS, help="take this guard away: it must then fail"
     )
     given = parser.parse_args(arguments)
-    # servers and workers end with this
+    # Servers and workers end with this process.
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     seed = secrets.randbelow(2**31) if given.seed is None else given.seed
     print(f"seed {seed}", flush=True)

@@ -21,8 +21,9 @@ from sqlalchemy import bindparam, create_engine, text
 
 from lab.ray_nodes import Nodes
 from lab.servers import FilePostgreSQLServer
-from lab.soak import create
-from lab.soak_check import Reader, TrialEvidence, Watcher, faults, gather, tally
+from lab.soak_check import faults, gather, tally
+from lab.soak_reading import Reader, TrialEvidence, Watcher
+from lab.soak_study import create
 from objectives.checkpoint import CHECKPOINT_SECONDS
 from search.machine.settings import SYNTHETIC_SECONDS
 from search.spec.document import Document
@@ -30,7 +31,8 @@ from storage.hosts import this_host
 from storage.leases.lease import LeaseTimes
 from storage.urls import parse_url
 
-HARM_SECONDS = 20.0  # between two nodes that die
+# Two nodes die so far apart.
+HARM_SECONDS = 20.0
 EPOCHS, EPOCH_SECONDS = 48, 0.2
 # A lease that nobody renews is over after the one, and is taken up after the other; then somebody
 # must be free, who trains another trial until then.

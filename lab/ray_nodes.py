@@ -19,9 +19,11 @@ import psutil
 
 from search.machine.settings import IDENTITY
 
-ATTEMPTS = 5  # at starting a node
+# A node has so many attempts at its start.
+ATTEMPTS = 5
 Made = TypeVar("Made")
-STORE_BYTES = 80 * 2**20  # of each node's object store: Ray takes no less than 75 MB
+# Each node's object store has so many bytes: Ray takes no less than 75 MB.
+STORE_BYTES = 80 * 2**20
 
 
 class NotStarted(Exception):
@@ -39,7 +41,8 @@ class Nodes:
 
     def __init__(self, folder: Path, hidden: Path | None = None) -> None:
         self._folder = folder
-        self._hidden = hidden  # a folder that the nodes have not got, where this user may hide it
+        # The nodes have not got this folder, where this user may hide it.
+        self._hidden = hidden
         self.address = ""
         self.prefix: Sequence[str] = ()
 

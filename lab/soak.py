@@ -6,7 +6,6 @@ python -m lab.soak --backend postgresql --trials 2000 --workers 16 --kills 200 -
 """
 
 import argparse
-import multiprocessing
 import os
 import platform
 import random
@@ -16,60 +15,21 @@ import signal
 import sys
 import tempfile
 import time
-from collections import Counter
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from itertools import product
-from multiprocessing.context import ForkServerProcess
 from pathlib import Path
-from typing import Literal
 
-import optuna
-
-from lab.servers import MariaDBServer, PostgreSQLServer
-from lab.soak_check import Reader, Watcher, faults, gather, tally
-from lab.soak_worker import BREAKS, Job, numbered, read_journal, work_on
+from lab.soak_check import Evidence, faults, gather, tally
+from lab.soak_crowd import FREEZE_SECONDS, QUIET_SECONDS, TIMES, Crowd, Harm, HarmKind, WorkerPlace
+from lab.soak_reading import Reader, Watcher
+from lab.soak_study import BACKENDS, CHECKPOINT_SECONDS, create, database, forkserver
+from lab.soak_worker import BREAKS, Job
 from search.spec.document import Document
-from search.spec.request import Request
-from search.spec.study_spec import StudySpec
-from search.studies.joining import join
-from storage.engine import open_for_work
-from storage.leases.lease import LeaseTimes
 
-# Shorter than the product's, in about its proportions. Nothing hangs here: a process that was
-# frozen goes on.
-TIMES = LeaseTimes(lease=3.0, renewal=0.75, watch=2.0, hung=30.0)
-FREEZE_SECONDS = (
-    TIMES.lease + TIMES.watch + 1.0,
-    TIMES.lease + TIMES.watch + 3.0,
-)  # long enough to be taken over
-CHECKPOINT_SECONDS = (
-    0.0,
-    3600.0,
-)  # one after each epoch; longer than a trial: none but of those that are handed back
-# after all were frozen at once: whoever lives gives signs of life again
-QUIET_SECONDS = TIMES.lease
 # A run that takes longer than so many for each trial, and a minute, hangs.
 SECONDS_PER_TRIAL = 2.0
-BACKENDS = ("postgresql", "sqlite", "mariadb")
-
-HarmKind = Literal["kill", "damage", "freeze", "pause"]
-
-
-@dataclass(frozen=True)
-class Harm:
-    """One thing that is done to a worker, `delay_seconds` after that share of the budget is
-    finished.
-    """
-
-    at: float
-    delay_seconds: float
-    # "damage": killed, with a changed checkpoint; "pause": all workers frozen at once
-    kind: HarmKind
-    victim: int
-    freeze_seconds: float
 
 
 @dataclass(frozen=True)
@@ -116,186 +76,6 @@ class Soak:
         )
 
 
-@dataclass
-class WorkerPlace:
-    """The place of one worker: the process in it, which is started again when it was killed."""
-
-    job: Job
-    lives: int = 0
-    process: ForkServerProcess | None = None
-    thaws_at: float | None = None
-    was_killed: bool = False
-
-    def start(self, context: multiprocessing.context.ForkServerContext) -> None:
-        """A new process."""
-        self.process = context.Process(
-            target=work_on, args=(numbered(self.job, self.lives),), daemon=True
-        )
-        self.lives += 1
-        self.was_killed = False
-        self.process.start()
-
-    def send(self, number: signal.Signals) -> None:
-        """A signal to the process."""
-        assert self.process is not None
-        assert self.process.pid is not None
-        with suppress(ProcessLookupError):  # it has just ended by itself
-            os.kill(self.process.pid, number)
-
-    @property
-    def has_begun(self) -> bool:
-        """Whether it has found its database; one frozen before may rightly say that there is
-        none.
-        """
-        return numbered(self.job, self.lives - 1).journal.exists()
-
-    @property
-    def can_be_harmed(self) -> bool:
-        """Whether it works now."""
-        return (
-            self.process is not None
-            and self.process.is_alive()
-            and self.thaws_at is None
-            and not self.was_killed
-        )
-
-
-@dataclass
-class Crowd:
-    """All workers, and what has been done to them."""
-
-    slots: Sequence[WorkerPlace]
-    context: multiprocessing.context.ForkServerContext
-    done: dict[HarmKind, int] = field(
-        default_factory=lambda: dict.fromkeys(("kill", "damage", "freeze", "pause"), 0)
-    )
-    thaws_ms: list[int] = field(default_factory=list)
-    faults: Counter[str] = field(default_factory=Counter)
-    # Until this moment of the monotonic clock whoever was thawed last gives a sign of life.
-    quiet_until: float = 0.0
-    # Until this moment what a pause may cost is counted.
-    judged_until: float = 0.0
-
-    def tend(self, ended: bool) -> bool:
-        """Starts the dead again and lets the frozen go on; whether any is left."""
-        now = time.monotonic()
-        for slot in self.slots:
-            if slot.thaws_at is not None and now >= slot.thaws_at:
-                slot.send(signal.SIGCONT)
-                slot.thaws_at = None
-                self.quiet_until = now + QUIET_SECONDS
-            if slot.process is None or slot.process.is_alive():
-                continue
-            code = slot.process.exitcode
-            if code and not slot.was_killed:
-                self.faults[f"a worker has ended by itself with exit code {code}: see its log"] += 1
-            slot.process = None
-            if not ended and code != 0:
-                slot.start(self.context)
-        return any(slot.process is not None for slot in self.slots)
-
-    def ready_for(self, harm: Harm, pause_is_due: bool) -> bool:
-        """Whether it can be done now: a pause stands alone, so that what the living lose after it
-        tells something.
-        """
-        if harm.kind == "pause":
-            settled = all(slot.has_begun and slot.thaws_at is None for slot in self.slots)
-            return settled and time.monotonic() >= self.quiet_until
-        return harm.kind != "freeze" or not (pause_is_due or time.monotonic() < self.judged_until)
-
-    def do(self, harm: Harm) -> bool:
-        """Does it to the first worker from the victim on; `False` where it cannot be done yet."""
-        if harm.kind == "pause":
-            self._pause(harm.freeze_seconds)
-            return True
-        order = [*self.slots[harm.victim :], *self.slots[: harm.victim]]
-        victim = next((slot for slot in order if slot.can_be_harmed), None)
-        if victim is None or (harm.kind == "freeze" and not victim.has_begun):
-            return False
-        if harm.kind == "freeze":
-            victim.send(signal.SIGSTOP)
-            victim.thaws_at = time.monotonic() + harm.freeze_seconds
-        else:
-            if harm.kind == "damage":
-                victim.send(signal.SIGSTOP)
-                damage(victim)
-            victim.was_killed = True
-            victim.send(signal.SIGKILL)
-        self.done[harm.kind] += 1
-        return True
-
-    def _pause(self, seconds: float) -> None:
-        frozen = [slot for slot in self.slots if slot.can_be_harmed]
-        for slot in frozen:
-            slot.send(signal.SIGSTOP)
-        time.sleep(seconds)
-        self.thaws_ms.append(round(1000 * time.time()))
-        for slot in frozen:
-            slot.send(signal.SIGCONT)
-        self.judged_until = self.quiet_until = time.monotonic() + QUIET_SECONDS
-        self.done["pause"] += 1
-
-    def end(self) -> None:
-        """Kills whatever is left."""
-        for slot in self.slots:
-            if slot.process is not None:
-                slot.was_killed = True
-                slot.send(signal.SIGKILL)
-                slot.process.join()
-
-
-def damage(slot: WorkerPlace) -> None:
-    """Flips the last bit of the epoch's number in the last checkpoint of the trial that the worker
-    holds.
-
-    The content stays one that can be read, of the same run: nothing but its hash tells.
-    """
-    lines = (
-        read_journal(path) if (path := numbered(slot.job, slot.lives - 1).journal).exists() else []
-    )
-    if not lines or lines[-1]["what"] != "started":
-        return
-    for saved in slot.job.checkpoint_root.glob(
-        f"*/*/{lines[-1]['number']}/{lines[-1]['attempt']}-*.ckpt"
-    ):
-        content = bytearray(saved.read_bytes())
-        content[-2] ^= 1  # ..."epoch": 5}
-        saved.write_bytes(content)
-
-
-@contextmanager
-def database(backend: str, folder: Path, workers: int = 16) -> Iterator[str]:
-    """The URL of a new database, on a server of its own."""
-    if backend == "sqlite":
-        yield f"sqlite:///{folder}/soak.db"
-        return
-    servers = folder / backend
-    server = (
-        PostgreSQLServer(servers, 20 + 3 * workers)
-        if backend == "postgresql"
-        else MariaDBServer(servers)
-    )
-    with server:
-        yield server.database("soak")
-
-
-def forkserver() -> multiprocessing.context.ForkServerContext:
-    """Starts processes that have all modules loaded already, and nothing else: forks of a server
-    that does no work.
-    """
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["lab.soak_worker"])
-    return context
-
-
-def create(url: str, document: Document) -> StudySpec:
-    """Makes the study that the document describes."""
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    opened, rdb = open_for_work(url)
-    with opened:
-        return join(opened, rdb, Request(document, {}, "soak")).spec
-
-
 def soak(options: Soak, url: str, folder: Path) -> list[str]:
     """Runs it on an empty database, prints what came of it, and returns every violation."""
     journals, checkpoint_root = folder / "journals", folder / "checkpoints"
@@ -313,22 +93,7 @@ def soak(options: Soak, url: str, folder: Path) -> list[str]:
         "data": {"dataset": "synthetic"},
     }
     spec = create(url, document)
-    reader, context = Reader(url, "soak"), forkserver()
-    job = Job(
-        url,
-        "soak",
-        checkpoint_root,
-        journals,
-        TIMES,
-        options.seconds_per_epoch,
-        options.checkpoint_seconds,
-        options.broken,
-    )
-    slots = [
-        WorkerPlace(replace(job, journal=journals / f"{number}.jsonl"))
-        for number in range(options.workers)
-    ]
-    crowd = Crowd(slots, context)
+    reader, crowd = Reader(url, "soak"), _crowd(options, url, folder)
     started = time.monotonic()
     with Watcher(reader) as watcher:
         try:
@@ -344,15 +109,39 @@ def soak(options: Soak, url: str, folder: Path) -> list[str]:
         quiet_ms=round(1000 * QUIET_SECONDS),
     )
     reader.close()
-    print("  harm:", *(f"{count} {kind}s" for kind, count in crowd.done.items()), sep="  ")
-    for what, counts in tally(evidence).items():
-        print(f"  {what}:", *(f"{count} {name}" for name, count in counts.most_common()), sep="  ")
-    print(f"  {watcher.looks} looks, {seconds:.0f} s, {options.trials / seconds:.1f} trials/s")
+    _tell(options, crowd, watcher, evidence, seconds)
     counted = crowd.faults + watcher.faults
     found = [*(f"{count} times: {fault}" for fault, count in counted.items()), *faults(evidence)]
     if sum(crowd.done.values()) < len(options.plan()):
         found.append("the study was over before all harm was done")
     return found
+
+
+def _crowd(options: Soak, url: str, folder: Path) -> Crowd:
+    job = Job(
+        url,
+        "soak",
+        folder / "checkpoints",
+        folder / "journals",
+        TIMES,
+        options.seconds_per_epoch,
+        options.checkpoint_seconds,
+        options.broken,
+    )
+    slots = [
+        WorkerPlace(replace(job, journal=job.journal / f"{number}.jsonl"))
+        for number in range(options.workers)
+    ]
+    return Crowd(slots, forkserver())
+
+
+def _tell(
+    options: Soak, crowd: Crowd, watcher: Watcher, evidence: Evidence, seconds: float
+) -> None:
+    print("  harm:", *(f"{count} {kind}s" for kind, count in crowd.done.items()), sep="  ")
+    for what, counts in tally(evidence).items():
+        print(f"  {what}:", *(f"{count} {name}" for name, count in counts.most_common()), sep="  ")
+    print(f"  {watcher.looks} looks, {seconds:.0f} s, {options.trials / seconds:.1f} trials/s")
 
 
 def _harm(options: Soak, crowd: Crowd, watcher: Watcher) -> None:
@@ -381,6 +170,64 @@ def _harm(options: Soak, crowd: Crowd, watcher: Watcher) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line; 1 where a claim does not hold."""
+    given = _parser().parse_args(arguments)
+    # Servers and workers end with this process.
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
+    seed = secrets.randbelow(2**31) if given.seed is None else given.seed
+    packages = ", ".join(
+        f"{name} {version(name)}" for name in ("optuna", "sqlalchemy", "psycopg", "pymysql")
+    )
+    print(
+        f"seed {seed}; Python {platform.python_version()}, {packages}; {os.cpu_count()} cores",
+        flush=True,
+    )
+    backends = given.backend or ("postgresql", "sqlite")
+    every = given.checkpoint_seconds or CHECKPOINT_SECONDS
+    # All of them run, whatever the first ones have found.
+    held = [
+        _holds(
+            Soak(
+                backend=backend,
+                trials=given.trials,
+                workers=given.workers,
+                kills=given.kills,
+                freezes=given.freezes,
+                pauses=given.pauses,
+                seed=seed,
+                seconds_per_epoch=given.epoch_seconds,
+                checkpoint_seconds=checkpoint_seconds,
+                broken=given.broken,
+            )
+        )
+        for backend, checkpoint_seconds in product(backends, every)
+    ]
+    return int(not all(held))
+
+
+def _holds(options: Soak) -> bool:
+    """Runs it on a new database, and prints whether every claim holds."""
+    folder = Path(tempfile.mkdtemp(prefix="soak-"))
+    said = (
+        f"{options.trials} trials, {options.workers} workers, a checkpoint every"
+        f" {options.checkpoint_seconds:g} s"
+    )
+    print(f"{options.backend}: {said}", flush=True)
+    with database(options.backend, folder, options.workers) as url:
+        found = soak(options, url, folder)
+    for fault in found[:20]:
+        print(f"  VIOLATION: {fault}")
+    if found:
+        print(
+            f"  FAIL: {len(found)} violations; journals and checkpoints are in {folder}",
+            flush=True,
+        )
+        return False
+    print("  PASS", flush=True)
+    shutil.rmtree(folder)
+    return True
+
+
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m lab.soak", description=__doc__.partition("\n\n")[0]
     )
@@ -416,54 +263,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         choices=BREAKS,
         help="take this guard away: the soak must then fail",
     )
-    given = parser.parse_args(arguments)
-    # servers and workers end with this
-    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
-    seed = secrets.randbelow(2**31) if given.seed is None else given.seed
-    packages = ", ".join(
-        f"{name} {version(name)}" for name in ("optuna", "sqlalchemy", "psycopg", "pymysql")
-    )
-    print(
-        f"seed {seed}; Python {platform.python_version()}, {packages}; {os.cpu_count()} cores",
-        flush=True,
-    )
-    failed = False
-    backends = given.backend or ("postgresql", "sqlite")
-    for backend, checkpoint_seconds in product(
-        backends, given.checkpoint_seconds or CHECKPOINT_SECONDS
-    ):
-        options = Soak(
-            backend=backend,
-            trials=given.trials,
-            workers=given.workers,
-            kills=given.kills,
-            freezes=given.freezes,
-            pauses=given.pauses,
-            seed=seed,
-            seconds_per_epoch=given.epoch_seconds,
-            checkpoint_seconds=checkpoint_seconds,
-            broken=given.broken,
-        )
-        folder = Path(tempfile.mkdtemp(prefix="soak-"))
-        said = (
-            f"{given.trials} trials, {given.workers} workers, a checkpoint every"
-            f" {checkpoint_seconds:g} s"
-        )
-        print(f"{backend}: {said}", flush=True)
-        with database(backend, folder, given.workers) as url:
-            found = soak(options, url, folder)
-        for fault in found[:20]:
-            print(f"  VIOLATION: {fault}")
-        if found:
-            print(
-                f"  FAIL: {len(found)} violations; journals and checkpoints are in {folder}",
-                flush=True,
-            )
-        else:
-            print("  PASS", flush=True)
-            shutil.rmtree(folder)
-        failed = failed or bool(found)
-    return int(failed)
+    return parser
 
 
 if __name__ == "__main__":

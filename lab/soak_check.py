@@ -1,226 +1,21 @@
-"""What the database, the journals and the files of a soak must say together; read by SQL of its
-own.
-"""
+"""What the database, the journals and the files of a soak must say together."""
 
 import hashlib
-import json
-import threading
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from sqlalchemy import Connection, bindparam, create_engine, make_url, text
-
+from lab.soak_reading import STATES, Moment, Reader, Row, TrialEvidence
 from lab.soak_worker import Line, Value, read_journal
+from objectives.measurement import Measurement
 from objectives.synthetic import synthetic_curve
 from search.algorithms.samplers import trial_seed
 from search.space.configuration import Configuration
 from search.spec.study_spec import StudySpec
 
-Row = Mapping[str, str | int | float | None]
-DRIVERS = {"sqlite": "sqlite", "postgresql": "postgresql+psycopg", "mariadb": "mysql+pymysql"}
-BEGIN = {  # one moment for all statements that follow
-    "sqlite": "BEGIN",
-    "postgresql": "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
-    "mysql": "START TRANSACTION WITH CONSISTENT SNAPSHOT",
-}
-STATES = {"COMPLETE": "complete", "PRUNED": "pruned", "FAIL": "failed"}
-OF_MEASUREMENT = (
-    "trial_id",
-    "attempt",
-    "checkpoint",
-    "checkpoint_sha256",
-)  # columns of an epoch beside its metrics
-
-
-@dataclass(frozen=True)
-class TrialEvidence:
-    """All rows of one trial."""
-
-    number: int
-    state: str
-    values: tuple[float, ...]
-    parameters: Mapping[str, str | int | float | bool]
-    reports: Mapping[int, float]
-    epochs: tuple[Row, ...]
-    attempts: tuple[Row, ...]
-
-
-@dataclass(frozen=True)
-class Moment:
-    """What one snapshot of a running study shows."""
-
-    budget: int
-    study_state: str
-    states: Mapping[int, tuple[int, str]]  # trial_id -> (number, state)
-    leased: int
-
-    @property
-    def finished(self) -> int:
-        """What the budget counts."""
-        return sum(state in ("COMPLETE", "PRUNED") for _, state in self.states.values())
-
-    @property
-    def running(self) -> int:
-        """Trials that have not ended."""
-        return sum(state not in STATES for _, state in self.states.values())
-
-
-class Reader:
-    """Reads one study.
-
-    >>> reader = Reader("sqlite:////tmp/soak.db", "soak")     # doctest: +SKIP
-    >>> with reader.snapshot() as connection: reader.moment(connection).finished
-    """
-
-    def __init__(self, url: str, study: str) -> None:
-        parsed = make_url(url)
-        self._engine = create_engine(
-            parsed.set(drivername=DRIVERS[parsed.drivername]), isolation_level="AUTOCOMMIT"
-        )
-        self._study = study
-
-    def close(self) -> None:
-        """Leaves the database."""
-        self._engine.dispose()
-
-    @contextmanager
-    def snapshot(self) -> Iterator[Connection]:
-        """A connection whose statements all see the same moment."""
-        with self._engine.connect() as connection:
-            connection.exec_driver_sql(BEGIN[self._engine.dialect.name])
-            try:
-                yield connection
-            finally:
-                connection.exec_driver_sql("COMMIT")
-
-    def moment(self, connection: Connection) -> Moment:
-        """The study as it is."""
-        study = connection.execute(
-            text(
-                "SELECT s.study_id, h.trials, h.state FROM hypersearch_study h "
-                "JOIN studies s ON s.study_id = h.study_id WHERE s.study_name = :name"
-            ),
-            {"name": self._study},
-        ).one()
-        of_study = {"study": study.study_id}
-        states = connection.execute(
-            text("SELECT trial_id, number, state FROM trials WHERE study_id = :study"), of_study
-        )
-        leased = connection.execute(
-            text(
-                "SELECT COUNT(*) FROM hypersearch_lease l JOIN trials t ON t.trial_id = l.trial_id "
-                "WHERE t.study_id = :study"
-            ),
-            of_study,
-        )
-        found = {trial_id: (number, state) for trial_id, number, state in states}
-        return Moment(study.trials, study.state, found, leased.scalar_one())
-
-    def trials(
-        self, connection: Connection, wanted: Mapping[int, tuple[int, str]]
-    ) -> dict[int, TrialEvidence]:
-        """All rows of the trials that are asked for, by number."""
-        if not wanted:
-            return {}
-
-        def rows(query: str) -> dict[int, list[Row]]:
-            found: dict[int, list[Row]] = defaultdict(list)
-            statement = text(query).bindparams(bindparam("ids", expanding=True))
-            for row in connection.execute(statement, {"ids": list(wanted)}).mappings():
-                found[row["trial_id"]].append(dict(row))
-            return found
-
-        values = rows(
-            "SELECT trial_id, value FROM trial_values WHERE trial_id IN :ids ORDER BY objective"
-        )
-        parameters = rows("SELECT * FROM trial_params WHERE trial_id IN :ids ORDER BY param_name")
-        reports = rows(
-            "SELECT trial_id, step, intermediate_value FROM trial_intermediate_values WHERE"
-            " trial_id IN :ids"
-        )
-        epochs = rows("SELECT * FROM hypersearch_epoch WHERE trial_id IN :ids ORDER BY epoch")
-        attempts = rows("SELECT * FROM hypersearch_attempt WHERE trial_id IN :ids ORDER BY attempt")
-        return {
-            number: TrialEvidence(
-                number=number,
-                state=STATES.get(state, state),
-                values=tuple(float(row["value"] or 0) for row in values[trial_id]),
-                parameters={
-                    str(row["param_name"]): _parameter(row) for row in parameters[trial_id]
-                },
-                reports={
-                    int(row["step"] or 0): float(row["intermediate_value"] or 0)
-                    for row in reports[trial_id]
-                },
-                epochs=tuple(epochs[trial_id]),
-                attempts=tuple(attempts[trial_id]),
-            )
-            for trial_id, (number, state) in wanted.items()
-        }
-
-
-def _parameter(row: Row) -> str | int | float | bool:
-    held = json.loads(str(row["distribution_json"]))
-    value = float(row["param_value"] or 0)
-    if held["name"] == "CategoricalDistribution":
-        choice: str | int | float | bool = held["attributes"]["choices"][int(value)]
-        return choice
-    return int(value) if held["name"] == "IntDistribution" else value
-
-
-class Watcher(threading.Thread):
-    """Looks at the study several times a second, and keeps each trial as it was when first seen
-    ended.
-
-    >>> with Watcher(reader) as watcher: ...       # doctest: +SKIP
-    >>> watcher.faults, watcher.looks, watcher.finished
-    """
-
-    def __init__(self, reader: Reader, every_seconds: float = 0.2) -> None:
-        super().__init__(name="watcher", daemon=True)
-        self._reader = reader
-        self._every_seconds = every_seconds
-        self._leave = threading.Event()
-        self.finished = 0
-        self.ended = False
-        self.looks = 0
-        self.faults: Counter[str] = Counter()
-        self.seen: dict[int, TrialEvidence] = {}
-
-    def __enter__(self) -> "Watcher":
-        self.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._leave.set()
-        self.join()
-
-    def run(self) -> None:
-        """Looks until the context is left."""
-        while not self._leave.wait(self._every_seconds):
-            self.look()
-
-    def look(self) -> None:
-        """One snapshot."""
-        with self._reader.snapshot() as connection:
-            moment = self._reader.moment(connection)
-            new = {
-                trial_id: (number, state)
-                for trial_id, (number, state) in moment.states.items()
-                if state in STATES and number not in self.seen
-            }
-            self.seen |= self._reader.trials(connection, new)
-        self.looks += 1
-        self.finished, self.ended = moment.finished, moment.study_state == "ended"
-        if moment.finished + moment.leased > moment.budget:
-            self.faults["a moment with more finished and leased trials than the budget"] += 1
-        if moment.running != moment.leased:
-            self.faults[
-                "a moment with trials that run without a lease, or leases of ended trials"
-            ] += 1
+# An epoch has these columns beside its metrics.
+OF_MEASUREMENT = ("trial_id", "attempt", "checkpoint", "checkpoint_sha256")
 
 
 @dataclass(frozen=True)
@@ -328,23 +123,29 @@ def _of_attempts(trial: TrialEvidence) -> Iterator[str]:
 
 
 def _of_curve(trial: TrialEvidence, spec: StudySpec, checkpoint_seconds: float) -> Iterator[str]:
-    """The curve is a function of parameters and seed: all that was recorded of it is computed
-    again.
-    """
     if not trial.parameters:
         if trial.state != "failed" or trial.epochs or trial.reports:
             yield "it has no parameters"
         return
-    epochs = spec.training.epochs
-    curve = synthetic_curve(
-        Configuration(trial.parameters).hyperparameters(),
-        epochs,
-        trial_seed(spec.seed, trial.number, "trial"),
-    )
-    count = len(trial.epochs)
+    count, epochs = len(trial.epochs), spec.training.epochs
     if [row["epoch"] for row in trial.epochs] != list(range(1, count + 1)):
         yield f"it has the epochs {[row['epoch'] for row in trial.epochs]}"
         return
+    yield from _of_owners(trial)
+    again = _trained_again(trial, spec)
+    yield from _of_epochs(trial, again, checkpoint_seconds)
+    reports = {measurement.epoch: measurement.metric(spec.metric) for measurement, _ in again}
+    if trial.reports != reports:
+        yield f"its intermediate values are not those of its {count} epochs"
+    if trial.state in ("complete", "pruned") and trial.values != (reports.get(count),):
+        yield f"its value {trial.values} is not that of its last epoch"
+    if (trial.state == "complete" and count != epochs) or (
+        trial.state == "pruned" and not 0 < count < epochs
+    ):
+        yield f"it is {trial.state} after {count} epochs"
+
+
+def _of_owners(trial: TrialEvidence) -> Iterator[str]:
     by_attempt = [int(row["attempt"] or 0) for row in trial.epochs]
     if by_attempt != sorted(by_attempt) or (by_attempt and by_attempt[-1] > len(trial.attempts)):
         yield f"its epochs are of the attempts {by_attempt}"
@@ -356,28 +157,35 @@ def _of_curve(trial: TrialEvidence, spec: StudySpec, checkpoint_seconds: float) 
                 f"it was handed back after epoch {last_rows[number]['epoch']}, which names no"
                 " checkpoint"
             )
-    reports: dict[int, float] = {}
-    for row, measurement in zip(trial.epochs, curve, strict=False):
-        reports[measurement.epoch] = measurement.metric(spec.metric)
+
+
+def _trained_again(trial: TrialEvidence, spec: StudySpec) -> list[tuple[Measurement, str]]:
+    """The curve is a function of parameters and seed: each recorded epoch is computed again, with
+    the SHA-256 of its checkpoint.
+    """
+    curve = synthetic_curve(
+        Configuration(trial.parameters).hyperparameters(),
+        spec.training.epochs,
+        trial_seed(spec.seed, trial.number, "trial"),
+    )
+    return [
+        (measurement, hashlib.sha256(curve.checkpoint()).hexdigest())
+        for _, measurement in zip(trial.epochs, curve, strict=False)
+    ]
+
+
+def _of_epochs(
+    trial: TrialEvidence, again: Sequence[tuple[Measurement, str]], checkpoint_seconds: float
+) -> Iterator[str]:
+    for row, (measurement, sha256) in zip(trial.epochs, again, strict=False):
         if {key: value for key, value in row.items() if key not in OF_MEASUREMENT} != asdict(
             measurement
         ):
             yield f"epoch {measurement.epoch} is not what its parameters give"
-        saved = (
-            f"{row['attempt']}-{row['epoch']}.ckpt",
-            hashlib.sha256(curve.checkpoint()).hexdigest(),
-        )
+        saved = (f"{row['attempt']}-{row['epoch']}.ckpt", sha256)
         named = (row["checkpoint"], row["checkpoint_sha256"])
         if named != saved and (named != (None, None) or checkpoint_seconds == 0):
             yield f"epoch {measurement.epoch} names another checkpoint, or none"
-    if trial.reports != reports:
-        yield f"its intermediate values are not those of its {count} epochs"
-    if trial.state in ("complete", "pruned") and trial.values != (reports.get(count),):
-        yield f"its value {trial.values} is not that of its last epoch"
-    if (trial.state == "complete" and count != epochs) or (
-        trial.state == "pruned" and not 0 < count < epochs
-    ):
-        yield f"it is {trial.state} after {count} epochs"
 
 
 def _of_journals(evidence: Evidence, journals: Sequence[Sequence[Line]]) -> Iterator[str]:
@@ -403,23 +211,9 @@ def _of_journals(evidence: Evidence, journals: Sequence[Sequence[Line]]) -> Iter
                     " recorded as its owner"
                 )
                 continue
-            if line["what"] == "started":
-                started[number, attempt] += 1
-            if line["what"] == "refused" and row["outcome"] in STATES.values():
-                yield (
-                    f"attempt {attempt} at trial {number} is {row['outcome']}, and its worker was"
-                    " refused"
-                )
-            if line.get("parameters") and line["parameters"] != _without_switches(trial):
-                yield f"trial {number} had other parameters in attempt {attempt} than it has now"
-            if line["what"] == "acknowledged":
-                acknowledged[number] += 1
-                now = trial.state, (trial.values[0] if trial.values else None), row["outcome"]
-                if now != (line["outcome"], line["value"], line["outcome"]):
-                    yield (
-                        f"trial {number} was acknowledged as {line['outcome']}, {line['value']}; it"
-                        f" is {now}"
-                    )
+            started[number, attempt] += line["what"] == "started"
+            acknowledged[number] += line["what"] == "acknowledged"
+            yield from _of_line(line, row, trial)
     yield from (
         f"trial {number} was acknowledged {n} times" for number, n in acknowledged.items() if n > 1
     )
@@ -431,6 +225,24 @@ def _of_journals(evidence: Evidence, journals: Sequence[Sequence[Line]]) -> Iter
     for (number, attempt), row in attempts.items():
         if hosts.get(row["owner"]) != row["host"]:
             yield f"attempt {attempt} at trial {number} has an owner or host that no journal knows"
+
+
+def _of_line(line: Line, row: Row, trial: TrialEvidence) -> Iterator[str]:
+    """One line of a worker's journal, and what is recorded of its trial and its attempt."""
+    number, attempt = line["number"], line["attempt"]
+    if line["what"] == "refused" and row["outcome"] in STATES.values():
+        yield (
+            f"attempt {attempt} at trial {number} is {row['outcome']}, and its worker was refused"
+        )
+    if line.get("parameters") and line["parameters"] != _without_switches(trial):
+        yield f"trial {number} had other parameters in attempt {attempt} than it has now"
+    if line["what"] == "acknowledged":
+        now = trial.state, (trial.values[0] if trial.values else None), row["outcome"]
+        if now != (line["outcome"], line["value"], line["outcome"]):
+            yield (
+                f"trial {number} was acknowledged as {line['outcome']}, {line['value']}; it is"
+                f" {now}"
+            )
 
 
 def _worker(journal: Sequence[Line]) -> tuple[Value, Value]:

@@ -127,7 +127,8 @@ def work_on(job: Job) -> None:
     logging.basicConfig(filename=job.journal.with_suffix(".log"), format="%(asctime)s %(message)s")
     try:
         _work(job)
-    except Exception:  # whatever it was stands in the worker's log, and the soak sees the exit code
+    # Whatever it was stands in the worker's log, and the soak sees the exit code.
+    except Exception:
         logging.exception("the worker has failed")
         raise SystemExit(1) from None
 
@@ -198,11 +199,16 @@ def _no_look_back() -> None:
 # Guards of the product, each taken away in this process alone: a check that then finds nothing is
 # worth nothing.
 BREAKS: dict[str, Callable[[], None]] = {
-    "fence": _no_fence,  # a write needs no lease
-    "budget": _no_budget,  # a trial is created whatever has finished
-    "watch": _no_watch,  # an expiry alone takes a trial over
-    "checkpoint-hash": _no_hash,  # a checkpoint is loaded as it is
-    "look-back": _no_look_back,  # an end whose COMMIT went unanswered is written again, and refused
+    # A write needs no lease.
+    "fence": _no_fence,
+    # A trial is created whatever has finished.
+    "budget": _no_budget,
+    # An expiry alone takes a trial over.
+    "watch": _no_watch,
+    # A checkpoint is loaded as it is.
+    "checkpoint-hash": _no_hash,
+    # An end whose COMMIT went unanswered is written again, and refused.
+    "look-back": _no_look_back,
 }
 
 

@@ -18,16 +18,22 @@ class CNNConfig:
     """What a CNN is built from: the shape of its images, its widths and its techniques."""
 
     in_channels: int
-    image_size: tuple[int, int]  # (height, width)
+    # The size is (height, width).
+    image_size: tuple[int, int]
     classes: int
     # Each block has one of these counts of output channels.
     channels: tuple[int, ...] = (16, 32, 64)
     hidden_units: int = 100
-    normalization: str = "none"  # a key of NORMALIZATIONS
-    initializer: str = "default"  # a key of INITIALIZERS
-    dropout: float = 0.0  # probability
-    head: str = "flatten"  # a key of HEADS
-    block: str = "plain"  # a key of BLOCKS, of all blocks but the first
+    # The normalization is a key of NORMALIZATIONS.
+    normalization: str = "none"
+    # The initializer is a key of INITIALIZERS.
+    initializer: str = "default"
+    # Dropout is a probability.
+    dropout: float = 0.0
+    # The head is a key of HEADS.
+    head: str = "flatten"
+    # The block is a key of BLOCKS, and all blocks but the first are of it.
+    block: str = "plain"
 
 
 class CNN(nn.Module):

@@ -35,8 +35,8 @@ def instance(channels: int) -> nn.Module:
     return _GroupNorm(channels, channels)
 
 
-# batch: Ioffe & Szegedy 2015; in training it raises ValueError where a channel holds one value in
-# the whole batch.
+# Batch normalization is Ioffe & Szegedy 2015; in training it raises ValueError where a channel
+# holds one value in the whole batch.
 NORMALIZATIONS: dict[str, Callable[[int], nn.Module]] = {
     "none": nn.Identity,
     "batch": nn.BatchNorm2d,

@@ -10,7 +10,8 @@ from objectives.drawing import share, sides, uniform
 
 # Images are shifted by up to this share of a side at strength 1.
 SHIFT_SHARE = 0.25
-ROTATION_DEGREES = 45.0  # at strength 1
+# Images are turned by up to so much, either way, at strength 1.
+ROTATION_DEGREES = 45.0
 # A crop may leave this share of the area away at strength 1.
 CROP_SHARE = 0.92
 # The ratio of a crop's sides changes by up to this, either way, at strength 1.
@@ -62,8 +63,8 @@ def _mirrored(count: int, axis: int, strength: float, generator: torch.Generator
     return matrices
 
 
-# name -> function(count, (height, width), strength, generator) giving one matrix (3, 3) an image,
-# as `warp` takes them.
+# Each function(count, (height, width), strength, generator) gives one matrix (3, 3) an image, as
+# `warp` takes them.
 AFFINES: dict[str, Callable[[int, tuple[int, int], float, torch.Generator], Tensor]] = {
     "shift": _shift,
     "random_resized_crop": _crop,
@@ -93,10 +94,11 @@ def warp(images: Tensor, matrices: Tensor) -> Tensor:
     """
     height, width = images.shape[-2:]
     scale = torch.ones(3, device=images.device)
-    # torch.tensor(..., device=...) would wait for a GPU, as `scale[0] = ...` does before torch
-    # 2.14.
+    # A call of torch.tensor(..., device=...) would wait for a GPU, as `scale[0] = ...` does before
+    # torch 2.14.
     scale[0].fill_(width / 2)
     scale[1].fill_(height / 2)
-    normalized = (matrices * scale / scale[:, None])[:, :2]  # affine_grid's sides run from -1 to 1
+    # The sides of affine_grid run from -1 to 1.
+    normalized = (matrices * scale / scale[:, None])[:, :2]
     grid = nn.functional.affine_grid(normalized, list(images.shape), align_corners=False)
     return nn.functional.grid_sample(images, grid, align_corners=False)

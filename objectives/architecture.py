@@ -19,8 +19,10 @@ class ModelConfig:
     # Each block has one of these counts of output channels.
     channels: tuple[int, ...] | None = None
     hidden_units: int = 100
-    block: str = "plain"  # of models.names.BLOCKS
-    head: str | None = None  # of models.names.HEADS
+    # The block is one of models.names.BLOCKS.
+    block: str = "plain"
+    # The head is one of models.names.HEADS.
+    head: str | None = None
 
 
 @dataclass(frozen=True)

@@ -22,21 +22,29 @@ from objectives.trivial_augment import (
 # hues turned by up to so much of the circle: Chen et al. 2020, "A Simple Framework for Contrastive
 # Learning of Visual Representations", appendix A.
 JITTER, HUE_JITTER = 0.8, 0.2
-GREY_SHARE = 0.2  # of images, at strength 1; there too
+# At strength 1 so many of the images, as a share, turn grey: the source is the same.
+GREY_SHARE = 0.2
 
 
 @dataclass(frozen=True, eq=False)
 class Transforms:
     """What is done to each of N images, drawn before it is done; None where nothing is."""
 
-    matrices: Tensor | None = None  # (N, 3, 3), as `warp` takes them
-    rectangles: Tensor | None = None  # (N, 2, 2), as `blacken` takes them
-    operations: Tensor | None = None  # (N, 3), TrivialAugment's, see `draw_operations`
-    # Factors of brightness, contrast and saturation, and how far hues are turned.
-    jitters: Tensor | None = None  # (N, 4)
-    are_grey: Tensor | None = None  # (N,) bool
-    shares: Tensor | None = None  # (N,), of mixup
-    cuts: Tensor | None = None  # (N, 2, 2), of cutmix
+    # The matrices have shape (N, 3, 3), as `warp` takes them.
+    matrices: Tensor | None = None
+    # The rectangles have shape (N, 2, 2), as `blacken` takes them.
+    rectangles: Tensor | None = None
+    # TrivialAugment's operations have shape (N, 3): see `draw_operations`.
+    operations: Tensor | None = None
+    # The jitters are factors of brightness, contrast and saturation, and how far hues are turned;
+    # the shape is (N, 4).
+    jitters: Tensor | None = None
+    # The flags are bools of shape (N,).
+    are_grey: Tensor | None = None
+    # The shares of mixup have shape (N,).
+    shares: Tensor | None = None
+    # The cuts of cutmix have shape (N, 2, 2).
+    cuts: Tensor | None = None
 
     def each(self, change: Callable[[Tensor], Tensor]) -> "Transforms":
         """With its tensors changed so."""

@@ -39,10 +39,13 @@ IMAGES_AT_ONCE = {"cpu": 64, "cuda": 256, "mps": 128}
 class Backbone:
     """A frozen network with what its images are to be."""
 
-    network: nn.Module  # without its head, in eval mode: (B, 3, h, w) to (B, F)
-    mean: Tensor  # (3, 1, 1), of pixels in 0..1
-    deviation: Tensor  # (3, 1, 1)
-    side: int  # of the squares that it was trained on
+    # The network has no head, and is in eval mode: (B, 3, h, w) to (B, F).
+    network: nn.Module
+    # Mean and deviation (3, 1, 1) are those of pixels in 0..1.
+    mean: Tensor
+    deviation: Tensor
+    # It was trained on squares of this side, in pixels.
+    side: int
 
     @torch.no_grad()
     def features(self, images: Tensor, pulse: Pulse = unwatched) -> Tensor:

@@ -15,7 +15,8 @@ from objectives.errors import CaptureFailed, is_out_of_memory
 
 _log = logging.getLogger(__name__)
 
-# as in PyTorch's example of capturing a whole step: libraries and optimizers set themselves up
+# PyTorch's example of capturing a whole step takes as many: libraries and optimizers set themselves
+# up.
 WARM_UP_STEPS = 3
 
 Work = Callable[[], None]
@@ -48,7 +49,8 @@ class CapturedStep:
         self._generators = generators
         self._capture = capture
         self._warm_ups = 0
-        self._rest: Work | None = None  # replays, or where there is no record the work itself
+        # The rest replays the record, or does the work itself where there is none.
+        self._rest: Work | None = None
         self.path = "eager: not captured yet"
 
     def __call__(self) -> None:
@@ -66,7 +68,7 @@ class CapturedStep:
         before = sys.exception()
         try:
             replay = self._capture.record(self._work, self._generators)
-        # there is no end to what a device, its driver and its libraries may object to
+        # There is no end to what a device, its driver and its libraries may object to.
         except Exception as error:
             cause = _innermost(error, before)
             # Ctrl-C, on which the end of the capture has failed
@@ -134,12 +136,13 @@ class CUDAGraphs:
             )
             try:
                 yield
-            finally:  # what is freed there may be used again here
+            # What is freed on that stream may be used again here.
+            finally:
                 callers.wait_stream(self._stream)
 
     def record(self, work: Work, generators: Sequence[torch.Generator]) -> Work:
         """See Capture."""
-        # registers the default generator by itself, and since torch 2.14 every other
+        # The graph registers the default generator by itself, and since torch 2.14 every other.
         graph = torch.cuda.CUDAGraph()
         if torch.__version__ < "2.14":
             for generator in generators:
@@ -148,7 +151,8 @@ class CUDAGraphs:
         try:
             with self._recording(graph):
                 work()
-        except BaseException as error:  # Ctrl-C too: the default generator is the caller's
+        # Ctrl-C counts too: the default generator is the caller's.
+        except BaseException as error:
             for generator in (
                 torch.cuda.default_generators[self._stream.device_index],
                 *generators,

@@ -27,7 +27,8 @@ class SavedCheckpoint:
 
     # The checkpoint was saved after this epoch.
     epoch: int
-    name: str  # <attempt>-<epoch>.ckpt
+    # The name is <attempt>-<epoch>.ckpt.
+    name: str
     # The hash is that of the content, hexadecimal.
     sha256: str
 
@@ -57,7 +58,7 @@ class CheckpointFolder:
             try:
                 self._write(name, content)
                 break
-            # whoever sweeps, or ends an earlier attempt, takes empty folders away
+            # Whoever sweeps, or ends an earlier attempt, takes empty folders away.
             except FileNotFoundError:
                 if left == 0:
                     raise
@@ -104,7 +105,8 @@ class CheckpointFolder:
         it.
         """
         self._remove(kept=())
-        with suppress(OSError):  # a later attempt's file is in it, or it is gone
+        # A later attempt's file may be in it, or it is gone.
+        with suppress(OSError):
             self._folder.rmdir()
 
     def discard(self, saved: SavedCheckpoint) -> None:

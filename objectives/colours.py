@@ -10,7 +10,8 @@ from torch import Tensor, nn
 
 # Of red, green and blue in brightness (ITU-R BT.601).
 LUMA = (0.2989, 0.587, 0.114)
-LEVELS = 255  # of a pixel as it is stored
+# A pixel as it is stored has so many levels above 0.
+LEVELS = 255
 
 
 def per_image(values: Tensor) -> Tensor:
@@ -109,7 +110,8 @@ def equalize(images: Tensor) -> Tensor:
     """Each channel with about as many pixels of each level, by Pillow's ImageOps.equalize; one with
     too few pixels beside its brightest stays.
     """
-    levels = (images * LEVELS).round().long().flatten(2)  # (B, C, H * W)
+    # The levels have shape (B, C, H * W).
+    levels = (images * LEVELS).round().long().flatten(2)
     counts = levels.new_zeros((*levels.shape[:2], LEVELS + 1))
     counts.scatter_add_(2, levels, torch.ones_like(levels))
     up_to = counts.cumsum(2)

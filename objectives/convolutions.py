@@ -15,7 +15,7 @@ from objectives.device import SHARED
 class Convolutions:
     """The choices of one training."""
 
-    # of weights and images; None: memory_format_of
+    # Weights and images have this format; None: that of memory_format_of.
     memory_format: torch.memory_format | None = None
     # Whether cuDNN times its algorithms for each shape that it meets; None leaves the process's
     # setting.

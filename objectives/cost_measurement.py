@@ -9,7 +9,8 @@ from torch import Tensor, nn
 
 from objectives.costs import Costs
 
-PASSES, FIRST_PASSES = 20, 3  # measured; before them, while caches and clocks settle
+# The first passes are not measured: while they run, caches and clocks settle.
+PASSES, FIRST_PASSES = 20, 3
 
 
 @torch.inference_mode()

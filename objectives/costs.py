@@ -11,7 +11,8 @@ class Costs:
 
     parameters: int
     macs: int
-    latency: float  # milliseconds
+    # The latency is in milliseconds.
+    latency: float
 
     def of(self, name: str) -> float:
         """The cost called `name` in a spec.
@@ -49,7 +50,8 @@ def counted_costs(
     pixels = height * width if network.head == "flatten" else 1
     linear = inputs * pixels * network.hidden_units + network.hidden_units * classes
     parameters += linear + network.hidden_units + classes
-    if normalized:  # a scale and a shift for each channel and hidden unit
+    # Each channel and hidden unit has a scale and a shift.
+    if normalized:
         parameters += 2 * (normalizations + network.hidden_units)
     return {"parameters": parameters, "macs": macs + linear}
 

@@ -155,7 +155,8 @@ def keep_freed_memory() -> bool:
     )
 
 
-_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # malloc.h
+# The numbers are those of malloc.h.
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 
 
 def full_float32() -> AbstractContextManager[None]:

@@ -127,12 +127,8 @@ class CaptureFailed(ProcessSpent):
         )
 
 
-OUT_OF_MEMORY = (
-    "out of memory",
-    "can't allocate memory",
-    "not enough memory",
-    "alloc_failed",
-)  # in PyTorch's words
+# PyTorch says it in one of these ways.
+OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory", "alloc_failed")
 
 
 def is_out_of_memory(error: BaseException) -> bool:

@@ -45,8 +45,10 @@ def normalizer(name: str, mean: Tensor, deviation: Tensor) -> Callable[[Tensor],
 class Evaluation:
     """Scores of a model on one split; K classes."""
 
-    loss: float  # mean cross-entropy, nats an image
-    confusion: Tensor  # (K, K) int64 on the CPU: row = true class, column = predicted
+    # The loss is the mean cross-entropy, in nats an image.
+    loss: float
+    # The confusion (K, K) is int64 on the CPU: a row a true class, a column a predicted one.
+    confusion: Tensor
 
     @property
     def accuracy(self) -> float:

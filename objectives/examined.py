@@ -10,16 +10,21 @@ from numpy.typing import NDArray
 class WrongImage:
     """One wrongly classified image; classes by index."""
 
-    index: int  # in the split
-    pixels: NDArray[np.uint8]  # (C, H, W)
+    # The index is the image's place in the split.
+    index: int
+    # The pixels have shape (C, H, W).
+    pixels: NDArray[np.uint8]
     true: int
     predicted: int
-    confidence: float  # the probability that the model gives the predicted class
+    # The confidence is the probability that the model gives the predicted class.
+    confidence: float
 
 
 @dataclass(frozen=True, eq=False)
 class Examination:
     """What a model gets wrong on one split; K classes."""
 
-    confusion: NDArray[np.int64]  # (K, K): row = true class, column = predicted
-    wrong: tuple[WrongImage, ...]  # the most confident ones, the most confident first
+    # The confusion has shape (K, K): a row a true class, a column a predicted one.
+    confusion: NDArray[np.int64]
+    # Only the most confident ones are kept, the most confident first.
+    wrong: tuple[WrongImage, ...]

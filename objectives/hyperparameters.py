@@ -190,7 +190,8 @@ class ClassWeights:
     objectives.class_balance. `beta` is that of `effective_number` alone.
     """
 
-    method: str  # of names.CLASS_WEIGHTS, but for "none"
+    # The method is one of names.CLASS_WEIGHTS, but not "none".
+    method: str
     beta: float = 0.0
 
 
@@ -218,16 +219,21 @@ class Hyperparameters:
     input_normalization: str = "none"
     normalization: str = "none"
     batch_size: int = 64
-    warmup: float = 0.0  # share of the run in which the learning rate rises to its schedule
+    # The learning rate rises to its schedule in this share of the run.
+    warmup: float = 0.0
     label_smoothing: float = 0.0
-    gradient_clipping: float | None = None  # the largest norm
+    # The gradient's norm is at most so large; None: any.
+    gradient_clipping: float | None = None
     class_weights: ClassWeights | None = None
-    balanced_sampling: float = 0.0  # 1: all classes are drawn alike
-    width: float = 1.0  # times the network's channels and hidden units
-    # Those of the study's [model] where they are None.
-    depth: int | None = None  # how many blocks
-    block: str | None = None  # of models.names.BLOCKS
-    head: str | None = None  # of models.names.HEADS
+    # With 1 all classes are drawn alike.
+    balanced_sampling: float = 0.0
+    # The network's channels and hidden units are multiplied by it.
+    width: float = 1.0
+    # Depth, block and head are those of the study's [model] where they are None. The depth is a
+    # number of blocks, the block one of models.names.BLOCKS, the head one of models.names.HEADS.
+    depth: int | None = None
+    block: str | None = None
+    head: str | None = None
 
     def __repr__(self) -> str:
         # Made-up curves and checkpoints are known by this text: what came later than the first

@@ -17,7 +17,8 @@ class Measurement:
     Raises Diverged for a loss that is not finite: there is no such measurement.
     """
 
-    epoch: int  # 1-based
+    # The epoch is counted from 1.
+    epoch: int
     train_loss: float
     train_accuracy: float
     validation_loss: float
@@ -30,7 +31,8 @@ class Measurement:
     near_zero_share: float
     # The wall time is that of the epoch, evaluation included.
     seconds: float
-    images_per_second: float  # training alone
+    # The images of training alone are counted.
+    images_per_second: float
     train_eval_loss: float | None = None
 
     def __post_init__(self) -> None:
@@ -48,7 +50,8 @@ class Measurement:
         }[name]
 
 
-# a weight this small moves no logit: He's deviation of the widest layer here (fan-in 3136) is 0.025
+# A weight this small moves no logit: He's deviation of the widest layer here (fan-in 3136) is
+# 0.025.
 NEAR_ZERO = 1e-3
 
 

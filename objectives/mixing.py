@@ -10,7 +10,8 @@ from objectives.device import sent
 from objectives.drawing import share
 from objectives.rectangles import inside
 
-QUANTILES = 4096  # of a distribution, between which it is taken to be linear
+# A distribution has so many quantiles, and is taken to be linear between them.
+QUANTILES = 4096
 
 
 @lru_cache(maxsize=8)
@@ -56,10 +57,13 @@ def draw_cuts(count: int, strength: float, generator: torch.Generator) -> Tensor
 class Truth:
     """What is true of B images: each its own class, or in part that of another image."""
 
-    labels: Tensor  # (B,) int64
-    # The classes of those that each is mixed with, and the shares of its own; None: of no image.
-    others: Tensor | None = None  # (B,) int64
-    shares: Tensor | None = None  # (B,) in 0..1
+    # The labels have shape (B,) and are int64.
+    labels: Tensor
+    # The others are the classes of the images that each is mixed with, (B,) int64; None: of no
+    # image.
+    others: Tensor | None = None
+    # The shares of each image's own class have shape (B,) and lie in 0..1.
+    shares: Tensor | None = None
 
     def chunk(self, pieces: int) -> "list[Truth]":
         """In so many parts, one after another."""

@@ -32,7 +32,8 @@ class TrainedModel:
     network: nn.Module
     config: CNNConfig
     class_names: tuple[str, ...]
-    input_normalization: str  # a key of INPUT_NORMALIZATIONS
+    # The normalization is a key of INPUT_NORMALIZATIONS.
+    input_normalization: str
     # Mean and deviation are those of the training split, by channel.
     mean: tuple[float, ...]
     deviation: tuple[float, ...]

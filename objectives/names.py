@@ -48,9 +48,8 @@ COSTS: dict[str, str] = {
     "latency": "milliseconds of it, measured on the worker's device",
 }
 
-Subject = Literal[
-    "characters", "clothes", "photographs"
-]  # what pictures show: which augmentations make sense
+# What pictures show decides which augmentations make sense.
+Subject = Literal["characters", "clothes", "photographs"]
 SUBJECTS: dict[str, Subject] = {
     "mnist-5k": "characters",
     "digits": "characters",
@@ -83,7 +82,8 @@ SHAPES: dict[str, tuple[tuple[int, int, int], int]] = {
 }
 # Grey images up to this side are characters and the like.
 SMALL_PIXELS = 32
-DATASETS = tuple(SUBJECTS)  # by name; a folder of images is named IMAGES_PREFIX + its path
+# A folder of images is no such name: it is called IMAGES_PREFIX + its path.
+DATASETS = tuple(SUBJECTS)
 IMAGES_PREFIX = "images:"
 
 

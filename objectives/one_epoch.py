@@ -20,7 +20,7 @@ from objectives.run import Run
 from objectives.schedulers import Plan, learning_rate_factor, warmup_factor
 from objectives.training_state import TrainingState
 
-# of the training images that train_eval_loss is measured on: the same for every trial
+# The training images that train_eval_loss is measured on are drawn by it: the same for every trial.
 TRAIN_SAMPLE_SEED = 0
 
 
@@ -106,10 +106,8 @@ def take_step(
     images both by their shares of each class. See passes.Take.
     """
     set_learning_rate(state.optimizer, rate)
-    pixels, labels = (
-        run.data.train.images[chosen],
-        run.data.train.labels[chosen],
-    )  # (B, C, H, W) uint8, (B,)
+    # The pixels have shape (B, C, H, W) and are uint8, the labels (B,).
+    pixels, labels = run.data.train.images[chosen], run.data.train.labels[chosen]
     options = run.hyperparameters
     images, truths = transforms.mixed(transforms.applied_to(pixels.float() / 255), labels)
     images = normalizer(options.input_normalization, run.data.mean, run.data.deviation)(images)

@@ -17,7 +17,8 @@ OUTPUTS = ("logits", "probabilities")
 class OnnxSession(Protocol):
     """A model in ONNX Runtime."""
 
-    shape: tuple[int, int, int]  # C, H, W of its images
+    # The shape is (C, H, W), that of its images.
+    shape: tuple[int, int, int]
     classes: int
 
     def run(self, images: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
@@ -29,7 +30,8 @@ class _Session:
         import onnxruntime
 
         options = onnxruntime.SessionOptions()
-        options.log_severity_level = 4  # what is wrong is raised as well
+        # What is wrong is raised as well, so nothing but fatal errors is printed.
+        options.log_severity_level = 4
         if threads is not None:
             options.intra_op_num_threads = threads
         # Where it falls back to what it has just tried, it prints so among the results.
@@ -71,7 +73,8 @@ def read_onnx(content: bytes, threads: int | None = None) -> OnnxSession:
         raise ModelFileError.with_other_files()
     try:
         return _Session(content, threads)
-    except Exception as error:  # ONNX Runtime raises classes of its own, of no common base
+    # ONNX Runtime raises classes of its own, which have no common base.
+    except Exception as error:
         raise ModelFileError.unreadable(f"ONNX Runtime: {error}") from error
 
 

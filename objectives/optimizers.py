@@ -42,7 +42,7 @@ def _adagrad(
 
 @cache
 def _has_fused_adagrad(device: torch.device) -> bool:
-    # torch 2.11 has it on a CPU alone, 2.15 on CUDA too.
+    # A CPU has it since torch 2.11, CUDA since 2.15.
     weight = nn.Parameter(torch.zeros(1, device=device))
     weight.grad = torch.zeros_like(weight)
     try:
@@ -210,7 +210,8 @@ def set_learning_rate(optimizer: torch.optim.Optimizer, rate: float | Tensor) ->
     for group in optimizer.param_groups:
         if not isinstance(group["lr"], Tensor):
             group["lr"] = rate
-        elif group["lr"] is not filled:  # groups share theirs
+        # Groups share their rate's tensor.
+        elif group["lr"] is not filled:
             filled = group["lr"].fill_(rate)
 
 

@@ -35,11 +35,12 @@ def batch_lengths(images: int, batch_size: int) -> tuple[int, ...]:
 class Epoch:
     """What a pass is made of: all of it is known before the pass begins."""
 
-    # (N,) int64, on the device: every image once, or some oftener and some not at all
+    # The order is (N,) int64, on the device: every image once, or some oftener and some not at all.
     order: Tensor
     # The batches in that order have these lengths, all alike but for the last.
     lengths: tuple[int, ...]
-    rates: tuple[float, ...]  # learning rate of each batch
+    # Each batch has its learning rate.
+    rates: tuple[float, ...]
     # The transforms are those of the N images, in that order.
     transforms: Transforms
 
@@ -87,7 +88,8 @@ class CapturedPass:
         self._take = take
         self._generators = generators
         self._capture = capture
-        self._held: _Held | None = None  # from the first epoch on
+        # The tensors are held from the first epoch on.
+        self._held: _Held | None = None
         self._step: CapturedStep | None = None
 
     @property

@@ -13,8 +13,11 @@ if TYPE_CHECKING:
 class Predicted:
     """The answers for the M images of a split, in its order; classes by index."""
 
-    split_sha256: str  # of the images' pixels in their order, and of their labels
-    labels: "NDArray[np.uint16]"  # (M,), the class that each image is of
-    classes: "NDArray[np.uint16]"  # (M,), the class that it is taken for
-    # (M,), the probability that it is given of being what it is
+    # The hash is of the images' pixels in their order, and of their labels.
+    split_sha256: str
+    # The labels have shape (M,): the class that each image is of.
+    labels: "NDArray[np.uint16]"
+    # The classes have shape (M,): the class that each image is taken for.
+    classes: "NDArray[np.uint16]"
+    # The probabilities have shape (M,): what each image is given of being what it is.
     true_probabilities: "NDArray[np.float16]"

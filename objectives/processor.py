@@ -4,7 +4,8 @@ import os
 import platform
 from pathlib import Path
 
-MOST_PER_CORE, MOST_AT_LEAST = 4, 64  # threads
+# A core may have so many threads, and a machine at least the second number.
+MOST_PER_CORE, MOST_AT_LEAST = 4, 64
 
 
 def usable_cores() -> int:

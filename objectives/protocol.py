@@ -7,9 +7,8 @@ from objectives.costs import Costs
 from objectives.measurement import Measurement
 from objectives.predicted import Predicted
 
-Pulse = Callable[
-    [], None
-]  # called again and again while training moves; it stops the training by raising
+# Training calls it again and again while it moves; it stops the training by raising.
+Pulse = Callable[[], None]
 
 
 class ResumableTraining(Iterator[Measurement], Protocol):

@@ -30,9 +30,11 @@ SMALLEST_GRADIENT = 1e-6
 class Regression:
     """F features to K classes."""
 
-    weights: Tensor  # (F, K)
-    bias: Tensor  # (K,)
-    strength: float  # of its penalty
+    # Weights are (F, K), the bias is (K,).
+    weights: Tensor
+    bias: Tensor
+    # The penalty has this strength.
+    strength: float
 
     def logits(self, features: Tensor) -> Tensor:
         """(N, K) of features (N, F) on its device, in its precision."""

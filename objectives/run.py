@@ -20,11 +20,13 @@ class Run:
     """One training: everything that its result depends on."""
 
     hyperparameters: Hyperparameters
-    data: ResidentData  # on the device to train on
+    # The data is on the device to train on.
+    data: ResidentData
     epochs: int
     seed: int
     model: ModelConfig = field(default_factory=ModelConfig)
-    decay_scope: str = "weights"  # of names.DECAY_SCOPES
+    # The scope is one of names.DECAY_SCOPES.
+    decay_scope: str = "weights"
     # Of names.PRECISIONS: tf32 trains with products rounded to it, bf16 under autocast; each is
     # evaluated in float32.
     precision: str = "float32"

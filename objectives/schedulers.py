@@ -26,7 +26,8 @@ class Plan:
         return step // self.steps_per_epoch
 
 
-Losses = Sequence[float]  # the validation loss of each finished epoch
+# There is one validation loss a finished epoch.
+Losses = Sequence[float]
 
 
 def _constant(options: hp.Constant, step: int, plan: Plan, losses: Losses) -> float:
@@ -52,9 +53,9 @@ def _exponential(options: hp.Exponential, step: int, plan: Plan, losses: Losses)
 
 
 def _plateau(options: hp.Plateau, step: int, plan: Plan, losses: Losses) -> float:
-    # torch's ReduceLROnPlateau at its defaults: better is below (1 - 1e-4) of the best; after more
-    # than `patience` epochs in a row that are not, the rate is reduced and the count begins again.
-    # The losses are all of its state.
+    # The rule is that of torch's ReduceLROnPlateau at its defaults: better is below (1 - 1e-4) of
+    # the best; after more than `patience` epochs in a row that are not, the rate is reduced and the
+    # count begins again. The losses are all of its state.
     patience = round(options.patience * plan.epochs)
     factor, best, waited = 1.0, math.inf, 0
     for loss in losses[: plan.epoch(step)]:

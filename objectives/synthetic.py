@@ -19,9 +19,12 @@ from objectives.schedulers import Plan, learning_rate_factor
 
 CHANCE = 0.1
 IMAGES = 4000
-ANSWERED, CLASSES = 1000, 10  # of a made-up split whose images are answered
-LUCK = 0.03  # of the range of hardness: two runs of the same accuracy disagree on some images
-DIVERGES_ABOVE = 1e3  # learning rate
+# A made-up split has so many images that are answered, of so many classes.
+ANSWERED, CLASSES = 1000, 10
+# Two runs of the same accuracy disagree on some images: by this share of the range of hardness.
+LUCK = 0.03
+# A training diverges above this learning rate.
+DIVERGES_ABOVE = 1e3
 
 BEST_ACCURACY = 0.99
 # Of an optimizer that is not named here, those of adam.
@@ -49,10 +52,13 @@ class SyntheticCurve:
         self._epochs = epochs
         self._width = hyperparameters.width
         self._fingerprint = repr((hyperparameters, epochs, seed))
-        self._accuracy = CHANCE  # after the last finished epoch
+        # The accuracy is that after the last finished epoch.
+        self._accuracy = CHANCE
         self._measurements = _measurements(hyperparameters, epochs, seed)
-        self._work = work  # that an epoch takes
-        self._kept: tuple[int, ...] = (0,)  # the epochs whose state a training would still have
+        # An epoch takes this work.
+        self._work = work
+        # A training would still have the state of these epochs.
+        self._kept: tuple[int, ...] = (0,)
 
     def costs(self) -> Costs:
         """Made up: nearly the square of the width."""
@@ -66,7 +72,8 @@ class SyntheticCurve:
         if self._begun > self.epoch or self.epoch >= self._epochs:
             raise StopIteration
         self._kept = (self.epoch,)
-        self._begun += 1  # for good, if it raises
+        # If the epoch raises, it stays begun for good.
+        self._begun += 1
         self._work()
         measurement = next(self._measurements)
         self._kept = (self.epoch, measurement.epoch)
@@ -131,7 +138,8 @@ def synthetic_curve(
     """
 
     def work() -> None:
-        if seconds_per_epoch > 0:  # sleeping for no time takes 80 us
+        # Sleeping for no time takes 80 us.
+        if seconds_per_epoch > 0:
             sleep(seconds_per_epoch)
         pulse()
 

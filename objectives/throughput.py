@@ -31,7 +31,7 @@ from objectives.training import train
 # beside them would weigh more than they do; validation has a quarter of the images.
 BATCHES = {"cpu": 4, "mps": 4, "cuda": 64}
 CLASSES = 10
-# the weights hardly move: numbers too small to compute with at full speed do not come up
+# The weights hardly move: numbers too small to compute with at full speed do not come up.
 LEARNING_RATE = 1e-3
 # This is an allowance, not measured, for what CUDA takes beside PyTorch's tensors.
 CONTEXT_BYTES = 2**30

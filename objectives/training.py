@@ -46,7 +46,8 @@ class Training:
         self._convolutions = convolutions
         self._pulse = pulse
         self._clock = clock
-        # epochs: one more than are finished in the middle of one, or after it has raised
+        # The number of begun epochs is one more than that of finished ones in the middle of one, or
+        # after it has raised.
         self._begun = state.epoch
         # By epoch, the state before the epoch that was begun last, which trains in place.
         self._kept: dict[int, dict[str, object]] = {}
@@ -118,7 +119,8 @@ class Training:
             raise StopIteration
         # A signal may come at any moment: what checkpoint() gives is whole at each.
         self._kept = {self.epoch: copied_content(self._state.content(self._run))}
-        self._begun += 1  # for good, if it raises
+        # If the epoch raises, it stays begun for good.
+        self._begun += 1
         with full_float32(), self._convolutions.active():
             measurement = train_epoch(self._run, self._state, self._pass, self._pulse, self._clock)
         self._state.validation_losses.append(measurement.validation_loss)

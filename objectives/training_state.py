@@ -22,13 +22,17 @@ class TrainingState:
     """
 
     model: nn.Module
-    memory_format: torch.memory_format  # of the model's kernels and the images that it is shown
+    # The format is that of the model's kernels and of the images that it is shown.
+    memory_format: torch.memory_format
     optimizer: torch.optim.Optimizer
     shuffle: torch.Generator
     augmentation: torch.Generator
-    masks: torch.Generator  # of dropout
-    validation_losses: list[float]  # of the finished epochs
-    class_weights: Tensor | None  # (K,) float32; None: all classes count alike
+    # The generator draws the masks of dropout.
+    masks: torch.Generator
+    # There is one validation loss a finished epoch.
+    validation_losses: list[float]
+    # The weights have shape (K,) and are float32; None: all classes count alike.
+    class_weights: Tensor | None
 
     @property
     def epoch(self) -> int:
@@ -68,22 +72,23 @@ class TrainingState:
             if saved["run"] != fingerprint(run):
                 raise CheckpointError.of_another_run()
             self.validation_losses = saved["validation_losses"]
-            # copied into the fresh weights, which keep their memory format
+            # The weights are copied into the fresh ones, which keep their memory format.
             self.model.load_state_dict(saved["model"])
             load_optimizer(self.optimizer, saved["optimizer"])
             self.shuffle.set_state(saved["shuffle"])
             if saved["device"] == device.type:
                 self.augmentation.set_state(saved["augmentation"])
-                # of a list, as an earlier version had several
+                # An earlier version had several generators, so the file holds a list.
                 self.masks.set_state(saved["random"][-1])
-            else:  # not those of the start, which would draw again what the first epochs have drawn
+            # The states of the start would draw again what the first epochs have drawn.
+            else:
                 self.augmentation.manual_seed(
                     derived_seed(run.seed, f"augmentation after {self.epoch}")
                 )
                 self.masks.manual_seed(derived_seed(run.seed, f"torch after {self.epoch}"))
         except CheckpointError:
             raise
-        # there is no end to what torch raises for bytes that are no checkpoint
+        # There is no end to what torch raises for bytes that are no checkpoint.
         except Exception as error:
             raise CheckpointError.unreadable() from error
 
@@ -95,7 +100,8 @@ class TrainingState:
             "model": self.model.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "shuffle": self.shuffle.get_state(),
-            "device": self.augmentation.device.type,  # that the states below are of
+            # The states below are those of this kind of device.
+            "device": self.augmentation.device.type,
             "augmentation": self.augmentation.get_state(),
             "random": [self.masks.get_state()],
         }

@@ -31,11 +31,14 @@ OPERATIONS = (
     "auto_contrast",
     "equalize",
 )
-BINS = 31  # magnitudes, from nothing to the most
+# A magnitude is one of so many, from nothing to the most.
+BINS = 31
 MOST_SHEAR = 0.99
-MOST_PIXELS = 32  # that an image is moved by, or its side
+# An image is moved by so many pixels at most, or by its side.
+MOST_PIXELS = 32
 MOST_DEGREES = 135
-MOST_CHANGE = 0.99  # of a factor, either way
+# A factor changes by so much at most, either way.
+MOST_CHANGE = 0.99
 FEWEST_BITS = 2
 
 

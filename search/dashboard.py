@@ -65,7 +65,7 @@ def looking_only(app: "WSGIApplication") -> "WSGIApplication":
     """
 
     def guarded(environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
-        # a name that was pointed at this machine: DNS rebinding
+        # A name may have been pointed at this machine: DNS rebinding.
         if not is_loopback(_asked_host(environ)):
             start_response("403 Forbidden", [("Content-Type", "text/plain")])
             return [b"this dashboard answers on loopback names alone"]
@@ -99,7 +99,8 @@ def refresh_artifacts(database: "Database", storage: "BaseStorage", study_id: in
     from storage.artifact_names import read_artifact_attributes
     from storage.errors import StorageUnavailable
 
-    with suppress(KeyError, StorageUnavailable):  # the page says what is wrong
+    # The page says what is wrong.
+    with suppress(KeyError, StorageUnavailable):
         late = read_artifact_attributes(database, study_id)
         for trial in storage.get_all_trials(study_id, deepcopy=False):
             if trial.number in late:
@@ -109,7 +110,8 @@ def refresh_artifacts(database: "Database", storage: "BaseStorage", study_id: in
 def _asked_host(environ: "WSGIEnvironment") -> str:
     try:
         return urlsplit(f"//{environ.get('HTTP_HOST', '')}").hostname or ""
-    except ValueError:  # a bracket without its other
+    # The host may have a bracket without its other.
+    except ValueError:
         return ""
 
 
@@ -138,7 +140,8 @@ class _Shown:
         self._store = store
 
     def open_reader(self, artifact_id: str) -> BinaryIO:
-        from bottle import HTTPResponse  # what the dashboard answers with
+        # The dashboard answers with bottle.
+        from bottle import HTTPResponse
         from optuna.artifacts.exceptions import ArtifactNotFound
 
         text = {"Content-Type": "text/plain; charset=utf-8"}

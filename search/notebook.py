@@ -1,10 +1,9 @@
 """The commands as functions, for notebooks and scripts."""
 
 import os
-import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import partial
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,38 +17,23 @@ from search.engines.answers import (
     announce_refit,
     announce_reproduction,
 )
-from search.engines.borrowed import borrowed_process
-from search.engines.launch import Team, run_study
-from search.engines.processes import hire
-from search.engines.turns import Turns
 from search.machine.settings import Settings, date_of_making
-from search.machine.this_machine import Machine
-from search.report.console import console_on, tell
-from search.report.live import Screen
-from search.report.streams import progress_stream
+from search.notebook_calls import Call
 from search.spec.document import load_document
 from search.spec.reading import parse_spec
 from search.spec.request import Request
 from search.spec.study_spec import StudySpec
-from search.studies.data_location import read_data_map
 from search.studies.followups.ablating import DEFAULT_LOOKS, DEFAULT_RETUNE, AskedToAblate
 from search.studies.followups.confirming import AskedToConfirm
 from search.studies.followups.reproducing import AskedToReproduce
 from search.studies.followups.weights import given_weights
 from storage.engine import open_database
-from storage.hosts import this_host
 from storage.studies import find_study
-from storage.urls import parse_url, shown_url
 
 if TYPE_CHECKING:
     from search.export.exporting import Exported
     from search.export.predicting import Prediction
     from search.studies.copying import Copied
-
-WAITS = (
-    "waiting: another run is under way in this process, and two at once would disturb each other"
-)
-_TURNS = Turns()
 
 
 def load_spec(path: str | Path) -> StudySpec:
@@ -90,67 +74,9 @@ def run(
     >>> spec = load_spec("examples/demo.toml")
     >>> run(spec, storage="sqlite:///hypersearch.db").incumbent   # doctest: +SKIP
     """
-    settings = Settings.from_environment(os.environ)
-    _work(
-        storage or settings.storage,
-        Request(spec.to_document(), {}, f"study {spec.name!r}"),
-        settings,
-        device,
-        threads,
-        data_map,
-        accept_data,
-        lambda: _how_to_go_on(storage),
-    )
-    return compare(spec.name, storage=storage or settings.storage)
-
-
-def _work(
-    url: str,
-    request: Request,
-    settings: Settings,
-    device: str,
-    threads: int | None,
-    data_map: Mapping[str, str] | None,
-    accept_data: bool,
-    how_to_go_on: Callable[[], str],
-) -> None:
-    console = console_on(progress_stream(sys.stderr))
-
-    def say_that_it_waits() -> None:
-        tell(console, WAITS)
-
-    try:
-        with (
-            _TURNS.taken(say_that_it_waits),
-            borrowed_process() as work_begins,
-            Screen(console) as screen,
-        ):
-            run_study(
-                url,
-                request,
-                settings.machine(
-                    settings.files(url, None),
-                    device=device,
-                    threads=threads,
-                    data_map=read_data_map(data_map or {}),
-                    accept_data=accept_data,
-                ),
-                host=this_host(),
-                tell=screen.tell,
-                team=Team(1, partial(hire, url=url, artifact_root=None, quiet=True)),
-                on_joined=work_begins,
-            )
-    except KeyboardInterrupt as interrupted:
-        interrupted.args = interrupted.args or (how_to_go_on(),)
-        raise
-
-
-def _how_to_go_on(storage: str | None) -> str:
-    at = "" if storage is None else f", storage={shown_url(parse_url(storage))!r}"
-    return (
-        "interrupted; a trial that was running was handed back; go on with:"
-        f" hypersearch.run(spec{at})"
-    )
+    call = Call.made(storage, device, threads, data_map, accept_data)
+    call.work(Request(spec.to_document(), {}, f"study {spec.name!r}"), call.run_again)
+    return compare(spec.name, storage=call.url)
 
 
 def confirm(
@@ -182,8 +108,7 @@ def confirm(
     >>> confirm("demo", storage="sqlite:///hypersearch.db").choice   # doctest: +SKIP
     'trial 9'
     """
-    settings = Settings.from_environment(os.environ)
-    url = storage or settings.storage
+    call = Call.made(storage, device, threads, data_map)
     given = given_weights(None if baseline is None else str(baseline), backbone, weights)
     asked = AskedToConfirm(
         top,
@@ -192,18 +117,9 @@ def confirm(
         seeds,
         reads_test,
     )
-    machine = settings.machine(settings.files(url, None), data_map=read_data_map(data_map or {}))
-    announced = announce_confirmation(
-        url,
-        name,
-        asked,
-        again=again,
-        machine=machine,
-        weights=given,
-        artifact_root=machine.files.artifact_root,
-    )
-    _train(url, announced.stored.name, settings, device, threads, data_map)
-    with open_database(url) as database:
+    announced = announce_confirmation(call.commission(name, again=again), asked, given)
+    call.train(announced.stored.name)
+    with open_database(call.url) as database:
         return read_confirmation(database, find_study(database, announced.stored.name))
 
 
@@ -227,13 +143,11 @@ def ablate(
 
     >>> ablate("demo", techniques=["dropout"], storage="sqlite:///hypersearch.db")  # doctest: +SKIP
     """
-    settings = Settings.from_environment(os.environ)
-    url = storage or settings.storage
+    call = Call.made(storage, device, threads, data_map)
     asked = AskedToAblate(trial, tuple(sorted(set(techniques))), tuple(seeds), retune)
-    machine = settings.machine(settings.files(url, None), data_map=read_data_map(data_map or {}))
-    announced = announce_ablation(url, name, asked, again=again, machine=machine)
-    _train(url, announced.stored.name, settings, device, threads, data_map)
-    with open_database(url) as database:
+    announced = announce_ablation(call.commission(name, again=again), asked)
+    call.train(announced.stored.name)
+    with open_database(call.url) as database:
         return read_ablation(database, find_study(database, announced.stored.name))
 
 
@@ -254,35 +168,12 @@ def reproduce(
     >>> reproduce("demo", 3, storage="sqlite:///hypersearch.db").found.verdict   # doctest: +SKIP
     'identical'
     """
-    settings = Settings.from_environment(os.environ)
-    url = storage or settings.storage
-    machine = settings.machine(settings.files(url, None), data_map=read_data_map(data_map or {}))
-    announced = announce_reproduction(
-        url, name, AskedToReproduce(number, seeds), again=again, machine=machine
-    )
-    _train(url, announced.stored.name, settings, device, threads, data_map)
-    with open_database(url) as database:
+    call = Call.made(storage, device, threads, data_map)
+    asked = AskedToReproduce(number, seeds)
+    announced = announce_reproduction(call.commission(name, again=again), asked)
+    call.train(announced.stored.name)
+    with open_database(call.url) as database:
         return read_reproduced(database, find_study(database, announced.stored.name))
-
-
-def _train(
-    url: str,
-    follow_up: str,
-    settings: Settings,
-    device: str,
-    threads: int | None,
-    data_map: Mapping[str, str] | None,
-) -> None:
-    _work(
-        url,
-        Request(None, {"study": {"name": follow_up}}, follow_up),
-        settings,
-        device,
-        threads,
-        data_map,
-        accept_data=False,
-        how_to_go_on=lambda: "interrupted; the same call goes on",
-    )
 
 
 def compare(name: str, *, storage: str | None = None) -> Comparison:
@@ -347,14 +238,14 @@ def export(
     from search.export.formats import read_formats
     from storage.artifacts import open_artifact_store
 
-    chosen, (url, machine) = read_formats(",".join(formats)), _studies_at(storage, data_map)
+    chosen, call = read_formats(",".join(formats)), Call.made(storage, data_map=data_map)
+    machine = call.machine()
     refitted = None
     if refit:
         check_exportable(Path(folder), chosen, replace=force)
-        refitted = announce_refit(url, name, trial).stored.name
-        settings = Settings.from_environment(os.environ)
-        _train(url, refitted, settings, device, threads, data_map)
-    with open_database(url) as database, Screen(console_on(progress_stream(sys.stderr))) as screen:
+        refitted = announce_refit(call.url, name, trial).stored.name
+        replace(call, device=device, threads=threads).train(refitted)
+    with open_database(call.url) as database, call.screen() as screen:
         return export_model(
             database,
             open_artifact_store(machine.files.artifact_root),
@@ -393,18 +284,11 @@ def predict(
     from search.export.model import open_model
     from search.export.running import Asked, find, predict_some
 
-    studies = partial(_studies_at, storage, data_map)
-    with Screen(console_on(progress_stream(sys.stderr))) as screen:
-        opened = open_model(str(model), device, studies, screen.tell, runtime=runtime)
+    call = Call.made(storage, data_map=data_map)
+    with call.screen() as screen:
+        opened = open_model(str(model), device, call.studies, screen.tell, runtime=runtime)
     asked = Asked(min(top, len(opened.answering.class_names)), unsure, labelled, batch=batch)
     return predict_some(opened, find(opened, [Path(each) for each in images], asked), asked)
-
-
-def _studies_at(storage: str | None, data_map: Mapping[str, str] | None) -> tuple[str, Machine]:
-    settings = Settings.from_environment(os.environ)
-    url = storage or settings.storage
-    places = read_data_map(data_map or {})
-    return url, settings.machine(settings.files(url, None), data_map=places)
 
 
 def report(

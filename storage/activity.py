@@ -3,7 +3,7 @@
 from collections import defaultdict
 from dataclasses import dataclass
 
-from sqlalchemy import func, select
+from sqlalchemy import BigInteger, case, cast, func, select
 
 from storage.clock import now_ms
 from storage.engine import Database, persistent
@@ -152,37 +152,43 @@ def read_workers(database: Database) -> list[WorkerRecord]:
 
 
 @persistent
-def read_work_spans(database: Database, study_id: int) -> list[tuple[int, int | None]]:
-    """When workers had trials of the study in their hands, (from, to) in milliseconds; `None`: one
-    still has.
+def read_worked_ms(database: Database, study_id: int) -> int:
+    """For how many milliseconds somebody worked on a study's trials that have ended: neither pauses
+    count, nor the time while the study had ended, nor between runs, and time in which several
+    workers worked counts once.
 
     A worker that was lost counts for as long as its recorded epochs took: when it died nobody
-    knows.
+    knows. A trial that a worker still holds counts up to when the last one ended. The database adds
+    up, as a study has an attempt for each of its trials and more.
     """
-    worked = func.coalesce(func.sum(epoch.c.seconds), 0.0).label("worked_seconds")
-    query = (
-        select(attempt.c.started_ms, attempt.c.ended_ms, attempt.c.outcome, worked)
-        .join(optuna_trials, optuna_trials.c.trial_id == attempt.c.trial_id)
-        .outerjoin(
-            epoch,
-            # Epochs are counted of lost attempts alone: others have recorded when they ended.
-            (attempt.c.outcome == "lost")
-            & (epoch.c.trial_id == attempt.c.trial_id)
-            & (epoch.c.attempt == attempt.c.attempt),
-        )
-        .where(optuna_trials.c.study_id == study_id)
-        .group_by(
-            attempt.c.trial_id,
-            attempt.c.attempt,
-            attempt.c.started_ms,
-            attempt.c.ended_ms,
-            attempt.c.outcome,
-        )
+    recorded_ms = (
+        select(func.coalesce(func.sum(epoch.c.seconds), 0.0) * 1000)
+        .where(epoch.c.trial_id == attempt.c.trial_id, epoch.c.attempt == attempt.c.attempt)
+        .correlate(attempt)
+        .scalar_subquery()
     )
+    died_ms = attempt.c.started_ms + cast(func.round(recorded_ms), BigInteger)
+    ended_ms = case((attempt.c.outcome == "lost", died_ms), else_=attempt.c.ended_ms)
+    span = (
+        select(attempt.c.started_ms, ended_ms.label("ended_ms"))
+        .join(optuna_trials, optuna_trials.c.trial_id == attempt.c.trial_id)
+        .where(optuna_trials.c.study_id == study_id)
+        .subquery()
+    )
+    last_ms = func.max(span.c.ended_ms).over()
+    closed = select(
+        span.c.started_ms, func.coalesce(span.c.ended_ms, last_ms).label("ended_ms")
+    ).subquery()
+    # What an earlier span has covered already does not count again.
+    covered_ms = func.max(closed.c.ended_ms).over(
+        order_by=(closed.c.started_ms, closed.c.ended_ms), rows=(None, -1)
+    )
+    since = select(
+        closed.c.ended_ms,
+        case((covered_ms > closed.c.started_ms, covered_ms), else_=closed.c.started_ms).label(
+            "from_ms"
+        ),
+    ).subquery()
+    added_ms = case((since.c.ended_ms > since.c.from_ms, since.c.ended_ms - since.c.from_ms))
     with database.transactions.read() as connection:
-        rows = connection.execute(query).all()
-    spans = []
-    for row in rows:
-        died_ms = row.started_ms + round(1000 * row.worked_seconds)
-        spans.append((row.started_ms, died_ms if row.outcome == "lost" else row.ended_ms))
-    return spans
+        return int(connection.scalar(select(func.coalesce(func.sum(added_ms), 0))) or 0)

@@ -68,7 +68,7 @@ class BucketStore(Boto3ArtifactStore):
 
     def open_reader(self, artifact_id: str) -> BinaryIO:
         with self._reaching(), closing(super().open_reader(self._prefix + artifact_id)) as body:
-            # read here, where a connection that breaks off is told as what it is
+            # The body is read here, where a connection that breaks off is told as what it is.
             return io.BytesIO(body.read())
 
     def write(self, artifact_id: str, content_body: BinaryIO) -> None:
@@ -126,7 +126,7 @@ class BucketStore(Boto3ArtifactStore):
             yield
         except (BotoCoreError, ClientError) as error:
             raise ArtifactsUnavailable(self.root, str(error)) from error
-        # of an upload: it names a buffer in memory; what it was raised from says why
+        # The text of an upload's error names a buffer in memory; what it was raised from says why.
         except Boto3Error as error:
             raise ArtifactsUnavailable(self.root, str(error.__context__ or error)) from error
 
@@ -144,7 +144,7 @@ def open_bucket(root: str) -> BucketStore:
         raise ArtifactRootError.no_boto3() from None
     shown = f"s3://{bucket}/{prefix}".rstrip("/")
     try:
-        # its own session: boto3's common one is not for several threads
+        # The store has a session of its own: boto3's common one is not for several threads.
         client: _S3Client = boto3.Session().client(
             "s3",
             endpoint_url=endpoint_url,

@@ -13,7 +13,7 @@ from optuna.artifacts import FileSystemArtifactStore
 from storage.artifact_store import ARTIFACT_ID, OWNERS, Holdings
 from storage.errors import ArtifactsUnavailable
 
-# to make a mark's folder and the mark, where others remove the folder in between
+# A mark and its folder are made in so many attempts, as others may remove the folder in between.
 _MARK_ATTEMPTS = 20
 
 
@@ -53,7 +53,7 @@ class FolderStore(FileSystemArtifactStore):
         with self._reaching():
             for _ in range(_MARK_ATTEMPTS):
                 marks.mkdir(parents=True, exist_ok=True)
-                # another owner has just left, and removed the folder that was empty
+                # Another owner has just left, and removed the folder that was empty.
                 with suppress(FileNotFoundError):
                     (marks / owner).touch()
                     return

@@ -21,7 +21,7 @@ def _sqlite(element: now_ms, compiler: SQLCompiler, **_: object) -> str:
 
 @compiles(now_ms, "postgresql")
 def _postgresql(element: now_ms, compiler: SQLCompiler, **_: object) -> str:
-    # now() stands still in a transaction
+    # The function now() stands still in a transaction.
     return "CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT)"
 
 

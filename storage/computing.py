@@ -46,5 +46,5 @@ class Computed:
 
 
 def _kind(device: str) -> str:
-    # cuda of cuda:1
+    # The kind of the device cuda:1 is cuda.
     return device.partition(":")[0]

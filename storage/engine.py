@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 Given = ParamSpec("Given")
 # Alembic's context is one for the whole process, whatever the database.
 _ALEMBIC = threading.Lock()
-# that whoever looks on waits for a database that is away; workers wait longer
+# Whoever looks on waits so long for a database that is away; workers wait longer.
 LOOKING_SECONDS = 5.0
 
 
@@ -281,7 +281,7 @@ def _revision(url: URL, engine: Engine) -> str | None:
                 - {column["name"] for column in inspector.get_columns(table.name)}
                 for table in optunas
             )
-            # a server's may hold other tables too
+            # A server's database may hold other tables too.
             if url.get_backend_name() == "sqlite" and tables and not optunas:
                 is_foreign = "version_info" not in tables
             if is_foreign:

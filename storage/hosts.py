@@ -47,7 +47,8 @@ def process_start(pid: int) -> float:
     stat = Path(f"/proc/{pid}/stat")
     if not stat.exists():
         return psutil.Process(pid).create_time()
-    # proc(5): field 22, counted from the third, after the name in brackets, which may hold blanks
+    # The start is field 22 of proc(5), counted from the third, after the name in brackets, which
+    # may hold blanks.
     return int(stat.read_text().rpartition(")")[2].split()[19]) / os.sysconf("SC_CLK_TCK")
 
 

@@ -92,11 +92,11 @@ class TrialRecord:
     reason: str | None
     started_ms: int | None
     ended_ms: int | None
-    # after which the pruner would stop it; an audited trial goes on all the same
+    # After this epoch the pruner would stop it; an audited trial goes on all the same.
     due_epoch: int | None = None
     # The fingerprint is that of the data set that the trial trained on, where that is known.
     data_fingerprint: str | None = None
-    # images that went through the network at a time, where that is recorded
+    # So many images went through the network at a time, where that is recorded.
     piece: int | None = None
     # The cause says by kind why the trial was pruned or failed: storage.leases.ending.Cause.
     cause: str | None = None

@@ -19,11 +19,13 @@ from storage.schema import (
     optuna_values,
 )
 
-BEST, OTHERS = 500, 1500  # at most so many, of those that are complete or pruned
+# At most so many trials are read, of those that are complete or pruned.
+BEST, OTHERS = 500, 1500
 # Knuth, The Art of Computer Programming 3, section 6.4: multiplicative hashing by the golden ratio
 _FACTOR, _MODULUS = 2654435761, 2**32
 _IS_FINISHED = optuna_trials.c.state.in_(("COMPLETE", "PRUNED"))
-_IDS_AT_ONCE = 500  # in one query
+# One query asks for so many trials.
+_IDS_AT_ONCE = 500
 
 
 def number_hash(number: int) -> int:
@@ -51,10 +53,12 @@ class SampledTrials:
     ) -> None:
         self._database = database
         self._study_id = study_id
-        self._maximized = maximized  # by objective
+        # There is one flag an objective.
+        self._maximized = maximized
         self._best = best
         self._others = others
-        self._known: dict[int, FrozenTrial] = {}  # finished ones, which change no more
+        # Finished trials are kept, as they change no more.
+        self._known: dict[int, FrozenTrial] = {}
 
     @property
     def _most(self) -> int:

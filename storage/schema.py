@@ -129,13 +129,13 @@ study = Table(
     "hypersearch_study",
     metadata,
     _of_study(),
-    # ids of deleted studies are used again, uids are not
+    # Ids of deleted studies are used again, uids are not.
     Column("uid", String(32), nullable=False, unique=True),
     # The definition is canonical JSON.
     Column("definition", LONG_TEXT, nullable=False),
     # The hash is the SHA-256 of the definition.
     Column("definition_hash", String(64), nullable=False),
-    # the budget: finished trials that the study ends with
+    # The budget is the number of finished trials that the study ends with.
     Column("trials", Integer, nullable=False),
     Column("timeout_seconds", Float(53)),
     Column("target", Float(53)),
@@ -145,7 +145,7 @@ study = Table(
     # The study started when its first trial did.
     Column("started_ms", BigInteger),
     Column("ended_ms", BigInteger),
-    # of open studies the highest are served first
+    # Among open studies the highest are served first.
     Column("priority", Integer, nullable=False, server_default="0"),
     Column("paused_since_ms", BigInteger),
     # Milliseconds in all that do not count: pauses but for the one that lasts, and while the study
@@ -156,9 +156,10 @@ study = Table(
     # user wrote it.
     Column("data_folder", LONG_TEXT),
     # What the study is about, known from the first trial on; see storage.study_data.
-    # objectives.data.source: SHA-256 of what is in the data set
+    # The fingerprint is the SHA-256 of what is in the data set: see objectives.data.source.
     Column("data_fingerprint", String(64)),
-    # objectives.data.pixels: how numbers became 8 bits, by kind of pixel, as JSON
+    # The scales say how numbers became 8 bits, by kind of pixel, as JSON: see
+    # objectives.data.pixels.
     Column("pixel_scales", LONG_TEXT),
     CheckConstraint("trials >= 1", name="hypersearch_study_trials"),
 )
@@ -174,12 +175,12 @@ lease = Table(
     # The host's name is for people.
     Column("host", String(255), nullable=False),
     Column("pid", Integer, nullable=False),
-    # hosts.process_start: another process may get its pid
+    # The start tells the process from another one that gets its pid: see hosts.process_start.
     Column("process_started", Float(53), nullable=False),
     # The owner gave its last sign of life then.
     Column("beat_ms", BigInteger, nullable=False),
     Column("expires_ms", BigInteger, nullable=False, server_default="0"),
-    # where `pid` means something; see hosts.Host
+    # The name says where `pid` means something; see hosts.Host.
     Column("machine", String(128), nullable=False, server_default=""),
 )
 
@@ -216,7 +217,7 @@ attempt = Table(
     Column("reason", LONG_TEXT),
     # The cause says the same by kind: storage.leases.ending.Cause.
     Column("cause", String(16)),
-    # of the data set that it trained on, where that is known
+    # The fingerprint is that of the data set that it trained on, where that is known.
     Column("data_fingerprint", String(64)),
     # Images that went through the network at a time; NULL: 64 on a CPU, before it was recorded,
     # else the device's own number, or none, as no network was trained.
@@ -251,7 +252,7 @@ split = Table(
     "hypersearch_split",
     metadata,
     _of_study(),
-    # of the images' pixels in their order, and of their labels
+    # The hash is of the images' pixels in their order, and of their labels.
     Column("split_sha256", String(64), primary_key=True),
     # The labels are uint16, compressed by zlib.
     Column("labels", LONG_BINARY, nullable=False),
@@ -267,7 +268,7 @@ prediction = Table(
     Column("split_sha256", String(64), nullable=False),
     # The classes are uint8 or uint16, compressed by zlib.
     Column("classes", LONG_BINARY, nullable=False),
-    # zlib of float16: the probability that each image is given of being what it is
+    # The probability that each image is given of being what it is stands as zlib of float16.
     Column("true_probabilities", LONG_BINARY, nullable=False),
 )
 

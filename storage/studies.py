@@ -59,11 +59,11 @@ class StoredStudy:
     started_ms: int | None
     ended_ms: int | None
     priority: int = 0
-    # the absolute folder of images:FOLDER, where the study was created
+    # The folder of images:FOLDER is absolute, as it was where the study was created.
     data_folder: str | None = None
-    # of the data that its trials are trained on; None before the first
+    # The fingerprint is that of the data that its trials are trained on; None before the first.
     data_fingerprint: str | None = None
-    # where it is one
+    # A study that is no follow-up has none.
     follow_up: FollowUp | None = None
 
     @classmethod

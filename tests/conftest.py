@@ -20,7 +20,8 @@ from objectives.data.images import open_dataset
 if TYPE_CHECKING:
     from botocore.client import BaseClient
 
-LONG_TESTS = {"acceptance", "docs", "benchmarks"}  # folders of tests that run commands
+# The tests in these folders run commands.
+LONG_TESTS = {"acceptance", "docs", "benchmarks"}
 BACKENDS = ("sqlite", "postgresql", "mariadb")
 
 # As the command line has it: next to nothing of what is imported here is garbage.
@@ -33,8 +34,8 @@ for number, usual in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHU
         signal.signal(number, usual)
 
 
-# pytest imports readline, which writes the size of the terminal, or 80 columns where there is none,
-# into the environment of the process, and so of all that it starts.
+# The module readline, which pytest imports, writes the size of the terminal, or 80 columns where
+# there is none, into the environment of the process, and so of all that it starts.
 for variable in ("COLUMNS", "LINES"):
     os.environ.pop(variable, None)
     os.unsetenv(variable)

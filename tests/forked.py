@@ -16,7 +16,8 @@ from multiprocessing.context import ForkServerContext
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-SECONDS = 300  # that a command may take
+# A command may take so long.
+SECONDS = 300
 
 
 def server() -> ForkServerContext:

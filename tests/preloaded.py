@@ -15,6 +15,10 @@ from optuna.storages import RDBStorage  # noqa: F401 - Optuna loads it when it i
 for name in (
     "alembic.autogenerate",
     "alembic.command",
+    "jinja2",
+    "matplotlib.backends.backend_svg",
+    "matplotlib.figure",
+    "networkx",
     "objectives.augmentation",
     "objectives.captured",
     "objectives.cost_measurement",
@@ -27,22 +31,35 @@ for name in (
     "objectives.model_file",
     "objectives.optimizers",
     "objectives.training",
-    "pydantic.type_adapter",  # by which typer reads options
+    "onnx",
+    "onnxruntime",
+    "onnxscript",
+    # By this module typer reads options.
+    "pydantic.type_adapter",
     "pydantic.types",
     "safetensors.torch",
+    "scipy.optimize",
+    "scipy.stats",
     "search.cli.main",
     "search.engines.launch",
     "search.engines.processes",
+    "search.engines.serving",
     "search.notebook",
+    "search.report.ablation",
+    "search.report.answer_fields",
+    "search.report.confirmation_document",
     "search.report.live",
+    "search.report.page.written",
     "search.report.text",
     "search.worker.artifacts",
     "search.worker.loop",
     "search.worker.pictures",
+    "sklearn.datasets",
     "sqlalchemy.dialects.mysql.pymysql",
     "sqlalchemy.dialects.postgresql.psycopg",
     "sqlalchemy.dialects.sqlite.pysqlite",
     "sqlalchemy.orm",
+    "torch.export",
 ):
     import_module(name)
 # An optimizer loads PyTorch's compiler when it is first used.
@@ -50,4 +67,5 @@ torch.optim.SGD([torch.zeros(1, requires_grad=True)]).zero_grad()
 # What is loaded is no garbage: a collector that looked at it would have each fork copy all of it.
 gc.collect()
 gc.freeze()
-atexit.register(gc.unfreeze)  # of the server: a fork ends without
+# The server unfreezes what it has; a fork ends without that.
+atexit.register(gc.unfreeze)

@@ -58,7 +58,8 @@ def _compared(data: ResidentData, size: int, lab: Lab) -> Iterator[Result]:
         for name, side in list(sides.items()):
             try:
                 found = next(side)
-            except Exception as error:  # one side does not take the others with it
+            # One side that fails does not take the others with it.
+            except Exception as error:
                 yield failure(f"{name} {size}", error)
                 del sides[name]
                 continue

@@ -49,9 +49,11 @@ def number(value: float) -> str:
 class Result:
     """One line of a phase."""
 
-    name: str  # what was measured
-    said: str  # what came of it
-    # the numbers in it, by name and unit
+    # The name says what was measured.
+    name: str
+    # The text says what came of it.
+    said: str
+    # The figures are the numbers in it, by name and unit.
     figures: Mapping[str, float] = field(default_factory=dict)
     # The first figure is compared with it.
     expected: Expected | None = None
@@ -72,8 +74,10 @@ class Result:
 class Lab:
     """Where a phase measures, how long it may, and where it may leave files."""
 
-    device: str  # as the command line of hypersearch takes it
-    is_quick: bool  # so small that a CPU does it in a second, to see that it can be done
+    # The device is as the command line of hypersearch takes it.
+    device: str
+    # A quick phase is so small that a CPU does it in a second, to see that it can be done.
+    is_quick: bool
     folder: Path
     # The moment is one of time.monotonic().
     ends_at: float
@@ -91,7 +95,8 @@ class Lab:
         """What `measure` gives, or of what it failed: one case does not take the others with it."""
         try:
             return measure()
-        except Exception as error:  # whatever a device, its driver and its libraries may object to
+        # A device, its driver and its libraries may object to anything.
+        except Exception as error:
             return failure(name, error)
 
 

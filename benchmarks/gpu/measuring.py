@@ -27,7 +27,8 @@ from objectives.training import train
 CLASSES = 10
 SIDE = 28
 PRECISIONS = ("float32", "tf32", "bf16")
-ENDLESS = sys.maxsize  # epochs
+# So many epochs never end.
+ENDLESS = sys.maxsize
 AS_THEY_COME = Convolutions()
 
 

@@ -29,7 +29,8 @@ class Phase:
 
 
 PHASES = (
-    Phase(0, "facts", "facts", 40),  # the first to read PyTorch from the disk
+    # This phase is the first to read PyTorch from the disk.
+    Phase(0, "facts", "facts", 40),
     Phase(1, "smoke", "smoke", 30),
     Phase(2, "tests", "suite", 90, needs_cuda=True),
     Phase(3, "single", "single", 80),

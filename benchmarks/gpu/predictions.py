@@ -26,11 +26,12 @@ COPY_TB_PER_SECOND = Expected(3.0, 3.0)
 PRODUCT_TFLOP_PER_SECOND = {"float32": Expected(67, 67), "tf32": Expected(457, 457)}
 OVER_DATALOADER = {"float32": Expected(15), "tf32": Expected(40), "bf16": Expected(40)}
 OVER_HAND_WRITTEN = Expected(0.9)
+# Four networks of batch 64 that train at a time come to so many times one.
 STREAMS = {
     "float32": Expected(1.5, 1.5),
     "tf32": Expected(2.0, 2.5),
     "bf16": Expected(3.0, 3.0),
-}  # 4 of batch 64 to 1
+}
 # Of 40 trials after the start: 5 s of GPU, 4 to 8 s of checkpoints and database, 5 s of pictures.
 STUDY_SECONDS = Expected(14, 18)
 START_SECONDS = Expected(7, 7)

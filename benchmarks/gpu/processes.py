@@ -83,7 +83,8 @@ def _answer(lab: Lab, orders: Connection) -> None:
     count, size = (32, 16) if lab.is_quick else (IMAGES, BATCH_SIZE)
     data = made_up(count, take_device(lab))
     training = train(Run(Hyperparameters(SGD(1e-3), batch_size=size), data, ENDLESS, seed=0))
-    next(training)  # by the end of it steps are captured
+    # Steps are captured by the end of the first epoch.
+    next(training)
     orders.send(0.0)
     while True:
         seconds, images, started = orders.recv(), 0, time.perf_counter()

@@ -8,7 +8,8 @@ from pathlib import Path
 from benchmarks.gpu.lab import Lab, Result
 from benchmarks.gpu.runner import PhaseOutcome
 
-# fewer than these are printed: whoever runs a command elsewhere may see no more of its end
+# Fewer characters than these are printed: whoever runs a command elsewhere may see no more of its
+# end.
 CHARACTERS = 10_000
 LINE_CHARACTERS = 220
 

@@ -18,7 +18,8 @@ from benchmarks.gpu.lab import Lab, Result, failure
 from benchmarks.gpu.phases import Phase
 from benchmarks.gpu.starting import context_of
 
-FAILED, STOPPED, SKIPPED = "failed", "stopped", "skipped"  # as results name what became of a phase
+# Results name by these words what became of a phase.
+FAILED, STOPPED, SKIPPED = "failed", "stopped", "skipped"
 
 
 @dataclass
@@ -60,7 +61,8 @@ def run(outcome: PhaseOutcome, lab: Lab, log: Path) -> None:
     started = time.monotonic()
     context = context_of(lab.device)
     ours, theirs = context.Pipe(duplex=False)
-    sys.stdout.flush()  # or a forked process would print it again
+    # A forked process would print what is still in the buffer again.
+    sys.stdout.flush()
     process: BaseProcess = context.Process(target=_work, args=(outcome.phase, lab, log, theirs))
     try:
         process.start()
@@ -116,7 +118,8 @@ def _work(phase: Phase, lab: Lab, log: Path, results: Connection) -> None:
         for result in phase.load()(lab):
             print(result.line(), flush=True)
             results.send(result)
-    except Exception as error:  # the other phases go on
+    # The other phases go on.
+    except Exception as error:
         traceback.print_exc()
         results.send(replace(failure(FAILED, error), said=f"{type(error).__name__}: {error}"))
         sys.exit(1)

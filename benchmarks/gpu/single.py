@@ -105,7 +105,8 @@ def measure(lab: Lab) -> Iterator[Result]:
     device = take_device(lab)
     data = made_up(64 if lab.is_quick else IMAGES, device)
     todo = wanted((32,) if lab.is_quick else BATCH_SIZES)
-    told: set[str] = set()  # what cannot be done here is said once
+    # What cannot be done here is said once.
+    told: set[str] = set()
     for at, case in enumerate(todo):
         if lab.seconds_left() < CASE_SECONDS:
             yield Result(

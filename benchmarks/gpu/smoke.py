@@ -12,7 +12,8 @@ from objectives.run import Run
 from objectives.training import train
 
 EPOCHS = 3
-LEARNING_RATE = 1e-4  # the curve does not reach zero within the epochs
+# With this rate the curve does not reach zero within the epochs.
+LEARNING_RATE = 1e-4
 CURVE = ("train_loss", "validation_loss", "validation_accuracy")
 
 
@@ -27,7 +28,8 @@ def measure(lab: Lab) -> Iterator[Result]:
         started = time.perf_counter()
         try:
             curve = [{key: getattr(found, key) for key in CURVE} for found in training]
-        except Exception as error:  # the chain of causes is what this phase is there for
+        # The chain of causes is what this phase is there for.
+        except Exception as error:
             yield failure(f"training on {where}", error)
             yield from causes(error)
             continue

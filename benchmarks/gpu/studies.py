@@ -27,7 +27,8 @@ LEAST_SECONDS = 25.0
 
 def measure(lab: Lab) -> Iterator[Result]:
     """With one worker and with four."""
-    if not lab.is_quick:  # decoding, which a machine does once, is not what is measured
+    # Decoding, which a machine does once, is not what is measured.
+    if not lab.is_quick:
         root = cache_root()
         open_searchable(DataConfig("mnist-5k"), root, root, lambda done, total: None)
     for workers in (1,) if lab.is_quick else (1, 4):

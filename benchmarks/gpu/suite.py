@@ -107,9 +107,8 @@ def _counted(counts: dict[str, int]) -> str:
 def summary(report: Path) -> Iterator[Result]:
     """Of pytest's report in JUnit's XML."""
     counts = dict.fromkeys(("passed", "failed", "skipped"), 0)
-    wrong: dict[
-        str, list[tuple[str, str]]
-    ] = {}  # by test, which may have many cases: their names and tracebacks
+    # A test may have many cases: their names and tracebacks stand under its name.
+    wrong: dict[str, list[tuple[str, str]]] = {}
     for case in ElementTree.parse(report).getroot().iter("testcase"):
         bad = next((each for each in case if each.tag in ("failure", "error")), None)
         name = f"{case.get('classname')}::{case.get('name')}"

@@ -22,7 +22,8 @@ from search.analysis.inference.runs import Runs, accuracy, loss
 
 Spreads = Callable[[np.random.Generator, int], Numbers]
 
-ARMS, LEVEL = 11, 100.0  # losses are not negative; nothing depends on how high they are
+# Losses are not negative; nothing depends on how high they are.
+ARMS, LEVEL = 11, 100.0
 WRONG = "family-wise error"
 
 

@@ -99,6 +99,24 @@ def judged(judge: Judge | None, entry: Entry) -> str:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Prints a line for each search."""
+    parser = _parser()
+    given = parser.parse_args(arguments)
+    if given.command == "one":
+        print(
+            search(
+                given.who, given.seed, given.trials, given.seconds or None, given.device
+            ).to_json()
+        )
+        return
+    if given.seconds is not None and given.device != "cpu":
+        parser.error(
+            "the peers of the second part are measured on the CPU alone: leave out --device or"
+            " --seconds"
+        )
+    _compare(given)
+
+
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__)
     commands = parser.add_subparsers(dest="command")
     one = commands.add_parser("one")
@@ -134,19 +152,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument(
         "--device", default="cpu", help="as the command line of hypersearch takes it"
     )
-    given = parser.parse_args(arguments)
-    if given.command == "one":
-        print(
-            search(
-                given.who, given.seed, given.trials, given.seconds or None, given.device
-            ).to_json()
-        )
-        return
-    if given.seconds is not None and given.device != "cpu":
-        parser.error(
-            "the peers of the second part are measured on the CPU alone: leave out --device or"
-            " --seconds"
-        )
+    return parser
+
+
+def _compare(given: argparse.Namespace) -> None:
+    """Optuna's example style against hypersearch at shares of its wall time, then all that are
+    installed at the same wall time.
+    """
     judge = None if given.data_root is None else Judge.open(given.data_root, cache_root())
     installed = {name: package for name, package in PEERS.items() if find_spec(package) is not None}
     print(

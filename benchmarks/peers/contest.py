@@ -55,8 +55,10 @@ DOCUMENT: Document = {
 class Answer:
     """What a peer returns: its best complete trial, and what it took."""
 
-    values: dict[str, Value]  # the configuration, switches included
-    validation: float  # its last validation accuracy
+    # The values are the configuration's, switches included.
+    values: dict[str, Value]
+    # The accuracy is the configuration's last one on the validation split.
+    validation: float
     complete: int
     stopped: int
     epochs: int

@@ -18,7 +18,8 @@ def search(seed: int, trials: int, seconds: float | None) -> Answer:
     cores = os.cpu_count() or 1
     with tempfile.TemporaryDirectory() as folder:
         os.environ["SYNETUNE_FOLDER"] = folder
-        os.environ |= environment()  # a trial is this file, run as a script
+        # A trial is this file, run as a script.
+        os.environ |= environment()
         from syne_tune import StoppingCriterion, Tuner
         from syne_tune.backend import LocalBackend
         from syne_tune.config_space import randint
@@ -36,7 +37,8 @@ def search(seed: int, trials: int, seconds: float | None) -> Answer:
                 max_t=EPOCHS,
                 do_minimize=False,
                 random_seed=seed,
-                points_to_evaluate=[{"configuration": 1}],  # FIRST: see below
+                # The point is the first of the search space: see FIRST below.
+                points_to_evaluate=[{"configuration": 1}],
             ),
             stop_criterion=StoppingCriterion(
                 max_wallclock_time=seconds, max_num_trials_finished=trials

@@ -1,15 +1,15 @@
 """What must hold after any fault."""
 
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from sqlalchemy import select
 
 from lab.faults.lab import Process
 from storage.engine import open_database
-from storage.records import read_trials
+from storage.records import TrialRecord, read_trials
 from storage.schema import attempt, lease, optuna_trials
-from storage.studies import find_study
+from storage.studies import StoredStudy, find_study
 
 
 def violations(processes: Sequence[Process], may_lose: Collection[str] = ()) -> list[str]:
@@ -32,15 +32,7 @@ def violations(processes: Sequence[Process], may_lose: Collection[str] = ()) -> 
             ).all()
             lost = connection.execute(joined.where(of_study, attempt.c.outcome == "lost")).all()
             unended = connection.execute(joined.where(of_study, attempt.c.outcome.is_(None))).all()
-    wrong = []
-    finished = sum(trial.state in ("complete", "pruned") for trial in trials.values())
-    if (stored.state, stored.end_reason, finished) != ("ended", "trials", stored.budget.trials):
-        wrong.append(
-            f"{stored.state} by {stored.end_reason} with {finished} of {stored.budget.trials}"
-            " finished"
-        )
-    if sorted(trials) != list(range(len(trials))):
-        wrong.append(f"numbers with gaps: {sorted(trials)}")
+    wrong = [*_of_the_end(stored, trials)]
     wrong += [f"trial {number} is leased" for number in leased]
     wrong += [
         f"trial {number} is {trial.state}"
@@ -53,13 +45,31 @@ def violations(processes: Sequence[Process], may_lose: Collection[str] = ()) -> 
         for row in lost
         if row.owner not in may_lose
     ]
+    return wrong + list(_of_the_acknowledged(processes, trials))
+
+
+def _of_the_end(stored: StoredStudy, trials: Mapping[int, TrialRecord]) -> Iterator[str]:
+    finished = sum(trial.state in ("complete", "pruned") for trial in trials.values())
+    if (stored.state, stored.end_reason, finished) != ("ended", "trials", stored.budget.trials):
+        yield (
+            f"{stored.state} by {stored.end_reason} with {finished} of {stored.budget.trials}"
+            " finished"
+        )
+    if sorted(trials) != list(range(len(trials))):
+        yield f"numbers with gaps: {sorted(trials)}"
+
+
+def _of_the_acknowledged(
+    processes: Sequence[Process], trials: Mapping[int, TrialRecord]
+) -> Iterator[str]:
+    """What workers were told is recorded must be, and once."""
     ends: Counter[int] = Counter()
     for process in processes:
         for fact in process.facts("epoch"):
             number = int(fact["number"] or 0)
             recorded = {each.epoch: each.validation_accuracy for each in trials[number].epochs}
             if recorded.get(int(fact["epoch"] or 0)) != fact["value"]:
-                wrong.append(
+                yield (
                     f"epoch {fact['epoch']} of trial {number} was acknowledged and is not recorded"
                 )
         for fact in process.facts("end"):
@@ -67,13 +77,10 @@ def violations(processes: Sequence[Process], may_lose: Collection[str] = ()) -> 
                 number = int(fact["number"] or 0)
                 ends[number] += 1
                 if trials[number].value != fact["value"]:
-                    wrong.append(
-                        f"the value of trial {number} was acknowledged and is not recorded"
-                    )
-        wrong += [f"{process.order.name}: {line}" for line in process.said() if "Traceback" in line]
-    wrong += [
-        f"trial {number} was acknowledged {times} times"
-        for number, times in ends.items()
-        if times > 1
-    ]
-    return wrong
+                    yield f"the value of trial {number} was acknowledged and is not recorded"
+        for line in process.said():
+            if "Traceback" in line:
+                yield f"{process.order.name}: {line}"
+    for number, times in ends.items():
+        if times > 1:
+            yield f"trial {number} was acknowledged {times} times"

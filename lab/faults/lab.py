@@ -194,7 +194,8 @@ class Lab:
 def laboratory(backend: str) -> Iterator[Lab]:
     """A lab with a server of its own."""
     folder = Path(tempfile.mkdtemp(prefix="faults-"))
-    folder.chmod(0o755)  # PostgreSQL's system user must get through
+    # PostgreSQL's system user must get through the folder.
+    folder.chmod(0o755)
     try:
         if backend not in SERVERS:
             with closing_lab(Lab(backend, folder, None)) as lab:

@@ -48,7 +48,8 @@ class Order:
     epoch_seconds: float = 0.5
     # The worker says that it is on this machine; the real one if empty.
     machine: str = ""
-    # once told to, it stops itself in a transaction of that operation, before its COMMIT
+    # Once it is told to, the worker stops itself in a transaction of that operation, before its
+    # COMMIT.
     freezes_in: str = ""
     # The worker's time.time() is off by so many seconds.
     clock_shift: float = 0.0
@@ -98,7 +99,7 @@ def _time_operations(log: _Log) -> None:
 
 
 def _freeze_in(operation: str, engine: Engine, told: Path) -> None:
-    # not in the lease keeper's thread
+    # The lease keeper's thread is never inside.
     inside: ContextVar[bool] = ContextVar("inside", default=False)
     method = getattr(TrialLeases, operation)
 

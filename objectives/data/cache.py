@@ -28,7 +28,7 @@ from objectives.data.splits import (
 from objectives.errors import DataError, DataUnavailable
 from objectives.names import RESIZES
 
-# of what a decoded data set is and how it is laid out: another number decodes everything again
+# The version is that of a decoded data set and its layout: another number decodes everything again.
 CACHE_VERSION = 2
 _CHUNK_BYTES = 64 * 2**20
 # Paths of what is not test, by row; entries from before there were such, and data sets whose images
@@ -40,8 +40,10 @@ _NAMES = "train_names.json"
 class LabelledArrays:
     """Images with their classes, on the host."""
 
-    images: Images  # (N, C, H, W) uint8
-    labels: Labels  # (N,) int64
+    # The images have shape (N, C, H, W) and are uint8.
+    images: Images
+    # The labels have shape (N,) and are int64.
+    labels: Labels
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,7 +67,8 @@ class Searchable:
     arrays: LabelledArrays
     train: Positions
     validation: Positions
-    facts: DataFacts  # of the whole data set
+    # The facts are those of the whole data set.
+    facts: DataFacts
     names_file: Path | None = None
 
     def names(self) -> list[str] | None:
@@ -191,7 +194,8 @@ def open_split(
         if not is_intact(entry):
             cache_root.mkdir(parents=True, exist_ok=True)
             with FileLock(cache_root / f"{slug}.lock"):
-                if not is_intact(entry):  # else another process has decoded it meanwhile
+                # Another process may have decoded it meanwhile.
+                if not is_intact(entry):
                     _build(source, config.image_size, entry, slug, on_progress)
         return load_entry(entry, split)
     except OSError as error:
@@ -276,12 +280,8 @@ def is_intact(entry: Path) -> bool:
         return meta["sha256"] == _checksum(meta["content"]) and all(
             (entry / name).stat().st_size == size for name, size in meta["content"]["sizes"].items()
         )
-    except (
-        FileNotFoundError,
-        ValueError,
-        LookupError,
-        TypeError,
-    ):  # not there, or not as it was written
+    # A part is not there, or not as it was written.
+    except (FileNotFoundError, ValueError, LookupError, TypeError):
         return False
 
 

@@ -44,7 +44,8 @@ class DataConfig:
                 f"validation_fraction {self.validation_fraction}: give a number between 0 and 1,"
                 " as 0.2"
             )
-        if not 0 <= self.split_seed < 2**32:  # what np.random.RandomState takes
+        # The limits are those of np.random.RandomState.
+        if not 0 <= self.split_seed < 2**32:
             raise DataError(
                 f"split_seed {self.split_seed}: give a whole number from 0 to 4294967295"
             )

@@ -34,11 +34,13 @@ from objectives.errors import DataError
 # Images of a folder that holds several sizes have sides of so many pixels.
 MIXED_SIZE = 64
 
-# files a thread takes at once: one by one, handing them out costs as much as decoding small ones
+# A thread takes so many files at once: one by one, handing them out costs as much as decoding small
+# ones.
 _BATCH = 100
 _log = logging.getLogger(__name__)
 Found = TypeVar("Found")
-Flags = NDArray[np.bool_]  # (N,), by file of the listing
+# Flags have shape (N,), one a file of the listing.
+Flags = NDArray[np.bool_]
 
 
 def image_folder(

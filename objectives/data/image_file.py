@@ -57,9 +57,11 @@ _RESIZES: dict[str, _Resize] = {
     STRETCH: lambda picture, size: picture.resize(size, _BILINEAR),
 }
 
-_ON_THEIR_SIDE = (5, 6, 7, 8)  # https://exiftool.org/TagNames/EXIF.html, Orientation
+# The numbers are those of https://exiftool.org/TagNames/EXIF.html, Orientation.
+_ON_THEIR_SIDE = (5, 6, 7, 8)
 _TIFF_WIDTH, _TIFF_HEIGHT, _TIFF_SAMPLE_FORMAT = 256, 257, 339
-_UNSIGNED, _SIGNED = 1, 2  # sample formats of TIFF
+# TIFF numbers the formats of samples so.
+_UNSIGNED, _SIGNED = 1, 2
 # Pillow keeps the upper byte of 16 bits in colour. Told that the bytes come in the other order, it
 # keeps the lower one.
 _OTHER_ORDER = {"16B": "16L", "16L": "16B", "16N": "16B" if sys.byteorder == "little" else "16L"}
@@ -75,7 +77,8 @@ _GREY_AND_ALPHA_OF_16_BITS = "LA;16B"
 class Header:
     """What is known of an image before it is decoded."""
 
-    size: tuple[int, int]  # height, width, of the upright image
+    # The size is height and width of the upright image.
+    size: tuple[int, int]
     grey: bool
     # The kind is that of its pixels in objectives.data.pixels; None: 8 bits.
     kind: str | None
@@ -85,8 +88,10 @@ class Header:
 class Read:
     """What was learnt of a file while its pixels were read."""
 
-    digest: bytes  # SHA-256 of the file
-    # a difference hash of 64 bits: near-copies share it; 0 where there is nothing to be seen
+    # The digest is the file's SHA-256.
+    digest: bytes
+    # The look is a difference hash of 64 bits: near-copies share it; 0 where there is nothing to be
+    # seen.
     look: int
     # Its pixels have next to no distinct values.
     shows_nothing: bool
@@ -103,7 +108,8 @@ class Unread:
 class Surveyed:
     """What an image that is not of 8 bits holds: the scale of its kind depends on it."""
 
-    digest: bytes  # SHA-256 of the file
+    # The digest is the file's SHA-256.
+    digest: bytes
     extent: Extent
 
 
@@ -115,9 +121,11 @@ def read_header(path: Path) -> Header | None:
             # how they lay.
             kind = _kind(image)
             return Header(_upright_size(image), image.mode in GREY_MODES, kind)
-    except MemoryError:  # says nothing of the file
+    # A lack of memory says nothing of the file.
+    except MemoryError:
         raise
-    except Exception:  # Pillow's decoders raise whatever they run into
+    # Pillow's decoders raise whatever they run into.
+    except Exception:
         return None
 
 
@@ -210,7 +218,7 @@ def difference_hash(picture: Image.Image) -> int:
 def _upright_size(image: Image.Image) -> tuple[int, int]:
     """Height and width once it is turned as its orientation says."""
     width, height = image.size
-    # its reader turns it by itself, and may say so before it has
+    # The reader of TIFF turns the image by itself, and may say so before it has.
     if isinstance(image, TiffImageFile):
         width, height = image.tag_v2[_TIFF_WIDTH], image.tag_v2[_TIFF_HEIGHT]
     if width != height and image.getexif().get(ExifTags.Base.Orientation) in _ON_THEIR_SIDE:
@@ -269,8 +277,10 @@ class _Wide:
     """An upright image whose pixels are not of 8 bits."""
 
     kind: str
-    values: PixelNumbers  # (H, W) of a grey one, or (H, W, 3)
-    opacity: NDArray[np.uint8] | None  # (H, W); None: all of it is opaque
+    # The values have shape (H, W) where the image is grey, else (H, W, 3).
+    values: PixelNumbers
+    # The opacity has shape (H, W); None: all of it is opaque.
+    opacity: NDArray[np.uint8] | None
 
 
 def _read_wide(content: bytes) -> _Wide:
@@ -290,7 +300,8 @@ def _read_wide(content: bytes) -> _Wide:
             values = values.view(np.int8)
         elif kind == BITS_32 and sample_format == _UNSIGNED and values.dtype == np.int32:
             values = values.view(np.uint32)
-    if opacity is None and isinstance(transparent, int | tuple):  # one colour of a PNG
+    # A PNG may name one colour that is transparent.
+    if opacity is None and isinstance(transparent, int | tuple):
         is_transparent = np.atleast_3d(values == np.array(transparent)).all(-1)
         opacity = np.where(is_transparent, 0, 255).astype(np.uint8)
     return _Wide(kind, values, opacity)

@@ -20,7 +20,8 @@ from objectives.data.source import DataFacts, Images, Progress
 from objectives.data.splits import Positions
 from objectives.errors import DataError, TestSplitError
 
-MADE_UP = DataFacts("")  # of images that come from no data set
+# These facts are of images that come from no data set.
+MADE_UP = DataFacts("")
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,8 +36,10 @@ class ImageDataset:
     """
 
     class_names: tuple[str, ...]
-    searchable: LabelledArrays  # both splits, memory-mapped and read-only
-    positions: Mapping[Literal["train", "validation"], Positions]  # of each split in `searchable`
+    # The arrays hold both splits, and are memory-mapped and read-only.
+    searchable: LabelledArrays
+    # Each split has its positions in `searchable`.
+    positions: Mapping[Literal["train", "validation"], Positions]
     facts: DataFacts
 
     @property
@@ -88,8 +91,10 @@ def as_dataset(opened: Searchable) -> ImageDataset:
 class LabelledImages:
     """Images with their classes, on a device."""
 
-    images: Tensor  # (N, C, H, W) uint8
-    labels: Tensor  # (N,) int64
+    # The images have shape (N, C, H, W) and are uint8.
+    images: Tensor
+    # The labels have shape (N,) and are int64.
+    labels: Tensor
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,8 +108,10 @@ class ResidentData:
     train: LabelledImages
     validation: LabelledImages
     class_names: tuple[str, ...]
-    mean: Tensor  # (C,) float32
-    deviation: Tensor  # (C,) float32, 1.0 where a channel is constant
+    # The means have shape (C,) and are float32.
+    mean: Tensor
+    # The deviations have shape (C,) and are float32; 1.0 where a channel is constant.
+    deviation: Tensor
     facts: DataFacts = MADE_UP
 
     @cached_property

@@ -29,7 +29,8 @@ class Row:
 
     path: str
     label: str
-    split: str | None  # of SPLITS; None: the table has no such column
+    # The split is one of SPLITS; None: the table has no such column.
+    split: str | None
     group: str | None
 
 

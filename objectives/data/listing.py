@@ -53,7 +53,8 @@ class Listing:
 
     folder: Path
     class_names: tuple[str, ...]
-    files: tuple[ImageFile, ...]  # by split, class and name
+    # The files are in the order of split, class and name.
+    files: tuple[ImageFile, ...]
     test_published: bool
     # These stand where images do and are none by their name or place.
     left_out: tuple[str, ...]

@@ -27,8 +27,10 @@ class Folder:
     found: tuple[Read | Unread, ...]
     in_test: tuple[bool, ...]
     groups: Sequence[str] | None
-    resize: str  # see image_file.fitted
-    shape: tuple[int, int]  # height and width that images were brought to
+    # Images were brought to their size in the way that image_file.fitted names so.
+    resize: str
+    # The shape is the height and width that images were brought to.
+    shape: tuple[int, int]
     # Height and width that each had; None where its header could not be read.
     sizes: tuple[tuple[int, int] | None, ...]
 

@@ -48,7 +48,8 @@ class _Published:
     # The files lie in this folder below the data root.
     folder: str
     files: tuple[str, ...]
-    class_names: tuple[str, ...] | None  # None: one of the files says them
+    # The names are None where one of the files says them.
+    class_names: tuple[str, ...] | None
     splits: tuple[Options, Options] = ({"train": True}, {"train": False})
     # The labels are in the attribute of this name.
     labels: str = "targets"
@@ -185,7 +186,8 @@ def _download(facts: _Published, data_root: Path) -> None:
         data_root.mkdir(parents=True, exist_ok=True)
         with FileLock(data_root / f".{facts.name}.lock"):
             if all((target / name).is_file() for name in facts.files):
-                return  # another process was first
+                # Another process was first.
+                return
             shutil.rmtree(aside, ignore_errors=True)
             try:
                 command = [
@@ -215,7 +217,8 @@ def _decode(
         train, test = (read(data_root, **options) for options in facts.splits)
         class_names = facts.class_names or tuple(train.classes)
         arrays = [_arrays(facts, split, len(class_names)) for split in (train, test)]
-    except Exception as error:  # torchvision checks few files: a damaged one can raise anything
+    # torchvision checks few files, so a damaged one can raise anything.
+    except Exception as error:
         raise facts.unavailable(data_root, "the files are damaged") from error
     images = resized(
         facts.name, np.concatenate([images for images, _ in arrays]), image_size, scratch
@@ -281,7 +284,8 @@ class Present:
     """A published set of which files are there."""
 
     name: str
-    folder: str  # its own in the data root; empty where its files lie in the data root itself
+    # The set has this folder in the data root; it is empty where files lie in the data root itself.
+    folder: str
     is_whole: bool
 
 

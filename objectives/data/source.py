@@ -19,8 +19,10 @@ from objectives.data.pixels import PixelScale
 from objectives.data.splits import Belonging, Labels, Positions
 from objectives.errors import DataError, DataUnavailable
 
-Images = NDArray[np.uint8]  # (N, C, H, W)
-Progress = Callable[[int, int], None]  # images done, images in all
+# Images have shape (N, C, H, W).
+Images = NDArray[np.uint8]
+# Progress is told how many images are done, of how many in all.
+Progress = Callable[[int, int], None]
 
 _ZEROS = bytes(2**20)
 
@@ -31,8 +33,10 @@ class DataFacts:
     first trial.
     """
 
-    fingerprint: str  # see fingerprint_of
-    pixel_scales: tuple[PixelScale, ...] = ()  # of kinds of pixels that are not 8 bits, by kind
+    # The fingerprint is that of `fingerprint_of`.
+    fingerprint: str
+    # The scales are those of kinds of pixels that are not 8 bits, by kind.
+    pixel_scales: tuple[PixelScale, ...] = ()
 
 
 def fingerprint_of(files: Iterable[tuple[str, ...]]) -> str:
@@ -51,11 +55,13 @@ class Decoded:
     class_names: tuple[str, ...]
     images: Images
     labels: Labels
-    train: Positions  # validation is still part of it
+    # The validation images are still part of the training split.
+    train: Positions
     test: Positions
     facts: DataFacts
-    belonging: Belonging | None = None  # of N images; None: each stands for itself
-    # N paths below the folder, with /; None where images have no files of their own
+    # The units and ranks are of N images; None: each image stands for itself.
+    belonging: Belonging | None = None
+    # The names are N paths below the folder, with /; None where images have no files of their own.
     names: tuple[str, ...] | None = None
 
 
@@ -67,8 +73,10 @@ class Source:
     are mapped to them.
     """
 
-    slug: str  # the part of a file name that tells this source from every other
-    fingerprint: str  # cheap: of sizes and times, not of contents
+    # The slug is the part of a file name that tells this source from every other.
+    slug: str
+    # The fingerprint is cheap: it is of sizes and times, not of contents.
+    fingerprint: str
     decode: Callable[[Path, int | None, Progress], Decoded]
 
 
@@ -87,7 +95,8 @@ def allocated(what: str, scratch: Path, count: int, shape: tuple[int, int, int])
         raise DataError(
             f"{need} of memory and {free / 1e9:.1f} GB are free; set a smaller image_size"
         )
-    if 2 * needed_bytes > (free := shutil.disk_usage(scratch).free):  # here, and in the two splits
+    # The images lie here, and once more in the two splits.
+    if 2 * needed_bytes > (free := shutil.disk_usage(scratch).free):
         raise DataUnavailable(
             f"{need} twice in {scratch} and {free / 1e9:.1f} GB are free; make room or shrink"
             " image_size"

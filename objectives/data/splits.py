@@ -7,8 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-Labels = NDArray[np.int64]  # (N,), a class's place among the class names
-Positions = NDArray[np.int64]  # (M,), along N
+# A label is a class's place among the class names; the shape is (N,).
+Labels = NDArray[np.int64]
+# Positions are along N, and have shape (M,).
+Positions = NDArray[np.int64]
 
 # So much is held out where no test split is published.
 TEST_FRACTION = 0.2
@@ -50,7 +52,8 @@ def _shares(counts: list[int], total: int) -> list[int]:
 # --- images that belong together
 
 
-Units = NDArray[np.int64]  # (N,), equal for images that never stand on two sides of a split
+# Units have shape (N,), and are equal for images that never stand on two sides of a split.
+Units = NDArray[np.int64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,8 +62,10 @@ class Belonging:
     names.
     """
 
-    units: Units  # see units_of
-    ranks: NDArray[np.int64]  # (N,), a content's place among all contents
+    # The units are those of `units_of`.
+    units: Units
+    # A rank is a content's place among all contents; the shape is (N,).
+    ranks: NDArray[np.int64]
 
 
 class Undivided(Exception):
@@ -136,7 +141,8 @@ def units_for_test(labels: Labels, units: Units, contents: Sequence[bytes]) -> N
     smallest: dict[int, bytes] = {}
     for unit, content in zip(units.tolist(), contents, strict=True):
         smallest[unit] = min(content, smallest.get(unit, content))
-    of_class: dict[int, dict[bytes, int]] = defaultdict(dict)  # unit by different content
+    # Each class has its units by their different contents.
+    of_class: dict[int, dict[bytes, int]] = defaultdict(dict)
     for label, unit, content in zip(labels.tolist(), units.tolist(), contents, strict=True):
         of_class[label][content] = unit
     shares = {label: round(TEST_FRACTION * len(different)) for label, different in of_class.items()}
@@ -158,10 +164,12 @@ class _Taking:
         of each stay.
         """
         self.taken: set[int] = set()
-        self.count: Counter[int] = Counter()  # images taken, by class
+        # So many images of each class have been taken.
+        self.count: Counter[int] = Counter()
         self._shares = shares
         self._stays = stays
-        self._sizes: dict[int, Counter[int]] = defaultdict(Counter)  # images, by unit and class
+        # Each unit has so many images of each class.
+        self._sizes: dict[int, Counter[int]] = defaultdict(Counter)
         for unit, label in images:
             self._sizes[unit][label] += 1
         self._left = Counter(label for sizes in self._sizes.values() for label in sizes)

@@ -19,7 +19,8 @@ STILL_FALLS_TO = 0.5
 REGULARIZING = ("l1", "dropout", "augmentation", "label_smoothing")
 # Trials with one of those are judged first after so many times min_epochs.
 FIRST_JUDGED_LATER = 1.5
-# an epoch: schedules are stretched over the run, so the true number changes next to nothing
+# An epoch counts so many steps: schedules are stretched over the run, so the true number changes
+# next to nothing.
 _STEPS = 100
 
 

@@ -71,7 +71,7 @@ def _random(options: Random, trial: TrialOfStudy) -> BaseSampler:
 
 def _usual(options: Learning, trial: TrialOfStudy) -> BaseSampler:
     flat, generator = flat_domains(trial.spec.space), random.Random(trial.sampler_seed)
-    # the spec's own first ones were not drawn
+    # The spec's own first trials were not drawn.
     drawn_before = max(0, trial.number - len(trial.spec.first_trials))
     keeping = adherence(drawn_before, options.startup_trials)
     by_switch = trial.spec.version < OFF_WITHOUT_SWITCH
@@ -123,7 +123,7 @@ def _qmc(options: QMC, trial: TrialOfStudy) -> BaseSampler:
     from scipy.stats.qmc import Sobol
 
     flat = flat_domains(trial.spec.space)
-    # one seed for all trials: each takes another point of it
+    # All trials have one seed, and each takes another point of its sequence.
     sequence = Sobol(max(1, len(flat)), rng=trial.spec.seed)
     if trial.number:
         sequence.fast_forward(trial.number)

@@ -17,8 +17,10 @@ if TYPE_CHECKING:
     from search.analysis.inference.ablation import AblationEffect, AblationJudgement, Arm, Look
     from search.analysis.inference.runs import Runs
 
-REFERENCE = "reference"  # its arm's name
-ALPHA = 0.05  # by which all verdicts of one ablation together may be wrong
+# The reference's arm has this name in plans and judged trainings.
+REFERENCE = "reference"
+# All verdicts of one ablation together may be wrong in this share of ablations.
+ALPHA = 0.05
 # How the usual three looks share it: search.analysis.inference.ablation.LOOKS.
 SHARES = (0.2, 0.3, 0.5)
 
@@ -28,8 +30,10 @@ class AblatedTechnique:
     """One technique's answer."""
 
     arm: AblatedArm
-    effect: "AblationEffect | None"  # None: it has not been judged yet
-    rate_factor: float  # of its learning rate, to the reference's in the search
+    # The effect is None until a look has judged it.
+    effect: "AblationEffect | None"
+    # The arm's learning rate is this many times the reference's in the search.
+    rate_factor: float
 
 
 @dataclass(frozen=True)
@@ -42,16 +46,23 @@ class Ablation:
     direction: str
     state: str
     end_reason: str | None
-    trainings: int  # that have finished
-    planned: int  # that the whole takes at most
+    # Only trainings that have finished are counted.
+    trainings: int
+    # The whole takes at most so many trainings.
+    planned: int
     plan: AblatePlan
-    images: int  # of the validation split
-    epochs: int  # of every training
+    # The validation split has so many images.
+    images: int
+    # Every training runs for so many epochs.
+    epochs: int
     reference_mean: float | None
     reference_factor: float
-    techniques: tuple[AblatedTechnique, ...]  # in the plan's order
-    visible: tuple[tuple[int, float], ...]  # by seeds of a look: the smallest effect it would tell
-    looks: int  # that are over
+    # The techniques keep the plan's order.
+    techniques: tuple[AblatedTechnique, ...]
+    # Each pair is the seeds of a look, and the smallest effect that it would tell.
+    visible: tuple[tuple[int, float], ...]
+    # So many looks are over.
+    looks: int
 
 
 def looks_of(plan: AblatePlan) -> "tuple[Look, ...]":

@@ -12,10 +12,13 @@ from search.analysis.importance import Bounds
 from search.analysis.recalls import wilson_interval
 from storage.predictions import SplitPredictions
 
-BINS = 15  # of confidence, of equal width: Guo et al. 2017, as an export's calibration has
-REFUSED = (0.0, 0.05, 0.1, 0.2, 0.3, 0.5)  # shares of the images
+# The bins of confidence have equal width, as an export's calibration has them (Guo et al. 2017).
+BINS = 15
+# The reliability table refuses these shares of the images.
+REFUSED = (0.0, 0.05, 0.1, 0.2, 0.3, 0.5)
 CURVE_POINTS = 200
-FEWEST_GOOD, MOST_GOOD = 3, 20  # trials
+# So many trials, at the least and at the most, count as the good ones.
+FEWEST_GOOD, MOST_GOOD = 3, 20
 GOOD_SHARE = 0.25
 
 
@@ -27,8 +30,10 @@ class ConfidenceBin:
     high: float
     images: int
     right: int
-    confidence: float  # the mean of theirs
-    interval: Bounds  # 95 %, of the share of right ones
+    # The confidence is the mean over the bin's images.
+    confidence: float
+    # The interval is for the share of right ones, at 95 %.
+    interval: Bounds
 
     @property
     def share(self) -> float:
@@ -43,7 +48,8 @@ class Refusal:
     refused: int
     answered: int
     right: int
-    confidence: float  # the least among those that are answered
+    # The confidence is the least one among the images that are answered.
+    confidence: float
 
     @property
     def accuracy(self) -> float:
@@ -55,22 +61,31 @@ class Refusal:
 class Reliability:
     """How far the confidence of one network can be believed, on the split that it was chosen by."""
 
-    bins: tuple[ConfidenceBin, ...]  # those that hold images, the lowest first
-    error: float  # expected calibration error
-    assumed: int  # wrong images whose confidence is not recorded: the highest that it can be
-    refusals: tuple[Refusal, ...]  # at the shares of REFUSED
-    curve: tuple[Refusal, ...]  # for a picture
+    # Only bins that hold images are listed, the lowest first.
+    bins: tuple[ConfidenceBin, ...]
+    # The error is the expected calibration error, a fraction.
+    error: float
+    # So many wrong images have no recorded confidence, and are taken at the highest that it can be.
+    assumed: int
+    # The refusals are at the shares of REFUSED.
+    refusals: tuple[Refusal, ...]
+    # The curve has up to CURVE_POINTS refusals, for a picture.
+    curve: tuple[Refusal, ...]
 
 
 @dataclass(frozen=True)
 class MissedImage:
     """An image that all good trials take for another class."""
 
-    index: int  # in the split
+    # The index is the image's place in the split.
+    index: int
     label: int
-    taken_for: int  # by most of them
-    by: int  # so many
-    probability: float  # the mean of what they give its class
+    # Most of the networks take the image for this class.
+    taken_for: int
+    # So many networks take it for that class.
+    by: int
+    # The probability is the mean of what the networks give the image's own class.
+    probability: float
 
 
 def confusion_of(found: SplitPredictions, classes: int) -> list[list[int]]:

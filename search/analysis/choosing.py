@@ -16,10 +16,12 @@ if TYPE_CHECKING:
 class ArmChoice:
     """The judged arms, in the plan's order."""
 
-    runs: "dict[str, Runs]"  # those with a run that did not diverge
+    # Only arms with a run that did not diverge are listed.
+    runs: "dict[str, Runs]"
     diverged: dict[str, int]
     may_be_best: tuple[str, ...]
-    choice: str | None  # None: every arm has diverged
+    # The choice is None where every arm has diverged.
+    choice: str | None
 
 
 def choose(plan: ConfirmPlan, metric: str, judged: Sequence[Judged]) -> ArmChoice:

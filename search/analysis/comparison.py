@@ -45,7 +45,8 @@ class Comparison:
     trials: tuple[TrialRecord, ...]
     incumbent: TrialRecord | None
     effects: tuple[Effect, ...]
-    pruning: PruningRecord | None  # None: no trial is ever stopped early
+    # The record is None where the pruner never stops a trial early.
+    pruning: PruningRecord | None
 
     @property
     def edges(self) -> list[tuple[str, Value, float]]:
@@ -120,7 +121,8 @@ class Contender:
     """One of several studies, and how good it was at the budget that all of them have used."""
 
     comparison: Comparison
-    epochs: int  # trained, in all trials that have ended
+    # So many epochs were trained in all trials that have ended.
+    epochs: int
     at_equal_trials: Standing
     at_equal_epochs: Standing
 
@@ -130,11 +132,12 @@ class SideBySide:
     """Several studies of one metric."""
 
     contenders: tuple[Contender, ...]
-    trials: int  # finished in every one of them
-    epochs: int  # trained in every one of them
-    differing: tuple[
-        tuple[str, tuple[Toml | None, ...]], ...
-    ]  # key of the spec, and its value in each study
+    # Every one of the studies has finished so many trials.
+    trials: int
+    # Every one of the studies has trained so many epochs.
+    epochs: int
+    # Each pair is a key of the spec and its value in each study.
+    differing: tuple[tuple[str, tuple[Toml | None, ...]], ...]
 
     @property
     def differs_in_data(self) -> bool:

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from search.analysis.inference.luck import Luck
     from search.analysis.inference.runs import Runs
 
-FEWEST_RUNS = 2  # of which anything but a mean can be said
+# Fewer runs than this say nothing but their mean.
+FEWEST_RUNS = 2
 
 
 @dataclass(frozen=True)
@@ -32,10 +33,14 @@ class JudgedArm:
     """A configuration under fresh seeds, on the validation images."""
 
     candidate: Candidate
-    values: tuple[float, ...]  # of each run that did not diverge, by seed
-    mean: float | None  # None: no run has finished without diverging
-    estimate: "Estimate | None"  # None: of fewer than two runs
-    divergence: "Divergence | None"  # None: no run has finished
+    # The values are of the runs that did not diverge, in the order of their seeds.
+    values: tuple[float, ...]
+    # The mean is None where no run has finished without diverging.
+    mean: float | None
+    # The estimate is None for fewer than two runs.
+    estimate: "Estimate | None"
+    # The divergence is None where no run has finished.
+    divergence: "Divergence | None"
     may_be_best: bool
     is_choice: bool
     is_baseline: bool
@@ -49,7 +54,8 @@ class TestScores:
     images: int
     choice: "Estimate"
     baseline: "Estimate | None"
-    difference: "Difference | None"  # the choice's mean less the baseline's
+    # The difference is the choice's mean less the baseline's.
+    difference: "Difference | None"
     # How much better the same networks are on the validation images than on these.
     split_luck: "Luck | None"
 
@@ -64,15 +70,20 @@ class Confirmation:
     direction: str
     state: str
     end_reason: str | None
-    trainings: int  # that have finished
-    planned: int  # that the whole takes
+    # Only trainings that have finished are counted.
+    trainings: int
+    # The whole takes so many trainings.
+    planned: int
     plan: ConfirmPlan
     # The confirmation of fewer seeds whose trainings it has taken over; None: it has its own alone.
     goes_on_from: str | None
-    images: int  # of the validation split
-    arms: tuple[JudgedArm, ...]  # in the plan's order
+    # The validation split has so many images.
+    images: int
+    # The arms keep the plan's order.
+    arms: tuple[JudgedArm, ...]
     choice: str | None
-    visible: "Visible | None"  # the smallest difference that so many seeds and images can show
+    # The value is the smallest difference that so many seeds and images can show.
+    visible: "Visible | None"
     # Of the search's best trial, where it was judged: how much of its value was a lucky seed.
     seed_luck: "Luck | None"
     test: TestScores | None

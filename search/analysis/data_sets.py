@@ -4,16 +4,16 @@ from collections.abc import Iterable, Sequence
 
 from storage.records import TrialRecord
 
-DataSets = Sequence[
-    tuple[str | None, Sequence[int]]
-]  # a fingerprint, or None where none was recorded, and its trials
+# Each pair is a fingerprint, None where none was recorded, and the numbers of its trials.
+DataSets = Sequence[tuple[str | None, Sequence[int]]]
 
 
 def data_sets(trials: Iterable[TrialRecord]) -> DataSets:
     """The fingerprints with the numbers of their trials, in the order of the first of these."""
     found: dict[str | None, list[int]] = {}
     for trial in sorted(trials, key=lambda trial: trial.number):
-        if trial.attempts:  # else nobody has taken it so far
+        # A trial without an attempt has been taken by nobody so far, and so has no data.
+        if trial.attempts:
             found.setdefault(trial.data_fingerprint, []).append(trial.number)
     return list(found.items())
 

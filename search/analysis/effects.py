@@ -14,7 +14,8 @@ from search.space.search_space import SearchSpace
 from storage.direction import Direction
 from storage.records import ParameterValue, TrialRecord
 
-EDGE_SHARE = 0.05  # of a range, on its own scale: nearer to an end than this is "at the edge"
+# A value is at the edge where it is nearer to an end than this share of its range, on its scale.
+EDGE_SHARE = 0.05
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,8 @@ class Effect:
     value: str
     finished: int
     complete: int
-    best: float | None  # of the complete ones
+    # Both figures are of the complete trials, and None without any.
+    best: float | None
     median: float | None
 
 

@@ -26,8 +26,10 @@ from storage.records import ParameterValue, TrialRecord
 BEST_SHARE = 0.25
 FEWEST = 20
 RESAMPLES = 50
-MOST_DRAWN = 1000  # trials of a resample: more take seconds, and change an interval little
-# of the resamples between the ends of an interval; those of a wider one would hang on two or three
+# A resample of more trials than this takes seconds, and changes an interval little.
+MOST_DRAWN = 1000
+# So much of the resamples lies between the ends of an interval; the ends of a wider one would hang
+# on two or three.
 INTERVAL_SHARE = 0.9
 _SEED = 0
 
@@ -39,11 +41,11 @@ class Importances:
     """
 
     shares: tuple[tuple[str, float], ...]
-    best: int  # so many trials, of all `complete` ones, counted as the best
+    # So many trials, of all `complete` ones, counted as the best.
+    best: int
     complete: int
-    left_out: tuple[
-        str, ...
-    ]  # searched parameters that some complete trials had, but fewer than FEWEST
+    # A searched parameter is left out where fewer than FEWEST complete trials had it.
+    left_out: tuple[str, ...]
 
 
 def importances(
@@ -222,8 +224,10 @@ def _domains(space: SearchSpace) -> dict[str, Choice | Range]:
 # Densities as in Optuna's PedAnovaImportanceEvaluator, which a test compares with; to import that
 # takes seconds where scikit-learn is installed.
 GRID_CELLS = 50
-PRIOR_WEIGHT = 1.0  # of one more kernel, as wide as the grid
-NARROWEST = 0.5 / 1.64  # 90 % of such a kernel lie in its cell
+# The prior weighs as one more kernel, which is as wide as the grid.
+PRIOR_WEIGHT = 1.0
+# A kernel this narrow, in cells, has 90 % of its weight in its own cell.
+NARROWEST = 0.5 / 1.64
 NEVER_ZERO = 1e-12
 
 

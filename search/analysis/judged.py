@@ -22,7 +22,8 @@ class Judged:
     slot: int
     training: PlannedTraining
     trial: TrialRecord | None
-    validation: SplitPredictions | None  # None: it diverged, or has not finished
+    # The predictions are None where the training diverged or has not finished.
+    validation: SplitPredictions | None
     test: SplitPredictions | None
 
     @property

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from search.analysis.equal_budget import epochs_of
 from storage.records import EpochRecord, TrialRecord
 
-FEWEST_CURVES = 10  # of a correlation that says something
+# A correlation of fewer curves says nothing.
+FEWEST_CURVES = 10
 _MS_PER_HOUR = 3_600_000
 
 
@@ -16,8 +17,10 @@ class Improvement:
 
     number: int
     value: float
-    epochs: int  # trained in all trials that had ended
-    hours: float | None  # since the first trial began; None where that is not recorded
+    # So many epochs had been trained in all trials that had ended.
+    epochs: int
+    # The hours count from the start of the first trial; None where that is not recorded.
+    hours: float | None
 
 
 @dataclass(frozen=True)
@@ -25,9 +28,12 @@ class SearchProgress:
     """The course of a search, in the order in which its trials ended."""
 
     improvements: tuple[Improvement, ...]
-    epochs: int  # trained in all
-    hours: float | None  # until the last trial ended
-    training_hours: float  # added up over all workers
+    # The trials have trained so many epochs in all.
+    epochs: int
+    # The hours count until the end of the last trial.
+    hours: float | None
+    # The hours of training are added up over all workers.
+    training_hours: float
 
 
 def progress(trials: Sequence[TrialRecord], direction: str) -> SearchProgress:

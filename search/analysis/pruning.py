@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from storage.direction import Direction
 from storage.records import TrialRecord
 
-FEW_AUDITS = 20  # fewer say next to nothing: with none better, the bound is still above 13 %
+# Fewer audits say next to nothing: with none better, the bound is still above 13 %.
+FEW_AUDITS = 20
 CONFIDENCE = 0.95
 
 
@@ -25,9 +26,11 @@ class PruningRecord:
 
     pruner: str
     stopped: int
-    epochs: int  # that finished trials took
+    # The finished trials took so many epochs.
+    epochs: int
     epochs_saved: int
-    seconds_saved: float  # at each stopped trial's own pace
+    # The seconds are counted at each stopped trial's own pace.
+    seconds_saved: float
     audited: int
     better: int
 
@@ -92,7 +95,8 @@ def upper_bound(successes: int, trials: int, confidence: float = CONFIDENCE) -> 
     if successes >= trials:
         return 1.0
     low, high = successes / trials, 1.0
-    for _ in range(60):  # each halves the interval: to the last bit
+    # Each round halves the interval, so 60 of them reach the last bit.
+    for _ in range(60):
         middle = (low + high) / 2
         low, high = (
             (middle, high)

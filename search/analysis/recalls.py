@@ -17,7 +17,8 @@ class Recall:
     name: str
     right: int
     images: int
-    interval: Bounds  # 95 %, for new images like these
+    # The interval is at 95 %, for new images like these.
+    interval: Bounds
 
     @property
     def share(self) -> float:

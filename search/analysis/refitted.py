@@ -8,7 +8,8 @@ from storage.engine import Database
 from storage.records import TrialRecord
 from storage.studies import StoredStudy
 
-REFIT = "refit"  # the arm that is trained on all images; the other one on the training images alone
+# The arm is trained on all images; the other one is trained on the training images alone.
+REFIT = "refit"
 
 
 @dataclass(frozen=True)
@@ -22,7 +23,8 @@ class Refitted:
     trainings: int
     planned: int
     plan: RefitPlan
-    trial: TrialRecord | None  # on all images; None: it has not finished
+    # The trial is trained on all images; None: it has not finished.
+    trial: TrialRecord | None
     # On the training images alone; None: it has not finished, or the parent's trial is taken.
     held_out: TrialRecord | None
 

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from search.analysis.inference.reproduction import Record, Reproduction
 
 Fact = str | int | None
-AGAIN = "again"  # the arm of the trial's own seed
+# The arm has the trial's own seed.
+AGAIN = "again"
 
 
 @dataclass(frozen=True)
@@ -33,14 +34,20 @@ class Reproduced:
     planned: int
     plan: ReproducePlan
     recorded: TrialRecord
-    again: TrialRecord | None  # None: it has not finished
-    found: "Reproduction | None"  # None: the new training diverged, or has not finished
-    has_predictions: bool  # of the recorded trial: else it is judged by its epochs alone
-    fresh: "Estimate | None"  # of the fresh seeds, two or more
-    fresh_runs: int  # that have finished without diverging
+    # The trial is None where the new training has not finished.
+    again: TrialRecord | None
+    # The verdict is None where the new training diverged or has not finished.
+    found: "Reproduction | None"
+    # Without predictions of its own the recorded trial is judged by its epochs alone.
+    has_predictions: bool
+    # The estimate is of the fresh seeds, two or more.
+    fresh: "Estimate | None"
+    # So many runs under fresh seeds have finished without diverging.
+    fresh_runs: int
     # What differs of how the two were computed: device, threads, piece and versions, was and is.
     changes: Mapping[str, tuple[Fact, Fact]]
-    knows_versions: bool  # those of the recorded trial are known
+    # The versions that the recorded trial was computed with may be unknown.
+    knows_versions: bool
     # The reproduction of fewer seeds whose trainings it has taken over; None: it has its own alone.
     goes_on_from: str | None
 

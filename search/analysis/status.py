@@ -1,6 +1,5 @@
 """How far studies are: what there is to see of them while they run."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from search.spec.definition import stored_spec
@@ -10,14 +9,15 @@ from storage.activity import (
     WorkerRecord,
     read_epoch_seconds,
     read_running,
-    read_work_spans,
+    read_worked_ms,
     read_workers,
 )
 from storage.engine import Database
 from storage.records import StudyRecord, TrialRecord, read_incumbent, read_studies, read_study
 from storage.studies import find_study
 
-EPOCHS = 1000  # of each study, that tell how long one takes
+# So many of each study's last epochs tell how long one takes.
+EPOCHS = 1000
 
 
 @dataclass(frozen=True)
@@ -27,9 +27,10 @@ class Status:
     record: StudyRecord
     spec: StudySpec
     running: tuple[RunningTrial, ...]
-    workers: tuple[WorkerRecord, ...]  # every one that is alive, of this study or another
+    # Every worker that is alive is here, of this study or another.
+    workers: tuple[WorkerRecord, ...]
     incumbent: TrialRecord | None
-    # finished ones, over the time in which somebody worked on the study
+    # The finished trials are counted over the time in which somebody worked on the study.
     trials_per_hour: float | None
     seconds_to_go: float | None
 
@@ -38,7 +39,7 @@ def study_status(database: Database, name: str) -> Status:
     """How far a study is. Raises StudyNotFound, ForeignStudy."""
     stored = find_study(database, name)
     record, spec = read_study(database, stored), stored_spec(stored)
-    hours = _worked_ms(read_work_spans(database, stored.study_id)) / 3_600_000
+    hours = read_worked_ms(database, stored.study_id) / 3_600_000
     pace = record.finished / hours if record.finished and hours > 0 else None
     left = max(0, spec.planned_trials - record.finished) if stored.state != "ended" else 0
     return Status(
@@ -50,18 +51,6 @@ def study_status(database: Database, name: str) -> Status:
         trials_per_hour=pace,
         seconds_to_go=None if pace is None else left / pace * 3600,
     )
-
-
-def _worked_ms(spans: Sequence[tuple[int, int | None]]) -> int:
-    """For how long somebody worked: neither pauses count, nor the time while the study had ended,
-    nor between runs.
-    """
-    done_ms = max((end for _, end in spans if end is not None), default=0)
-    worked_ms, so_far = 0, 0
-    for start, end in sorted((start, done_ms if end is None else end) for start, end in spans):
-        worked_ms += max(0, end - max(start, so_far))
-        so_far = max(so_far, end)
-    return worked_ms
 
 
 def list_studies(database: Database) -> list[StudyRecord]:

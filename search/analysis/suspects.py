@@ -12,17 +12,22 @@ from storage.direction import Direction
 from storage.predictions import SplitPredictions
 from storage.records import TrialRecord
 
-GOOD_SHARE, MOST_GOOD = 0.5, 20  # of the complete trials, the best first
+# This share of the complete trials, the best first, counts as good, but at most so many.
+GOOD_SHARE, MOST_GOOD = 0.5, 20
 
 
 @dataclass(frozen=True)
 class Suspect:
     """An image of the validation split."""
 
-    place: int  # in the split
-    label: int  # given
-    probability: float  # of that label, mean over the good trials
-    predicted: int  # by most of them; of several the first
+    # The place is the image's index in the split.
+    place: int
+    # The label is the given one.
+    label: int
+    # The probability is that of the given label, a mean over the good trials.
+    probability: float
+    # Most networks predict this class; of several the first.
+    predicted: int
 
 
 def good_trials(
@@ -48,7 +53,8 @@ def suspects(answered: Sequence[SplitPredictions], most: int) -> list[Suspect]:
     import numpy as np
 
     labels = answered[0].labels.astype(np.int64)
-    classes = np.stack([each.classes for each in answered]).astype(np.int64)  # (T, M)
+    # The classes have shape (T, M): networks, images.
+    classes = np.stack([each.classes for each in answered]).astype(np.int64)
     given = np.stack([each.true_probabilities for each in answered]).astype(np.float64)
     probabilities, contradicted = given.mean(0), (classes != labels).all(0)
     places = np.flatnonzero(contradicted)

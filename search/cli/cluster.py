@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from search.cli.option_groups import ClusterOptions, PlaceOptions
 from search.cli.reading import CommandLineError, read_amount, read_whole
 
 if TYPE_CHECKING:
@@ -13,20 +14,20 @@ if TYPE_CHECKING:
     from search.machine.this_machine import Machine
     from search.worker.events import Tell
 
-MOST_WORKERS = 100_000  # more is a slip of the keyboard
+# A larger number is a slip of the keyboard.
+MOST_WORKERS = 100_000
 
 
-def read_placement(
-    engine: str, address: str | None, cpus: str | None, gpus: str | None, ships_data: bool
-) -> "Placement | None":
+def read_placement(asked: ClusterOptions) -> "Placement | None":
     """How Ray is to place workers; `None` for the local engine. Raises CommandLineError,
     ClusterRefused.
     """
+    engine, cpus, gpus = asked.engine, asked.cpus_per_worker, asked.gpus_per_worker
     given = {
-        "--ray-address": address is not None,
+        "--ray-address": asked.ray_address is not None,
         "--cpus-per-worker": cpus is not None,
         "--gpus-per-worker": gpus is not None,
-        "--ship-data": ships_data,
+        "--ship-data": asked.ship_data,
     }
     if engine not in ("local", "ray"):
         raise CommandLineError(f"--engine {engine}: give local or ray")
@@ -39,10 +40,10 @@ def read_placement(
 
     check_installed()
     return Placement(
-        address,
+        asked.ray_address,
         1.0 if cpus is None else read_amount("--cpus-per-worker", cpus),
         None if gpus is None else read_amount("--gpus-per-worker", gpus),
-        ships_data,
+        asked.ship_data,
     )
 
 
@@ -57,9 +58,8 @@ def remote_crew(
     url: str,
     machine: "Machine",
     tell: "Tell",
+    place: PlaceOptions,
     *,
-    data_root: str | None,
-    artifact_root: str | None,
     quiet: bool,
     forever: bool = False,
 ) -> "RemoteCrew":
@@ -74,14 +74,15 @@ def remote_crew(
 
     if machine.device.startswith("cuda:"):
         raise ClusterRefused.one_device(machine.device)
+    root = place.data.data_root
     orders = orders_for(
         placement,
         workers,
         url,
         machine,
         os.environ,
-        data_root=None if data_root is None else Path(data_root),
-        artifact_root=artifact_root,
+        data_root=None if root is None else Path(root),
+        artifact_root=place.artifact_root,
         quiet=quiet,
         forever=forever,
     )

@@ -8,7 +8,7 @@ from io import StringIO
 import typer
 
 PROGRAM = "hypersearch"
-# in the environment where a shell asks; typer makes it from the program's name
+# A shell that asks sets this variable, whose name typer makes from the program's.
 ASKS = "_HYPERSEARCH_COMPLETE"
 # typer has this option, which writes below the user's home.
 INSTALLS = "--install-completion"
@@ -34,7 +34,7 @@ def study_names(ctx: typer.Context, incomplete: str) -> list[str]:
             url.render_as_string(hide_password=False), patience_seconds=0
         ) as database:
             return [name for name in read_study_names(database) if name.startswith(incomplete)]
-    # a shell waits for names, not for reasons: the command itself will say what is wrong
+    # A shell waits for names, not for reasons: the command itself will say what is wrong.
     except Exception:
         return []
 

@@ -4,27 +4,25 @@ from typing import Annotated
 
 import typer
 
-from search.cli.context import database_at, files_of, say, set_output, storage_url
+from search.cli.context import database_at, files_of, say, storage_url
+from search.cli.option_groups import VerbosityOptions, with_option_groups
 from search.cli.options import (
     ArtifactRootOption,
-    DebugOption,
     NameArgument,
-    QuietOption,
     StorageOption,
-    VerboseOption,
 )
 from search.cli.reading import CommandLineError, read_whole
 
 
+@with_option_groups
 def pause(
     name: NameArgument,
     storage: StorageOption = None,
-    quiet: QuietOption = False,
-    verbose: VerboseOption = False,
-    debug: DebugOption = False,
+    *,
+    verbosity: VerbosityOptions,
 ) -> None:
     """Let workers hand their trials back after the epoch, and take no more until 'resume'."""
-    set_output(quiet, verbose, debug)
+    verbosity.take_effect()
     from search.studies import control
 
     with database_at(storage) as database:
@@ -32,15 +30,15 @@ def pause(
     say(f"study {name!r} is paused; go on with: hypersearch resume {name}")
 
 
+@with_option_groups
 def resume(
     name: NameArgument,
     storage: StorageOption = None,
-    quiet: QuietOption = False,
-    verbose: VerboseOption = False,
-    debug: DebugOption = False,
+    *,
+    verbosity: VerbosityOptions,
 ) -> None:
     """Let a paused study go on, where its trials stood."""
-    set_output(quiet, verbose, debug)
+    verbosity.take_effect()
     from search.studies import control
 
     with database_at(storage) as database:
@@ -48,15 +46,15 @@ def resume(
     say(f"study {name!r} is open: workers take its trials")
 
 
+@with_option_groups
 def stop(
     name: NameArgument,
     storage: StorageOption = None,
-    quiet: QuietOption = False,
-    verbose: VerboseOption = False,
-    debug: DebugOption = False,
+    *,
+    verbosity: VerbosityOptions,
 ) -> None:
     """End a study as it stands; workers end its running trials after the epoch."""
-    set_output(quiet, verbose, debug)
+    verbosity.take_effect()
     from search.studies import control
     from storage.hosts import this_host
 
@@ -67,20 +65,20 @@ def stop(
     )
 
 
+@with_option_groups
 def extend(
     name: NameArgument,
     trials: Annotated[
         str, typer.Option(metavar="N", help="Finished trials to end with, more than before.")
     ],
     storage: StorageOption = None,
-    quiet: QuietOption = False,
-    verbose: VerboseOption = False,
-    debug: DebugOption = False,
+    *,
+    verbosity: VerbosityOptions,
 ) -> None:
     """Raise a study's budget of trials; one that has ended goes on, unless something else has ended
     it.
     """
-    set_output(quiet, verbose, debug)
+    verbosity.take_effect()
     from search.report.ending import why_it_stays_ended
     from search.studies import control
 
@@ -93,17 +91,17 @@ def extend(
         say(f"study {name!r} stays ended: {why_it_stays_ended(stored, extended.spec)}")
 
 
+@with_option_groups
 def delete(
     name: NameArgument,
     yes: Annotated[bool, typer.Option("--yes", help="Do it: there is no way back.")] = False,
     artifact_root: ArtifactRootOption = None,
     storage: StorageOption = None,
-    quiet: QuietOption = False,
-    verbose: VerboseOption = False,
-    debug: DebugOption = False,
+    *,
+    verbosity: VerbosityOptions,
 ) -> None:
     """Delete a study with all its trials; workers leave it."""
-    set_output(quiet, verbose, debug)
+    verbosity.take_effect()
     from search.studies import control
 
     if not yes:
@@ -114,14 +112,14 @@ def delete(
     say(f"study {name!r} is deleted")
 
 
+@with_option_groups
 def upgrade(
     storage: StorageOption = None,
-    quiet: QuietOption = False,
-    verbose: VerboseOption = False,
-    debug: DebugOption = False,
+    *,
+    verbosity: VerbosityOptions,
 ) -> None:
     """Bring a database of an older version up to date. Stop its workers and back it up first."""
-    set_output(quiet, verbose, debug)
+    verbosity.take_effect()
     from storage.engine import upgrade_database
 
     before, after = upgrade_database(storage_url(storage))

@@ -4,17 +4,16 @@ from typing import Annotated
 
 import typer
 
-from search.cli.context import files_of, say, set_output, settings, storage_url
+from search.cli.context import files_of, say, settings, storage_url
+from search.cli.option_groups import VerbosityOptions, with_option_groups
 from search.cli.options import (
     ArtifactRootOption,
-    DebugOption,
     NameArgument,
-    QuietOption,
     StorageOption,
-    VerboseOption,
 )
 
 
+@with_option_groups
 def copy_command(
     name: NameArgument,
     to: Annotated[
@@ -29,14 +28,13 @@ def copy_command(
         bool, typer.Option("--skip-missing", help="Copy though artifacts are missing here.")
     ] = False,
     storage: StorageOption = None,
-    quiet: QuietOption = False,
-    verbose: VerboseOption = False,
-    debug: DebugOption = False,
+    *,
+    verbosity: VerbosityOptions,
 ) -> None:
     """Copy a study to another storage: records, definition, predictions, what follows it up,
     artifacts.
     """
-    set_output(quiet, verbose, debug)
+    verbosity.take_effect()
     from search.machine.settings import read_artifact_root
     from search.studies.copying import copy_study
     from storage.urls import parse_url, shown_url

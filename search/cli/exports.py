@@ -5,38 +5,25 @@ import shlex
 import sys
 import time
 import warnings
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from search.cli.answers import Work
 from search.cli.completion import study_names
-from search.cli.context import (
-    data_folder,
-    database_at,
-    files_of,
-    progress_shown,
-    say,
-    set_output,
-    settings,
-    storage_url,
+from search.cli.context import database_at, progress_shown, say, storage_url
+from search.cli.follow_ups import Work
+from search.cli.machines import looking_machine, training_machine
+from search.cli.option_groups import (
+    KeptOptions,
+    PlaceOptions,
+    VerbosityOptions,
+    WorkerOptions,
+    with_option_groups,
 )
-from search.cli.options import (
-    ArtifactRootOption,
-    DataMapOption,
-    DataRootOption,
-    DebugOption,
-    JsonOption,
-    NameArgument,
-    QuietOption,
-    StorageOption,
-    VerboseOption,
-    refuse_together,
-)
-from search.cli.reading import CommandLineError, parse_data_map, read_number, read_whole
-from search.cli.work import machine_of
+from search.cli.options import DeviceOption, JsonOption, NameArgument, refuse_together
+from search.cli.reading import CommandLineError, read_number, read_whole
 
 if TYPE_CHECKING:
     from search.export.exporting import Exported
@@ -45,86 +32,95 @@ if TYPE_CHECKING:
 
 DEFAULT_FORMATS = "onnx,safetensors"
 LARGEST_BATCH = 65_536
-LARGEST_COUNT = 10**6  # of suspects, or of classes
+# No more suspects, nor classes, can be asked for.
+LARGEST_COUNT = 10**6
 
 
-def export_command(
-    name: NameArgument,
-    output: Annotated[
-        Path, typer.Option("-o", "--output", metavar="FOLDER", help="The new folder.")
-    ],
+@dataclass(frozen=True, kw_only=True)
+class ExportOptions:
+    """The options of `export`: which model is exported, as what, and where --refit trains."""
+
     trial: Annotated[
         str | None,
         typer.Option(metavar="N", help="Another trial than the best, of which a model was kept."),
-    ] = None,
+    ] = None
     formats: Annotated[
         str, typer.Option("--format", metavar="NAMES", help="onnx, safetensors, or both.")
-    ] = DEFAULT_FORMATS,
+    ] = DEFAULT_FORMATS
     refit: Annotated[
         bool,
         typer.Option(
             "--refit",
             help="Train its configuration again, on training and validation images together.",
         ),
-    ] = False,
+    ] = False
     force: Annotated[
         bool, typer.Option("--force", help="Replace a folder that an export wrote.")
-    ] = False,
+    ] = False
     device: Annotated[
         str | None, typer.Option(metavar="NAME", help="Where --refit trains [auto].")
-    ] = None,
-    threads: Annotated[
-        str | None, typer.Option(metavar="N", help="Threads of --refit [auto].")
-    ] = None,
-    data_root: DataRootOption = None,
-    data_map: DataMapOption = None,
-    artifact_root: ArtifactRootOption = None,
-    storage: StorageOption = None,
-    json: JsonOption = False,
-    quiet: QuietOption = False,
-    verbose: VerboseOption = False,
-    debug: DebugOption = False,
+    ] = None
+    threads: Annotated[str | None, typer.Option(metavar="N", help="Threads of --refit [auto].")] = (
+        None
+    )
+    kept: KeptOptions
+    json: JsonOption = False
+    verbosity: VerbosityOptions
+
+    def number(self) -> int | None:
+        """The trial that is asked for. Raises CommandLineError."""
+        return None if self.trial is None else read_whole("--trial", self.trial, 0, 10**9)
+
+    def workers(self) -> WorkerOptions:
+        """What --refit trains with. Raises CommandLineError where it is not asked for."""
+        for option, value in (("--device", self.device), ("--threads", self.threads)):
+            if value is not None and not self.refit:
+                raise CommandLineError(f"{option} goes with --refit: add it, or leave {option} out")
+        return WorkerOptions(threads=self.threads or "auto", device=self.device or "auto")
+
+
+@with_option_groups
+def export_command(
+    name: NameArgument,
+    output: Annotated[
+        Path, typer.Option("-o", "--output", metavar="FOLDER", help="The new folder.")
+    ],
+    *,
+    options: ExportOptions,
 ) -> None:
     """Write the best trial's model as a folder: safetensors, ONNX, labels, configuration, model
     card.
     """
-    set_output(quiet, verbose, debug)
+    options.verbosity.take_effect()
     from search.export.formats import read_formats
     from search.machine.settings import date_of_making
 
-    chosen = read_formats(formats)
-    number = None if trial is None else read_whole("--trial", trial, 0, 10**9)
-    date = date_of_making(os.environ, time.time())
-    for option, value in (("--device", device), ("--threads", threads)):
-        if value is not None and not refit:
-            raise CommandLineError(f"{option} goes with --refit: add it, or leave {option} out")
-    machine = _machine_for_models(storage, data_root, data_map, artifact_root)
+    formats, number = read_formats(options.formats), options.number()
+    date, workers = date_of_making(os.environ, time.time()), options.workers()
+    machine = looking_machine(options.kept)
     from search.export.exporting import check_exportable, export_model
     from search.report.documents import to_json
     from storage.artifacts import open_artifact_store
 
-    refitted = None
-    if refit:
-        check_exportable(output, chosen, replace=force)
-        url = storage_url(storage)
-        training = machine_of(threads or "auto", device or "auto", data_root, url, artifact_root)
-        training = replace(training, data_map=machine.data_map)
-        refitted = _refit(url, storage, name, number, training, artifact_root, quiet)
-    with database_at(storage) as database, progress_shown(quiet) as tell:
+    quiet, refitted = options.verbosity.quiet, None
+    if options.refit:
+        check_exportable(output, formats, replace=options.force)
+        refitted = _refit(name, number, workers, options.kept, quiet)
+    with database_at(options.kept.storage) as database, progress_shown(quiet) as tell:
         exported = export_model(
             database,
             open_artifact_store(machine.files.artifact_root),
             name,
             output,
             machine,
-            formats=chosen,
+            formats=formats,
             tell=tell,
             trial=number,
             refit=refitted,
-            force=force,
+            force=options.force,
             seconds_since_1970=date,
         )
-    if json:
+    if options.json:
         print(to_json(exported.document()))
         return
     print(f"{exported.folder}: {_what(exported)}")
@@ -144,25 +140,80 @@ def _what(exported: "Exported") -> str:
 
 
 def _refit(
-    url: str,
-    storage: str | None,
-    name: str,
-    trial: int | None,
-    machine: "Machine",
-    artifact_root: str | None,
-    quiet: bool,
+    name: str, trial: int | None, workers: WorkerOptions, kept: KeptOptions, quiet: bool
 ) -> str:
     """The name of the study that has trained the trial's configuration on all images."""
     from search.analysis.refitted import read_refitted
     from search.engines.answers import announce_refit
     from search.report.refitted import refitted_opening
 
+    url, root = storage_url(kept.storage), kept.artifact_root
+    machine = training_machine(workers, PlaceOptions(data=kept.data, artifact_root=root), url)
     announced = announce_refit(url, name, trial)
-    work = Work(url, storage, name, "export", 1, machine, artifact_root, quiet)
+    work = Work(url, kept.storage, name, "export", 1, machine, root, quiet)
     work.do(announced, read_refitted, refitted_opening, enqueue=False)
     return announced.stored.name
 
 
+@dataclass(frozen=True, kw_only=True)
+class PredictOptions:
+    """The options of `predict`: what is asked of the model, and how the answers are given."""
+
+    top: Annotated[str, typer.Option(metavar="K", help="So many of the likeliest classes.")] = "1"
+    runtime: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="torch or onnx [torch, where the folder has it]."),
+    ] = None
+    unsure: Annotated[
+        str | None, typer.Option(metavar="P", help="Mark answers with less probability.")
+    ] = None
+    labelled: Annotated[
+        bool,
+        typer.Option("--labelled", help="IMAGES have a sub-folder a class: judge the answers."),
+    ] = False
+    suspects: Annotated[
+        str | None,
+        typer.Option(
+            metavar="N",
+            help="With --labelled: the N files whose given class is the least likely, as CSV; of a"
+            " study, without IMAGES, the validation images whose class all good trials contradict.",
+        ),
+    ] = None
+    csv: Annotated[bool, typer.Option("--csv", help="One row a file.")] = False
+    batch: Annotated[str, typer.Option(metavar="N", help="Images answered at a time.")] = "64"
+    device: DeviceOption = "auto"
+    kept: KeptOptions
+    json: JsonOption = False
+    verbosity: VerbosityOptions
+
+    def asked(self) -> "Asked":
+        """What is asked of a run. Raises CommandLineError."""
+        from search.export.running import Asked
+
+        if self.suspects is not None and not self.labelled:
+            raise CommandLineError(
+                "--suspects goes with --labelled: add it, or leave --suspects out"
+            )
+        limit = None if self.unsure is None else read_number("--unsure", self.unsure)
+        if limit is not None and not 0 <= limit <= 1:
+            raise CommandLineError(f"--unsure {self.unsure}: give a probability, from 0 to 1")
+        return Asked(
+            read_whole("--top", self.top, 1, LARGEST_COUNT),
+            limit,
+            self.labelled,
+            0
+            if self.suspects is None
+            else read_whole("--suspects", self.suspects, 1, LARGEST_COUNT),
+            read_whole("--batch", self.batch, 1, LARGEST_BATCH),
+        )
+
+    def studies(self) -> "tuple[str, Machine]":
+        """Where studies are, and the machine that looks at them."""
+        machine = looking_machine(self.kept)
+        return storage_url(self.kept.storage), machine
+
+
+@with_option_groups
 def predict(
     model: Annotated[
         str,
@@ -179,46 +230,16 @@ def predict(
             help="Files, and folders of them; none with --suspects: a study's validation images.",
         ),
     ] = None,
-    top: Annotated[str, typer.Option(metavar="K", help="So many of the likeliest classes.")] = "1",
-    runtime: Annotated[
-        str | None,
-        typer.Option(metavar="NAME", help="torch or onnx [torch, where the folder has it]."),
-    ] = None,
-    unsure: Annotated[
-        str | None, typer.Option(metavar="P", help="Mark answers with less probability.")
-    ] = None,
-    labelled: Annotated[
-        bool,
-        typer.Option("--labelled", help="IMAGES have a sub-folder a class: judge the answers."),
-    ] = False,
-    suspects: Annotated[
-        str | None,
-        typer.Option(
-            metavar="N",
-            help="With --labelled: the N files whose given class is the least likely, as CSV; of a"
-            " study, without IMAGES, the validation images whose class all good trials contradict.",
-        ),
-    ] = None,
-    csv: Annotated[bool, typer.Option("--csv", help="One row a file.")] = False,
-    batch: Annotated[str, typer.Option(metavar="N", help="Images answered at a time.")] = "64",
-    device: Annotated[
-        str, typer.Option(metavar="NAME", help="auto, cpu, cuda, cuda:1 or mps.")
-    ] = "auto",
-    data_root: DataRootOption = None,
-    data_map: DataMapOption = None,
-    artifact_root: ArtifactRootOption = None,
-    storage: StorageOption = None,
-    json: JsonOption = False,
-    quiet: QuietOption = False,
-    verbose: VerboseOption = False,
-    debug: DebugOption = False,
+    *,
+    options: PredictOptions,
 ) -> None:
     """Classify files and folders with an exported folder, or with a study's best trial."""
-    set_output(quiet, verbose, debug)
-    refuse_together({"--csv": csv, "--json": json, "--suspects": suspects is not None})
-    asked = _asked(top, unsure, labelled, suspects, batch)
+    options.verbosity.take_effect()
+    csv, json = options.csv, options.json
+    refuse_together({"--csv": csv, "--json": json, "--suspects": options.suspects is not None})
+    asked = options.asked()
     if not images:
-        _suspect(model, asked, storage, data_root, data_map, artifact_root, quiet)
+        _suspect(model, asked, options)
         return
     from objectives.device_name import check_device_name
     from search.export.lines import judged_text
@@ -226,15 +247,10 @@ def predict(
     from search.export.running import predict_all
     from search.machine.settings import check_openmp
 
-    check_device_name(device)
+    check_device_name(options.device)
     check_openmp(os.environ)
-
-    def studies() -> "tuple[str, Machine]":
-        machine = _machine_for_models(storage, data_root, data_map, artifact_root)
-        return storage_url(storage), machine
-
-    with progress_shown(quiet) as tell:
-        opened = open_model(model, device, studies, tell, runtime=runtime)
+    with progress_shown(options.verbosity.quiet) as tell:
+        opened = open_model(model, options.device, options.studies, tell, runtime=options.runtime)
     asked = replace(asked, top=min(asked.top, len(opened.answering.class_names)))
     lines = asked.lines("csv" if csv else "json" if json else "text")
     # Pillow warns of odd but readable files, one by one.
@@ -246,15 +262,7 @@ def predict(
         say(judged_text(summary.judgement).rstrip())
 
 
-def _suspect(
-    study: str,
-    asked: "Asked",
-    storage: str | None,
-    data_root: str | None,
-    data_map: list[str] | None,
-    artifact_root: str | None,
-    quiet: bool,
-) -> None:
+def _suspect(study: str, asked: "Asked", options: PredictOptions) -> None:
     """Without IMAGES: the validation images of a study."""
     if not asked.suspects:
         raise CommandLineError("IMAGES are missing: name files, or folders of them")
@@ -266,45 +274,12 @@ def _suspect(
             f"IMAGES are missing: name what {study} is to judge, or a study in its place, whose"
             " validation images its good trials have judged"
         )
-    machine = _machine_for_models(storage, data_root, data_map, artifact_root)
+    machine = looking_machine(options.kept)
     from search.export.lines import suspected_csv
     from search.export.suspected import suspected_labels
 
-    with database_at(storage) as database, progress_shown(quiet) as tell:
+    kept, quiet = options.kept, options.verbosity.quiet
+    with database_at(kept.storage) as database, progress_shown(quiet) as tell:
         found = suspected_labels(database, study, machine, asked.suspects, tell)
     sys.stdout.write(suspected_csv(found))
     say(str(found))
-
-
-def _asked(
-    top: str, unsure: str | None, labelled: bool, suspects: str | None, batch: str
-) -> "Asked":
-    from search.export.running import Asked
-
-    if suspects is not None and not labelled:
-        raise CommandLineError("--suspects goes with --labelled: add it, or leave --suspects out")
-    limit = None if unsure is None else read_number("--unsure", unsure)
-    if limit is not None and not 0 <= limit <= 1:
-        raise CommandLineError(f"--unsure {unsure}: give a probability, from 0 to 1")
-    return Asked(
-        read_whole("--top", top, 1, LARGEST_COUNT),
-        limit,
-        labelled,
-        0 if suspects is None else read_whole("--suspects", suspects, 1, LARGEST_COUNT),
-        read_whole("--batch", batch, 1, LARGEST_BATCH),
-    )
-
-
-def _machine_for_models(
-    storage: str | None,
-    data_root: str | None,
-    data_map: list[str] | None,
-    artifact_root: str | None,
-) -> "Machine":
-    """Where the images of a study, and the files of its trials, lie."""
-    machine = settings().machine(
-        files_of(storage_url(storage), artifact_root),
-        data_root=data_folder(data_root),
-        device="cpu",
-    )
-    return replace(machine, data_map=parse_data_map(data_map))

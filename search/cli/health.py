@@ -4,31 +4,29 @@ import os
 
 import typer
 
-from search.cli.context import data_folder, files_of, set_output, settings, storage_url
+from search.cli.context import data_folder, files_of, settings, storage_url
+from search.cli.option_groups import VerbosityOptions, with_option_groups
 from search.cli.options import (
     ArtifactRootOption,
     DataRootOption,
-    DebugOption,
     JsonOption,
-    QuietOption,
     StorageOption,
-    VerboseOption,
 )
 
 
+@with_option_groups
 def doctor(
     data_root: DataRootOption = None,
     artifact_root: ArtifactRootOption = None,
     storage: StorageOption = None,
     json: JsonOption = False,
-    quiet: QuietOption = False,
-    verbose: VerboseOption = False,
-    debug: DebugOption = False,
+    *,
+    verbosity: VerbosityOptions,
 ) -> None:
     """Look at Python, packages, devices, storage and folders: each is good, or has its mend beside
     it.
     """
-    set_output(quiet, verbose, debug)
+    verbosity.take_effect()
     from search.machine.checkup import examine
     from search.machine.doctor import worst_exit_code
     from search.machine.folders import FolderUnknown

@@ -5,7 +5,7 @@ import os
 import sys
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -14,36 +14,36 @@ from search.cli.context import (
     database_at,
     files_of,
     say,
-    set_output,
     storage_url,
     watched_database_at,
     write_text,
 )
+from search.cli.option_groups import VerbosityOptions, with_option_groups
 from search.cli.options import (
     ArtifactRootOption,
-    DebugOption,
     JsonOption,
     NameArgument,
     OutputOption,
-    QuietOption,
     StorageOption,
-    VerboseOption,
     WatchOption,
     refuse_together,
 )
 from search.cli.reading import CommandLineError, read_whole
 
+if TYPE_CHECKING:
+    from storage.engine import Database
 
+
+@with_option_groups
 def list_command(
     watch: WatchOption = False,
     storage: StorageOption = None,
     json: JsonOption = False,
-    quiet: QuietOption = False,
-    verbose: VerboseOption = False,
-    debug: DebugOption = False,
+    *,
+    verbosity: VerbosityOptions,
 ) -> None:
     """Show the studies of a storage."""
-    set_output(quiet, verbose, debug)
+    verbosity.take_effect()
     refuse_together({"--watch": watch, "--json": json})
     if watch:
         _watch_studies(storage)
@@ -70,19 +70,19 @@ def _watch_studies(storage: str | None) -> None:
         show_pages(list_pages(watch_studies(database)), console_on(sys.stdout))
 
 
+@with_option_groups
 def status(
     name: NameArgument,
     watch: WatchOption = False,
     storage: StorageOption = None,
     json: JsonOption = False,
-    quiet: QuietOption = False,
-    verbose: VerboseOption = False,
-    debug: DebugOption = False,
+    *,
+    verbosity: VerbosityOptions,
 ) -> None:
     """Show how far a study is: trials, workers, best trial, pace; with --watch until it has
     ended.
     """
-    set_output(quiet, verbose, debug)
+    verbosity.take_effect()
     refuse_together({"--watch": watch, "--json": json})
     if watch:
         _watch_status(storage, name)
@@ -106,6 +106,7 @@ def _watch_status(storage: str | None, name: str) -> None:
         show_pages(status_pages(watch_status(database, name)), console_on(sys.stdout))
 
 
+@with_option_groups
 def compare(
     names: Annotated[
         list[str], typer.Argument(metavar="NAME...", help="Studies.", autocompletion=study_names)
@@ -126,22 +127,15 @@ def compare(
     output: OutputOption = None,
     storage: StorageOption = None,
     json: JsonOption = False,
-    quiet: QuietOption = False,
-    verbose: VerboseOption = False,
-    debug: DebugOption = False,
+    *,
+    verbosity: VerbosityOptions,
 ) -> None:
     """Rank the trials of a study and show what each technique did; of several studies, put them
     side by side.
     """
-    set_output(quiet, verbose, debug)
+    verbosity.take_effect()
     refuse_together({"--csv": csv, "--json": json})
     refuse_together({"--trial": trial is not None, "--csv": csv, "--all": every_row})
-    from search.analysis.comparison import compare_studies, compare_study
-    from search.report.documents import compare_document, to_json
-    from search.report.one_trial import trial_text, trial_whole_document
-    from search.report.side_by_side import side_by_side_document, side_by_side_text, trials_csv
-    from search.report.text import compare_text
-
     several = list(dict.fromkeys(names))
     number = None if trial is None else read_whole("--trial", trial, 0, 10**9)
     if number is not None and len(several) > 1:
@@ -149,31 +143,61 @@ def compare(
     width = _width(output)
     with database_at(storage) as database:
         if csv:
-            found = [compare_study(database, name) for name in several]
-            write_text(trials_csv(found, timings=timings), output)
+            write_text(_csv(database, several, timings), output)
             return
         if len(several) > 1:
-            side_by_side = compare_studies(database, several)
-            text = (
-                to_json(side_by_side_document(side_by_side, timings=timings))
-                if json
-                else side_by_side_text(side_by_side, width)
-            )
+            text = _side_by_side(database, several, json, timings, width)
         elif number is not None:
-            one = compare_study(database, several[0])
-            text = (
-                to_json(trial_whole_document(one, number, timings=timings))
-                if json
-                else trial_text(one, number, width)
-            )
+            text = _one_trial(database, several[0], number, json, timings, width)
         else:
-            one = compare_study(database, several[0])
-            text = (
-                to_json(compare_document(one, timings=timings))
-                if json
-                else compare_text(one, width, every_row=every_row)
-            )
+            text = _ranked(database, several[0], json, timings, every_row, width)
         write_text(f"{text}\n", output)
+
+
+def _csv(database: "Database", names: list[str], timings: bool) -> str:
+    from search.analysis.comparison import compare_study
+    from search.report.side_by_side import trials_csv
+
+    return trials_csv([compare_study(database, name) for name in names], timings=timings)
+
+
+def _side_by_side(
+    database: "Database", names: list[str], json: bool, timings: bool, width: int
+) -> str:
+    from search.analysis.comparison import compare_studies
+    from search.report.documents import to_json
+    from search.report.side_by_side import side_by_side_document, side_by_side_text
+
+    found = compare_studies(database, names)
+    if json:
+        return to_json(side_by_side_document(found, timings=timings))
+    return side_by_side_text(found, width)
+
+
+def _one_trial(
+    database: "Database", name: str, number: int, json: bool, timings: bool, width: int
+) -> str:
+    from search.analysis.comparison import compare_study
+    from search.report.documents import to_json
+    from search.report.one_trial import trial_text, trial_whole_document
+
+    found = compare_study(database, name)
+    if json:
+        return to_json(trial_whole_document(found, number, timings=timings))
+    return trial_text(found, number, width)
+
+
+def _ranked(
+    database: "Database", name: str, json: bool, timings: bool, every_row: bool, width: int
+) -> str:
+    from search.analysis.comparison import compare_study
+    from search.report.documents import compare_document, to_json
+    from search.report.text import compare_text
+
+    found = compare_study(database, name)
+    if json:
+        return to_json(compare_document(found, timings=timings))
+    return compare_text(found, width, every_row=every_row)
 
 
 def _width(output: Path | None) -> int:
@@ -184,17 +208,17 @@ def _width(output: Path | None) -> int:
     return width_of(sys.stdout if is_shown else io.StringIO(), os.environ)
 
 
+@with_option_groups
 def dashboard(
     host: Annotated[str, typer.Option(metavar="NAME", help="A loopback address.")] = "127.0.0.1",
     port: Annotated[str, typer.Option(metavar="N", help="0 takes a free one.")] = "8080",
     artifact_root: ArtifactRootOption = None,
     storage: StorageOption = None,
-    quiet: QuietOption = False,
-    verbose: VerboseOption = False,
-    debug: DebugOption = False,
+    *,
+    verbosity: VerbosityOptions,
 ) -> None:
     """Serve optuna-dashboard on this storage, looking only, until Ctrl-C."""
-    set_output(quiet, verbose, debug)
+    verbosity.take_effect()
     from optuna.storages import get_storage
 
     from search.dashboard import refresh_artifacts, serve

@@ -146,7 +146,7 @@ def _late(error: BaseException) -> int:
     from search.analysis.comparison import Incomparable, TrialNotFound
     from search.dashboard import CannotListen, NotLoopback
     from search.engines.cluster.placement import ClusterRefused
-    from search.engines.launch import WorkFailed
+    from search.engines.teams import WorkFailed
     from search.export.errors import (
         ExportFailed,
         ExportRefused,

@@ -9,22 +9,20 @@ from search.cli.completion import study_names
 from search.cli.context import (
     database_at,
     say,
-    set_output,
     settings,
     storage_url,
     write_text,
 )
+from search.cli.option_groups import VerbosityOptions, with_option_groups
 from search.cli.options import (
     ArtifactRootOption,
-    DebugOption,
-    QuietOption,
     StorageOption,
-    VerboseOption,
 )
 
 DEFAULT_FILE = Path("hypersearch-report.html")
 
 
+@with_option_groups
 def report(
     names: Annotated[
         list[str], typer.Argument(metavar="NAME...", help="Studies.", autocompletion=study_names)
@@ -37,14 +35,13 @@ def report(
     ] = DEFAULT_FILE,
     artifact_root: ArtifactRootOption = None,
     storage: StorageOption = None,
-    quiet: QuietOption = False,
-    verbose: VerboseOption = False,
-    debug: DebugOption = False,
+    *,
+    verbosity: VerbosityOptions,
 ) -> None:
     """Write one HTML page that needs no network: what was searched, what was found, and how far to
     trust it.
     """
-    set_output(quiet, verbose, debug)
+    verbosity.take_effect()
     from search.machine.settings import read_artifact_root
     from search.report.page.written import read_page
 

@@ -5,47 +5,45 @@ from typing import Annotated
 
 import typer
 
-from search.cli.context import database_at, say, set_output, write_text
+from search.cli.context import database_at, say, write_text
+from search.cli.option_groups import VerbosityOptions, with_option_groups
 from search.cli.options import (
-    DebugOption,
     JsonOption,
     NameArgument,
     OutputOption,
-    QuietOption,
     StorageOption,
-    VerboseOption,
 )
 
 
+@with_option_groups
 def spec_init(
     file: Annotated[
         Path | None, typer.Argument(metavar="FILE", help="Where to write; else it is printed.")
     ] = None,
     storage: StorageOption = None,
-    quiet: QuietOption = False,
-    verbose: VerboseOption = False,
-    debug: DebugOption = False,
+    *,
+    verbosity: VerbosityOptions,
 ) -> None:
     """Write a commented spec to start from."""
-    set_output(quiet, verbose, debug)
+    verbosity.take_effect()
     from search.spec.template import starting_spec
 
     write_text(starting_spec(), file, is_new=True)
 
 
+@with_option_groups
 def spec_check(
     file: Annotated[
         Path, typer.Argument(metavar="FILE", help="A spec, a TOML file; - is the standard input.")
     ],
     storage: StorageOption = None,
-    quiet: QuietOption = False,
-    verbose: VerboseOption = False,
-    debug: DebugOption = False,
+    *,
+    verbosity: VerbosityOptions,
 ) -> None:
     """Check a spec; say how many trials and epochs it is, and how long by what the storage has
     recorded.
     """
-    set_output(quiet, verbose, debug)
+    verbosity.take_effect()
     from search.analysis.status import seconds_per_epoch
     from search.spec.document import load_document, spec_source
     from search.spec.durations import duration
@@ -58,7 +56,7 @@ def spec_check(
     try:
         with database_at(storage) as database:
             seconds = seconds_per_epoch(database, spec)
-    # a spec can be checked before there is a database: nothing is recorded yet
+    # A spec can be checked before there is a database: nothing is recorded yet.
     except StorageUnavailable:
         seconds = None
     epochs = spec.planned_trials * spec.training.epochs
@@ -75,17 +73,17 @@ def spec_check(
         say(f"{file}: {notice}")
 
 
+@with_option_groups
 def spec_show(
     name: NameArgument,
     output: OutputOption = None,
     storage: StorageOption = None,
     json: JsonOption = False,
-    quiet: QuietOption = False,
-    verbose: VerboseOption = False,
-    debug: DebugOption = False,
+    *,
+    verbosity: VerbosityOptions,
 ) -> None:
     """Print the stored spec of a study, nothing left to a default."""
-    set_output(quiet, verbose, debug)
+    verbosity.take_effect()
     import tomli_w
 
     from search.report.documents import to_json

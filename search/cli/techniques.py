@@ -5,11 +5,12 @@ from typing import Annotated
 import typer
 
 from search.cli.completion import among
-from search.cli.context import set_output
-from search.cli.options import DebugOption, JsonOption, QuietOption, StorageOption, VerboseOption
+from search.cli.option_groups import VerbosityOptions, with_option_groups
+from search.cli.options import JsonOption, StorageOption
 from search.space.parameters import TECHNIQUES
 
 
+@with_option_groups
 def techniques_command(
     name: Annotated[
         str | None,
@@ -19,12 +20,11 @@ def techniques_command(
     ] = None,
     storage: StorageOption = None,
     json: JsonOption = False,
-    quiet: QuietOption = False,
-    verbose: VerboseOption = False,
-    debug: DebugOption = False,
+    *,
+    verbosity: VerbosityOptions,
 ) -> None:
     """Describe every technique: options, formula, source, the hyperparameters that it brings."""
-    set_output(quiet, verbose, debug)
+    verbosity.take_effect()
     from search.cli.reading import CommandLineError
     from search.report.documents import techniques_document, to_json
     from search.report.text import techniques_text

@@ -10,7 +10,8 @@ from optuna import logging as optuna_logging
 from search.analysis.confirmation import last_confirmation
 from search.analysis.ranking import incumbent
 from search.analysis.refitted import read_refitted
-from search.engines.launch import Team, run_study
+from search.engines.launch import run_study
+from search.engines.teams import Team
 from search.machine.this_machine import Machine
 from search.spec.definition import stored_spec
 from search.spec.follow_up import Kind, PlannedTraining
@@ -42,31 +43,40 @@ class Announced:
     """A follow-up that is about to be worked on, or that has been."""
 
     stored: StoredStudy
-    # That its trainings take one after another, by those of the parent; those that are taken over
-    # from another follow-up, and those that have finished, take none.
+    # Its trainings take so long one after another, by those of the parent; those that are taken
+    # over from another follow-up, and those that have finished, take none.
     seconds: float | None
-    finished: int = 0  # trainings, by now
+    # So many trainings have finished by now.
+    finished: int = 0
 
 
-Allow = Callable[[int], None]  # told how many trainings a new one takes at most; raises if too many
+# A new follow-up's most trainings are told to it; it raises where they are too many.
+Allow = Callable[[int], None]
+
+
+@dataclass(frozen=True)
+class Commission:
+    """On which terms a study's follow-up is to be there, whatever it asks for."""
+
+    storage_url: str
+    # The study that is followed up has this name.
+    name: str
+    # A new one is made even where one is there that was asked for in the same words.
+    again: bool = False
+    timeout_seconds: float | None = None
+    allow: Allow = lambda trainings: None
+    # The machine is to train it, and must have the study's data; None: others train it elsewhere.
+    machine: Machine | None = None
+    tell: Tell = nobody
+    # What it needs beside the study's data is kept there.
+    artifact_root: str = ""
 
 
 def announce_confirmation(
-    storage_url: str,
-    name: str,
-    asked: AskedToConfirm,
-    *,
-    again: bool = False,
-    timeout_seconds: float | None = None,
-    allow: Allow = lambda trainings: None,
-    machine: Machine | None = None,
-    tell: Tell = nobody,
-    weights: GivenWeights | None = None,
-    artifact_root: str = "",
+    commission: Commission, asked: AskedToConfirm, weights: GivenWeights | None = None
 ) -> Announced:
     """The study's confirmation that was asked for in the same words, or a new one where there is
-    none, or where one is wanted `again`. Where it is to be trained on this `machine`, the study's
-    data must be there. The `weights` of a pretrained baseline are kept at the `artifact_root`.
+    none, or where one is wanted `again`; its pretrained baseline has these `weights`.
 
     Raises:
         StudyNotFound, ForeignStudy, FollowUpRefused, StorageURLError, DataError, OtherData,
@@ -83,34 +93,12 @@ def announce_confirmation(
             files = {WEIGHTS_FILE: weights.checked()}
             made = confirming.with_weights(made, id_of(files[WEIGHTS_FILE]))
         stage = confirming.first_stage(made, stored_spec(parent).seed, number)
-        most = confirming.most_trainings(made)
-        return Planned(made.to_json(), stage, most, files=files, artifact_root=artifact_root)
+        return Planned(made.to_json(), stage, confirming.most_trainings(made), files=files)
 
-    return _announce(
-        storage_url,
-        name,
-        "confirm",
-        asked.to_document(),
-        plan,
-        again,
-        timeout_seconds,
-        allow,
-        machine,
-        tell,
-    )
+    return _announce(commission, "confirm", asked.to_document(), plan)
 
 
-def announce_ablation(
-    storage_url: str,
-    name: str,
-    asked: AskedToAblate,
-    *,
-    again: bool = False,
-    timeout_seconds: float | None = None,
-    allow: Allow = lambda trainings: None,
-    machine: Machine | None = None,
-    tell: Tell = nobody,
-) -> Announced:
+def announce_ablation(commission: Commission, asked: AskedToAblate) -> Announced:
     """As `announce_confirmation`: of the trial that is asked for, else of the last confirmation's
     choice, else of the best.
     """
@@ -121,32 +109,11 @@ def announce_ablation(
         return Planned(made.to_json(), stage, ablating.most_trainings(made))
 
     if asked.trial is None:
-        asked = replace(asked, trial=_confirmed(storage_url, name))
-    return _announce(
-        storage_url,
-        name,
-        "ablate",
-        asked.to_document(),
-        plan,
-        again,
-        timeout_seconds,
-        allow,
-        machine,
-        tell,
-    )
+        asked = replace(asked, trial=_confirmed(commission.storage_url, commission.name))
+    return _announce(commission, "ablate", asked.to_document(), plan)
 
 
-def announce_reproduction(
-    storage_url: str,
-    name: str,
-    asked: AskedToReproduce,
-    *,
-    again: bool = False,
-    timeout_seconds: float | None = None,
-    allow: Allow = lambda trainings: None,
-    machine: Machine | None = None,
-    tell: Tell = nobody,
-) -> Announced:
+def announce_reproduction(commission: Commission, asked: AskedToReproduce) -> Announced:
     """As `announce_confirmation`; computed as the recorded trial was, where that can be."""
 
     def plan(parent: StoredStudy, trials: Sequence[TrialRecord], number: int) -> Planned:
@@ -155,18 +122,7 @@ def announce_reproduction(
         computed = reproducing.computed_as(reproducing.recorded(parent, trials, asked.number))
         return Planned(made.to_json(), stage, len(stage), computed)
 
-    return _announce(
-        storage_url,
-        name,
-        "reproduce",
-        asked.to_document(),
-        plan,
-        again,
-        timeout_seconds,
-        allow,
-        machine,
-        tell,
-    )
+    return _announce(commission, "reproduce", asked.to_document(), plan)
 
 
 def announce_refit(storage_url: str, name: str, trial: int | None = None) -> Announced:
@@ -182,26 +138,14 @@ def announce_refit(storage_url: str, name: str, trial: int | None = None) -> Ann
         computed = reproducing.computed_as(reproducing.recorded(parent, trials, asked.number))
         return Planned(made.to_json(), stage, len(stage), computed)
 
-    def announce(again: bool) -> Announced:
-        document = asked.to_document()
-        return _announce(
-            storage_url,
-            name,
-            "refit",
-            document,
-            plan,
-            again,
-            timeout_seconds=None,
-            allow=lambda trainings: None,
-            machine=None,
-            tell=nobody,
-        )
-
-    found = announce(again=False)
+    commission, document = Commission(storage_url, name), asked.to_document()
+    found = _announce(commission, "refit", document, plan)
     with open_database(storage_url) as database:
         there = read_refitted(database, found.stored)
     is_lost = there.state == "ended" and not there.is_whole and not there.has_diverged
-    return announce(again=True) if is_lost else found
+    if not is_lost:
+        return found
+    return _announce(replace(commission, again=True), "refit", document, plan)
 
 
 def _asked_to_refit(database: Database, parent: StoredStudy, trial: int | None) -> AskedToRefit:
@@ -221,43 +165,37 @@ class Planned:
 
     plan: str
     first_stage: Sequence[PlannedTraining]
-    most: int  # trainings
+    # It takes so many trainings at most.
+    most: int
     computed: Computed | None = None
-    # What it needs beside the study's data, by name, and where that is kept.
+    # It needs these files beside the study's data: their contents by name.
     files: Mapping[str, bytes] = field(default_factory=dict)
-    artifact_root: str = ""
 
 
 def _announce(
-    storage_url: str,
-    name: str,
+    commission: Commission,
     kind: Kind,
     asked: Mapping[str, object],
     make: Callable[[StoredStudy, Sequence[TrialRecord], int], Planned],
-    again: bool,
-    timeout_seconds: float | None,
-    allow: Allow,
-    machine: Machine | None,
-    tell: Tell,
 ) -> Announced:
     optuna_logging.set_verbosity(optuna_logging.WARNING)
-    database, rdb = open_for_work(storage_url, create=False)
+    database, rdb = open_for_work(commission.storage_url, create=False)
     with database:
-        parent = find_parent(database, name)
+        parent = find_parent(database, commission.name)
         trials = read_trials(database, parent.study_id)
-        if not again and (there := _same(database, parent, kind, asked)) is not None:
+        if not commission.again and (there := _same(database, parent, kind, asked)) is not None:
             taken = read_slots(database, there.study_id)
             finished = sum(each.state in ("complete", "pruned") for each in taken)
             return Announced(there, _seconds(there.budget.trials - finished, trials), finished)
         number = next_number(database, parent, kind)
-        base = None if again else with_fewer_seeds(database, parent, kind, asked)
+        base = None if commission.again else with_fewer_seeds(database, parent, kind, asked)
         planned = make(parent, trials, number if base is None else seeds_of(base))
         carried = None if base is None else finished_of(database, base, parent, planned.first_stage)
         count = 0 if carried is None else len(carried.trial_ids)
-        allow(planned.most - count)
-        if machine is not None:
-            prepare_data(stored_spec(parent), machine, tell, parent)
-        with kept(database, planned.artifact_root, planned.files) as artifacts:
+        commission.allow(planned.most - count)
+        if commission.machine is not None:
+            prepare_data(stored_spec(parent), commission.machine, commission.tell, parent)
+        with kept(database, commission.artifact_root, planned.files) as artifacts:
             stored = create_follow_up(
                 database,
                 rdb,
@@ -267,7 +205,7 @@ def _announce(
                 planned.plan,
                 planned.first_stage,
                 planned.most,
-                timeout_seconds,
+                commission.timeout_seconds,
                 planned.computed,
                 carried,
                 artifacts,

@@ -18,9 +18,12 @@ from storage.records import StudyRecord, read_ended, read_study, read_trials
 from storage.studies import StoredStudy
 
 LOOK_SECONDS = 1.0
-LOOK_AGAIN_SECONDS = 2.0  # at the earliest: what a person watches changes by the epoch
-LOOKING_SHARE = 0.1  # of the time at most: a look at 10,000 trials takes seconds
-PATIENCE_SECONDS = 0.5  # of one look: a server that has restarted is found at the second try
+# What a person watches changes by the epoch, so nobody looks again sooner.
+LOOK_AGAIN_SECONDS = 2.0
+# Looking takes at most this share of the time: a look at 10,000 trials takes seconds.
+LOOKING_SHARE = 0.1
+# One look has so much patience: a server that has restarted is found at the second try.
+PATIENCE_SECONDS = 0.5
 
 Found = TypeVar("Found")
 
@@ -41,7 +44,8 @@ def watch_study(
             new = read_ended(database, stored.study_id) - seen
             seen |= new
             for trial in read_trials(database, stored.study_id, new):
-                if trial.state == "running":  # no trial that has ended goes on
+                # No trial that has ended goes on.
+                if trial.state == "running":
                     continue
                 yield TrialFinished(
                     stored.name,
@@ -107,10 +111,8 @@ def watch_status(database: Database, name: str) -> Generator[Status | Away]:
     try:
         for found in look_again(lambda: study_status(database, name)):
             if isinstance(found, Status):
-                if uid not in (
-                    None,
-                    found.record.stored.uid,
-                ):  # another one was made under its name
+                # Another study was made under its name.
+                if uid not in (None, found.record.stored.uid):
                     raise StudyDeleted(name)
                 uid = found.record.stored.uid
             yield found

@@ -1,95 +1,31 @@
-"""Studies worked on by this process or by several of this machine."""
+"""One study worked on until it ends: by this process, by several of this machine, or elsewhere."""
 
-import logging
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, closing
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING
 
 from optuna import logging as optuna_logging
-from optuna.storages import RDBStorage
 
 from objectives.errors import ProcessSpent
+from search.engines.alone import check_machine, work_alone
 from search.engines.following import watch_study
-from search.machine.division import Share
-from search.machine.division_file import divide
+from search.engines.teams import Away, Hired, Team, WorkFailed, share_of
 from search.machine.this_machine import Machine
 from search.spec.definition import stored_spec
 from search.spec.request import Request, study_name
 from search.spec.study_spec import StudySpec
 from search.studies.joining import JoinedStudy, find_stored, has_work, join
-from search.studies.this_worker import this_worker
-from search.worker.events import Decoding, Said, StudyLeft, StudyOpened, Tell, nobody
-from search.worker.loop import Choose, work, workplace
-from search.worker.objective import Objective, build_objective
+from search.worker.events import StudyOpened, Tell, nobody
+from search.worker.loop import Choose
 from search.worker.preparation import prepare_data
-from storage.artifacts import open_artifact_store
 from storage.engine import Database, check_place, open_for_work
 from storage.errors import OtherData, StudyDeleted, StudyNotFound
 from storage.hosts import Host
 from storage.records import read_incumbent, read_study
-from storage.studies import StoredStudy, find_study, first_failure, read_workable
+from storage.studies import StoredStudy, find_study, first_failure
 
-log = logging.getLogger(__name__)
-
-
-class WorkFailed(Exception):
-    """The work itself failed."""
-
-    @classmethod
-    def trials(cls, name: str, failed: int, reason: str | None) -> "WorkFailed":
-        """The study ended because trials failed."""
-        return cls(
-            f"study {name!r} ended after {failed} failed trials; the first:"
-            f" {reason or 'no reason recorded'}; mend that and run it under another name with"
-            " --study"
-        )
-
-    @classmethod
-    def follow_up(cls, name: str, reason: str | None) -> "WorkFailed":
-        """A training of a follow-up failed as often as it was given out."""
-        return cls(
-            f"study {name!r} ended, as a training of it failed again and again; the first:"
-            f" {reason or 'no reason recorded'}; mend that and ask anew, with --new"
-        )
-
-    @classmethod
-    def workers(cls, reason: str) -> "WorkFailed":
-        """The worker processes cannot work."""
-        return cls(f"the worker processes have ended with work left to do: {reason}")
-
-
-class Hired(Protocol):
-    """Workers that others run: processes of this machine, or of a cluster."""
-
-    @property
-    def last_words(self) -> str:
-        """Why none is left."""
-
-    def working(self, *studies: str) -> AbstractContextManager[None]:
-        """Inside, they work on these studies."""
-
-    def is_working(self) -> bool:
-        """Whether any is alive, or is to be."""
-
-
-@dataclass(frozen=True)
-class Team:
-    """Worker processes, as they are asked for; one works in this process, and in another where this
-    one is spent.
-    """
-
-    workers: int | None  # None: as many as train best
-    hire: Callable[[int, Machine], Hired]
-
-
-@dataclass(frozen=True)
-class Away:
-    """Workers on other machines: what this one has, or trains best with, is none of theirs."""
-
-    # Before anything is created; raises where nobody can be hired.
-    get_ready: Callable[[], None]
-    crew: Hired
+if TYPE_CHECKING:
+    from objectives.data.source import DataFacts
 
 
 @dataclass(frozen=True)
@@ -97,7 +33,8 @@ class WorkDone:
     """What a run came to."""
 
     joined: JoinedStudy
-    had_ended: bool  # there was nothing left to do
+    # There was nothing left to do.
+    had_ended: bool
 
 
 def run_study(
@@ -124,37 +61,18 @@ def run_study(
     """
     optuna_logging.set_verbosity(optuna_logging.WARNING)
     there = find_stored(storage_url, study_name(request))
-    spec = request.spec(stored=there is not None)
-    is_away = isinstance(team, Away)
-    if not is_away:
-        _check_machine(machine)
-    check_place(storage_url)
-    facts = None
-    # What cannot be trained is refused before anything is created, or changed.
-    if there is None or has_work(there, request):
-        planned = spec if there is None else stored_spec(there)
-        if not is_away:
-            _check_precision(planned, machine)
-        facts = prepare_data(planned, machine, tell, there)
-        if isinstance(team, Away):
-            team.get_ready()
+    facts = _get_ready(storage_url, request, there, machine, tell, team)
     database, rdb = open_for_work(storage_url)
     with database:
         joined = join(database, rdb, request)
         on_joined(joined)
         had_ended = joined.stored.state == "ended"
-        crew: Hired | None = None
-        if isinstance(team, Away):
-            crew = None if had_ended else team.crew
-        elif team is not None and team.workers != 1 and not had_ended:
-            share = share_of(machine, team.workers, [joined], tell)
-            machine = machine.shared(share)
-            crew = team.hire(share.workers, machine) if share.workers > 1 else None
+        crew, machine = _hire(team, joined, machine, tell)
         tell(_as_it_stands(database, joined))
         if crew is None:
             try:
                 only = _only(database, joined)
-                _work_alone(database, rdb, only, machine, host, tell, several=False)
+                work_alone(database, rdb, only, machine, host, tell, several=False)
             except ProcessSpent as spent:
                 if not isinstance(team, Team):
                     raise
@@ -165,125 +83,76 @@ def run_study(
                     tell(event)
         stored = find_study(database, joined.stored.name)
         if stored.end_reason == "failures":
-            failed, first = (
-                read_study(database, stored).failed,
-                first_failure(database, stored.study_id),
-            )
-            if stored.follow_up is not None:
-                raise WorkFailed.follow_up(stored.name, first)
-            raise WorkFailed.trials(stored.name, failed, first)
+            raise _failed(database, stored)
         if stored.state != "ended" and crew is not None:
             before = None if there is None else there.data_fingerprint
-            if facts is not None and stored.data_fingerprint not in (
-                None,
-                before,
-                facts.fingerprint,
-            ):
-                raise OtherData(
-                    stored.name,
-                    stored.data_fingerprint,
-                    joined.spec.data.dataset,
-                    facts.fingerprint,
-                )
-            raise WorkFailed.workers(crew.last_words)
+            raise _left_undone(stored, joined.spec, before, facts, crew)
     return WorkDone(JoinedStudy(stored, joined.spec, joined.notices), had_ended)
 
 
-def serve_studies(
+def _get_ready(
     storage_url: str,
+    request: Request,
+    there: StoredStudy | None,
     machine: Machine,
-    *,
-    names: Sequence[str],
-    forever: bool,
-    host: Host,
-    tell: Tell = nobody,
-) -> None:
-    """Works on every open study, or on those of `names`, until nothing is left; `forever` waits for
-    new ones.
-
-    Raises:
-        StudyNotFound, ForeignStudy: of the names; StorageURLError: bad input.
-        StorageUnavailable: out of reach.
-        DataError, DataUnavailable, OtherData, DeviceError, SpecError: no study could be served
-            here, this is why for the last one.
-        ProcessSpent: this process can train no more.
+    tell: Tell,
+    team: Team | Away | None,
+) -> "DataFacts | None":
+    """Refuses what cannot be trained before anything is created, or changed; returns what the data
+    is known by, where it was looked at.
     """
-    optuna_logging.set_verbosity(optuna_logging.WARNING)
-    _check_machine(machine)
-    database, rdb = open_for_work(storage_url, create=not names)
-    with database:
-        for name in names:
-            find_study(database, name)
-        studies = _open(database, names, forever)
-        _work_alone(database, rdb, studies, machine, host, tell, several=True, forever=forever)
+    spec = request.spec(stored=there is not None)
+    is_away = isinstance(team, Away)
+    if not is_away:
+        check_machine(machine)
+    check_place(storage_url)
+    if there is not None and not has_work(there, request):
+        return None
+    planned = spec if there is None else stored_spec(there)
+    if not is_away:
+        _check_precision(planned, machine)
+    facts = prepare_data(planned, machine, tell, there)
+    if isinstance(team, Away):
+        team.get_ready()
+    return facts
 
 
-def check_service(storage_url: str, *, names: Sequence[str]) -> None:
-    """Whether the studies can be served from elsewhere.
+def _hire(
+    team: Team | Away | None, joined: JoinedStudy, machine: Machine, tell: Tell
+) -> tuple[Hired | None, Machine]:
+    """Who works on the study, `None` for this process, and how the machine is shared for that."""
+    if team is None or joined.stored.state == "ended":
+        return None, machine
+    if isinstance(team, Away):
+        return team.crew, machine
+    if team.workers == 1:
+        return None, machine
+    share = share_of(machine, team.workers, [joined], tell)
+    machine = machine.shared(share)
+    return team.hire(share.workers, machine) if share.workers > 1 else None, machine
 
-    Raises:
-        StudyNotFound, ForeignStudy: of the names; StorageURLError: bad input.
-        StorageUnavailable: out of reach.
+
+def _failed(database: Database, stored: StoredStudy) -> WorkFailed:
+    first = first_failure(database, stored.study_id)
+    if stored.follow_up is not None:
+        return WorkFailed.follow_up(stored.name, first)
+    return WorkFailed.trials(stored.name, read_study(database, stored).failed, first)
+
+
+def _left_undone(
+    stored: StoredStudy,
+    spec: StudySpec,
+    before: str | None,
+    facts: "DataFacts | None",
+    crew: Hired,
+) -> OtherData | WorkFailed:
+    """Why no worker is left though the study has not ended: somebody has trained it on other data
+    than that `before` and than what is here, or the workers say why.
     """
-    database, _ = open_for_work(storage_url, create=not names)
-    with database:
-        for name in names:
-            find_study(database, name)
-
-
-def share_for_service(
-    storage_url: str,
-    machine: Machine,
-    workers: int | None,
-    *,
-    names: Sequence[str],
-    forever: bool,
-    tell: Tell = nobody,
-) -> Share:
-    """With how many workers and threads to serve_studies; measured if a network is, or may yet be,
-    trained.
-
-    What no worker could work with is refused here, once.
-
-    Raises:
-        StudyNotFound, ForeignStudy: of the names; StorageURLError, DeviceError, ArtifactRootError:
-            bad input.
-        StorageUnavailable: out of reach.
-    """
-    _check_machine(machine)
-    database, _ = open_for_work(storage_url, create=not names)
-    with database:
-        for name in names:
-            find_study(database, name)
-        return share_of(
-            machine, workers, None if forever else _open(database, names, forever)(), tell
-        )
-
-
-def share_of(
-    machine: Machine, workers: int | None, studies: Sequence[JoinedStudy] | None, tell: Tell
-) -> Share:
-    """How many workers with how many threads each work on these studies, or on any that may come
-    (`None`).
-    """
-    return divide(
-        workers,
-        machine.threads,
-        device=machine.device,
-        folder=machine.division_root,
-        say=lambda line: tell(Said(line)),
-        trains=studies is None
-        or any(joined.spec.data.dataset != "synthetic" for joined in studies),
-    )
-
-
-def _check_machine(machine: Machine) -> None:
-    """Raises DeviceError, ArtifactRootError."""
-    if machine.device not in ("auto", "cpu"):  # what every machine has
-        from objectives.device import pick_device
-
-        pick_device(machine.device)
-    open_artifact_store(machine.files.artifact_root)
+    trained_on = stored.data_fingerprint
+    if facts is not None and trained_on not in (None, before, facts.fingerprint):
+        return OtherData(stored.name, trained_on, spec.data.dataset, facts.fingerprint)
+    return WorkFailed.workers(crew.last_words)
 
 
 def _check_precision(spec: StudySpec, machine: Machine) -> None:
@@ -297,60 +166,6 @@ def _check_precision(spec: StudySpec, machine: Machine) -> None:
     check_precision(spec.training.precision, pick_device(machine.device, machine.process))
 
 
-def _work_alone(
-    database: Database,
-    rdb: RDBStorage,
-    choose: Choose,
-    machine: Machine,
-    host: Host,
-    tell: Tell,
-    *,
-    several: bool,
-    forever: bool = False,
-) -> None:
-    def show(done: int, total: int) -> None:
-        # One study was prepared before, and its progress is what the terminal shows.
-        if several:
-            tell(Decoding(done, total))
-
-    def say(line: str) -> None:
-        tell(Said(line))
-
-    def build(joined: JoinedStudy) -> Objective:
-        return build_objective(joined.spec, machine, show, say, joined.stored)
-
-    refused: Exception | None = None
-    served = False
-    with (
-        workplace(
-            database,
-            rdb,
-            this_worker(host, "-", 0),
-            machine.files,
-            checkpoint_seconds=machine.checkpoint_seconds,
-        ) as place,
-        closing(
-            work(place, rdb, choose, build, forever=forever, accept_data=machine.accept_data)
-        ) as events,
-    ):
-        try:
-            for event in events:
-                if isinstance(event, StudyLeft) and not several:
-                    raise event.error
-                tell(event)
-                if isinstance(event, StudyLeft):
-                    refused = event.error
-                else:
-                    served = True
-        except ProcessSpent as spent:
-            log.warning("%s; its trial was handed back: another process goes on", spent)
-            raise
-    if refused is not None and not served:
-        raise refused
-    if several and not served:
-        tell(Said("no study is open: there is nothing to do"))
-
-
 def _only(database: Database, joined: JoinedStudy) -> Choose:
     def choose() -> list[JoinedStudy]:
         try:
@@ -362,27 +177,6 @@ def _only(database: Database, joined: JoinedStudy) -> Choose:
         return [JoinedStudy(stored, stored_spec(stored))]
 
     return choose
-
-
-def _open(database: Database, names: Sequence[str], forever: bool) -> Choose:
-    """Those of the highest priority first, of these the one that the fewest workers are on."""
-
-    def choose() -> list[JoinedStudy]:
-        found = [
-            (stored, held)
-            for stored, held in read_workable(database)
-            # Whoever waits for a paused study was asked to
-            if (not names or stored.name in names or _parent_of(stored) in names)
-            and (stored.state != "paused" or names or forever)
-        ]
-        found.sort(key=lambda pair: (-pair[0].priority, pair[1], pair[0].study_id))
-        return [JoinedStudy(stored, stored_spec(stored)) for stored, _ in found]
-
-    return choose
-
-
-def _parent_of(stored: StoredStudy) -> str | None:
-    return None if stored.follow_up is None else stored.follow_up.parent_name
 
 
 def _as_it_stands(database: Database, joined: JoinedStudy) -> StudyOpened:

@@ -16,15 +16,16 @@ from search.machine.folders import FolderUnknown
 from search.machine.settings import CAPTURES, CREW, PIECE, PROCESS
 from search.machine.this_machine import Machine
 
-# in the environment of a worker process: it ends when its standard input does
+# A worker process finds it in its environment, and ends when its standard input does.
 SUPERVISED = "HYPERSEARCH_SUPERVISED"
-SHORT_LIFE_SECONDS = 20.0  # whoever dies sooner has not worked
-SHORT_LIVES = 3  # in a row: then it is not started again
-STOP_SECONDS = 30.0  # to hand back trials, before they are killed
-TOLD_WHY = (
-    2,
-    3,
-)  # exit codes of processes that have said what is wrong: starting them again mends nothing
+# Whoever dies sooner has not worked.
+SHORT_LIFE_SECONDS = 20.0
+# After so many short lives in a row it is not started again.
+SHORT_LIVES = 3
+# Workers have so long to hand back trials before they are killed.
+STOP_SECONDS = 30.0
+# Processes with these exit codes have said what is wrong: starting them again mends nothing.
+TOLD_WHY = (2, 3)
 # Exit codes of processes that can train no more and want another in their place (75 is EX_TEMPFAIL
 # of sysexits.h), and what that one, and whoever follows it, finds in its environment.
 SPENT, SPENT_BY_CAPTURE = 75, 76
@@ -33,10 +34,12 @@ FOLLOWS: Mapping[int, Mapping[str, str]] = {SPENT: {}, SPENT_BY_CAPTURE: {CAPTUR
 
 @dataclass
 class _Member:
-    number: int  # from 0: one that is started again keeps it
+    # The number counts from 0, and one that is started again keeps it.
+    number: int
     process: subprocess.Popen[bytes]
     started: float
-    environment: Mapping[str, str]  # beside the crew's
+    # The process finds this in its environment, beside the crew's.
+    environment: Mapping[str, str]
     short_lives: int = 0
 
     def forget(self) -> None:
@@ -57,16 +60,19 @@ class Crew:
     """
 
     count: int
-    arguments: Sequence[str]  # of `hypersearch worker`
-    environment: Mapping[
-        str, str
-    ]  # what it finds there beside this process's own: the storage's URL, say
-    unwanted: Sequence[str] = ()  # beginnings of variables of this process that it does not find
-    stderr: int | None = None  # a descriptor to write to instead of this process's own
+    # The arguments are those of `hypersearch worker`.
+    arguments: Sequence[str]
+    # A worker finds this beside this process's own environment: the storage's URL, say.
+    environment: Mapping[str, str]
+    # A worker finds no variable of this process that begins so.
+    unwanted: Sequence[str] = ()
+    # The workers write to this descriptor; None: to this process's own.
+    stderr: int | None = None
     monotonic: Callable[[], float] = time.monotonic
     last_words: str = ""
     _members: list[_Member] = field(default_factory=list)
-    exit_codes: list[int] = field(default_factory=list)  # of those that are not started again
+    # The exit codes are those of processes that are not started again.
+    exit_codes: list[int] = field(default_factory=list)
 
     @contextmanager
     def working(self, *studies: str) -> Iterator[None]:
@@ -97,7 +103,7 @@ class Crew:
             if code == 0 or code in TOLD_WHY:
                 self._leave(code)
                 continue
-            # bounded by its trial, which is given up when it was lost too often
+            # The restarts are bounded by its trial, which is given up when it was lost too often.
             if code in FOLLOWS:
                 self._members.append(
                     self._start(member.number, {**member.environment, **FOLLOWS[code]})
@@ -147,7 +153,8 @@ class Crew:
                 SUPERVISED: "1",
                 PROCESS: str(number),
             },
-            start_new_session=True,  # Ctrl-C comes to this process, which tells them
+            # Ctrl-C comes to this process, which tells them.
+            start_new_session=True,
         )
         return _Member(number, process, self.monotonic(), environment, short_lives)
 
@@ -212,7 +219,7 @@ def end_with_supervisor() -> None:
     signal.signal(signal.SIGTERM, stop_in_order)
 
     def watch() -> None:
-        # unbuffered: a reader in a buffer would not let the process end
+        # The read is unbuffered: a reader in a buffer would not let the process end.
         os.read(sys.stdin.fileno(), 1)
         os.kill(os.getpid(), signal.SIGTERM)
 

@@ -39,7 +39,8 @@ def signals_as_exceptions() -> Iterator[None]:
     to that.
     """
     if threading.current_thread() is not threading.main_thread():
-        yield  # only the main thread can have handlers
+        # Only the main thread can have handlers.
+        yield
         return
     before = {number: signal.getsignal(number) for number in _SAID}
     taken = {
@@ -51,7 +52,7 @@ def signals_as_exceptions() -> Iterator[None]:
         signal.signal(number, stop_in_order)
     try:
         yield
-    # on a terminal that is gone nothing can be drawn, whatever there was still to draw
+    # On a terminal that is gone nothing can be drawn, whatever there was still to draw.
     except OSError as error:
         if (stopped := _stopped_before(error)) is None:
             raise

@@ -28,7 +28,8 @@ class Turns:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._thread: int | None = None  # whose turn it is
+        # The thread is the one whose turn it is.
+        self._thread: int | None = None
 
     @contextmanager
     def taken(self, on_wait: Callable[[], None]) -> Iterator[None]:

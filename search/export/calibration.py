@@ -14,12 +14,17 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     from search.analysis.importance import Bounds
 
-BINS = 15  # of equal width, as in Guo et al.
-STEPS = 1000  # by which confidences are told apart
-TEMPERATURES = (0.1, 10.0)  # the lowest and the highest that are looked at
+# The bins have equal width, as in Guo et al.
+BINS = 15
+# Confidences are told apart by so many steps from 0 to 1.
+STEPS = 1000
+# No temperature below the first or above the second is looked at.
+TEMPERATURES = (0.1, 10.0)
 
-Logits = NDArray[np.floating]  # (N, K)
-Labels = NDArray[np.int64]  # (N,)
+# Logits have shape (N, K).
+Logits = NDArray[np.floating]
+# Labels have shape (N,).
+Labels = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -31,8 +36,10 @@ class Below:
     """
 
     images: int
-    count: int  # below
-    right: int  # of the others
+    # So many images are below the limit.
+    count: int
+    # So many of the others are right.
+    right: int
 
     @property
     def share(self) -> float:
@@ -66,8 +73,10 @@ class Calibration:
     """One temperature, fitted on the images that the errors are of: they flatter."""
 
     temperature: float
-    error_before: float  # expected calibration error of the logits' softmax
-    error_after: float  # of that of the logits divided by the temperature
+    # The error is the expected calibration error of the logits' softmax.
+    error_before: float
+    # The error is that of the logits divided by the temperature.
+    error_after: float
     # (thousandths of confidence, images with so much, right ones among them), the lowest first
     confidences: tuple[tuple[int, int, int], ...]
 

@@ -21,7 +21,8 @@ from search.spec.follow_up import BACKBONE
 from storage.errors import SHOWN_DIGITS
 from storage.text import on_one_line
 
-NAMED_CLASSES = 40  # in a row; more are counted
+# So many classes are named in a row; of more only the number is given.
+NAMED_CLASSES = 40
 # How the lines of use bring an image to its size, and what that means for long images.
 _SEEN = {
     CROP: "Only the largest centred part of the right aspect ratio is looked at: what stands at an"

@@ -17,8 +17,10 @@ from storage.text import on_one_line
 
 # Version 1 knows no other way than to crop: what is cropped is written so that it can read it.
 FORMAT_VERSION = 2
-_CHECKSUM = "sha256"  # the key of the config's own
-_LARGEST_BYTES = 2**24  # of a config: none with a million classes is so large
+# The config's own checksum has this key.
+_CHECKSUM = "sha256"
+# No config is larger: not even one with a million classes.
+_LARGEST_BYTES = 2**24
 
 _RESIZED = {
     CROP: "bilinear, antialiased; the largest centred part of that aspect ratio",
@@ -33,8 +35,10 @@ Json = str | int | float | bool | None | Sequence["Json"] | Mapping[str, "Json"]
 class Pixels:
     """How a file becomes pixels: see objectives.data.image_file.read_pixels."""
 
-    shape: tuple[int, int, int]  # C, H, W; grey where C is 1, else RGB
-    scales: tuple[PixelScale, ...]  # of kinds of pixels that are not 8 bits
+    # The shape is (C, H, W); images are grey where C is 1, else RGB.
+    shape: tuple[int, int, int]
+    # The scales are those of kinds of pixels that are not 8 bits.
+    scales: tuple[PixelScale, ...]
     resize: str = CROP
 
 
@@ -45,7 +49,8 @@ class Answering:
     class_names: tuple[str, ...]
     pixels: Pixels
     calibration: Calibration
-    files: Mapping[str, str]  # SHA-256 by name
+    # The SHA-256 of each file stands under its name.
+    files: Mapping[str, str]
 
 
 def config_bytes(answering: Answering, facts: Mapping[str, Json]) -> bytes:

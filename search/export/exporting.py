@@ -50,7 +50,8 @@ class Exported:
     metric: str
     value: float
     files: tuple[str, ...]
-    confirmed: bool  # whether its configuration was judged under fresh seeds
+    # The configuration was judged under fresh seeds.
+    confirmed: bool
     # The study that has trained it on all images: then the value is that of the trial, which was
     # trained without the validation images.
     refit: str | None = None

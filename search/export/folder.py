@@ -13,8 +13,10 @@ from pathlib import Path
 from search.export.errors import ExportRefused
 from search.export.formats import FILES
 
-ABANDONED_SECONDS = 3600.0  # after which what lies aside is of a process that died
-_AT_FDCWD, _RENAME_EXCHANGE = -100, 2  # fcntl.h and linux/fs.h
+# What lies aside for longer than this is of a process that died.
+ABANDONED_SECONDS = 3600.0
+# The numbers are those of fcntl.h and linux/fs.h.
+_AT_FDCWD, _RENAME_EXCHANGE = -100, 2
 
 
 def check_place(folder: Path, *, replace: bool) -> None:

@@ -21,8 +21,10 @@ class Judgement:
     """
 
     class_names: Sequence[str]
-    suspects: int = 0  # files that are kept
-    confusion: NDArray[np.int64] = field(init=False)  # (K, K): row = given, column = predicted
+    # So many files with the least likely given class are kept.
+    suspects: int = 0
+    # The confusion has shape (K, K): a row a given class, a column a predicted one.
+    confusion: NDArray[np.int64] = field(init=False)
     _kept: list[tuple[float, int, Prediction]] = field(init=False, default_factory=list)
 
     def __post_init__(self) -> None:

@@ -14,17 +14,22 @@ from search.export.predicting import Prediction
 from search.export.suspected import SuspectedLabels
 from storage.text import on_one_line
 
-DIGITS = 6  # of a probability, for programs
-SUSPECTED = ("path", "given", "probability_of_given", "class")  # columns
+# A probability is written with so many digits for programs.
+DIGITS = 6
+# The CSV of suspects has these columns.
+SUSPECTED = ("path", "given", "probability_of_given", "class")
 
 
 @dataclass(frozen=True)
 class Unsure:
     """What a limit of probability meant on the validation images, and what it met here."""
 
-    below: float  # the limit
-    validation: Below  # of the validation images
-    images: int  # here, below it
+    # Answers with a lower probability are unsure.
+    below: float
+    # The counts are those of the validation images.
+    validation: Below
+    # So many images here are below the limit.
+    images: int
 
     def __str__(self) -> str:
         found = self.validation
@@ -48,7 +53,8 @@ def _between(interval: Bounds | None) -> str:
 class Summary:
     """What there is to say once all is predicted."""
 
-    images: int  # that were read
+    # So many images were read.
+    images: int
     unreadable: int
     unsure: Unsure | None
     judgement: Judgement | None

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 RUNTIMES = ("torch", "onnx")
 
-# probabilities (N, K) of images (N, C, H, W)
+# The function maps images (N, C, H, W) to probabilities (N, K).
 ImagesToLogits = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
 # The storage's URL, and where the files and the images of its studies lie.
 Studies = Callable[[], tuple[str, Machine]]

@@ -16,7 +16,8 @@ from search.export.config import Pixels
 from search.export.model import Model
 from search.export.walking import ImageToRead
 
-BATCH = 64  # images that are answered at a time
+# So many images are answered at a time.
+BATCH = 64
 
 
 @dataclass(frozen=True)
@@ -24,10 +25,14 @@ class Prediction:
     """What a file shows, by the model; or why it could not be read."""
 
     path: str
-    classes: tuple[tuple[str, float], ...]  # name and probability, the likeliest first
-    is_unsure: bool = False  # whether the likeliest is below what was asked for
-    given: str | None = None  # the class that the file's folder says
-    given_probability: float | None = None  # of that class
+    # Each pair is a name and its probability, the likeliest first.
+    classes: tuple[tuple[str, float], ...]
+    # The likeliest class has less probability than was asked for.
+    is_unsure: bool = False
+    # The given class is the one that the file's folder says.
+    given: str | None = None
+    # The probability is that of the given class.
+    given_probability: float | None = None
     error: str | None = None
 
     @property

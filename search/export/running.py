@@ -14,18 +14,24 @@ from search.export.walking import ImageToRead, count_images, find_images, find_l
 from search.spec.durations import duration
 from storage.text import on_one_line
 
-SECONDS_BETWEEN_LINES = 5.0  # of progress
+# Lines of progress are so far apart.
+SECONDS_BETWEEN_LINES = 5.0
 
 
 @dataclass(frozen=True)
 class Asked:
     """What is asked of a run."""
 
-    top: int = 1  # so many of the likeliest classes
-    unsure: float | None = None  # a probability: answers with less are marked
-    labelled: bool = False  # whether folders say the class of their files
-    suspects: int = 0  # files with the least likely given class, to be listed instead
-    batch: int = BATCH  # images that are answered at a time
+    # So many of the likeliest classes are answered.
+    top: int = 1
+    # Answers with less than this probability are marked.
+    unsure: float | None = None
+    # Folders say the class of their files.
+    labelled: bool = False
+    # So many files with the least likely given class are listed in place of the answers.
+    suspects: int = 0
+    # So many images are answered at a time.
+    batch: int = BATCH
 
     def lines(self, form: str) -> Lines:
         """How they are written: as text, csv or json."""
@@ -75,7 +81,8 @@ def predict_all(
     progress = _Progress(lambda: count_images(find(model, places, asked)), say, clock)
     read = unreadable = unsure = 0
     images = find(model, places, asked)
-    first = next(images)  # what is refused is refused before anything is written
+    # The first image is taken early: what is refused is refused before anything is written.
+    first = next(images)
     write(lines.begin())
     for prediction in predict_some(model, chain([first], images), asked):
         if prediction.error is not None:

@@ -22,19 +22,25 @@ from storage.studies import find_study
 class SuspectedFile:
     """A validation image whose label all good trials contradict."""
 
-    path: str  # of an image without a file of its own, DATASET[row]
+    # An image without a file of its own has the path DATASET[row].
+    path: str
     given: str
-    given_probability: float  # mean over the good trials
-    predicted: str  # by most of them
+    # The probability of the given label is a mean over the good trials.
+    given_probability: float
+    # Most of the good trials predict this class.
+    predicted: str
 
 
 @dataclass(frozen=True)
 class SuspectedLabels:
     """What the good trials of a study suspect."""
 
-    files: tuple[SuspectedFile, ...]  # the least likely label first
-    trials: tuple[int, ...]  # the good ones, the best first
-    images: int  # of the validation split
+    # The file with the least likely label comes first.
+    files: tuple[SuspectedFile, ...]
+    # The good trials are named by number, the best first.
+    trials: tuple[int, ...]
+    # The validation split has so many images.
+    images: int
 
     def __str__(self) -> str:
         of = f"{len(self.files):,} of {self.images:,} validation images, whose label"

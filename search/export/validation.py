@@ -37,14 +37,20 @@ class Validated:
     """A model, its study's validation images, and what it answers."""
 
     trained: TrainedModel
-    images: NDArray[np.uint8]  # (N, C, H, W)
-    labels: NDArray[np.int64]  # (N,)
+    # The images have shape (N, C, H, W).
+    images: NDArray[np.uint8]
+    # The labels have shape (N,).
+    labels: NDArray[np.int64]
     training_images: int
-    logits: NDArray[np.float32]  # (N, K)
-    value: float  # the study's metric
-    is_exact: bool  # whether that is the recorded value, bit for bit
+    # The logits have shape (N, K).
+    logits: NDArray[np.float32]
+    # The value is that of the study's metric.
+    value: float
+    # The value is the recorded one, bit for bit.
+    is_exact: bool
     facts: DataFacts
-    resize: str  # how files came to this size: see objectives.data.image_file.fitted
+    # Files came to this size in the way that objectives.data.image_file.fitted names so.
+    resize: str
 
 
 def validate(winner: Winner, run: KeptRun, machine: Machine, tell: Tell) -> Validated:

@@ -25,7 +25,8 @@ class KeptRun:
     """A training whose network was kept."""
 
     trial: TrialRecord
-    model: bytes  # a file of objectives.model_file
+    # The model is a file of objectives.model_file.
+    model: bytes
 
     @property
     def value(self) -> float:
@@ -41,13 +42,16 @@ class Winner:
     stored: StoredStudy
     spec: StudySpec
     trial: TrialRecord
-    complete: int  # trials that it was the best of, or one of
-    is_best: bool  # of all of them
+    # The trial was the best of so many complete ones, or one of them.
+    complete: int
+    # It is the best of all of them.
+    is_best: bool
     # Its own network, or that of the same training once more: the validation images are new to it.
     held_out: KeptRun
     # Trained on training and validation images together.
     refit: KeptRun | None = None
-    refit_study: str | None = None  # that has trained it
+    # The refit's network was trained by the study of this name.
+    refit_study: str | None = None
     # The last confirmation that has judged the trial's configuration.
     confirmation: Confirmation | None = None
 

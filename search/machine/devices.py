@@ -55,7 +55,8 @@ def accelerator_finding() -> Finding:
     """The GPUs that PyTorch sees, or the one that it does not see though the system does."""
     try:
         import torch
-    except Exception:  # torch_finding says it
+    # The finding on PyTorch says why it does not load.
+    except Exception:
         return Finding("accelerators", "unknown, as PyTorch does not load", "see pytorch above", 2)
     found = [
         Accelerator(f"cuda:{index}", torch.cuda.get_device_name(index), properties.total_memory)

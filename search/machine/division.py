@@ -5,16 +5,20 @@ which is chosen.
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-TIE = 1.05  # more threads or workers must be better by more than that
-PIECE = 64  # images that go through the network at a time where nothing says that more are faster
-WORKERS_AT_MOST = 64  # that are measured and chosen; whoever wants more says so
+# More threads or workers must be better by more than this factor.
+TIE = 1.05
+# So many images go through the network at a time where nothing says that more are faster.
+PIECE = 64
+# No more workers than these are measured and chosen; whoever wants more says so.
+WORKERS_AT_MOST = 64
 # Of memory, for each worker: objectives.device.keep_freed_memory measured 1.26 GB at batch 256.
 WORKER_BYTES = 1_300_000_000
 # The same of its GPU's memory, whatever the small batches that are measured take: 1 GB for CUDA
 # itself and 1.5 GB for 512 images of 28 x 28 at once, in training, in its graph and in evaluation.
 # Estimated, not measured.
 GPU_WORKER_BYTES = 2_500_000_000
-GPU_THREADS = 1  # of each worker on a GPU: its thread launches work, and computes next to nothing
+# A worker on a GPU needs no more threads: its thread launches work, and computes next to nothing.
+GPU_THREADS = 1
 
 
 @dataclass(frozen=True, order=True)
@@ -46,12 +50,17 @@ class Division:
     """What this machine trains best with, and what that was chosen from."""
 
     device: str
-    alone: int  # threads of one worker
-    together: Share  # of as many workers as pay
+    # One worker alone has so many threads.
+    alone: int
+    # The share is that of as many workers as pay.
+    together: Share
     table: tuple[Measured, ...]
-    busy_percent: float  # of the processor, by other programs, while it was measured
-    measured_at: str  # ISO 8601, UTC
-    piece: int = PIECE  # images that one worker has go through the network at a time on a processor
+    # Other programs used so much of the processor while it was measured.
+    busy_percent: float
+    # The time is in UTC, as ISO 8601 writes it.
+    measured_at: str
+    # One worker has so many images go through the network at a time on a processor.
+    piece: int = PIECE
 
 
 @dataclass(frozen=True)

@@ -38,19 +38,18 @@ from search.machine.measuring import Measuring, NotMeasured, measure_piece, meas
 from search.machine.other_programs import OtherPrograms
 from search.machine.trainers import Trainers, available_bytes
 
-VERSION = 4  # of how it is measured and kept: another number measures again
-LOCK_SECONDS = 300.0  # longer than measuring can take: whoever holds the lock then is frozen
-GPU_NODES = (
-    "nvidia[0-9]*",
-    "kfd",
-    "dxg",
-)  # of Linux in /dev: NVIDIA, AMD, either under Windows' WSL
-# of the processor, by other programs: what is measured beside them misleads, and is not kept
+# The version is that of measuring and keeping: under another number everything is measured again.
+VERSION = 4
+# Measuring cannot take so long: whoever still holds the lock then is frozen.
+LOCK_SECONDS = 300.0
+# Linux names GPUs so in /dev: NVIDIA's, AMD's, and either under Windows' WSL.
+GPU_NODES = ("nvidia[0-9]*", "kfd", "dxg")
+# Other programs use so much of the processor at most: what is measured beside more misleads, and is
+# not kept.
 BUSY_PERCENT = 20.0
-LOOKS, LOOK_SECONDS = (
-    10,
-    0.3,
-)  # at most, until it is less: workers that were started together load PyTorch
+# So many looks wait for other programs to use less: workers that were started together load
+# PyTorch.
+LOOKS, LOOK_SECONDS = 10, 0.3
 
 _log = logging.getLogger(__name__)
 
@@ -61,7 +60,8 @@ class Conditions:
 
     processor: str
     cores: int
-    device: str  # as asked for
+    # The device is as it was asked for.
+    device: str
     gpus: tuple[str, ...]
     torch: str
     version: int = VERSION
@@ -72,7 +72,8 @@ class FreshDivision:
     """What was measured just now."""
 
     division: Division
-    doubt: str | None = None  # why it holds for this process alone, and is not kept
+    # The doubt says why the division holds for this process alone, and is not kept.
+    doubt: str | None = None
 
 
 def busy_percent_now() -> float:
@@ -361,7 +362,8 @@ def _measured_or_awaited(
     except OSError as error:
         return _unkept(folder, error, measure(isinstance(error, Timeout)).division)
     try:
-        if (found := read_division(folder, known)) is not None:  # another process was first
+        # Another process may have been first.
+        if (found := read_division(folder, known)) is not None:
             return found
         fresh = measure(waited)
         try:

@@ -18,7 +18,8 @@ class Package:
     name: str
     version: str | None
     wanted: str
-    extra: str | None = None  # of ours that brings it
+    # This extra of the distribution brings it.
+    extra: str | None = None
 
 
 @dataclass(frozen=True)
@@ -26,9 +27,11 @@ class Processor:
     """What workers compute with."""
 
     model: str
-    cores: int | None  # `None` where the system does not say
+    # The cores are `None` where the system does not say them.
+    cores: int | None
     threads: int
-    usable_threads: int  # that this process may use
+    # This process may use so many threads.
+    usable_threads: int
     memory_bytes: int
     available_bytes: int
 
@@ -56,8 +59,10 @@ class StorageFacts:
 
     url: str
     schema: str
-    ahead_seconds: float  # of its clock before this machine's
-    transaction_seconds: float  # of a short one, median
+    # The database's clock is so far before this machine's.
+    ahead_seconds: float
+    # A short transaction takes so long, by the median.
+    transaction_seconds: float
 
 
 @dataclass(frozen=True)
@@ -67,7 +72,8 @@ class FolderFacts:
     path: str
     is_there: bool
     free_bytes: int
-    holds: tuple[str, ...]  # data sets, decoded data sets, or how many artifacts
+    # The place holds data sets, decoded data sets, or so many artifacts.
+    holds: tuple[str, ...]
 
 
 FolderPart = Literal["data folder", "cache", "artifact root"]
@@ -81,7 +87,8 @@ class Finding:
     part: str
     found: str
     mend: str | None = None
-    exit_code: int = 0  # of the contract, where it is not good
+    # The exit code is the contract's, where the part is not good.
+    exit_code: int = 0
     facts: tuple[Facts, ...] = ()
 
     @property

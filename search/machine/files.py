@@ -9,7 +9,8 @@ import tempfile
 from contextlib import suppress
 from pathlib import Path
 
-MOST_LINKS = 40  # that Linux follows, from one to the next
+# Linux follows so many links, from one to the next.
+MOST_LINKS = 40
 # How a system refuses to put another file in the place of one that may be written to: the folder
 # takes no other file, the owner could not be kept, or the file is mounted by itself, as into a
 # container. It is then written in place.

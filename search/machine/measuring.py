@@ -21,13 +21,16 @@ from search.machine.division import (
     thread_counts,
 )
 
-# started first: PyTorch takes seconds to import; the others when it is known how much room one
-# takes
+# So many processes start first, as PyTorch takes seconds to import; the others start when it is
+# known how much room one takes.
 AT_ONCE = 2
-LOOKS_AT_ALL = 2  # rounds in which every share is measured
-HOPELESS = 0.7  # of the best: what has come to less in each of these rounds is not measured again
-ROUNDS = 3  # at least, of what may be the best
-# half of a share's rounds lie within so much of their median, or it is measured again
+# Every share is measured in so many rounds.
+LOOKS_AT_ALL = 2
+# A share that has come to less than this part of the best in each of these rounds is given up.
+HOPELESS = 0.7
+# A share that may be the best is measured in so many rounds at least.
+ROUNDS = 3
+# Half of a share's rounds lie within so much of their median, or it is measured again.
 SPREAD = 0.05
 # A core of many trains no faster than a core alone. The tolerance is for the spread of both, and
 # for caches, which hold more of the work where it is shared out; what other programs take from one
@@ -39,7 +42,8 @@ ENOUGH_SECONDS, ENOUGH_GPU_SECONDS = 10.0, 15.0
 # How many images may go through the network at a time, in batches of as many as the largest, and
 # for how long at most.
 PIECES, PIECE_BATCH, ENOUGH_PIECE_SECONDS = (PIECE, 128, 256), 256, 6.0
-ENOUGH_THREADS_SECONDS = 4.0  # where a worker looks again
+# A worker that looks again gives measuring no longer.
+ENOUGH_THREADS_SECONDS = 4.0
 
 
 @dataclass(frozen=True)
@@ -52,7 +56,8 @@ class Steps:
     piece: int
 
 
-USUAL_STEPS = Steps(64, PIECE)  # by which shares are measured
+# Shares are measured by these steps.
+USUAL_STEPS = Steps(64, PIECE)
 
 
 class Measuring(Protocol):
@@ -213,8 +218,10 @@ class _Rates:
         self._monotonic = monotonic
         self._started = monotonic()
         self._found: dict[Share, list[float]] = {}
-        self._lost: set[Share] = set()  # whose processes did not start, or died
-        self._doubted: set[Share] = set()  # that contradicted others at some time
+        # The processes of these shares did not start, or died.
+        self._lost: set[Share] = set()
+        # These shares contradicted others at some time.
+        self._doubted: set[Share] = set()
 
     def has_taken(self, seconds: float) -> bool:
         return self._monotonic() - self._started >= seconds

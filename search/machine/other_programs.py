@@ -15,7 +15,7 @@ class ProcessorSeconds:
     """Of all usable cores together, since some moment of the past."""
 
     passed: float
-    # with whatever it was: other containers and, on a virtual machine, what others took from it
+    # Other containers count as busy and, on a virtual machine, what others took from it.
     busy: float
 
 
@@ -27,7 +27,8 @@ def processor_seconds() -> ProcessorSeconds:
         if hasattr(os, "sched_getaffinity")
         else list(range(len(cores)))
     )
-    if usable[-1] < len(cores):  # else a core is switched off, and nobody says which
+    # If it is not so, a core is switched off, and nobody says which.
+    if usable[-1] < len(cores):
         cores = [cores[each] for each in usable]
     passed = idle = 0.0
     for core in cores:

@@ -22,7 +22,8 @@ from storage.artifact_store import Holdings
 from storage.artifacts import open_artifact_store
 from storage.errors import ArtifactRootError, ArtifactsUnavailable
 
-LITTLE_SPACE_BYTES = 1e9  # CIFAR-10 is 0.2 GB, and lies there twice while it is decoded
+# CIFAR-10 has 0.2 GB, and lies there twice while it is decoded.
+LITTLE_SPACE_BYTES = 1e9
 # What a folder holds, for people, and the counts in it.
 Contents = tuple[tuple[str, ...], tuple[Facts, ...]]
 
@@ -84,7 +85,7 @@ def _holdings_text(holdings: Holdings) -> str:
 def _exists(path: Path) -> bool:
     try:
         return path.exists()
-    # it lies in a folder that this user may not enter, or its name is too long for one
+    # The path lies in a folder that this user may not enter, or its name is too long for one.
     except OSError:
         return False
 

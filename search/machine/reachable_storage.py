@@ -14,7 +14,8 @@ from storage.schema import HEAD
 from storage.urls import parse_url, shown_url, sqlite_path
 
 TRANSACTIONS = 7
-# leases are by the database's clock; further apart, times of Optuna's tables mislead
+# Leases go by the database's clock; where clocks are further apart, times of Optuna's tables
+# mislead.
 CLOCK_TOLERANCE_SECONDS = 60.0
 
 
@@ -57,7 +58,8 @@ def _measure(
         started, at = monotonic(), wall()
         clock_ms = read_clock(database)
         took.append(monotonic() - started)
-        ahead.append(clock_ms / 1000 - (at + wall()) / 2)  # it was read in between
+        # The clock was read halfway between the two looks at this machine's.
+        ahead.append(clock_ms / 1000 - (at + wall()) / 2)
     return StorageFacts(shown_url(database.url), HEAD, median(ahead), median(took))
 
 

@@ -13,18 +13,21 @@ from storage.errors import ArtifactRootError
 from storage.text import is_one_line
 from storage.urls import parse_url, sqlite_path
 
-PROCESS = "HYPERSEARCH_PROCESS"  # set by search.engines.processes for the processes that it starts
-# how many those are, where nobody asked for their threads; set by search.engines.processes too
+# The module search.engines.processes sets it for the processes that it starts.
+PROCESS = "HYPERSEARCH_PROCESS"
+# The same module says how many processes those are, where nobody asked for their threads.
 CREW = "HYPERSEARCH_CREW"
-# 0: steps are not captured; set by search.engines.processes where the process before could not
+# Steps are not captured where it is 0; search.engines.processes sets that where the process before
+# could not.
 CAPTURES = "HYPERSEARCH_CAPTURES"
-PIECE = "HYPERSEARCH_PIECE"  # images that go through the network at a time
+# So many images go through the network at a time.
+PIECE = "HYPERSEARCH_PIECE"
 # A name for this machine: processes that have the same one look at each other's ids.
 IDENTITY = "HYPERSEARCH_MACHINE"
 # The socket where a worker asks for images that its machine has not; set by
 # search.engines.cluster.seat.
 PARCELS = "HYPERSEARCH_PARCELS"
-# of what is made, where the same is to be the same bytes:
+# What is made has this date, where the same is to be the same bytes:
 # https://reproducible-builds.org/specs/source-date-epoch/
 DATE = "SOURCE_DATE_EPOCH"
 SYNTHETIC_SECONDS = "HYPERSEARCH_SYNTHETIC_SECONDS"
@@ -129,21 +132,32 @@ class Settings:
     """Where things are unless an option says otherwise."""
 
     storage: str
-    data_root: Place  # downloaded data sets
-    cache_root: Place  # decoded ones
-    division_root: Place  # what this machine was measured to train best with
-    artifact_root: str | None  # a folder or s3://bucket/prefix
-    user_files: Place  # the user's data folder
-    process: int  # of several that one command started
-    # that an epoch of the made-up objective takes: for tests of many workers
+    # Downloaded data sets lie here.
+    data_root: Place
+    # Decoded data sets lie here.
+    cache_root: Place
+    # What this machine was measured to train best with is kept here.
+    division_root: Place
+    # The root is a folder or s3://bucket/prefix.
+    artifact_root: str | None
+    # The user's own data folder is here.
+    user_files: Place
+    # The process has this number among several that one command started.
+    process: int
+    # An epoch of the made-up objective takes so long: tests of many workers ask for it.
     synthetic_seconds: float
-    checkpoint_seconds: float  # of training, at least, between two checkpoints that are written
-    crew: int = 0  # how many those are, where nobody asked for their threads
-    captures: bool = True  # optimizer steps, where the device records them
-    # images that go through the network at a time; None: as many as train best
+    # Between two checkpoints that are written lie so many seconds of training at least.
+    checkpoint_seconds: float
+    # The command has started so many processes, where nobody asked for their threads.
+    crew: int = 0
+    # Optimizer steps are captured where the device records them.
+    captures: bool = True
+    # So many images go through the network at a time; None: as many as train best.
     piece: int | None = None
-    parcels: Path | None = None  # a socket where images are asked for that this machine has not
-    identity: str = ""  # of this machine, where the system's own does not tell it from others
+    # Images that this machine has not are asked for at this socket.
+    parcels: Path | None = None
+    # The name tells this machine from others where the system's own name does not.
+    identity: str = ""
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> "Settings":

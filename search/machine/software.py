@@ -87,7 +87,8 @@ def torch_finding() -> Finding:
     try:
         import torch
         import torchvision
-    except Exception as error:  # a library that is missing, two builds that do not fit: anything
+    # A library may be missing, or two builds may not fit: anything can be raised.
+    except Exception as error:
         said = str(error).strip().partition("\n")[0]
         mend = (
             "install torch and torchvision together, from one index:"

@@ -14,8 +14,10 @@ from search.machine.folders import Place
 class Files:
     """Where the files of a storage's studies lie."""
 
-    artifact_root: str  # a folder or s3://bucket/prefix
-    checkpoint_root: Path  # may be shared by databases: each has a folder of its own there
+    # The root is a folder or s3://bucket/prefix.
+    artifact_root: str
+    # Databases may share the root: each has a folder of its own there.
+    checkpoint_root: Path
 
 
 @dataclass(frozen=True)
@@ -27,22 +29,27 @@ class Machine:
     division_root: Place
     files: Files
     device: str = "auto"
-    threads: int | None = None  # None: as many as one worker trains best with
+    # The threads are None where they are as many as one worker trains best with.
+    threads: int | None = None
     # Of so many workers of this machine, this one among them, nobody has said how many threads they
     # are to have.
     crew: int = 0
-    # images that go through the network at a time; None: as many as train best
+    # So many images go through the network at a time; None: as many as train best.
     piece: int | None = None
-    process: int = 0  # of several on this machine: they take its GPUs in turn
-    captures: bool = True  # optimizer steps, where the device records them
-    # this process does nothing else: its memory may be managed for training until it ends
+    # The processes of a machine have numbers, by which they take its GPUs in turn.
+    process: int = 0
+    # Optimizer steps are captured where the device records them.
+    captures: bool = True
+    # A process that does nothing else may have its memory managed for training until it ends.
     own_process: bool = False
-    synthetic_seconds: float = 0.0  # that an epoch of the made-up objective takes
-    # of training, at least, between two that are written
+    # An epoch of the made-up objective takes so long.
+    synthetic_seconds: float = 0.0
+    # Between two checkpoints that are written lie so many seconds of training at least.
     checkpoint_seconds: float = CHECKPOINT_SECONDS
-    # where folders of images lie here, by their stored name
+    # Folders of images lie here at these places, by their stored names.
     data_map: Mapping[str, Path] = field(default_factory=dict)
-    accept_data: bool = False  # studies go on with the data that is here, whatever they had before
+    # Studies go on with the data that is here, whatever they had before.
+    accept_data: bool = False
     # A socket where images are asked for that are not here; None: they are.
     parcels: Path | None = None
 

@@ -11,13 +11,15 @@ from search.machine.measuring import Measuring, NotMeasured, measure_threads
 from search.machine.other_programs import OtherPrograms
 from search.machine.trainers import Trainers
 
-# of the cores that threads would compute on, by other programs: above it they may wait for each
-# other
+# Other programs use so much of the cores that threads would compute on, at most: above it threads
+# may wait for each other.
 TAKEN = 0.25
-START_SECONDS = 0.3  # that a worker looks before its first trial
-# of training that tell what other programs use; shorter trials are taken together
+# A worker looks for so long before its first trial.
+START_SECONDS = 0.3
+# So much training tells what other programs use; shorter trials are taken together.
 LEAST_SECONDS = 5.0
-APART_SECONDS = 300.0  # between two looks, each of which costs a few seconds
+# Two looks, each of which costs a few seconds, are so far apart.
+APART_SECONDS = 300.0
 
 
 class FittingThreads:
@@ -63,7 +65,8 @@ class FittingThreads:
         self._monotonic = monotonic
         self._sleep = sleep
         self._looks_first = looks_first
-        self._looked: float | None = None  # when
+        # The clock's time of the last look is None before the first.
+        self._looked: float | None = None
 
     def trial(self) -> AbstractContextManager[None]:
         """Inside, a trial trains, and what other programs use counts."""
@@ -107,7 +110,8 @@ class FittingThreads:
         try:
             with self._open_measuring() as measuring:
                 self._threads = measure_threads(self._counts, measuring, self._monotonic)
-        except NotMeasured:  # these go on as they are
+        # The threads stay as they are where nothing could be measured.
+        except NotMeasured:
             return
         if self._threads != before:
             noun = "thread" if self._threads == 1 else "threads"

@@ -14,9 +14,10 @@ from search.machine.division import Room, Share, room_for
 from search.machine.measuring import USUAL_STEPS, Steps
 from search.machine.other_programs import OtherPrograms, own_seconds, seconds_of
 
-# of training that is counted, each time: many short rounds tell more than few long ones
+# So much training is counted each time: many short rounds tell more than few long ones.
 SECONDS = 0.25
-LONGEST_SECONDS = 180.0  # then they are ended, whatever they do
+# Trainers are ended after so long, whatever they do.
+LONGEST_SECONDS = 180.0
 
 
 def available_bytes() -> int:
@@ -61,7 +62,8 @@ class Trainers:
         known = len(self._children)
         if self._is_over:
             return
-        with suppress(OSError):  # the system allows no more
+        # The system may allow no more processes.
+        with suppress(OSError):
             for number in range(known, count):
                 self._children.append(_Child(self._device, number))
         for child in self._children[known:]:
@@ -137,7 +139,8 @@ class _Child:
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             text=True,
-            start_new_session=True,  # Ctrl-C comes to this process, which ends them
+            # Ctrl-C comes to this process alone, which ends them.
+            start_new_session=True,
         )
         self.is_dead = False
         self.device, self.devices = device, 1
@@ -176,7 +179,8 @@ class _Child:
         self.process.kill()
         assert self.process.stdin is not None
         assert self.process.stdout is not None
-        with suppress(OSError):  # where what it was asked last is still in the buffer
+        # What the process was asked last may still be in the buffer.
+        with suppress(OSError):
             self.process.stdin.close()
         self.process.stdout.close()
         self.process.wait()

@@ -8,7 +8,8 @@ from search.report.documents import Json
 from search.report.scale import Scale
 
 COLUMNS = 100
-PLOT_COLUMNS = 25  # of the axis on which the effects are drawn; an odd number has a middle
+# The axis on which the effects are drawn is so wide; an odd number has a middle.
+PLOT_COLUMNS = 25
 NAME_COLUMNS, VALUE_COLUMNS = 20, 12
 
 

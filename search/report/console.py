@@ -9,9 +9,12 @@ from typing import TextIO
 
 from rich.console import Console
 
-NO_CURSOR = ("", "dumb", "unknown")  # values of TERM
-FEWEST = {"COLUMNS": 20, "LINES": 5}  # that a view fits into
-_PLAIN_WIDTH = 80  # of a console that draws nothing; no line is broken there
+# Terminals with these values of TERM move no cursor.
+NO_CURSOR = ("", "dumb", "unknown")
+# A view fits into no less.
+FEWEST = {"COLUMNS": 20, "LINES": 5}
+# A console that draws nothing is so wide; no line is broken there.
+_PLAIN_WIDTH = 80
 
 
 def console_on(stream: TextIO) -> Console:
@@ -51,7 +54,8 @@ def can_be_drawn_on(stream: TextIO, environment: Mapping[str, str]) -> bool:
         return False
     try:
         return stream.isatty() and os.isatty(stream.fileno()) and _is_large_enough(stream.fileno())
-    except (OSError, ValueError):  # it has no descriptor, or is closed
+    # The stream has no descriptor, or is closed.
+    except (OSError, ValueError):
         return False
 
 

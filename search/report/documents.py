@@ -156,7 +156,7 @@ def trial_document(
         "data_fingerprint": trial.data_fingerprint,
     }
     if minimize:
-        # of one that has not ended: none
+        # A trial that has not ended has none.
         document["costs"] = dict(zip(minimize, trial.costs, strict=False))
     last = trial.epochs[-1] if trial.epochs else None
     if last is not None and last.generalization_gap is not None:

@@ -10,7 +10,8 @@ from search.analysis.pruning import FEW_AUDITS, PruningRecord
 from search.report.tables import table, wrapped
 from storage.errors import SHOWN_DIGITS
 
-SMALLEST_SHARE = 0.005  # of an importance that a person is shown
+# A person is shown no smaller share of importance.
+SMALLEST_SHARE = 0.005
 
 
 def data_sets_text(comparison: Comparison, width: int) -> list[str]:

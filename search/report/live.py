@@ -29,7 +29,8 @@ from search.worker.events import (
 )
 from storage.direction import Direction
 
-DECODING_LINES = 4  # in all, where no bar can be drawn
+# Decoding takes so many lines in all, where no bar can be drawn.
+DECODING_LINES = 4
 
 
 class View(Protocol):

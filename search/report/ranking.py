@@ -11,9 +11,12 @@ from search.report.values import shown
 from search.space.parameters import PARAMETERS
 from storage.records import TrialRecord
 
-FIRST_ROWS = 10  # of a table, unless all are asked for
-ABSENT = "-"  # of a parameter that a trial does not have
-NARROW = 60  # columns: what says no more than another column gives way to parameters
+# A table has so many rows, unless all are asked for.
+FIRST_ROWS = 10
+# A parameter that a trial does not have is shown so.
+ABSENT = "-"
+# In fewer columns, what says no more than another column gives way to parameters.
+NARROW = 60
 
 _ORDER = {name: place for place, name in enumerate(PARAMETERS)}
 
@@ -84,7 +87,8 @@ class ParameterColumns:
     """What so many trials have of each parameter, in the order of the space."""
 
     alike: Mapping[str, str]
-    differing: Mapping[str, Sequence[str]]  # in the order of the trials
+    # The values are in the order of the trials.
+    differing: Mapping[str, Sequence[str]]
 
 
 def settings_of(trials: Sequence[TrialRecord]) -> ParameterColumns:

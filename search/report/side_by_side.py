@@ -19,7 +19,8 @@ from search.space.parameters import PARAMETERS
 from search.spec.document import Toml
 from storage.errors import SHOWN_DIGITS
 
-WIDEST_CELL = 60  # of a key's value, for a person
+# For a person a key's value is no wider.
+WIDEST_CELL = 60
 
 
 def side_by_side_document(found: SideBySide, *, timings: bool) -> Json:
@@ -149,7 +150,7 @@ def trials_csv(comparisons: Sequence[Comparison], *, timings: bool) -> str:
             known |= values.keys()
             document = trial_document(trial, timings)
             del document["params"]
-            # of one that has not ended: none
+            # A trial that has not ended has none.
             costs = zip(comparison.spec.minimize, trial.costs, strict=False)
             document |= {f"costs.{name}": cost for name, cost in costs}
             rows.append(

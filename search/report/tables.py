@@ -6,15 +6,19 @@ import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TextIO
 
-GAP = 2  # blanks between two columns
-NO_TERMINAL_COLUMNS = 100  # where nobody has said how wide lines may be
+# Two columns have so many blanks between them.
+GAP = 2
+# Lines are so wide where nobody has said how wide they may be.
+NO_TERMINAL_COLUMNS = 100
 FEWEST_COLUMNS = 20
-_SHORTEST_CUT = 9  # characters that are left, at least, of a cell that is cut
+# A cell that is cut keeps at least so many characters.
+_SHORTEST_CUT = 9
 
 _NO_BREAK = "\u00a0"
 _WIDTH = re.compile(r"[0-9]{1,5}")
 _NUMBER = re.compile(r"-?[0-9][0-9,]*(\.[0-9]+)?(e[+-]?[0-9]+)?(/[0-9]+)?|-?(inf|nan)")
-_PART = re.compile(r"[^_.]+[_.]*")  # of a name
+# A name is made of such parts.
+_PART = re.compile(r"[^_.]+[_.]*")
 
 
 def width_of(stream: TextIO, environment: Mapping[str, str]) -> int:
@@ -24,7 +28,8 @@ def width_of(stream: TextIO, environment: Mapping[str, str]) -> int:
         return int(said)
     try:
         columns = os.get_terminal_size(stream.fileno()).columns if stream.isatty() else 0
-    except (OSError, ValueError):  # it has no descriptor, or is closed
+    # The stream has no descriptor, or is closed.
+    except (OSError, ValueError):
         columns = 0
     # A terminal that does not know its size says 0.
     return columns if columns >= FEWEST_COLUMNS else NO_TERMINAL_COLUMNS

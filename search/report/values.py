@@ -5,7 +5,8 @@ from search.space.parameters import is_on
 from search.spec.follow_up import WEIGHTS
 from storage.errors import SHOWN_DIGITS
 
-KEY_PARAMETERS = 5  # shown of a running trial
+# So many parameters of a running trial are shown.
+KEY_PARAMETERS = 5
 
 
 def brief(parameters: dict[str, Value]) -> str:

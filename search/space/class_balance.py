@@ -41,7 +41,8 @@ CLASS_WEIGHTS_BETA = Parameter(
     "class_weights.beta",
     "class_weights",
     "float",
-    Choice((0.999,)),  # of those that Cui et al. 2019 try: 0.9, 0.99, 0.999, 0.9999
+    # Cui et al. 2019 try 0.9, 0.99, 0.999 and 0.9999.
+    Choice((0.999,)),
     WITHIN,
     added_later=True,
     parent=("class_weights", ("effective_number",)),

@@ -52,23 +52,25 @@ class Parameter:
     limits: Limits = NO_LIMITS
     # The names are those of a choice of more than what is described.
     names: tuple[str, ...] = ()
-    # the names that some of them had: of studies stored then
+    # Studies that are stored may have these names, which some of the options had.
     former_options: tuple[str, ...] = ()
     off: str | float | None = None
     # A definition holds it where it is not the default alone, so that those from before keep their
     # hash: its default never changes.
     added_later: bool = False
-    # its name, and the values of it that bring this parameter
+    # The parent's name comes with the values of it that bring this parameter.
     parent: tuple[str, tuple[str, ...]] | None = None
-    # where a search that learns draws its first trials; None: anywhere
+    # A search that learns draws its first trials here; None: anywhere.
     usual: Domain | None = None
-    # where it does so without a normalization, as elsewhere a training may diverge; None: anywhere
+    # It draws them here without a normalization, as elsewhere a training may diverge; None:
+    # anywhere.
     unnormalized: Range | None = None
     branches: "Mapping[str, Branch] | None" = field(default=None, compare=False)
-    # what a user reads of the technique that has this name
+    # A user reads this of the technique that has the parameter's name.
     meaning: str = ""
     described: tuple[Option, ...] = ()
-    # what a trial trains with, of the parameter's own value and all others; None: the value
+    # A trial trains with what this makes of the parameter's own value and all others; None: the
+    # value.
     made: Callable[[Any, Values], object] | None = field(default=None, compare=False)
 
     @property

@@ -29,7 +29,8 @@ BATCH_SIZE = Parameter(
     "int",
     Choice((32, 64, 128)),
     Limits(low=8),
-    usual=Choice((32, 64)),  # Masters and Luschi 2018
+    # Masters and Luschi 2018 recommend small batches.
+    usual=Choice((32, 64)),
     meaning="how many images a gradient is averaged over",
     described=(
         Option(
@@ -111,7 +112,8 @@ INITIALIZER = Parameter(
     "choice",
     Choice(("default", "xavier_normal", "he_normal", "orthogonal")),
     off="default",
-    usual=Choice(("he_normal",)),  # for ReLU: He et al. 2015
+    # He et al. 2015 derive it for ReLU.
+    usual=Choice(("he_normal",)),
     meaning="what conv and linear weights start from; biases zero, except for default",
     described=(
         Option("default", "torch's: uniform within 1 / sqrt(fan_in), biases too", "torch"),
@@ -153,7 +155,8 @@ NORMALIZATION = Parameter(
     "choice",
     Choice(("none", "batch", "layer", "group")),
     off="none",
-    usual=Choice(("batch",)),  # Ioffe and Szegedy 2015
+    # Ioffe and Szegedy 2015 introduce it.
+    usual=Choice(("batch",)),
     meaning="after each convolution and the hidden layer, before the activation",
     described=(
         Option("none", "activations as they are", "-"),

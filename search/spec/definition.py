@@ -25,7 +25,8 @@ def parse_definition(definition: str, name: str, budget: Budget, priority: int =
             f"study {name!r}",
             ["its stored definition is of a later version: pip install -U hypersearch"],
         )
-    # it names every parameter that there was then, and those that came later are not searched
+    # A definition of version 1 names every parameter that there was then; those that came later are
+    # not searched.
     if version == 1:
         off = {each.name: False for each in PARAMETERS.values() if each.off is not None}
         document["space"] = off | document["space"]
@@ -36,7 +37,7 @@ def parse_definition(definition: str, name: str, budget: Budget, priority: int =
         document["study"]["sampler"] = {"startup": "random"} | sampler
     if version < 4 and document["data"]["dataset"].startswith(IMAGES_PREFIX):
         document["data"]["split_version"] = 1
-    # all of these name their channels
+    # Definitions before version 5 all name their channels.
     if version < 5 and "channels" in document["model"]:
         document["model"] = {"head": "flatten"} | document["model"]
     document["study"] |= {"trials": budget.trials, "priority": priority}
@@ -54,7 +55,8 @@ def stored_spec(stored: StoredStudy) -> StudySpec:
     return _parsed(stored.definition, stored.name, stored.budget, stored.priority)
 
 
-_parsed = lru_cache(maxsize=64)(parse_definition)  # of as many studies as one worker serves
+# The cache holds as many studies as one worker serves.
+_parsed = lru_cache(maxsize=64)(parse_definition)
 
 
 def differing_keys(one: StudySpec, other: StudySpec) -> list[tuple[str, Toml | None, Toml | None]]:

@@ -19,15 +19,18 @@ from search.space.domains import Limits
 from search.spec.durations import parse_duration
 from storage.text import on_one_line
 
-# what a spec may hold: TOML without dates
+# A spec may hold what TOML does, without dates.
 Toml = str | int | float | bool | list["Toml"] | dict[str, "Toml"]
 Document = dict[str, Toml]
 
-LARGEST_INTEGER = 2**31 - 1  # that a column of a database holds
-LARGEST_BYTES = 4 * 2**20  # of a file: thousands of first trials need less
+# A column of a database holds no larger number.
+LARGEST_INTEGER = 2**31 - 1
+# Thousands of first trials need less than a file may have.
+LARGEST_BYTES = 4 * 2**20
 STANDARD_INPUT = Path("-")
 NO_TEXT = "is no text in UTF-8: save it as such"
-DEEPEST = 20  # tables and lists in one another; a spec has 4
+# Tables and lists may lie so deep in one another; a spec has 4.
+DEEPEST = 20
 _BARE_KEY = re.compile(r"[A-Za-z0-9_.\-]+")
 
 
@@ -54,7 +57,8 @@ def load_document(path: Path) -> Document:
                 source,
                 [f"is larger than {LARGEST_BYTES // 2**20} MiB, as no spec is: name another file"],
             )
-        if b"\0" in content:  # each second byte of UTF-16
+        # Each second byte of UTF-16 may be a zero.
+        if b"\0" in content:
             raise SpecError(source, [NO_TEXT])
         return parse_toml(io.StringIO(content.decode("utf-8-sig"), newline=None).read())
     except FileNotFoundError:
@@ -97,7 +101,7 @@ def parse_toml(text: str) -> Document:
 
 def _depth(value: Toml) -> int:
     if isinstance(value, int) and not -(2**63) <= value < 2**63:
-        # beyond https://toml.io/en/v1.0.0#integer
+        # The limits are those of https://toml.io/en/v1.0.0#integer.
         raise ValueError("a whole number has more than 64 bits")
     inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
     return 1 + max(map(_depth, inner), default=0)

@@ -109,7 +109,7 @@ def counted(name: str, domain: Choice | Range, points: int | None) -> tuple[Valu
         raise ValueError(f"{name} holds more values than can be counted")
     between = [domain.at(step / (points - 1)) for step in range(1, points - 1)]
     ends = (int(domain.low), int(domain.high)) if domain.whole else (domain.low, domain.high)
-    # of few whole numbers two points may be one
+    # Where there are few whole numbers, two points may be one.
     return tuple(dict.fromkeys((ends[0], *between, ends[1])))
 
 

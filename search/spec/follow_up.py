@@ -19,7 +19,8 @@ _ENDING = re.compile(rf":({'|'.join(KINDS)}):([1-9][0-9]{{0,8}})")
 # images, to read the test split, or to be taken away: that one is on training and validation images
 # together.
 Purpose = Literal["tune", "judge", "test", "refit"]
-OCTAVES_AWAY = 2.0  # the lowest and the highest learning rate that are tried
+# The lowest and the highest learning rate that are tried are so many octaves away.
+OCTAVES_AWAY = 2.0
 # The arm of a regression on the features of a network that others have trained. Its values are
 # these two: a name of objectives.names.BACKBONES, and the SHA-256 of the file of its weights, which
 # is an artifact of the follow-up.
@@ -69,12 +70,16 @@ class PlannedTraining:
     True
     """
 
-    arm: str  # what it is a run of: "trial 9", "baseline", "without dropout"
+    # The arm says what it is a run of: "trial 9", "baseline", "without dropout".
+    arm: str
     purpose: Purpose
-    seed_index: int  # from 0; the same index is the same seed in every arm
+    # The index counts from 0; the same index is the same seed in every arm.
+    seed_index: int
     seed: int
-    values: Mapping[str, Value]  # of the space, switches included
-    keeps_model: bool = False  # for whoever reads the test split later
+    # The values are of the space, switches included.
+    values: Mapping[str, Value]
+    # Whoever reads the test split later needs the model.
+    keeps_model: bool = False
     # Slots whose kept models are read on the test split together with this one.
     reads_with: tuple[int, ...] = ()
 
@@ -107,8 +112,10 @@ class Candidate:
     """A configuration of the parent's that is judged."""
 
     arm: str
-    trial: int | None  # the parent's trial that has it; None: no trial has
-    search_value: float | None  # what the search said of it
+    # The trial is the parent's that has the configuration; None: no trial has.
+    trial: int | None
+    # The value is what the search said of it.
+    search_value: float | None
     values: Mapping[str, Value]
 
     @property
@@ -128,14 +135,20 @@ class Candidate:
 class ConfirmPlan:
     """What a confirmation was asked for, and what it was decided to be when it was made."""
 
-    asked: Mapping[str, Value | list[int] | None]  # as the command was given
+    # What was asked is as the command was given.
+    asked: Mapping[str, Value | list[int] | None]
     seeds: int
     reads_test: bool
-    candidates: tuple[Candidate, ...]  # the best first; the baseline, if there is one, last
-    baseline: str | None  # its arm
-    complete: int  # how many complete trials the candidates were chosen from
-    searched_best: int  # the number of the parent's best trial
-    notes: tuple[str, ...] = ()  # what of the parent bears on the answer, in sentences
+    # The candidates stand with the best first; the baseline, if there is one, is last.
+    candidates: tuple[Candidate, ...]
+    # The baseline is named by its arm.
+    baseline: str | None
+    # The candidates were chosen from so many complete trials.
+    complete: int
+    # The parent's best trial has this number.
+    searched_best: int
+    # The notes are sentences on what of the parent bears on the answer.
+    notes: tuple[str, ...] = ()
     # Learning rates that the neutral baseline tries, as binary logarithms of factors; none where
     # the baseline is a trial.
     octaves: tuple[float, ...] = ()
@@ -170,9 +183,12 @@ class ConfirmPlan:
 class AblatedArm:
     """The reference but for one technique."""
 
-    technique: str  # the arm's name, too
-    adds: bool  # the reference is without it, and this arm has it
-    value: str  # what the technique is, where it is there, for people
+    # The technique is the arm's name, too.
+    technique: str
+    # An arm that adds has the technique, which the reference is without.
+    adds: bool
+    # The value says for people what the technique is, where it is there.
+    value: str
     values: Mapping[str, Value]
 
 
@@ -180,13 +196,18 @@ class AblatedArm:
 class AblatePlan:
     """What an ablation was asked for, and what it was decided to be when it was made."""
 
-    asked: Mapping[str, Value | list[int] | list[str] | None]  # as the command was given
-    looks: tuple[int, ...]  # seeds of an arm at each look; the reference has twice as many
-    octaves: tuple[float, ...]  # learning rates that are tried, as binary logarithms of factors
+    # What was asked is as the command was given.
+    asked: Mapping[str, Value | list[int] | list[str] | None]
+    # An arm has so many seeds at each look; the reference has twice as many.
+    looks: tuple[int, ...]
+    # The learning rates that are tried are binary logarithms of factors.
+    octaves: tuple[float, ...]
     reference: Candidate
-    rate: str  # the name of the learning rate
+    # The learning rate has this name.
+    rate: str
     arms: tuple[AblatedArm, ...]
-    left_out: tuple[str, ...]  # techniques that no complete trial has used
+    # No complete trial has used these techniques.
+    left_out: tuple[str, ...]
     notes: tuple[str, ...] = ()
 
     def to_json(self) -> str:
@@ -215,7 +236,8 @@ class ReproducePlan:
     asked: Mapping[str, Value | None]
     trial: Candidate
     seeds: int
-    incumbent_of: int  # of so many complete trials it was the best; 1: it was not
+    # Of so many complete trials it was the best; 1: it was not.
+    incumbent_of: int
     # The number of the reproduction whose seeds it has, and more; None: it has its own.
     seeds_of: int | None = None
 

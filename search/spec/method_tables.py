@@ -25,7 +25,7 @@ from search.spec.methods import (
 )
 from search.spec.options import Setting, options_document, read_option, read_options
 
-# what patience may wrap
+# Patience may wrap these rules.
 _WRAPPED = tuple(name for name in RULES if name not in ("none", "patient"))
 
 

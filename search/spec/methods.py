@@ -8,10 +8,8 @@ from typing import ClassVar
 from search.space.domains import Limits
 from search.spec.options import count_or_none, flag, number, number_or_none, one_of, whole
 
-STARTUPS = (
-    "usual",
-    "random",
-)  # how a method that learns draws its first trials: see search.algorithms.usual
+# A method that learns draws its first trials in one of these ways: see search.algorithms.usual.
+STARTUPS = ("usual", "random")
 
 
 @dataclass(frozen=True)
@@ -76,8 +74,10 @@ class BruteForce:
 
 
 Sampler = TPE | Random | GP | QMC | CMAES | Grid | BruteForce
-Learning = TPE | GP  # by trials of which the first are drawn in another way
-Counted = Grid | BruteForce  # each configuration once
+# These samplers learn by trials of which the first are drawn in another way.
+Learning = TPE | GP
+# These samplers draw each configuration once.
+Counted = Grid | BruteForce
 OfOneObjective = GP | CMAES
 SAMPLERS: dict[str, type[Sampler]] = {
     kind.name: kind for kind in (TPE, Random, GP, QMC, CMAES, Grid, BruteForce)
@@ -152,7 +152,8 @@ class Threshold:
     min_epochs: int = whole(1, low=1, share_of_epochs=QUARTER)
 
 
-Comparing = Percentile | Median | ASHA | Hyperband  # with other trials
+# These rules compare a trial with others.
+Comparing = Percentile | Median | ASHA | Hyperband
 
 
 @dataclass(frozen=True)
@@ -180,7 +181,7 @@ class Pruner:
 
     rule: Rule
     audit: float = number(0.1, Limits(0.0, 1.0))
-    # only trials with as much annealing to come, and as regularized, are compared
+    # Only trials with as much annealing to come, and as regularized, are compared.
     like_with_like: bool = flag(True)
 
     @property

@@ -41,7 +41,8 @@ def _folder_name(dataset: str) -> str:
         return name
     try:
         return folder.resolve().name
-    except (OSError, RuntimeError, ValueError):  # whoever opens it says what is wrong
+    # Whoever opens the folder says what is wrong.
+    except (OSError, RuntimeError, ValueError):
         return name
 
 

@@ -9,14 +9,10 @@ from search.spec.reading import parse_spec
 from search.spec.space_table import flatten_space
 from search.spec.study_spec import DEFAULT_STUDY, StudySpec
 
-METHODS = ("sampler", "pruner")  # of [study]: a name, or a table of a name and options
-OF_FOLDERS = (
-    "image_size",
-    "resize",
-    "split_version",
-    "groups",
-    "labels",
-)  # of [data]: what goes with a folder of images alone
+# These keys of [study] hold a name, or a table of a name and options.
+METHODS = ("sampler", "pruner")
+# These keys of [data] go with a folder of images alone.
+OF_FOLDERS = ("image_size", "resize", "split_version", "groups", "labels")
 
 
 @dataclass(frozen=True)
@@ -27,7 +23,8 @@ class Request:
 
     document: Document | None
     changes: Document
-    source: str  # what errors call it
+    # Errors call the request by its source.
+    source: str
 
     def spec(self, *, stored: bool = False) -> StudySpec:
         """What it asks for where nothing is stored yet, or (`stored`) may be. Raises SpecError."""
@@ -75,7 +72,8 @@ def _laid_over(stored: Document, named: Document) -> Document:
         key: dict(value) if isinstance(value, dict) else value for key, value in stored.items()
     }
     study, data, space = (_table(named, table) for table in ("study", "data", "space"))
-    if "weight_decay" in space:  # it names those of all optimizers
+    # The key names the weight decays of all optimizers.
+    if "weight_decay" in space:
         under["space"] = {
             key: value
             for key, value in _table(under, "space").items()
@@ -85,7 +83,7 @@ def _laid_over(stored: Document, named: Document) -> Document:
         under["data"] = {
             key: value for key, value in _table(under, "data").items() if key not in OF_FOLDERS
         }
-    # options that are not named are those of the same method, and of no other
+    # Options that are not named are those of the same method, and of no other.
     for method in METHODS:
         asked, has = study.get(method), _table(under, "study").get(method)
         name = asked.get("name") if isinstance(asked, dict) else asked
@@ -107,7 +105,7 @@ def study_name(request: Request) -> str:
         return name
     data = request.changes.get("data", {})
     dataset = data.get("dataset") if isinstance(data, dict) else None
-    # the built-in study of another data set
+    # The built-in study is that of another data set.
     if request.document is None and isinstance(dataset, str):
         return default_name(dataset)
     return DEFAULT_STUDY

@@ -47,7 +47,8 @@ def flatten_space(table: Mapping[str, Toml], prefix: str = "") -> dict[str, Toml
 def read_space(table: "Table", dataset: str) -> SearchSpace:
     given = flatten_space(table.content)
     changes: dict[str, Domain] = {}
-    if "weight_decay" in given:  # the technique as a whole, for every optimizer
+    # The key names the technique as a whole, for every optimizer.
+    if "weight_decay" in given:
         value = given.pop("weight_decay")
         if value is not False:
             table.fault(

@@ -26,7 +26,8 @@ NAME_LENGTH = 64
 NAME_PATTERN = re.compile(rf"[A-Za-z0-9][A-Za-z0-9._-]{{0,{NAME_LENGTH - 1}}}")
 DEFINITION_VERSION = 5
 BUDGET_KEYS = ("trials", "timeout", "target")
-NOT_DEFINING = (*BUDGET_KEYS, "priority")  # what two specs of one study may differ in
+# Two specs of one study may differ in these keys.
+NOT_DEFINING = (*BUDGET_KEYS, "priority")
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,8 @@ class TrainingConfig:
     epochs: int = 8
     precision: str = "float32"
     decay_scope: str = "weights"
-    timeout_seconds: float | None = None  # of one trial
+    # One trial may take so long.
+    timeout_seconds: float | None = None
 
 
 @dataclass(frozen=True)
@@ -59,9 +61,12 @@ class StudySpec:
     model: ModelConfig
     space: SearchSpace
     first_trials: tuple[FirstTrial, ...] = ()
-    priority: int = 0  # workers of many studies serve the highest first
-    minimize: tuple[str, ...] = ()  # further objectives, of names.COSTS
-    constraints: tuple[tuple[str, float], ...] = ()  # (of names.COSTS, at most)
+    # Workers of many studies serve the highest first.
+    priority: int = 0
+    # The further objectives are of names.COSTS.
+    minimize: tuple[str, ...] = ()
+    # Each pair is one of names.COSTS and its limit: at most so much.
+    constraints: tuple[tuple[str, float], ...] = ()
     # That of the definition it was read from, whose behaviour it keeps: what a study is does not
     # depend on it.
     version: int = field(default=DEFINITION_VERSION, compare=False)

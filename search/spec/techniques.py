@@ -22,7 +22,8 @@ class Technique:
     """One technique as a user reads of it."""
 
     name: str
-    neutral: str | float | None  # what "without it" means; None where there is no such thing
+    # The neutral value is what "without it" means; None where there is no such thing.
+    neutral: str | float | None
     meaning: str
     options: tuple[Option, ...]
     parameters: tuple[Parameter, ...]

@@ -77,7 +77,7 @@ def starting_spec() -> str:
 
 def _inline(name: str, value: object) -> str:
     # tomli_w writes a table of its own for a mapping, and a line for each entry of a list, unless
-    # in an array
+    # in an array.
     text = tomli_w.dumps({name: [value]}).split("=", 1)
     key, content = text[0].strip(), " ".join(text[1].split())
     return f"{key} = {content.removeprefix('[').removesuffix(']').strip().removesuffix(',')}"

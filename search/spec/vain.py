@@ -128,7 +128,8 @@ def _smallest_costs(spec: "StudySpec") -> dict[str, int]:
     """What no network of the space costs less than; of images that are not known yet, as few as
     there can be.
     """
-    if spec.data.dataset == "synthetic":  # whose costs are made up
+    # The costs of made-up curves are made up.
+    if spec.data.dataset == "synthetic":
         return {}
     side = spec.data.image_size or 1
     image, classes = SHAPES.get(spec.data.dataset, ((1, side, side), 2))
@@ -200,7 +201,8 @@ def _names_off_twice(name: str, domain: Domain, points: int | None) -> bool:
     if isinstance(domain, Off) or not domain.optional:
         return False
     if points is None and not isinstance(domain, Choice) and not domain.is_single:
-        return False  # of all numbers between one is off: never drawn, for practical purposes
+        # One of all the numbers between is off: for practical purposes it is never drawn.
+        return False
     return any(not is_on(name, value) for value in counted(name, domain, points))
 
 

@@ -28,10 +28,13 @@ from storage.studies import StoredStudy, find_study
 class Copied:
     """What was copied of a study."""
 
-    follow_ups: tuple[str, ...]  # their names
+    # The follow-ups are named.
+    follow_ups: tuple[str, ...]
     artifacts: int
-    missing: int  # artifacts that the study names, and that are not where they should be
-    was_there: bool  # the records are those of a copy that was made before
+    # The study names so many artifacts that are not where they should be.
+    missing: int
+    # The records are those of a copy that was made before.
+    was_there: bool
 
 
 def copy_study(

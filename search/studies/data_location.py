@@ -16,9 +16,8 @@ from storage.errors import OtherData
 from storage.studies import StoredStudy
 
 if TYPE_CHECKING:
-    from objectives.data.source import (
-        DataFacts,  # its imports, NumPy and PIL among them, would cost every command
-    )
+    # The module's imports, NumPy and PIL among them, would cost every command.
+    from objectives.data.source import DataFacts
 
 
 class ImagesNotFound(DataUnavailable):
@@ -172,5 +171,6 @@ def _folder_in_map(name: str) -> Path:
 def _is_folder(place: Path) -> bool:
     try:
         return place.is_dir()
-    except OSError:  # this user may not look there, or no folder can have that name
+    # This user may not look there, or no folder can have that name.
+    except OSError:
         return False

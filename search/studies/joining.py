@@ -31,7 +31,8 @@ class JoinedStudy:
     stored: StoredStudy
     spec: StudySpec
     notices: tuple[str, ...] = ()
-    is_raised: bool = False  # its budget, by what was asked for
+    # What was asked for has raised its budget.
+    is_raised: bool = False
 
 
 def join(database: Database, optunas: "BaseStorage", request: Request) -> JoinedStudy:
@@ -59,7 +60,7 @@ def create_or_join(storage_url: str, request: Request) -> JoinedStudy:
     """As `join`, in the database at a URL, made where it is not there. Raises StorageUnavailable
     too.
     """
-    # before anything is created
+    # The spec is checked before anything is created.
     request.spec(stored=find_stored(storage_url, study_name(request)) is not None)
     from optuna import logging as optuna_logging
 
@@ -132,7 +133,7 @@ def _agreed(stored: StoredStudy, request: Request) -> tuple[StudySpec, Budget]:
     here = stored_spec(stored)
     named = merge(request.document or {}, {"study": {"name": stored.name}}, request.changes)
     asked = parse_spec(_laid_over(here.to_document(), named), request.source, stored=True)
-    # the stored one may be of an older version
+    # The stored spec may be of an older version.
     if asked.definition_hash() != here.definition_hash():
         raise _differs(stored.name, here, asked, request.source)
     budget = _raised(stored.budget, asked, request)

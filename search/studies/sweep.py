@@ -20,7 +20,7 @@ def own_checkpoints(database: Database, root: Path) -> Path:
         known = read_unfinished(database)
         for study in there:
             if study.name in known:
-                # another worker has just moved it, or the folder cannot be written to
+                # Another worker has just moved it, or the folder cannot be written to.
                 with suppress(OSError):
                     ours.mkdir(exist_ok=True)
                     study.rename(ours / study.name)
@@ -42,7 +42,8 @@ def sweep_checkpoints(database: Database, ours: Path) -> None:
             shutil.rmtree(trial, ignore_errors=True)
     for study in studies:
         if not unfinished.get(study.name):
-            with suppress(OSError):  # another worker sweeps too, or something else is in it
+            # Another worker may sweep too, or something else may be in it.
+            with suppress(OSError):
                 study.rmdir()
     with suppress(OSError):
         ours.rmdir()
@@ -51,5 +52,6 @@ def sweep_checkpoints(database: Database, ours: Path) -> None:
 def _folders(folder: Path) -> list[Path]:
     try:
         return [each for each in folder.iterdir() if each.is_dir()]
-    except OSError:  # there is none, or another worker has just removed it
+    # There is no such folder, or another worker has just removed it.
+    except OSError:
         return []

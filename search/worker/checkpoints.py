@@ -77,7 +77,8 @@ class TrialCheckpoints:
         saved = None
         with self._worth_a_warning():
             saved = self._folder.save(epoch, training.checkpoint(epoch))
-        # also where it failed: a disk that is full or slow is not tried at each epoch
+        # The time counts also where it failed: a disk that is full or slow is not tried at each
+        # epoch.
         self._since = self._monotonic()
         return saved
 

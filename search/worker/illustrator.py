@@ -70,6 +70,6 @@ class Illustrator:
 
     def _close(self) -> None:
         if self.process is not None and self.process.stdin is not None:
-            # where it has died, what it was told last is still in the buffer
+            # Where it has died, what it was told last is still in the buffer.
             with suppress(OSError):
                 self.process.stdin.close()

@@ -139,7 +139,7 @@ class _Loop:
         self._optunas: BaseStorage = rdb
         self._objective: Objective | None = None
         self._sampled: SampledTrials | None = None
-        # the same for all studies: it looks at the machine
+        # The threads are the same for all studies: they are fitted to the machine.
         self._fitting: FittingThreads | None = None
         self._data: TrainingData | None = None
         self._left: set[str] = set()

@@ -1,7 +1,7 @@
 """From a spec to the function that trains one trial, on this machine."""
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
@@ -23,14 +23,14 @@ from search.studies.data_location import find_data
 from search.worker.readings import TestReader, open_reader
 from search.worker.weights import read_weights
 from storage.computing import Computing
-from storage.records import EpochRecord
 
 if TYPE_CHECKING:
+    from objectives.data.images import ImageDataset, ResidentData
     from objectives.data.source import DataFacts
     from objectives.pretrained import Reference
-    from search.worker.artifacts import (
-        FilesOf,  # its imports, Optuna among them, would cost every command
-    )
+
+    # The module's imports, Optuna among them, would cost every command.
+    from search.worker.artifacts import FilesOf
     from storage.studies import StoredStudy
 
 # (hyperparameters, seed, how the trial is computed, checkpoint to go on from, pulse)
@@ -53,9 +53,9 @@ class Objective:
     open_test: Callable[[], TestReader] | None = None
     # The trials train on this data; `None` where there is none.
     data: "DataFacts | None" = None
-    # after an error: raises ProcessSpent where this process trains no more
+    # The check follows an error: it raises ProcessSpent where this process trains no more.
     check: Callable[[], None] = lambda: None
-    # of new trials, where nobody has said how many they are to have
+    # New trials have these threads, where nobody has said how many they are to have.
     fitting: FittingThreads | None = None
     # As `train`, but on training and validation images together; made-up curves have none.
     refit: Train | None = None
@@ -84,114 +84,86 @@ def build_objective(
     """
     if spec.data.dataset == "synthetic":
         return _synthetic(spec, machine)
-    from objectives import device, model_file, training
-    from objectives.data import images as data
+    from objectives import device
+    from objectives.data.images import hold
     from objectives.optimizers import load_optimizers
-    from objectives.run import IMAGES_AT_ONCE, Run
-    from search.machine.division_file import divide, kept_division
-    from search.worker.pictures import incumbent_files
+    from objectives.run import IMAGES_AT_ONCE
+    from search.machine.division_file import kept_division
+    from search.worker.image_trainer import ImageTrainer
 
     chosen = device.pick_device(machine.device, machine.process)
     device.make_current(chosen)
     device.check_precision(spec.training.precision, chosen)
     if machine.own_process:
         device.keep_freed_memory()
+    config, dataset = _open_data(spec, machine, stored, on_progress)
+    weights = read_weights(stored, machine.files)
+    trainer = ImageTrainer(spec, machine, chosen, dataset, hold(dataset, chosen))
+    # The threads are measured after all that may be refused.
+    before = kept_division(str(chosen), machine.division_root)
+    computing, kept = _compute_here(str(chosen), machine, say)
+    load_optimizers(chosen)
+    at_once = IMAGES_AT_ONCE[chosen.type]
+    reference = None if weights is None else _reference(*weights, trainer.resident)
+    return Objective(
+        trainer.train,
+        str(chosen),
+        computing,
+        trainer.files_of,
+        trainer.model_of,
+        open_test=partial(open_reader, config, spec.name, machine, chosen, at_once, reference),
+        data=dataset.facts,
+        check=partial(device.check_answers, chosen),
+        fitting=None
+        if is_gpu(str(chosen))
+        else _fitting(machine, computing.threads, kept, before is not None, say),
+        refit=trainer.refit,
+        reference=reference,
+    )
 
-    def open_data(config: DataConfig) -> data.ImageDataset:
-        return data.open_dataset(
+
+def _reference(backbone: str, weights: bytes, resident: "ResidentData") -> "Reference":
+    # The networks of torchvision take long to load, and few studies need them.
+    from objectives.pretrained import Reference
+
+    return Reference(backbone, weights, resident)
+
+
+def _open_data(
+    spec: StudySpec,
+    machine: Machine,
+    stored: "StoredStudy | None",
+    on_progress: Callable[[int, int], None] | None,
+) -> "tuple[DataConfig, ImageDataset]":
+    """What the study's data is called here, and the data."""
+    if machine.parcels is not None:
+        from search.worker.parcels import open_parcel
+
+        return spec.data, open_parcel(spec.data, spec.name, machine.parcels)
+    from objectives.data.images import open_dataset
+
+    def open_data(config: DataConfig) -> "ImageDataset":
+        return open_dataset(
             config,
             data_root=needed(machine.data_root),
             cache_root=needed(machine.cache_root),
             on_progress=on_progress,
         )
 
-    if machine.parcels is None:
-        config, dataset = find_data(spec, stored, machine, open_data)
-    else:
-        from search.worker.parcels import open_parcel
+    return find_data(spec, stored, machine, open_data)
 
-        config, dataset = spec.data, open_parcel(spec.data, spec.name, machine.parcels)
-    weights = read_weights(stored, machine.files)
-    resident = data.hold(dataset, chosen)
-    # After all that may be refused
-    before = kept_division(str(chosen), machine.division_root)
-    share = divide(1, machine.threads, device=str(chosen), folder=machine.division_root, say=say)
-    kept = before or kept_division(str(chosen), machine.division_root)
-    computing = Computing(device.set_threads(share.threads), _piece_on(str(chosen), machine, kept))
-    load_optimizers(chosen)
 
-    def train_on(
-        images: data.ResidentData,
-        hyperparameters: Hyperparameters,
-        seed: int,
-        computing: Computing,
-        resume: bytes | None,
-        pulse: Pulse,
-    ) -> ResumableTraining:
-        device.set_threads(computing.threads)
-        return training.train(
-            Run(
-                hyperparameters,
-                images,
-                epochs=spec.training.epochs,
-                seed=seed,
-                model=spec.model,
-                decay_scope=spec.training.decay_scope,
-                precision=spec.training.precision,
-                piece=computing.piece,
-            ),
-            resume=resume,
-            pulse=pulse,
-            captures=machine.captures,
-        )
+def _compute_here(
+    device: str, machine: Machine, say: Callable[[str], None]
+) -> tuple[Computing, Division | None]:
+    """How this process computes from now on, and what the machine is known to train best with."""
+    from objectives.device import set_threads
+    from search.machine.division_file import divide, kept_division
 
-    def refit(
-        hyperparameters: Hyperparameters,
-        seed: int,
-        computing: Computing,
-        resume: bytes | None,
-        pulse: Pulse,
-    ) -> ResumableTraining:
-        together = data.hold_together(dataset, resident.validation, chosen)
-        return train_on(together, hyperparameters, seed, computing, resume, pulse)
-
-    def files_of(trained: ResumableTraining, epochs: Sequence[EpochRecord]) -> Mapping[str, bytes]:
-        assert isinstance(trained, training.Training)
-        return incumbent_files(model_of(trained), epochs, trained.examine(), resident.class_names)
-
-    def model_of(trained: ResumableTraining) -> bytes:
-        assert isinstance(trained, training.Training)
-        return model_file.model_bytes(trained.trained())
-
-    reference = None
-    if weights is not None:
-        # It loads the networks of torchvision.
-        from objectives.pretrained import Reference
-
-        reference = Reference(*weights, resident)
-
-    open_test = partial(
-        open_reader, config, spec.name, machine, chosen, IMAGES_AT_ONCE[chosen.type], reference
-    )
-    check = partial(device.check_answers, chosen)
-    fitting = (
-        None
-        if is_gpu(str(chosen))
-        else _fitting(machine, computing.threads, kept, before is not None, say)
-    )
-    return Objective(
-        partial(train_on, resident),
-        str(chosen),
-        computing,
-        files_of,
-        model_of,
-        open_test,
-        dataset.facts,
-        check,
-        fitting,
-        refit,
-        reference,
-    )
+    before = kept_division(device, machine.division_root)
+    share = divide(1, machine.threads, device=device, folder=machine.division_root, say=say)
+    kept = before or kept_division(device, machine.division_root)
+    return Computing(set_threads(share.threads), _piece_on(device, machine, kept)), kept
 
 
 def _fitting(

@@ -27,7 +27,7 @@ CONFUSION_MATRIX = "confusion-matrix.png"
 DOTS_PER_INCH = 100
 # Longer names of classes are cut where they label something.
 NAME_LENGTH = 16
-# with more, cells are too small for counts and the picture would be too large to open
+# With more classes, cells are too small for counts and the picture would be too large to open.
 COUNTED_CLASSES = 120
 # A wrongly classified image has a side of so many pixels on its sheet.
 CELL_PIXELS = 96
@@ -89,8 +89,9 @@ def examination_npz(examination: Examination, class_names: Sequence[str]) -> byt
         content,
         class_names=np.array(class_names),
         confusion=examination.confusion,
+        # The pixels have shape (N, C, H, W).
         index=np.array([image.index for image in wrong], dtype=np.int64),
-        pixels=np.array([image.pixels for image in wrong], dtype=np.uint8),  # (N, C, H, W)
+        pixels=np.array([image.pixels for image in wrong], dtype=np.uint8),
         true=np.array([image.true for image in wrong], dtype=np.int64),
         predicted=np.array([image.predicted for image in wrong], dtype=np.int64),
         confidence=np.array([image.confidence for image in wrong], dtype=np.float64),
@@ -138,7 +139,7 @@ def learning_curve_png(epochs: Sequence[EpochRecord]) -> bytes:
 
     # To compute a layout takes half as long as to draw.
     figure = _figure(10, 4, layout=None)
-    # room for the longest ticks
+    # The margins leave room for the longest ticks.
     figure.subplots_adjust(left=0.08, right=0.985, bottom=0.19, top=0.92, wspace=0.24)
     numbers = [record.epoch for record in epochs]
     marker = "o" if len(epochs) <= 30 else ""
@@ -187,7 +188,7 @@ def confusion_matrix_png(confusion: NDArray[np.int64], class_names: Sequence[str
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
     if classes <= COUNTED_CLASSES:
         digits = len(str(confusion.max()))
-        # a digit is about 0.6 of its size wide
+        # A digit is about 0.6 of its size wide.
         font_size = min(11, cell * 72 / (0.7 * digits + 0.6))
         for row, column in np.argwhere(confusion):
             colour = "white" if shares[row, column] > 0.55 else "black"

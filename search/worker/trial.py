@@ -92,7 +92,7 @@ class Trial:
         # After all patience the trial could not be handed back either.
         except StorageUnavailable:
             raise
-        # somebody goes on with the trial; if it fails everywhere, it is given up in time
+        # Somebody goes on with the trial; if it fails everywhere, it is given up in time.
         except Exception as error:
             self._hand_back(f"its worker failed: {reason_of(error)}")
             if not isinstance(error, ProcessSpent):
@@ -215,7 +215,7 @@ class Trial:
             # infeasible trial last.
             infeasible = {"constraints:diverged": "1.0"}
             return Ending("pruned", None, "diverged", f"diverged: {diverged}", infeasible)
-        # whatever a training may raise is the trial's failure, and the worker goes on
+        # Whatever a training may raise is the trial's failure, and the worker goes on.
         except Exception as error:
             objective.check()
             log.debug("trial %d failed", self._held.number, exc_info=True)
@@ -325,7 +325,7 @@ class Trial:
         return finished
 
     def _hand_back(self, failure: str | None = None) -> None:
-        # lost ones are counted: see LOST_CAP
+        # Lost attempts are counted: see LOST_CAP.
         outcome = "handed_back" if failure is None else "lost"
         try:
             saved = self._save_for_the_next() if failure is None else None

@@ -36,7 +36,7 @@ class SQLite:
                 f"{path.as_uri()}?{'mode=rwc' if create else _mode(path)}",
                 uri=True,
                 timeout=BUSY_TIMEOUT_SECONDS,
-                # the driver begins no transactions of its own: the "begin" event does
+                # The driver begins no transactions of its own: the "begin" event does.
                 isolation_level=None,
                 # SQLAlchemy's pool hands a connection to one thread at a time
                 check_same_thread=False,
@@ -101,7 +101,7 @@ class SQLite:
         """
         file = sqlite_path(url).resolve()
         status = file.stat()
-        # st_dev may be another one after a restart
+        # A restart may give the device another st_dev.
         system = status.st_dev if sys.platform == "win32" else os.statvfs(file).f_fsid
         # Some network file systems have no number; then the path must do.
         return f"file {status.st_ino} of file system {system or ascii(str(file))}"

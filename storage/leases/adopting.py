@@ -118,7 +118,7 @@ class Adopting(Recording):
     ) -> Lease:
         if lost is not None:
             close_attempt(connection, found, "lost", lost)
-            # it beats again if it lives
+            # The worker beats again if it lives.
             connection.execute(worker.delete().where(worker.c.worker_id == found.owner))
         before = _attempt_of(connection, found)
         me, computed = self.worker, Computed(before.device, before.threads, before.piece)

@@ -89,10 +89,10 @@ class Keeper:
                     self._beat()
                     next_beat = self._monotonic() + times.renewal
                 self._leases.note_expired_leases()
-            # whatever it was, a worker whose thread is gone would lose its trials
+            # Whatever the error was, a worker whose thread is gone would lose its trials.
             except Exception as error:
                 if is_passing(error):
-                    # training may wait for the database as this does: it is not hung
+                    # Training may wait for the database as this does: it is not hung.
                     self._moved_at = self._monotonic()
                 else:
                     log.warning(

@@ -48,7 +48,7 @@ class LeaseTimes:
     # takes one over has itself seen it without a sign of life for so long. Longer than a renewal
     # and the longest delay of a repetition.
     watch: float = 20.0
-    # training that has not moved for so long, or for so many median epochs, loses its lease
+    # Training that has not moved for so long, or for so many median epochs, loses its lease.
     hung: float = 120.0
     hung_epochs: float = 10.0
 

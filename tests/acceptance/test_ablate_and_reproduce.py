@@ -6,6 +6,8 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 import hypersearch as notebook
 from search.analysis.ablation import REFERENCE
 from tests.acceptance.test_confirm import User, assert_documented
@@ -47,6 +49,7 @@ def ablation(user: User, *arguments: str) -> dict[str, Any]:
     return found
 
 
+@pytest.mark.long
 def test_what_truly_harms_is_found_and_what_does_nothing_is_not_claimed(tmp_path: Path) -> None:
     user = User(tmp_path, spec=HARMFUL)
     found = ablation(user, "--trial", "0", "--workers", "2")
@@ -54,7 +57,8 @@ def test_what_truly_harms_is_found_and_what_does_nothing_is_not_claimed(tmp_path
     effects = {each["technique"]: each for each in found["techniques"]}
     assert effects["dropout"]["verdict"] == "hurts"
     assert effects["dropout"]["effect"] < -0.01
-    assert effects["dropout"]["seeds"] == 3  # it is told at the first look
+    # It is told at the first look.
+    assert effects["dropout"]["seeds"] == 3
     nothing = ("initializer", "input_normalization")
     assert [effects[name]["verdict"] for name in nothing] == ["not told"] * 2
     # These two truly help, a little.
@@ -103,6 +107,7 @@ def test_an_ablation_is_of_the_last_confirmations_choice(tmp_path: Path) -> None
     assert [each["technique"] for each in found["techniques"]] == ["augmentation"]
 
 
+@pytest.mark.long
 def test_every_trial_of_a_seeded_study_is_reproduced_bit_for_bit(tmp_path: Path) -> None:
     spec = HARMFUL.replace('"synthetic"', '"digits"').replace("trials = 8", "trials = 2")
     user = User(tmp_path, spec=spec.replace("epochs = 3", "epochs = 1"))

@@ -188,7 +188,8 @@ def test_diverging_trials_are_pruned_and_the_study_goes_on(
 def test_a_study_in_which_every_trial_fails_ends_with_the_first_reason(
     tmp_path: Path, cache: dict[str, str]
 ) -> None:
-    extra = "[model]\nchannels = [16, 32, 2000000000]\n"  # weights of 2.3 TB
+    # The weights would take 2.3 TB.
+    extra = "[model]\nchannels = [16, 32, 2000000000]\n"
     result = hypersearch(
         tmp_path, "run", digits_spec(tmp_path, "broken", 9, 1, extra), "--threads", "1", **cache
     )
@@ -322,7 +323,8 @@ def loads(folder: Path, *arguments: str) -> set[str]:
 
 def test_commands_that_look_start_without_torch_and_without_optuna(tmp_path: Path) -> None:
     (tmp_path / "small.toml").write_text(ONE_SPEC)
-    hypersearch(tmp_path, "run", "small.toml", "--trials", "24")  # enough for importances
+    # So many trials are enough for importances.
+    hypersearch(tmp_path, "run", "small.toml", "--trials", "24")
     for arguments in (
         ["--help"],
         ["list"],
@@ -416,13 +418,15 @@ def test_on_a_terminal_the_watch_draws_over_itself_and_gives_the_cursor_back(
     while "best trial: none" not in shown:
         shown += os.read(terminal, 4096).decode()
     process.send_signal(signal.SIGTERM)
-    with suppress(OSError):  # how Linux says that the other side is closed
+    # Linux says in this way that the other side is closed.
+    with suppress(OSError):
         while more := os.read(terminal, 4096).decode():
             shown += more
     os.close(terminal)
     assert process.communicate(timeout=60)[1] == "hypersearch: terminated\n"
     assert process.returncode == 143
-    assert shown.rindex("\x1b[?25h") > shown.index("\x1b[?25l")  # hidden, shown again
+    # The cursor is hidden, and shown again.
+    assert shown.rindex("\x1b[?25h") > shown.index("\x1b[?25l")
 
 
 def on_a_terminal(folder: Path, *arguments: str, **environment: str) -> tuple[int, str]:
@@ -438,7 +442,8 @@ def on_a_terminal(folder: Path, *arguments: str, **environment: str) -> tuple[in
     )
     os.close(side)
     shown = b""
-    with suppress(OSError):  # how Linux says that the other side is closed
+    # Linux says in this way that the other side is closed.
+    with suppress(OSError):
         while more := os.read(terminal, 4096):
             shown += more
     os.close(terminal)

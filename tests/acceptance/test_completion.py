@@ -173,7 +173,8 @@ def test_what_bash_splits_is_put_together(
         (["status", "s", ":", "confirm", ":", "1"], "s:confirm:"),
         (["worker", "--study", "=", "s", ":", "c"], "s:"),
         (["worker", "--study", "=", "s"], ""),
-        (["status", "s:con"], ""),  # a bash that does not split there
+        # Some versions of bash do not split there.
+        (["status", "s:con"], ""),
     ],
 )
 def test_bash_is_given_what_follows_the_last_break(words: list[str], kept: str) -> None:
@@ -205,7 +206,8 @@ class Shell:
 
     def run(self, command: str) -> str:
         return subprocess.run(
-            [self._name, "-c", f"{command}\ntrue"],  # the shell stays the parent of what it runs
+            # The shell stays the parent of what it runs.
+            [self._name, "-c", f"{command}\ntrue"],
             cwd=self._home,
             env=self.environment,
             capture_output=True,

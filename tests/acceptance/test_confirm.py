@@ -20,6 +20,8 @@ from storage.slots import read_slots
 from storage.studies import find_study
 from tests.forked import Started, hypersearch
 
+SERVERS = ("postgresql", "mariadb")
+
 SPEC = """
 [study]
 name = "s"
@@ -126,7 +128,8 @@ def test_the_answer_is_the_same_however_many_workers_train_it_and_is_printed_aga
     assert found == timed
     assert other.answer("--workers", "3") == found
     code, printed, said = user.ends("confirm", "s")
-    assert (code, said) == (0, "")  # nothing is trained again
+    # Nothing is trained again.
+    assert (code, said) == (0, "")
     best = [each for each in found["configurations"] if not each["is_baseline"]]
     assert found["trainings"] == found["planned"] == 25
     assert [each["trial"] for each in best] == found_best(user)
@@ -175,7 +178,8 @@ def test_the_test_split_is_read_with_seeds_that_took_no_part_in_the_choice(tmp_p
             own = {each.seed for each in trainings if each.arm == arm and each.purpose == "judge"}
             assert own == judged
         seeds += [judged, read]
-    assert len(set.union(*seeds)) == 20  # no two of the four have a seed in common
+    # No two of the four have a seed in common.
+    assert len(set.union(*seeds)) == 20
     with closing(sqlite3.connect(tmp_path / "a.db")) as connection:
         query = "SELECT number, study_name, score FROM hypersearch_reading ORDER BY number"
         readings = connection.execute(query).fetchall()
@@ -284,29 +288,29 @@ def test_one_that_is_killed_goes_on_and_answers_as_if_it_had_not_been(tmp_path: 
     assert (finished, complete, readings) == (25, 25, [(1,)])
 
 
+@pytest.mark.parametrize(
+    "backend", ["sqlite", *(pytest.param(each, marks=pytest.mark.long) for each in SERVERS)]
+)
 def test_workers_elsewhere_train_one_that_is_enqueued_and_it_goes_with_its_parent(
-    tmp_path: Path, new_database: Callable[[str], str]
+    backend: str, tmp_path: Path, new_database: Callable[[str], str]
 ) -> None:
-    for backend in ("sqlite", "postgresql", "mariadb"):
-        folder = tmp_path / backend
-        folder.mkdir()
-        user = User(folder, new_database(backend))
-        code, _, said = user.ends("confirm", "s", "--enqueue", "--seeds", "2")
-        assert code == 0, said
-        assert "it waits for workers: hypersearch worker --study s\n" in said
-        user.run("worker", "--study", "s", "--workers", "2", "-q")
-        found = user.answer("--seeds", "2")
-        assert (found["state"], found["trainings"]) == ("ended", 10)
-        assert found["test"]["reading"] == 1
-        listed = json.loads(user.run("list", "--json"))
-        assert [each["study"] for each in listed] == ["s", "s:confirm:1"]
-        # Asked for more seeds, it trains the missing ones: on every database.
-        more = user.answer("--seeds", "3")
-        assert (more["goes_on_from"], more["trainings"]) == ("s:confirm:1", 15)
-        for before, after in zip(found["configurations"], more["configurations"], strict=True):
-            assert after["values"][:2] == before["values"]
-        user.run("delete", "s", "--yes")
-        assert json.loads(user.run("list", "--json")) == []
+    user = User(tmp_path, new_database(backend))
+    code, _, said = user.ends("confirm", "s", "--enqueue", "--seeds", "2")
+    assert code == 0, said
+    assert "it waits for workers: hypersearch worker --study s\n" in said
+    user.run("worker", "--study", "s", "--workers", "2", "-q")
+    found = user.answer("--seeds", "2")
+    assert (found["state"], found["trainings"]) == ("ended", 10)
+    assert found["test"]["reading"] == 1
+    listed = json.loads(user.run("list", "--json"))
+    assert [each["study"] for each in listed] == ["s", "s:confirm:1"]
+    # Asked for more seeds, it trains the missing ones: on every database.
+    more = user.answer("--seeds", "3")
+    assert (more["goes_on_from"], more["trainings"]) == ("s:confirm:1", 15)
+    for before, after in zip(found["configurations"], more["configurations"], strict=True):
+        assert after["values"][:2] == before["values"]
+    user.run("delete", "s", "--yes")
+    assert json.loads(user.run("list", "--json")) == []
 
 
 def test_what_of_the_search_bears_on_the_answer_is_said(tmp_path: Path) -> None:

@@ -90,6 +90,7 @@ def measured_shares(result: subprocess.CompletedProcess[str]) -> tuple[int, int]
     return (int(said[1]), int(said[2])) if said else (1, 1)
 
 
+@pytest.mark.long
 def test_a_machine_is_measured_once_without_torch_and_trials_record_their_threads(
     folder: Path,
 ) -> None:
@@ -106,7 +107,8 @@ def test_a_machine_is_measured_once_without_torch_and_trials_record_their_thread
         assert min(row.images_per_second for row in division.table) > 0
         assert (division.alone, division.together.threads) == (alone, together)
     assert attempts(folder, "a.db") == [(together,)] * 2
-    if kept:  # else another would measure once more, which takes long and shows nothing new
+    # Another run that is not kept would measure once more, which takes long and shows nothing new.
+    if kept:
         second = hypersearch(
             folder, "run", "divided.toml", "--device", "cpu", "--storage", "sqlite:///b.db"
         )
@@ -132,9 +134,8 @@ def test_what_is_pinned_made_up_or_bad_is_not_measured(folder: Path) -> None:
 
 def test_processes_train_together_and_the_dead_are_missed() -> None:
     with Trainers("cpu") as trainers:
-        others = {
-            process.pid for process in psutil.Process().children()
-        }  # of other tests in this process
+        # Other tests in this process have these.
+        others = {process.pid for process in psutil.Process().children()}
         trainers.start(2)
         processes = [
             process for process in psutil.Process().children() if process.pid not in others

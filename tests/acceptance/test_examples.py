@@ -27,7 +27,14 @@ def some_images(folder: Path) -> None:
             Image.fromarray(pixels).save(folder / name / f"{number}.png")
 
 
-@pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "example",
+    [
+        pytest.param(each, marks=[] if each.stem == "demo" else pytest.mark.long)
+        for each in EXAMPLES
+    ],
+    ids=lambda path: path.stem,
+)
 def test_an_example_is_checked_and_runs(
     example: Path, tmp_path: Path, mnist_5k_cache: Path
 ) -> None:

@@ -294,7 +294,8 @@ def test_a_signal_that_is_ignored_where_a_command_is_started_stays_ignored(
     _, stderr = process.communicate(timeout=60)
     assert process.returncode == ENDED[other][0], stderr
     assert set(outcomes(tmp_path)) == {"handed_back"}
-    assert time.monotonic() - started < 25  # its workers were told, not killed
+    # Its workers were told, and not killed.
+    assert time.monotonic() - started < 25
     finish(tmp_path)
 
 
@@ -318,4 +319,5 @@ def test_closing_the_terminal_hands_the_trial_back(tmp_path: Path) -> None:
     assert_last_epoch_is_saved(tmp_path)
     recorded = saved_epochs(tmp_path)
     finish(tmp_path)
-    assert saved_epochs(tmp_path) == recorded  # none was trained again
+    # No epoch was trained again.
+    assert saved_epochs(tmp_path) == recorded

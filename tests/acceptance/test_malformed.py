@@ -28,7 +28,8 @@ VALID: Document = {
     **parse_spec(
         {
             "study": {"trials": 1, "timeout": "2h", "target": 0.9, "priority": 1},
-            "data": {"dataset": "synthetic"},  # one that slips through ends at once
+            # A run that slips through ends at once.
+            "data": {"dataset": "synthetic"},
             "training": {"epochs": 1, "timeout": "1h"},
         }
     ).to_document(),
@@ -269,7 +270,8 @@ def test_a_malformed_command_line_is_refused(arguments: list[str]) -> None:
     [
         ["run", "a.toml"],
         ["create", "a.toml", "--trials", "none"],
-        ["run", "\udcff.toml"],  # a file name that is no UTF-8
+        # The file's name is no UTF-8.
+        ["run", "\udcff.toml"],
         ["create", "--set", "study.trials=\u2028"],
         ["spec"],
         [],
@@ -285,5 +287,6 @@ def test_as_a_process_too(arguments: list[str], tmp_path: Path) -> None:
         check=False,
     )
     assert (result.returncode, b"Traceback" in result.stderr) == (2, False), result.stderr
-    assert result.stderr or result.stdout  # without a command: the help
+    # Without a command the help is printed.
+    assert result.stderr or result.stdout
     assert [path.name for path in tmp_path.iterdir()] == ["a.toml"]

@@ -103,7 +103,7 @@ def test_what_needs_a_folder_says_what_to_set_and_makes_nothing(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.setattr("search.machine.division_file.usable_cores", lambda: 2)
-    # tests may be started by no shell
+    # Tests may be started by no shell.
     monkeypatch.setattr("shellingham.detect_shell", lambda: ("bash", "bash"))
     assert hypersearch(monkeypatch, *arguments) == code
     assert capsys.readouterr() == ("", f"hypersearch: {told}\n")
@@ -149,6 +149,7 @@ def test_the_doctor_shows_it_among_its_findings(
     ]
 
 
+@pytest.mark.long
 def test_a_process_of_a_user_without_an_account_trains(tmp_path: Path) -> None:
     missing("unshare with the right to make a namespace of users", runs([*NOBODY, "true"]))
     homeless = {

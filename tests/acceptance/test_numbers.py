@@ -28,7 +28,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """
 
     def refuse(*_: object, **__: object) -> None:
-        # a thousand of them would bring the machine down
+        # A thousand processes would bring the machine down.
         raise AssertionError("a process is started")
 
     monkeypatch.setattr("subprocess.Popen.__init__", refuse)

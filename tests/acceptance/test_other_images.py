@@ -18,8 +18,9 @@ from sqlalchemy import update
 import hypersearch
 from objectives.errors import ProcessSpent
 from search.cli.main import main
-from search.engines.launch import Team, run_study
+from search.engines.launch import run_study
 from search.engines.processes import Crew, hire
+from search.engines.teams import Team
 from search.machine.this_machine import Files, Machine
 from search.spec.request import Request
 from storage.engine import open_for_work

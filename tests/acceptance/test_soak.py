@@ -30,7 +30,8 @@ def one_server() -> None:
 
 
 @pytest.mark.parametrize(
-    ("backend", "checkpoint_seconds"), [("sqlite", EACH_EPOCH), ("postgresql", NEVER)]
+    ("backend", "checkpoint_seconds"),
+    [("sqlite", EACH_EPOCH), pytest.param("postgresql", NEVER, marks=pytest.mark.long)],
 )
 def test_killed_and_frozen_workers_break_no_claim(
     backend: str, checkpoint_seconds: float, new_database: Callable[[str], str], tmp_path: Path
@@ -56,6 +57,7 @@ def test_a_soak_without_the_budgets_guard_fails(
     assert any("the budget is 12" in fault for fault in found)
 
 
+@pytest.mark.long
 def test_a_worker_that_is_killed_at_any_step_loses_and_repeats_nothing(tmp_path: Path) -> None:
     runs, found = run_all("sqlite", 1, SEED, tmp_path)
     assert runs == 28
@@ -68,10 +70,8 @@ def test_every_step_is_killed_with_checkpoints_and_without() -> None:
         (point.operation, point.moment, point.checkpoint_seconds)
         for point in [*twice[0], *twice[1]]
     }
-    alone = {
-        ("save", EACH_EPOCH),
-        ("save at hand back", NEVER),
-    }  # there is nothing to save with the other
+    # The other value leaves nothing to save.
+    alone = {("save", EACH_EPOCH), ("save at hand back", NEVER)}
     assert {
         (operation, seconds) for operation, _, seconds in found if operation.startswith("save")
     } == alone

@@ -156,6 +156,7 @@ def test_a_study_goes_on_in_other_processes_where_devices_are_lost(
     assert user.trials() == undisturbed
 
 
+@pytest.mark.long
 def test_a_trial_that_loses_every_device_is_given_up_and_the_study_goes_on(tmp_path: Path) -> None:
     user = User(tmp_path)
     user.loses("1-a", "1-b", "1-c")
@@ -168,6 +169,7 @@ def test_a_trial_that_loses_every_device_is_given_up_and_the_study_goes_on(tmp_p
     ]
 
 
+@pytest.mark.long
 def test_processes_that_follow_one_that_could_not_capture_do_not_try(
     undisturbed: list[TrialRecord], tmp_path: Path
 ) -> None:

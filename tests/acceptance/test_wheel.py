@@ -8,6 +8,8 @@ import sysconfig
 import venv
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -19,6 +21,7 @@ def call(*command: str | Path, cwd: Path) -> str:
     return result.stdout
 
 
+@pytest.mark.long
 def test_the_wheel_runs_from_a_folder_that_holds_a_models_py(tmp_path: Path) -> None:
     call(
         sys.executable,
@@ -61,7 +64,8 @@ def test_the_wheel_runs_from_a_folder_that_holds_a_models_py(tmp_path: Path) -> 
         (folder / f"{name}.py").write_text("raise SystemExit('shadowed')")
     arguments = ("run", "--dataset", "synthetic", "--trials", "2", "-q")
     assert "2/2 trials finished" in call(python, "-m", "hypersearch", *arguments, cwd=folder)
-    written = ("report", "synthetic-default", "-o", "page.html", "-q")  # its template came along
+    # The page's template came along.
+    written = ("report", "synthetic-default", "-o", "page.html", "-q")
     call(python, "-m", "hypersearch", *written, cwd=folder)
     assert (folder / "page.html").read_text(encoding="utf-8").startswith("<!DOCTYPE html>")
     where = call(python, "-P", "-c", "import search.cli; print(search.cli.__file__)", cwd=folder)

@@ -107,7 +107,7 @@ def test_workers_share_a_study_and_end_with_exactly_its_budget(remote: Shell) ->
 
 
 def test_pause_resume_stop_extend_and_delete_are_obeyed_from_anywhere(local: Shell) -> None:
-    # no trial ends by itself meanwhile
+    # No trial ends by itself meanwhile.
     name = spec(local.folder, "steered", 40, "[training]\nepochs = 400\n")
     process = local.start("run", name, "--workers", "2", **SLOW)
     local.wait_for("steered", lambda status: len(status["running"]) == 2)  # type: ignore[arg-type]
@@ -201,6 +201,7 @@ def has_recorded(pid: int, status: dict[str, object]) -> bool:
     return any(trial["worker"] in its and 1 <= trial["epoch"] < 13 for trial in status["running"])  # type: ignore[attr-defined]
 
 
+@pytest.mark.long
 def test_a_real_training_that_is_killed_in_turn_ends_with_the_values_of_an_undisturbed_one(
     tmp_path: Path, mnist_5k_cache: Path
 ) -> None:

@@ -16,7 +16,8 @@ from benchmarks.peers import __main__ as peers
 from benchmarks.peers import ours
 from lab.checkout import ROOT, environment
 
-Started = Callable[[], object]  # what starts a process of Python
+# Each of these starts a process of Python.
+Started = Callable[[], object]
 
 
 @pytest.fixture

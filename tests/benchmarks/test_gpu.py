@@ -50,6 +50,7 @@ FOUND = {
 }
 
 
+@pytest.mark.long
 def test_the_whole_command_measures_on_a_cpu(tmp_path: Path) -> None:
     """From a folder of its own: it imports this checkout, and the processes that it starts do
     too.
@@ -97,6 +98,7 @@ def test_the_whole_command_measures_on_a_cpu(tmp_path: Path) -> None:
     }
 
 
+@pytest.mark.long
 def test_without_a_gpu_a_phase_says_so_and_the_command_fails(tmp_path: Path) -> None:
     """By processes that are started anew, as for a GPU; a line of the log before is kept."""
     (tmp_path / "all.log").write_text("before\n")
@@ -208,7 +210,8 @@ def test_a_phase_survives_whatever_becomes_of_another(tmp_path: Path) -> None:
     log = (tmp_path / "all.log").read_text()
     assert "said on the way" in log
     assert "Traceback" in log
-    assert not running(int((tmp_path / "child").read_text()))  # what it had started
+    # What the phase had started has ended, too.
+    assert not running(int((tmp_path / "child").read_text()))
 
 
 def running(process_id: int) -> bool:
@@ -365,7 +368,8 @@ def test_every_cause_behind_an_error_is_told() -> None:
 
 
 def results_of(folder: Path, code: str, seconds: float) -> list[Result]:
-    (folder / "pytest.ini").touch()  # of tests of their own, wherever that folder lies
+    # The folder's tests are of their own, wherever it lies.
+    (folder / "pytest.ini").touch()
     file = folder / "test_some.py"
     file.write_text(f"import pytest\n{code}")
     return list(

@@ -70,7 +70,10 @@ def test_images_have_workers_and_the_study_is_made_by_its_own_command() -> None:
     "command",
     [
         *(["deploy/worker.sh", *each[1:]] for each in commands() if each[0] != "hypersearch"),
-        *([str(each.relative_to(DEPLOY.parent))] for each in SLURM),
+        *(
+            pytest.param([str(each.relative_to(DEPLOY.parent))], marks=pytest.mark.long)
+            for each in SLURM
+        ),
     ],
     ids=" ".join,
 )

@@ -121,6 +121,7 @@ def user(tmp_path: Path, mnist_5k_cache: Path, postgresql: Server) -> dict[str, 
     }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("document", SHOWN, ids=lambda path: path.stem)
 def test_the_commands_of_a_document_work_in_their_order(
     document: Path, tmp_path: Path, user: dict[str, str]

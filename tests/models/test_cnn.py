@@ -108,7 +108,8 @@ def test_each_block_but_the_first_halves_each_side_down_to_one(
 def test_an_evaluated_image_does_not_depend_on_the_rest_of_its_batch(normalization: str) -> None:
     config = replace(SMALL, normalization=normalization)
     model, images = seeded(config), images_for(config, 7)
-    model(images)  # moves the running statistics of batch normalization
+    # A training pass moves the running statistics of batch normalization.
+    model(images)
     model.eval()
     torch.testing.assert_close(torch.cat([model(image[None]) for image in images]), model(images))
 
@@ -180,7 +181,7 @@ def test_the_same_seed_builds_the_same_network_and_another_seed_another(initiali
 def test_the_initializer_reaches_every_conv_and_linear_weight_and_bias() -> None:
     parameters = dict(seeded(replace(MNIST, initializer="normal")).named_parameters())
     weights = {name: weight.std().item() for name, weight in parameters.items() if weight.dim() > 1}
-    # of 144 weights: 3.4 standard errors
+    # The tolerance is 3.4 standard errors of 144 weights.
     assert weights == pytest.approx(dict.fromkeys(weights, 0.02), rel=0.2)
     assert len(weights) == 5
     assert not any(bias.any() for bias in parameters.values() if bias.dim() == 1)

@@ -9,11 +9,12 @@ from torch import Tensor, nn
 from models import names
 from models.initializers import INITIALIZERS, initialize
 
+# The shapes are of conv and linear weights, with fan_in above and below fan_out.
 SHAPES = [
     (64, 32, 3, 3),
     (100, 784),
     (256, 16, 3, 3),
-]  # of conv and linear weights; fan_in above and below fan_out
+]
 DEVIATIONS = {
     "normal": lambda fan_in, fan_out: 0.02,
     "xavier_uniform": lambda fan_in, fan_out: sqrt(2 / (fan_in + fan_out)),
@@ -58,7 +59,8 @@ def test_uniform_weights_fill_their_bound_and_normal_ones_pass_it(
     if name.endswith("uniform"):
         assert 0.999 < share < 1 + 1e-6
     else:
-        assert share > 2  # 3.46 deviations: one weight in 1,900
+        # The limit lies at 3.46 deviations, where one weight in 1,900 is.
+        assert share > 2
 
 
 @pytest.mark.parametrize("shape", [*SHAPES, (16, 1, 3, 3), (10, 100)])

@@ -9,7 +9,8 @@ from torch import Tensor, nn
 from models import names
 from models.normalizations import HIDDEN_NORMALIZATIONS, NORMALIZATIONS
 
-CHANNELS = 12  # six groups of two: no normalization is the same as another
+# Groups are six, of two channels: no normalization is the same as another.
+CHANNELS = 12
 SCALE, SHIFT = torch.linspace(0.5, 2.0, CHANNELS), torch.linspace(-1.0, 1.0, CHANNELS)
 
 

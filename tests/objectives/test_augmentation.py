@@ -24,7 +24,8 @@ COMBINATIONS = [
     ("rotate", "shift"),
     names.AUGMENTATIONS,
 ]
-SOMETIMES = [("flip",), ("vertical_flip",), ("random_erasing",)]  # leave some images as they are
+# These techniques leave some images as they are.
+SOMETIMES = [("flip",), ("vertical_flip",), ("random_erasing",)]
 
 
 def generator(seed: int = 0) -> torch.Generator:
@@ -140,8 +141,10 @@ def test_operations_act_in_their_order() -> None:
     """
     image = dots(1, 41, 41, 20, 20)
     shift = torch.eye(3).unsqueeze(0)
-    shift[0, 0, 2] = -10.0  # 10 pixels to the right
-    turn = rotations(torch.tensor([math.pi / 2]))  # counter-clockwise
+    # The image is moved by 10 pixels to the right.
+    shift[0, 0, 2] = -10.0
+    # The turn is counter-clockwise.
+    turn = rotations(torch.tensor([math.pi / 2]))
     torch.testing.assert_close(
         centres(warp(image, shift @ turn)), torch.tensor([[0.0, -10.0]]), rtol=0, atol=1e-3
     )
@@ -181,13 +184,11 @@ def test_crop_takes_a_part_of_the_documented_area_and_aspect(strength: float) ->
             generator(),
         )
         line = found[:, 0, :, 32] if axis == 0 else found[:, 0, 32, :]
-        sides.append(
-            (line[:, 40] - line[:, 24]) * 64 / 16
-        )  # away from the border, where nothing lies outside
+        # The slope is measured away from the border, where nothing lies outside.
+        sides.append((line[:, 40] - line[:, 24]) * 64 / 16)
         middle = (line[:, 32] + line[:, 31]) / 2
-        assert (
-            (middle - 0.5).abs() <= (1 - sides[-1]) / 2 + 0.01
-        ).all()  # it lies inside the image
+        # The crop lies inside the image.
+        assert ((middle - 0.5).abs() <= (1 - sides[-1]) / 2 + 0.01).all()
     area = sides[0] * sides[1]
     assert 1 - 0.92 * strength - 0.01 <= float(area.min())
     assert float(area.max()) <= 1.001
@@ -222,19 +223,21 @@ def test_erase_blackens_a_rectangle_of_the_documented_area_in_half_of_the_images
     found = erased_from(torch.ones(4000, 2, 60, 60), strength) == 0
     assert torch.equal(found[:, 0], found[:, 1])
     rows, columns = found[:, 0].any(2), found[:, 0].any(1)
-    assert torch.equal(
-        found[:, 0], rows[:, :, None] & columns[:, None, :]
-    )  # a rectangle: every such pixel is black
+    # Every pixel of such rows and columns is black, so it is a rectangle.
+    assert torch.equal(found[:, 0], rows[:, :, None] & columns[:, None, :])
     for line in (rows, columns):
-        assert ((line[:, 1:] & ~line[:, :-1]).sum(1) + line[:, 0] <= 1).all()  # in one piece
+        # The black part is in one piece.
+        assert ((line[:, 1:] & ~line[:, :-1]).sum(1) + line[:, 0] <= 1).all()
     erased = rows.any(1)
     assert float(erased.float().mean()) == pytest.approx(0.5, abs=0.03)
     high, wide = rows.sum(1)[erased], columns.sum(1)[erased]
     area = high * wide / 3600
-    assert 0.02 * strength * 0.6 <= float(area.min())  # in whole pixels
+    # The areas are rounded to whole pixels.
+    assert 0.02 * strength * 0.6 <= float(area.min())
     assert 0.25 * strength <= float(area.max()) <= 0.33 * strength * 1.2
     assert float(area.mean()) == pytest.approx(0.175 * strength, rel=0.06)
-    assert 2.5 < float((high / wide).max()) < 5.0  # in whole pixels
+    # The sides are rounded to whole pixels.
+    assert 2.5 < float((high / wide).max()) < 5.0
     assert 2.5 < float((wide / high).max()) < 5.0
 
 

@@ -20,9 +20,9 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor, nn
-from torch.utils._python_dispatch import (
-    TorchDispatchMode,
-)  # PyTorch has no public way to see each operator
+
+# PyTorch has no public way to see each operator.
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from models.names import NORMALIZATIONS
 from objectives import captured, names, one_epoch, training
@@ -273,7 +273,7 @@ def test_recorded_draws_go_on_in_their_generators() -> None:
 def test_without_memory_for_a_record_work_is_done_at_once_and_says_so(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    # the command line, in other tests, sets its parent's
+    # The command line sets the parent's level in other tests.
     caplog.set_level("INFO", logger="objectives.captured")
     done: list[int] = []
     step = CapturedStep(lambda: done.append(1), [], Refusal())
@@ -744,7 +744,8 @@ def test_the_whole_step_is_recorded() -> None:
         "index_copy_",
     )
     assert [part for part in parts if part not in recorded] == []
-    assert "rand." not in recorded  # of augmentation, which is drawn before the epoch
+    # Augmentation is drawn before the epoch.
+    assert "rand." not in recorded
 
 
 class Counting(TorchDispatchMode):
@@ -776,7 +777,8 @@ def test_an_epoch_is_replays_of_one_record_and_nothing_more_a_step(
     """
 
     def at_once(lengths: Sequence[int], *others: Any) -> Transforms:
-        return draw(sum(lengths), *others)  # as on a GPU
+        # A GPU draws for all batches at once, too.
+        return draw(sum(lengths), *others)
 
     monkeypatch.setattr(one_epoch, "draw_in_batches", at_once)
     found = []
@@ -865,7 +867,8 @@ def test_a_learning_rate_of_python_in_a_recorded_step_would_be_seen(
     replayed, eager = (
         scores(list(train(run, capture=capture))) for capture in (Recorder(), Refusal())
     )
-    assert replayed[0] == eager[0]  # the step that is recorded is the first to be replayed
+    # The step that is recorded is the first to be replayed.
+    assert replayed[0] == eager[0]
     assert replayed[1] != eager[1]
 
 
@@ -888,7 +891,8 @@ def test_indices_of_python_in_a_recorded_step_would_be_seen(
     replayed, eager = (
         scores(list(train(run, capture=capture))) for capture in (Recorder(), Refusal())
     )
-    assert replayed[0] == eager[0]  # the step that is recorded is the first to be replayed
+    # The step that is recorded is the first to be replayed.
+    assert replayed[0] == eager[0]
     assert replayed[1] != eager[1]
 
 
@@ -1144,7 +1148,8 @@ def break_a_capture_off_on_the_gpu() -> None:
         return penalty
 
     one_epoch.l1_penalty = reads
-    with pytest.raises(CaptureFailed, match=r"captur.*captur"):  # the text's own, and CUDA's
+    # The text has its own word for it, and CUDA's.
+    with pytest.raises(CaptureFailed, match=r"captur.*captur"):
         list(train(run))
     assert torch.cuda.current_stream() == torch.cuda.default_stream()
     again = train(run)
@@ -1183,7 +1188,8 @@ def test_capturing_warns_of_nothing(cuda: torch.device, capfd: pytest.CaptureFix
         running = train(a_run(ALL, device=cuda))
         list(running)
     assert running.path == CAPTURED
-    assert capfd.readouterr().err == ""  # some of PyTorch's warnings are not Python's
+    # Some of PyTorch's warnings are not Python's.
+    assert capfd.readouterr().err == ""
 
 
 @on_gpu

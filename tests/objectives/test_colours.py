@@ -71,7 +71,7 @@ def test_sharpness_blends_with_what_torchvision_smooths(shape: tuple[int, ...]) 
         for image, factor in zip(images, FACTORS, strict=True)
     ]
     found = colours.blend(images, colours.smoothed(images), FACTORS)
-    # theirs leaves pictures of two pixels a side as they are, ours blends them with themselves
+    # Pillow leaves pictures of two pixels a side as they are, ours blends them with themselves.
     torch.testing.assert_close(found, torch.stack(expected), rtol=0, atol=2e-6)
 
 

@@ -106,7 +106,8 @@ def test_onnx_runtime_answers_as_the_model_does_for_any_number_of_images(
     for count in (1, 5):
         batch = images(count, shape)
         if is_small:
-            batch[0] = 7  # a constant image, by whose range minmax may not divide
+            # The image is constant, and minmax may not divide by its range.
+            batch[0] = 7
         logits, probabilities = session.run(batch)
         expected = written.logits(torch.from_numpy(batch))
         assert np.abs(logits - expected.numpy()).max() <= 1e-4

@@ -151,9 +151,8 @@ def test_sgd_is_its_formula() -> None:
     )
 
 
-Update = Callable[
-    [int, list[Tensor], Tensor], Tensor
-]  # (step from 1, own state, gradient) -> what w loses
+# The update maps (step from 1, own state, gradient) to what w loses.
+Update = Callable[[int, list[Tensor], Tensor], Tensor]
 
 
 def by_formula(update: Update, states: int, steps: int = 5) -> list[Tensor]:

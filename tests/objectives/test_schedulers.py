@@ -127,8 +127,10 @@ def test_cosine_starts_at_one_is_half_at_half_and_never_wastes_a_step_on_zero() 
 @pytest.mark.parametrize(
     ("period", "expected"),
     [
-        (0.01, [1.0, 0.5, 0.25, 0.125, 0.0625]),  # less than an epoch: every epoch
-        (0.3, [1.0, 1.0, 0.5, 0.5, 0.25]),  # 1.5 epochs: 2
+        # A period below an epoch takes every epoch.
+        (0.01, [1.0, 0.5, 0.25, 0.125, 0.0625]),
+        # A period of 1.5 epochs takes 2.
+        (0.3, [1.0, 1.0, 0.5, 0.5, 0.25]),
         (0.4, [1.0, 1.0, 0.5, 0.5, 0.25]),
         (1.0, [1.0] * 5),
     ],
@@ -237,7 +239,8 @@ def test_onecycle_always_comes_at_least_half_way_up(
 def test_onecycle_of_more_than_two_steps_is_torchs_to_the_last_digits(
     steps: int, rise: float
 ) -> None:
-    assume(rise * steps != 1)  # torch divides by zero there
+    # torch divides by zero there.
+    assume(rise * steps != 1)
     assert factors(OneCycle(rise), Plan(1, steps)) == pytest.approx(
         torch_onecycle(rise, steps), rel=1e-6, abs=1e-12
     )

@@ -28,6 +28,7 @@ def test_whole_epochs_count_and_the_first_does_not() -> None:
     assert rate == 2 * 256 / 0.5
 
 
+@pytest.mark.long
 def test_a_process_answers_for_each_batch_and_piece_it_is_asked_for() -> None:
     said = subprocess.run(
         [sys.executable, "-P", "-m", "objectives.throughput", "--device", "cpu"],

@@ -194,7 +194,8 @@ def test_every_option_makes_a_difference() -> None:
     found = {
         options: tuple(scores(list(train(tiny_run(options, epochs=3))))) for options in OPTIONS
     }
-    assert len(found) == len(OPTIONS) - 3  # PLAIN is four of them
+    # PLAIN is four of the options.
+    assert len(found) == len(OPTIONS) - 3
     # A grey image has no colours to lose.
     without_colours = replace(PLAIN, augmentation=Augmentation(("grayscale",), 0.5))
     assert found.pop(without_colours) == found[PLAIN]
@@ -499,7 +500,8 @@ def numbered_run(count: int, batch_size: int, epochs: int = 1, normalization: st
     [
         (64, 16, [16, 16, 16, 16]),
         (70, 32, [32, 32, 6]),
-        (65, 32, [32, 33]),  # a last batch of one joins the one before
+        # A last batch of one image joins the one before.
+        (65, 32, [32, 33]),
         (33, 32, [33]),
         (32, 32, [32]),
         (20, 64, [20]),
@@ -551,7 +553,9 @@ def test_evaluation_and_examination_go_by_the_piece_too(monkeypatch: pytest.Monk
     running = train(replace(tiny_run(epochs=1), piece=20))
     next(running)
     running.examine()
-    assert seen == [20, 12] * 3  # validation, the sample of the training images, validation
+    # The evaluations are of the validation images, of a sample of the training images, and of the
+    # validation images again.
+    assert seen == [20, 12] * 3
 
 
 def test_a_piece_without_an_image_is_refused() -> None:
@@ -658,7 +662,8 @@ def test_as_many_training_images_as_validation_are_evaluated_the_same_for_every_
     seed: int,
 ) -> None:
     run = replace(tiny_run(replace(PLAIN, optimizer=SGD(0.0)), epochs=1), seed=seed)
-    run.data.train.labels[:] = torch.arange(64) % 2  # so that the loss depends on which are taken
+    # The loss depends on which images are taken.
+    run.data.train.labels[:] = torch.arange(64) % 2
     chosen = torch.randperm(
         64, generator=torch.Generator().manual_seed(one_epoch.TRAIN_SAMPLE_SEED)
     )[:32]
@@ -732,7 +737,8 @@ def test_the_data_is_left_as_it_was() -> None:
 
 # --- randomness
 
-RANDOM = replace(  # draws from every source there is
+# These options draw from every source there is.
+RANDOM = replace(
     PLAIN, dropout=0.3, augmentation=Augmentation(("shift", "rotate"), 0.5), initializer="he_normal"
 )
 
@@ -760,7 +766,7 @@ def test_draws_of_others_in_the_middle_of_an_epoch_change_nothing_and_are_not_to
     """Dropout, too, has a generator of its own."""
     undisturbed = scores(list(train(tiny_run(RANDOM, epochs=3))))
     torch.manual_seed(123)
-    # after each step and evaluation, the last epoch's additional one included
+    # The draws follow each step and evaluation, the last epoch's additional one included.
     expected = torch.rand(3 * 7)
     torch.manual_seed(123)
     drawn: list[Tensor] = []
@@ -823,7 +829,8 @@ def test_a_technique_changes_neither_the_order_nor_the_augmentation_of_the_image
 
 # --- checkpoints
 
-FINISHED_EPOCHS = range(4)  # of a run of three
+# A run of three epochs has so many finished ones at some time.
+FINISHED_EPOCHS = range(4)
 
 
 def comparable(value: object) -> object:
@@ -1105,19 +1112,8 @@ def test_bytes_that_are_no_checkpoint_are_one_line_with_the_mend_and_are_not_run
 def test_the_pulse_beats_after_each_step_and_each_evaluation(shown: list[list[float]]) -> None:
     beats: list[int] = []
     list(train(numbered_run(64, 16, epochs=2), pulse=lambda: beats.append(len(shown))))
-    assert beats == [
-        1,
-        2,
-        3,
-        4,
-        4,
-        5,
-        6,
-        7,
-        8,
-        8,
-        8,
-    ]  # steps taken; the last epoch is evaluated on two sets
+    # The numbers are of the steps taken; the last epoch is evaluated on two sets.
+    assert beats == [1, 2, 3, 4, 4, 5, 6, 7, 8, 8, 8]
 
 
 def assert_ended_in_the_second_epoch(running: ResumableTraining, before: bytes) -> None:

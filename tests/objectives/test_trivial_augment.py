@@ -86,7 +86,8 @@ def test_every_operation_is_torchvisions_at_every_magnitude(
 
 def test_the_operations_are_those_of_the_wide_space() -> None:
     wide = [
-        "".join(part.capitalize() for part in name.split("_"))  # ShearX, AutoContrast, ...
+        # The names are written as ShearX or AutoContrast.
+        "".join(part.capitalize() for part in name.split("_"))
         for name in OPERATIONS
     ]
     assert wide == list(TrivialAugmentWide._AUGMENTATION_SPACE)

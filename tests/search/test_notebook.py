@@ -29,9 +29,9 @@ import torch
 from PIL import Image, ImageFile
 
 import hypersearch
-from search.engines.launch import WorkFailed
+from search.engines.teams import WorkFailed
 from search.engines.turns import RunInsideRun, Turns
-from search.notebook import WAITS
+from search.notebook_calls import WAITS
 from search.spec.document import Document, Toml
 from search.spec.reading import parse_spec
 from search.spec.study_spec import StudySpec
@@ -163,7 +163,8 @@ class Settings(NamedTuple):
     streams: tuple[object, object, object]
     socket_timeout: float | None
     locale: str
-    numbers: tuple[object, ...]  # of random, NumPy, PyTorch
+    # The states are those of random, NumPy and PyTorch.
+    numbers: tuple[object, ...]
     numpy_errors: object
     log_levels: dict[str, int]
     log_handlers: list[logging.Handler]
@@ -283,6 +284,7 @@ print(psutil.Process().memory_info().rss - before > 2**27)
 """
 
 
+@pytest.mark.long
 def test_the_callers_process_gives_freed_memory_back_as_before(tmp_path: Path) -> None:
     """In a process of its own: what tests have had of memory before would tell in this one."""
     file = tmp_path / "small.toml"

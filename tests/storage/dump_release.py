@@ -92,7 +92,8 @@ def record(url: str, folder: Path) -> None:
             next(
                 event for event in events if isinstance(event, EpochFinished) and event.number == 2
             )
-        with database.transactions.write() as connection:  # where it was made is nobody's business
+        # Where the database was made is nobody's business.
+        with database.transactions.write() as connection:
             connection.execute(text("UPDATE hypersearch_database SET place = 'laptop'"))
 
 
@@ -112,7 +113,8 @@ def said(*command: str | Path) -> str:
 def main() -> None:
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as name:
         folder = Path(name)
-        folder.chmod(0o755)  # PostgreSQL's own user passes through it
+        # PostgreSQL's own user passes through the folder.
+        folder.chmod(0o755)
         record(f"sqlite:///{folder}/a.db", folder)
         with closing(sqlite3.connect(folder / "a.db")) as connection:
             write("sqlite", "\n".join(connection.iterdump()))

@@ -210,7 +210,8 @@ def test_a_bucket_out_of_reach_is_told_in_one_line_without_secrets(
 ) -> None:
     monkeypatch.setattr(artifact_bucket, "_S3_ATTEMPTS", 1)
     with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))  # bound and not listening: a connection is refused
+        # The socket is bound and does not listen: a connection is refused.
+        free.bind(("127.0.0.1", 0))
         endpoint = f"http://127.0.0.1:{free.getsockname()[1]}"
         store = open_artifact_store(f"s3://team-bucket/a?endpoint_url={endpoint}")
         calls: list[Callable[[], object]] = [lambda: put(store, FILES), lambda: read(store, MODEL)]

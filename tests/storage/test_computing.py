@@ -26,9 +26,11 @@ OWN = Computing(2, 128)
     ("before", "device", "computing"),
     [
         (Computed("cpu", 1, 32), "cpu", Computing(1, 32)),
-        (Computed("cpu", 64, 32), "cpu", Computing(64, 32)),  # more than this machine has cores
+        # The threads are more than this machine has cores.
+        (Computed("cpu", 64, 32), "cpu", Computing(64, 32)),
         (Computed("cpu", 65, 32), "cpu", OWN),
-        (Computed("cpu", 1, None), "cpu", Computing(1, 64)),  # from before it was recorded
+        # The piece was not recorded then.
+        (Computed("cpu", 1, None), "cpu", Computing(1, 64)),
         (Computed("cpu", 1, 32), "cuda:0", OWN),
         (Computed("cuda:0", 1, None), "cpu", OWN),
         (Computed("mps", 1, None), "cuda", OWN),

@@ -28,7 +28,8 @@ IMPATIENT = Patience(seconds=0.2, longest_delay_seconds=0.1)
 
 def of_mysql(kind: type[DBAPIError], number: int, sqlstate: str | None) -> DBAPIError:
     error = mysql.OperationalError(number, "said")
-    error.sqlstate = sqlstate  # PyMySQL gives it from 1.2 on
+    # PyMySQL gives it from version 1.2 on.
+    error.sqlstate = sqlstate
     return kind("SELECT 1", None, error)
 
 
@@ -41,14 +42,21 @@ def of_sqlite(code: int) -> DBAPIError:
 @pytest.mark.parametrize(
     ("error", "passes"),
     [
-        (of_mysql(OperationalError, 1205, "HY000"), True),  # lock wait timeout
+        # The number 1205 is a lock wait timeout.
+        (of_mysql(OperationalError, 1205, "HY000"), True),
         (of_mysql(OperationalError, 1205, None), True),
-        (of_mysql(OperationalError, 1213, "40001"), True),  # deadlock
-        (of_mysql(OperationalError, 2013, None), True),  # lost connection
-        (of_mysql(OperationalError, 1021, "HY000"), True),  # disk full
-        (of_mysql(InterfaceError, 0, None), True),  # a connection that is closed
-        (of_mysql(OperationalError, 1045, "28000"), False),  # wrong password
-        (of_mysql(ProgrammingError, 1146, "42S02"), False),  # no such table
+        # The number 1213 is a deadlock.
+        (of_mysql(OperationalError, 1213, "40001"), True),
+        # The number 2013 is a lost connection.
+        (of_mysql(OperationalError, 2013, None), True),
+        # The number 1021 is a full disk.
+        (of_mysql(OperationalError, 1021, "HY000"), True),
+        # The connection is closed.
+        (of_mysql(InterfaceError, 0, None), True),
+        # The number 1045 is a wrong password.
+        (of_mysql(OperationalError, 1045, "28000"), False),
+        # The number 1146 is a missing table.
+        (of_mysql(ProgrammingError, 1146, "42S02"), False),
         (OperationalError("SELECT 1", None, postgresql.DeadlockDetected()), True),
         (OperationalError("SELECT 1", None, postgresql.LockNotAvailable()), True),
         (OperationalError("SELECT 1", None, postgresql.SerializationFailure()), True),

@@ -38,7 +38,8 @@ from storage.urls import parse_url, shown_url, sqlite_path
 
 DATA = Path(__file__).parent / "data"
 BACKENDS = ("sqlite", "postgresql", "mariadb")
-OLDER = ("0002", "0003", "0004", "0005")  # revisions of releases, the last one last
+# Releases had these revisions, the last one last.
+OLDER = ("0002", "0003", "0004", "0005")
 
 Rows = dict[str, list[Row[tuple[object, ...]]]]
 

@@ -153,7 +153,8 @@ def test_data_that_the_user_accepts_take_the_place_of_the_others_which_are_refus
     second = opened.leases().acquire(opened.stored, data=NEW_ACCEPTED)
     assert second.data_change == DataChange(before=OLD.fingerprint)
     assert opened.recorded() == (NEW.fingerprint, NEW.pixel_scales)
-    old.report(first, MEASUREMENTS[0], 0.5)  # what is under way is not lost
+    # The trial that is under way is not lost.
+    old.report(first, MEASUREMENTS[0], 0.5)
     old.finish(first, "failed", reason="boom")
     with pytest.raises(OtherData) as refused:
         old.acquire(opened.stored, data=OLD)
@@ -212,7 +213,8 @@ def test_a_study_from_before_takes_what_its_next_trial_is_trained_on(opened: Ope
     assert opened.recorded() == (NEW.fingerprint, NEW.pixel_scales)
     assert opened.trained_on() == [(0, None), (1, NEW.fingerprint)]
     trials = read_trials(opened.database, opened.stored.study_id)
-    assert trials[1].epochs == ()  # nobody knows what its first epoch was trained on
+    # Nobody knows what its first epoch was trained on.
+    assert trials[1].epochs == ()
     leases.finish(taken, "failed", reason="boom")
     assert leases.acquire(opened.stored, data=NEW).data_change is None
 

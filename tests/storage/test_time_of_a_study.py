@@ -15,7 +15,7 @@ from sqlalchemy import update
 
 from objectives.hyperparameters import SGD, Hyperparameters
 from objectives.synthetic import synthetic_curve
-from storage.activity import read_work_spans
+from storage.activity import read_worked_ms
 from storage.computing import Computing
 from storage.engine import Database, open_for_work
 from storage.hosts import process_start
@@ -130,7 +130,8 @@ def test_a_study_whose_time_is_used_up_stays_ended_until_it_gets_more(opened: Op
     ended_ms = opened.again().ended_ms
     opened.has_budget(20, hours=1.0)
     assert (opened.how(), opened.again().budget.trials) == (("ended", "timeout"), 20)
-    assert opened.again().ended_ms == ended_ms  # that it was asked is no new end
+    # To be asked is no new end.
+    assert opened.again().ended_ms == ended_ms
     opened.hours_pass(48.0)
     opened.has_budget(20, hours=1.4)
     assert opened.how() == ("ended", "timeout")
@@ -202,7 +203,7 @@ def test_a_target_of_a_loss_is_reached_from_above(shared_url: str) -> None:
         opened = opened_study(database, rdb, "minimize")
         opened.has_budget(9, target=0.3)
         held = [opened.take(), opened.take()]
-        # the cost is no loss
+        # The cost is no loss.
         assert opened.leases.finish(held[0], "complete", value=0.4, costs=[0.1]) == "open"
         assert opened.leases.finish(held[1], "complete", value=0.3, costs=[5.0]) == "ended"
         opened.has_budget(9, target=0.25)
@@ -215,7 +216,7 @@ def test_a_target_that_is_set_later_counts_for_what_has_been_and_for_what_runs(
     assert opened.complete(0.6) == "open"
     held = opened.take()
     opened.has_budget(9, target=0.7)
-    # taken when there was no target yet
+    # The trial was taken when there was no target yet.
     assert opened.leases.finish(held, "complete", value=0.75) == "ended"
     opened.has_budget(9, target=0.8)
     assert opened.complete(0.78) == "open"
@@ -242,21 +243,27 @@ def test_a_study_in_which_all_fails_is_not_opened_by_more_trials(opened: Opened)
     assert opened.how() == ("ended", "failures")
 
 
-def test_spans_of_work_leave_out_what_lies_between_and_after_the_dead(opened: Opened) -> None:
+def test_time_of_work_leaves_out_what_lies_between_and_after_the_dead(opened: Opened) -> None:
     assert opened.complete() == "open"
     died, runs = opened.take(), opened.take()
     opened.leases.report(died, MEASUREMENTS[0], 0.5)
-    with opened.database.transactions.write() as connection:
-        times = {
-            died.trial_id: (10, 9_000, "lost"),
-            runs.trial_id: (20, None, None),
-            runs.trial_id - 2: (0, 5, "complete"),
+
+    def worked_ms(**times: tuple[int, int | None, str | None]) -> int:
+        attempts = {
+            "complete": runs.trial_id - 2,
+            "lost": died.trial_id,
+            "running": runs.trial_id,
         }
-        for trial_id, (start, end, outcome) in times.items():
-            values = {"started_ms": start, "ended_ms": end, "outcome": outcome}
-            connection.execute(update(attempt).where(attempt.c.trial_id == trial_id).values(values))
-    assert sorted(read_work_spans(opened.database, opened.stored.study_id)) == [
-        (0, 5),
-        (10, 11),
-        (20, None),
-    ]
+        with opened.database.transactions.write() as connection:
+            for which, (start, end, outcome) in times.items():
+                values = {"started_ms": start, "ended_ms": end, "outcome": outcome}
+                chosen = attempt.c.trial_id == attempts[which]
+                connection.execute(update(attempt).where(chosen).values(values))
+        return read_worked_ms(opened.database, opened.stored.study_id)
+
+    # The lost one recorded an epoch of a millisecond; nobody ended after the last one began.
+    complete, lost = (0, 5, "complete"), (10, 9_000, "lost")
+    assert worked_ms(complete=complete, lost=lost, running=(20, None, None)) == 5 + 1
+    # Two at once count once, one of them within the other, and one that runs up to the last end.
+    assert worked_ms(complete=(0, 50, "complete"), running=(20, None, None)) == 50
+    assert worked_ms(lost=(40, 100, "complete"), running=(45, 60, "complete")) == 100

@@ -28,7 +28,8 @@ def test_of_those_who_wait_for_the_writer_of_sqlite_the_urgent_one_goes_first(
         with ThreadPoolExecutor(3) as pool:
             with transactions.write():
                 waiting = [pool.submit(write, name) for name in ("ordinary", "ordinary", "urgent")]
-                time.sleep(0.4)  # whoever has waited so long asks every 100 ms
+                # Whoever has waited so long asks every 100 ms.
+                time.sleep(0.4)
             for each in waiting:
                 each.result()
         return came[0]

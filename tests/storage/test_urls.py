@@ -30,7 +30,8 @@ def test_a_file_of_any_name_is_named_by_the_url_that_is_shown(name: str, tmp_pat
     url = parse_url(f"sqlite:///{tmp_path}/{name.replace('%', '%25').replace('?', '%3F')}")
     assert sqlite_path(url) == tmp_path / name
     assert parse_url(shown_url(url)) == url
-    assert not set(shown_url(url)) & set(" '\"$\\")  # a shell takes it as it stands
+    # A shell takes the name as it stands.
+    assert not set(shown_url(url)) & set(" '\"$\\")
 
 
 def test_a_file_is_made_under_exactly_its_name(tmp_path: Path) -> None:

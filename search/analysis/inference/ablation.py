@@ -25,7 +25,8 @@ EffectVerdict = Literal["helps", "hurts", "not told", "diverged"]
 class Look:
     """When so many seeds are there, all arms are judged at this family-wise error."""
 
-    seeds: int  # of an arm; the reference has twice as many
+    # Each arm has so many seeds; the reference has twice as many.
+    seeds: int
     error: float
 
 
@@ -58,11 +59,14 @@ class AblationEffect:
     """
 
     name: str
-    value: float | None  # None: fewer than two of the arm's runs finished
+    # The value is None where fewer than two of the arm's runs finished.
+    value: float | None
     interval: Interval | None
     verdict: EffectVerdict
-    strength: float  # |value| in half-widths of the test: above 1 it would be told at once
-    seeds: int  # of the arm, diverged ones included
+    # The strength is |value| in half-widths of the test; above 1 it would be told at once.
+    strength: float
+    # The arm has run under so many seeds, diverged ones included.
+    seeds: int
     diverged: int
 
 

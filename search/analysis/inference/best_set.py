@@ -24,8 +24,11 @@ class BestSet:
     is better is not said.
     """
 
-    may_be_best: tuple[bool, ...]  # by configuration, in the order given
-    choice: int | None  # the best mean among those; None: every configuration diverged in a run
+    # The flags keep the order in which the configurations were given.
+    may_be_best: tuple[bool, ...]
+    # The choice has the best mean among those; it is None where every configuration has a diverged
+    # run.
+    choice: int | None
 
 
 @dataclass(frozen=True)
@@ -34,8 +37,10 @@ class Visible:
     fractions (of a loss: nats).
     """
 
-    now: float  # with so many seeds and images
-    more_seeds: float  # with these images and endlessly many seeds
+    # So much is seen with the seeds and images at hand.
+    now: float
+    # So much would be seen with these images and endlessly many seeds.
+    more_seeds: float
 
 
 def best_set(

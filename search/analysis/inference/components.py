@@ -36,18 +36,27 @@ class Interval:
 class Components:
     """The parts of the variance of n runs on m images; `of_mean` is said of a part already divided
     by the number of images, by class where the metric averages over classes.
+
+    In the notation of this module `count` is n, `images` m, `mean` g, `run_variance` S,
+    `image_variance_of_mean` I / m and `rest_of_mean` E / m.
     """
 
-    count: int  # n
-    images: int  # m
-    mean: float  # g
-    run_variance: float  # S, at least that of rounding
-    image_variance_of_mean: float  # I / m
-    rest_of_mean: float  # E / m: what a run's value varies by, without its seed being better
-    image_means: Numbers  # (m,)
-    right_means: Numbers | None  # (m,) share of runs that are right
-    freedom: float  # degrees of freedom of the part between images
-    smallest: float  # variance that rounding alone gives a run's value
+    count: int
+    images: int
+    mean: float
+    # The runs' variance is at least the variance of rounding.
+    run_variance: float
+    image_variance_of_mean: float
+    # A run's value varies by so much without its seed being better.
+    rest_of_mean: float
+    # The means over the runs have shape (m,).
+    image_means: Numbers
+    # The shares of runs that are right have shape (m,).
+    right_means: Numbers | None
+    # The part between images has so many degrees of freedom.
+    freedom: float
+    # Rounding alone gives a run's value this variance.
+    smallest: float
 
     @property
     def seed_variance(self) -> float:
@@ -62,7 +71,8 @@ def components(runs: Runs) -> Components:
     scores = runs.scores
     values, image_means = runs.values, scores.mean(axis=0)
     rest = scores - values[:, None] - image_means + values.mean()
-    smallest = runs.step**2 / 12  # of numbers rounded to that step
+    # Numbers that are rounded to a step have this variance.
+    smallest = runs.step**2 / 12
     right_means = None if runs.right is None else runs.right.mean(axis=0)
     return Components(
         count=runs.count,
@@ -120,7 +130,8 @@ def _rest_of_mean(scores: Numbers, rest: Numbers, classes: Classes | None) -> fl
         return float((rest**2).sum() / ((runs - 1) * (images - 1)) / images)
     # Within each class a run has a mean of its own: a seed may be good at one class alone.
     counts = np.bincount(classes).astype(float)
-    member = np.equal.outer(classes, np.arange(len(counts))).astype(float)  # (m, classes)
+    # A row has a 1 at its image's class; the shape is (m, classes).
+    member = np.equal.outer(classes, np.arange(len(counts))).astype(float)
     within = rest - (rest @ member / counts)[:, classes]
     squares = (within**2).sum(axis=0) @ member
     return _over_classes(squares, (runs - 1) * (counts - 1), counts)

@@ -44,8 +44,9 @@ class Side:
     """One configuration in a comparison: its variance between runs as it is taken there."""
 
     parts: Components
-    run_variance: float  # v
-    freedom: float  # degrees of freedom of v
+    # The variance is the moderated v of `sides`, which has so many degrees of freedom.
+    run_variance: float
+    freedom: float
     classes: Classes | None
     highest: float
 

@@ -19,7 +19,8 @@ from search.analysis.inference.components import (
 )
 from search.analysis.inference.runs import Runs
 
-FEWEST_RUNS = 3  # t(1) is 12.7: an interval from two runs says nothing
+# An interval from two runs says nothing: t(1) is 12.7.
+FEWEST_RUNS = 3
 
 
 @dataclass(frozen=True)
@@ -29,12 +30,16 @@ class Estimate:
     runs: int
     images: int
     mean: float
-    lowest: float  # the worst run's value, of a loss the best one's
+    # The lowest value is the worst run's, and of a loss the best run's.
+    lowest: float
     highest: float
-    these_images: Interval | None  # None: two runs are too few
+    # Both intervals are None where there are only two runs, which are too few.
+    these_images: Interval | None
     new_images: Interval | None
-    run_deviation: float  # between runs on these images
-    seed_deviation: float  # between seeds, were there endlessly many images
+    # The deviation is between runs on these images.
+    run_deviation: float
+    # Seeds would deviate by so much, were there endlessly many images.
+    seed_deviation: float
 
 
 @dataclass(frozen=True)
@@ -42,7 +47,8 @@ class Divergence:
     """How many of the runs diverged, and in which share of all runs that may come to."""
 
     diverged: int
-    runs: int  # the diverged ones included
+    # The runs include the diverged ones.
+    runs: int
     share: Interval
 
 

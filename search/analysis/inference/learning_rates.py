@@ -14,9 +14,8 @@ from search.analysis.inference.second_look import DirectionName
 
 # Factors of the old rate: two octaves down and up, one run at each.
 OCTAVES = (-2.0, -1.0, 0.0, 1.0, 2.0)
-PRIOR_OCTAVES = (
-    1.0  # how far the best rate is thought to lie from the old one, a standard deviation
-)
+# The best rate is thought to lie about so far from the old one: a standard deviation, in octaves.
+PRIOR_OCTAVES = 1.0
 
 STEP_OCTAVES = 0.05
 # In standard deviations of a run's noise: how high the top may lie about the best score seen, and
@@ -32,8 +31,10 @@ NOISE_FREEDOM = 4
 class RateChoice:
     """By which factor of the old rate an arm learns best."""
 
-    octaves: float  # the factor's binary logarithm
-    deviation: float  # of the posterior, octaves
+    # The octaves are the factor's binary logarithm.
+    octaves: float
+    # The posterior has this standard deviation, in octaves.
+    deviation: float
 
     @property
     def factor(self) -> float:

@@ -21,7 +21,8 @@ class Luck:
     """By how much a value flattered, in fractions (of a loss: nats); below 0 it was bad luck."""
 
     value: float
-    interval: Interval | None  # None: two runs are too few
+    # The interval is None where there are only two runs, which are too few.
+    interval: Interval | None
 
     @property
     def is_told(self) -> bool:

@@ -18,19 +18,26 @@ SAME_FIRST_LOSS = 1e-3
 # Seeds are truly better and worse by so many times sqrt(p (1 - p)); twice `noise.SEED_SPREAD`, as
 # one configuration's spread is known from no other.
 SEED_SPREAD = 0.02
-UPPER_TAIL = 0.025  # two-sided 95 %
+# Each tail of a two-sided interval of 95 % has this probability.
+UPPER_TAIL = 0.025
 
 
 @dataclass(frozen=True, eq=False)
 class Record:
     """What one training left: k metrics after each of e epochs, and what it said of m images."""
 
-    epochs: Numbers  # (e, k); the same metrics in the same order
-    first_losses: tuple[float, float]  # training and validation loss after the first epoch
-    value: float  # the study's metric after the last epoch
-    answers: Runs | None  # that metric's scores, of this one run; None: not recorded
-    predicted: Classes | None  # (m,) predicted classes; None: not recorded
-    images_hash: str | None  # of the images' order and labels; None: not recorded
+    # The metrics have shape (e, k), the same ones in the same order for both trainings.
+    epochs: Numbers
+    # The first losses are those of training and validation after the first epoch.
+    first_losses: tuple[float, float]
+    # The value is the study's metric after the last epoch.
+    value: float
+    # The answers are that metric's scores in this one run; None: they were not recorded.
+    answers: Runs | None
+    # The predicted classes have shape (m,); None: they were not recorded.
+    predicted: Classes | None
+    # The hash is of the images' order and labels; None: it was not recorded.
+    images_hash: str | None
 
 
 @dataclass(frozen=True)
@@ -38,9 +45,12 @@ class Reproduction:
     """The verdict, and by how much the recorded value exceeds the new one."""
 
     verdict: ReproductionVerdict
-    difference: float  # recorded - new, in fractions (of a loss: nats)
-    explained: Interval  # the differences that other seeds explain
-    differing_images: int | None  # that are classified otherwise; None: not recorded
+    # The difference is recorded - new, in fractions (of a loss: nats).
+    difference: float
+    # Other seeds explain the differences in this interval.
+    explained: Interval
+    # So many images are classified otherwise; None: the predictions were not recorded.
+    differing_images: int | None
 
 
 def compare(recorded: Record, new: Record, incumbent_of: int = 1) -> Reproduction:

@@ -38,11 +38,16 @@ class Runs:
     array([0.75, 1.  ])
     """
 
-    scores: Numbers  # (n, m); a run's value is the mean over the images
-    right: Bits | None  # (n, m): whether the image was classified rightly; None for a loss
-    classes: Classes | None  # (m,): of each image, where the metric averages over classes by itself
-    weight: float  # so many images, all of one weight, would tell as much
-    step: float  # smaller differences between two runs' values mean nothing
+    # The scores have shape (n, m); a run's value is their mean over the images.
+    scores: Numbers
+    # The bits have shape (n, m) and say whether the image was classified rightly; None for a loss.
+    right: Bits | None
+    # The classes (m,) are each image's, where the metric averages over classes by itself.
+    classes: Classes | None
+    # So many images, all of one weight, would tell as much.
+    weight: float
+    # Smaller differences than this between two runs' values mean nothing.
+    step: float
 
     def __post_init__(self) -> None:
         if self.scores.ndim != 2 or self.scores.shape[1] < 2:

@@ -14,15 +14,18 @@ from search.analysis.inference.runs import Numbers
 DirectionName = Literal["maximize", "minimize"]
 
 FEWEST_FOR_PRIOR = 5
-SHARE_FOR_PRIOR = 2 / 3  # the worst third are failures of their own kind, not worse siblings
-LEAST_PRIOR = 0.25  # of the noise: fewer scores than are needed may vary less than noise does
+# The worst third is left out: those are failures of their own kind, not worse siblings.
+SHARE_FOR_PRIOR = 2 / 3
+# The prior's variance is at least this share of the noise's: a few scores may vary less than noise.
+LEAST_PRIOR = 0.25
 
 
 @dataclass(frozen=True, eq=False)
 class Posterior:
     """What is believed of each configuration's mean over seeds; for choosing, never to be shown."""
 
-    means: Numbers  # (configurations,)
+    # The means have shape (configurations,).
+    means: Numbers
     variances: Numbers
 
 
@@ -31,7 +34,8 @@ class SecondLook:
     """Which configuration to train next, and which has the best posterior mean now; by place."""
 
     retrain: int
-    gain: float  # how much better the named one is expected to be after that, in fractions
+    # The named one is expected to be so much better after that, in fractions.
+    gain: float
     named: int
 
 

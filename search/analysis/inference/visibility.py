@@ -16,12 +16,16 @@ POWER = 0.8
 
 @dataclass(frozen=True)
 class Typical:
-    """How configurations vary, on average over those at hand."""
+    """How configurations vary, on average over those at hand: `run_variance` is S and
+    `rest_of_mean` E / m, both pooled.
+    """
 
-    run_variance: float  # S, pooled
-    rest_of_mean: float  # E / m, pooled
-    lasting: float  # var(r) / m of endlessly many runs: how differently they suit images
-    freedom: float  # degrees of freedom of `lasting`
+    run_variance: float
+    rest_of_mean: float
+    # Configurations suit images differently by so much: var(r) / m of endlessly many runs.
+    lasting: float
+    # The part `lasting` has so many degrees of freedom.
+    freedom: float
 
     def visible(
         self, runs: tuple[int, int], prior_freedom: float, upper: float, images: WhichImages

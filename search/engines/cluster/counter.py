@@ -31,7 +31,8 @@ class Counter:
     def __init__(self) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="hypersearch-"))
         self.socket = self.folder / "counter"
-        self.want: Want | None = None  # that nobody has answered yet
+        # The want is one that nobody has answered yet.
+        self.want: Want | None = None
         self._answers: SimpleQueue[Mapping[str, str | int]] = SimpleQueue()
         self._listener = Listener(str(self.socket), "AF_UNIX")
         threading.Thread(target=self._serve, daemon=True).start()
@@ -58,7 +59,8 @@ class Counter:
         while True:
             try:
                 connection = self._listener.accept()
-            except OSError:  # it is closed
+            # The listener is closed.
+            except OSError:
                 return
             with connection:
                 self._see_to(connection)
@@ -67,5 +69,6 @@ class Counter:
         try:
             self.want = Want(**json.loads(connection.recv_bytes()))
             connection.send_bytes(json.dumps(self._answers.get()).encode())
-        except (OSError, EOFError):  # whoever asked has died
+        # Whoever asked has died.
+        except (OSError, EOFError):
             self.want = None

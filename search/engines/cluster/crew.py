@@ -59,7 +59,8 @@ class RemoteCrew:
             stdout=subprocess.PIPE,
             text=True,
             encoding="utf-8",
-            start_new_session=True,  # Ctrl-C comes to this process, which tells it
+            # Ctrl-C comes to this process, which tells it.
+            start_new_session=True,
         )
         threading.Thread(
             target=_read, args=(self._process.stdout, self._answers), daemon=True

@@ -45,7 +45,8 @@ def main() -> int:
                 Seating(cluster, read_orders(second), answer).work(over)
     except ClusterRefused as refused:
         answer(Answer(refused=str(refused), exit_code=refused.exit_code))
-    except Exception as error:  # whatever Ray may raise: its head is gone, say
+    # Ray may raise whatever it likes: its head is gone, say.
+    except Exception as error:
         answer(Answer(over=f"Ray: {on_one_line(str(error) or repr(error))}", exit_codes=[1]))
         raise
     return 0

@@ -11,21 +11,26 @@ class Hello:
 
     address: str | None
     url: str
-    debug: bool = False  # Ray may print what it likes
+    # Ray may print what it likes under --debug.
+    debug: bool = False
 
 
 @dataclass(frozen=True)
 class Orders:
     """Which workers are wanted there."""
 
-    workers: int | None  # None: as many as the cluster has room for
+    # The workers are None where there are to be as many as the cluster has room for.
+    workers: int | None
     cpus: float
     gpus: float | None
     studies: Sequence[str]
     device: str
-    arguments: Sequence[str]  # of `hypersearch worker`
-    environment: Mapping[str, str]  # that it finds there; the storage's URL is in it
-    data: "Where | None" = None  # of what is shipped; None: every node has it
+    # The arguments are those of `hypersearch worker`.
+    arguments: Sequence[str]
+    # The worker finds this in its environment; the storage's URL is in it.
+    environment: Mapping[str, str]
+    # The data is what is shipped; None: every node has it.
+    data: "Where | None" = None
 
 
 @dataclass(frozen=True)
@@ -41,12 +46,16 @@ class Where:
 class Answer:
     """What comes back; each line says one thing."""
 
-    ready: str | None = None  # the cluster, for people
+    # The cluster is described for people.
+    ready: str | None = None
     refused: str | None = None
-    exit_code: int = 0  # of what was refused
+    # The exit code is that of what was refused.
+    exit_code: int = 0
     said: str | None = None
-    over: str | None = None  # no worker is left, and why, for people
-    exit_codes: Sequence[int] = ()  # of the workers, where it is over
+    # No worker is left, and this says for people why.
+    over: str | None = None
+    # The exit codes are those of the workers, where it is over.
+    exit_codes: Sequence[int] = ()
 
 
 def written(message: Hello | Orders | Answer) -> str:

@@ -6,7 +6,8 @@ import socket
 from dataclasses import dataclass
 from importlib.util import find_spec
 
-ANSWER_SECONDS = 5.0  # that a cluster has to take a connection
+# A cluster has so long to take a connection.
+ANSWER_SECONDS = 5.0
 
 
 class ClusterRefused(Exception):
@@ -73,9 +74,10 @@ class ClusterRefused(Exception):
 class Placement:
     """What each worker takes of a cluster, and which cluster that is."""
 
-    address: str | None = None  # None: the running one, else one on this machine alone
+    # Without an address it is the running one, else one on this machine alone.
+    address: str | None = None
     cpus: float = 1.0
-    # None: one where the cluster has any and the device may be one
+    # Without a number it is one where the cluster has any and the device may be one.
     gpus: float | None = None
     # Images go to the nodes from here, through Ray's object store.
     ships_data: bool = False

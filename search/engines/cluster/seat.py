@@ -21,7 +21,8 @@ from search.machine.settings import PARCELS, Settings
 
 # What Ray sets for processes of its own, the number of threads among it, is not the worker's.
 NOT_THE_WORKERS = ("RAY_", "OMP_NUM_THREADS")
-LINES_KEPT = 1000  # that the worker has written since somebody last asked
+# So many lines are kept that the worker has written since somebody last asked.
+LINES_KEPT = 1000
 
 
 @dataclass(frozen=True)
@@ -30,10 +31,13 @@ class Report:
 
     host: str
     is_working: bool
-    exit_code: int  # of the worker, where it works no more
+    # The exit code is the worker's, where it works no more.
+    exit_code: int
     last_words: str
-    said: Sequence[str]  # lines that it has written since the last report
-    want: Want | None = None  # images that it asks for
+    # The worker has written these lines since the last report.
+    said: Sequence[str]
+    # The worker asks for these images.
+    want: Want | None = None
 
 
 class Seat:

@@ -25,18 +25,22 @@ LOOK_SECONDS = 1.0
 # That a worker waits for a place before somebody is told: where there is none for it, and where
 # there is, but Ray is slow, or others have it.
 PATIENCE_SECONDS, LONG_PATIENCE_SECONDS = 10.0, 60.0
-END_SECONDS = STOP_SECONDS + 5.0  # that all workers have to hand back their trials
+# All workers have so long to hand back their trials.
+END_SECONDS = STOP_SECONDS + 5.0
 
 
 @dataclass
 class _Placed:
     """One worker, wherever it is."""
 
-    number: int  # from 1, for people
+    # The number counts from 1, for people.
+    number: int
     actor: ActorHandle
-    report: "ray.ObjectRef[Report]"  # that was asked for and may be there by now
+    # The report was asked for, and may be there by now.
+    report: "ray.ObjectRef[Report]"
     state: Literal["waiting", "working", "left"] = "waiting"
-    host: str = ""  # where it works or has worked last
+    # The worker works there, or has worked there last.
+    host: str = ""
     exit_code: int = 0
 
 
@@ -131,7 +135,8 @@ class Seating:
         except ActorDiedError as error:
             self._leave(seat, 1, f"worker {seat.number} cannot be started: {_cause(error)}")
             return
-        except RayError:  # its node or its process is gone: Ray starts it again
+        # Its node or its process is gone: Ray starts it again.
+        except RayError:
             if seat.state == "working":
                 self._say(
                     f"worker {seat.number} on {seat.host} is gone: it is started again where there"
@@ -165,7 +170,8 @@ class Seating:
     def _leave(self, seat: _Placed, exit_code: int, last_words: str) -> None:
         seat.state, seat.exit_code = "left", exit_code
         self._last_words = last_words or self._last_words
-        ray.kill(seat.actor)  # another one may have its place
+        # Another worker may have its place.
+        ray.kill(seat.actor)
 
     def _nothing_is_left(self) -> bool:
         states = {each.state for each in self._seats}
@@ -211,7 +217,8 @@ class Seating:
             for reference in there:
                 try:
                     self._repeat(ray.get(reference))
-                except RayError:  # its node went first
+                # Its node went first.
+                except RayError:
                     continue
         for each in working:
             ray.kill(each.actor)

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from objectives.examined import Examination
     from search.analysis.by_image import MissedImage, Reliability
 
-MOST_MISSED = 24  # images
+# So many missed images are shown at most.
+MOST_MISSED = 24
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,13 +24,18 @@ class ByImage:
     """What is known image by image."""
 
     class_names: tuple[str, ...]
-    confusion: list[list[int]]  # of the best trial: one row a true class
-    reliability: "Reliability"  # of the best trial
+    # The confusion is that of the best trial: one row a true class.
+    confusion: list[list[int]]
+    # The reliability is that of the best trial.
+    reliability: "Reliability"
     images: int
-    good: tuple[int, ...]  # the trials that count as good; empty where there are too few
-    missed: tuple["MissedImage", ...]  # by all of these, the first MOST_MISSED
+    # These trials count as good; there are none where too few are complete.
+    good: tuple[int, ...]
+    # All of these miss the images, of which the first MOST_MISSED are here.
+    missed: tuple["MissedImage", ...]
     missed_in_all: int
-    pixels: "Mapping[int, NDArray[np.uint8]]"  # (C, H, W) by index, of those missed; may be empty
+    # The pixels of the missed images have shape (C, H, W), by index; there may be none.
+    pixels: "Mapping[int, NDArray[np.uint8]]"
 
 
 def read_by_image(

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from objectives.data.cache import Searchable
     from objectives.examined import Examination
 
-SAMPLES = 6  # images of a class
+# So many images of a class are shown.
+SAMPLES = 6
 _MADE_UP = "synthetic"
 
 
@@ -31,7 +32,8 @@ class ClassShown:
     name: str
     train: int
     validation: int
-    samples: "NDArray[np.uint8]"  # (N, C, H, W) uint8, of the training split
+    # The samples are of the training split, and have shape (N, C, H, W).
+    samples: "NDArray[np.uint8]"
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,15 +58,20 @@ class Missing:
 class ConfirmedTrial:
     """One configuration under fresh seeds; values of the study's metric on the validation split."""
 
-    trial: int | None  # None: a baseline that the search has not trained
+    # The trial is None for a baseline that the search has not trained.
+    trial: int | None
     is_baseline: bool
-    search_value: float | None  # None: it was stopped early
+    # The value is None where the trial was stopped early.
+    search_value: float | None
     by_seed: tuple[float, ...]
-    these_images: Bounds | None  # 95 %, for the mean on these images; None: of two seeds
-    new_images: Bounds | None  # 95 %, for the mean on new images
+    # The interval is at 95 %, for the mean on these images; None: of two seeds.
+    these_images: Bounds | None
+    # The interval is at 95 %, for the mean on new images.
+    new_images: Bounds | None
     diverged: int
     may_be_best: bool
-    made: str = "neutral"  # what the baseline is where no trial has it: neutral or pretrained
+    # The baseline is this where no trial has it: neutral or pretrained.
+    made: str = "neutral"
 
     @property
     def label(self) -> str:
@@ -83,7 +90,8 @@ class SplitScore:
 
     label: str
     score: float
-    interval: Bounds  # 95 %, on new images like these
+    # The interval is at 95 %, on new images like these.
+    interval: Bounds
 
 
 @dataclass(frozen=True)
@@ -91,10 +99,14 @@ class ConfirmationFacts:
     """What `confirm` has found."""
 
     trials: tuple[ConfirmedTrial, ...]
-    choice: int | None  # number of the trial that was chosen; None: the neutral baseline
-    test: tuple[SplitScore, ...]  # the choice's first; empty where it was not read
-    reading: int | None  # which reading of the test split that was
-    sentences: tuple[str, ...]  # on the choice, luck, and what could not be seen
+    # The choice is the number of the trial that was chosen; None: the neutral baseline.
+    choice: int | None
+    # The choice's score comes first; there is none where the split was not read.
+    test: tuple[SplitScore, ...]
+    # The number says which reading of the test split that was.
+    reading: int | None
+    # The sentences are on the choice, luck, and what could not be seen.
+    sentences: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -104,8 +116,10 @@ class TechniqueEffect:
     technique: str
     value: str
     is_used: bool
-    effect: float  # points
-    interval: Bounds  # 95 %
+    # The effect is in points.
+    effect: float
+    # The interval is at 95 %.
+    interval: Bounds
     verdict: str
     seeds: int
 
@@ -126,7 +140,8 @@ class StudyFacts:
     comparison: Comparison
     data: tuple[ClassShown, ...] | Missing
     examined: Examined | Missing
-    model_bytes: int | None  # of the kept model's file
+    # The kept model's file has so many bytes.
+    model_bytes: int | None
     confirmation: ConfirmationFacts | None = None
     ablation: AblationFacts | None = None
     by_image: ByImage | Missing = Missing("no trial has recorded what it answers for each image")

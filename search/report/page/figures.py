@@ -12,7 +12,8 @@ if TYPE_CHECKING:
 
 # Each has a contrast of 3:1 and more with white and with #16181d.
 BLUE, ORANGE, GREY = "#3b82d6", "#d9730d", "#7f8691"
-INK = "#010203"  # stands for currentColor
+# This colour stands for currentColor.
+INK = "#010203"
 
 
 def whole_ticks(axes: "Axes") -> None:

@@ -14,7 +14,8 @@ from search.space.parameters import is_on
 from search.spec.follow_up import BACKBONE
 from storage.records import TrialRecord
 
-MOST_CLASSES = 20  # of which samples and a matrix are shown
+# Samples and a matrix of no more classes are shown.
+MOST_CLASSES = 20
 MOST_MISTAKES = 24
 
 

@@ -9,7 +9,8 @@ from search.analysis.comparison import Comparison
 from search.report.page.facts import StudyFacts
 from search.report.page.figures import with_own_ids
 
-MOST_ROWS = 40  # of a table: what is left out is said
+# A table has no more rows: what is left out is said.
+MOST_ROWS = 40
 
 
 @dataclass(frozen=True)
@@ -18,7 +19,8 @@ class Picture:
 
     svg: Markup
     alternative: str
-    caption: str = ""  # where it is not the alternative
+    # The caption is empty where the alternative says it.
+    caption: str = ""
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 MOST_CURVES = 150
 MOST_DOTS = 400
 MOST_IMPORTANCES = 15
-THUMBNAIL_PIXELS = 56  # the longer side of an image
+# The longer side of an image has so many pixels.
+THUMBNAIL_PIXELS = 56
 
 
 def progress_svg(progress: SearchProgress, metric: str, unit: Literal["epochs", "hours"]) -> str:
@@ -198,7 +199,8 @@ def images_png(images: "NDArray[np.uint8]") -> tuple[str, int, int]:
     import numpy as np
     from PIL import Image
 
-    rows = np.moveaxis(images, 1, -1)  # (N, H, W, C)
+    # The rows have shape (N, H, W, C).
+    rows = np.moveaxis(images, 1, -1)
     strip = np.concatenate(
         [np.pad(each, ((0, 0), (0, 1), (0, 0)), constant_values=255) for each in rows], axis=1
     )

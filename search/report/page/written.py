@@ -24,7 +24,8 @@ def read_page(
     """The page on these studies, as HTML. Raises StudyNotFound, ForeignStudy."""
     try:
         root = settings.files(storage_url, artifact_root).artifact_root
-    except FolderUnknown:  # no artifact was ever kept there
+    # No artifact was ever kept there.
+    except FolderUnknown:
         root = None
     facts = [
         _answered(

@@ -29,17 +29,21 @@ from storage.studies import FollowUp, StoredStudy
 
 DEFAULT_LOOKS = (3, 5, 10)
 DEFAULT_RETUNE, MOST_RETUNE = 5, 25
-SEEDS_OF_ONE = 10_000  # more than one ablation takes; the next has others
+# One ablation takes fewer seeds; the next one has others.
+SEEDS_OF_ONE = 10_000
 
 
 @dataclass(frozen=True)
 class AskedToAblate:
     """What an ablation is asked for."""
 
-    trial: int | None = None  # None: the last confirmation's choice, else the best
-    techniques: tuple[str, ...] = ()  # none: all that there are
+    # Without a trial it is the last confirmation's choice, else the best one.
+    trial: int | None = None
+    # Without any named techniques it is all that there are.
+    techniques: tuple[str, ...] = ()
     looks: tuple[int, ...] = DEFAULT_LOOKS
-    retune: int = DEFAULT_RETUNE  # runs of each arm that find its learning rate; 0: none
+    # So many runs of each arm find its learning rate; with 0 the rate stays.
+    retune: int = DEFAULT_RETUNE
 
     def to_document(self) -> dict[str, Value | list[int] | list[str] | None]:
         """As the plan holds it; equal for equal commands."""

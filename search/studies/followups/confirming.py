@@ -30,22 +30,28 @@ from storage.studies import FollowUp, StoredStudy
 
 DEFAULT_TOP, DEFAULT_SEEDS = 3, 5
 FEWEST_SEEDS, MOST_SEEDS = 2, 1000
-MOST_FOLLOW_UPS = 1_000_000  # of one study; each has seeds of its own
-NEUTRAL = "neutral"  # the arm of the best trial's optimizer without any technique
-RATES_OF_NEUTRAL = 5  # runs that find its learning rate
+# One study has no more follow-ups, each of which has seeds of its own.
+MOST_FOLLOW_UPS = 1_000_000
+# The arm has the best trial's optimizer without any technique.
+NEUTRAL = "neutral"
+# So many runs find the neutral arm's learning rate.
+RATES_OF_NEUTRAL = 5
 
 
 @dataclass(frozen=True)
 class AskedToConfirm:
     """What a confirmation is asked for."""
 
-    top: int | None = None  # None: as many as usual, or as there are
-    trials: tuple[int, ...] = ()  # judged as well
-    # first, neutral, pretrained, none or a trial's number; None: first where there is one
+    # Without a number it is as many as usual, or as there are.
+    top: int | None = None
+    # These trials are judged as well.
+    trials: tuple[int, ...] = ()
+    # The baseline is first, neutral, pretrained, none or a trial's number; None: first where there
+    # is one.
     baseline: str | None = None
     seeds: int = DEFAULT_SEEDS
     reads_test: bool = True
-    # Of a pretrained baseline: a name of objectives.names.BACKBONES, and the SHA-256 of the file of
+    # A pretrained baseline is a name of objectives.names.BACKBONES, and the SHA-256 of the file of
     # its weights, None: the one that torchvision has.
     backbone: str | None = None
     weights: str | None = None

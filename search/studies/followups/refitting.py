@@ -16,7 +16,8 @@ from search.studies.followups.refused import FollowUpRefused
 from storage.records import TrialRecord
 from storage.studies import StoredStudy
 
-REFIT, HELD_OUT = "refit", "held out"  # the arms: on all images, and on the training images alone
+# The first arm trains on all images, the second on the training images alone.
+REFIT, HELD_OUT = "refit", "held out"
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,8 @@ class AskedToRefit:
     """Which trial's configuration is trained again."""
 
     number: int
-    is_kept: bool  # whether its own network was
+    # The trial's own network was kept.
+    is_kept: bool
 
     def to_document(self) -> dict[str, Value | None]:
         """As the plan holds it; equal for equal commands."""

@@ -13,8 +13,10 @@ from storage.computing import Computed
 from storage.records import TrialRecord
 from storage.studies import StoredStudy
 
-AGAIN, FRESH = "again", "fresh"  # the arms: under the trial's own seed, and under others
-SEEDS_OF_ONE = 10_000  # more than one reproduction takes; the next has others
+# The first arm runs under the trial's own seed, the second under others.
+AGAIN, FRESH = "again", "fresh"
+# One reproduction takes fewer seeds; the next one has others.
+SEEDS_OF_ONE = 10_000
 
 
 @dataclass(frozen=True)
@@ -22,7 +24,8 @@ class AskedToReproduce:
     """Which trial is trained again."""
 
     number: int
-    seeds: int = 0  # fresh ones, beside its own
+    # So many fresh seeds run beside its own.
+    seeds: int = 0
 
     def to_document(self) -> dict[str, Value | None]:
         """As the plan holds it; equal for equal commands."""

@@ -20,8 +20,9 @@ class GivenWeights:
     """The network of a pretrained baseline, and its weights."""
 
     backbone: str
-    file: Path | None  # None: the one that torchvision has
-    content: bytes | None  # of the file
+    # Without a file it is the one that torchvision has; the content is the file's.
+    file: Path | None
+    content: bytes | None
 
     @property
     def sha256(self) -> str | None:

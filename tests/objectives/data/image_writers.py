@@ -8,8 +8,10 @@ import zlib
 import numpy as np
 from numpy.typing import NDArray
 
-UNSIGNED, SIGNED, FLOATS = 1, 2, 3  # sample formats of TIFF
-GREY, COLOUR, GREY_AND_ALPHA, COLOUR_AND_ALPHA = 0, 2, 4, 6  # colour types of PNG
+# TIFF numbers the formats of samples so.
+UNSIGNED, SIGNED, FLOATS = 1, 2, 3
+# PNG numbers the types of colour so.
+GREY, COLOUR, GREY_AND_ALPHA, COLOUR_AND_ALPHA = 0, 2, 4, 6
 
 
 def png_16_bits(pixels: NDArray[np.uint16], colour_type: int, transparent: bytes = b"") -> bytes:
@@ -63,7 +65,8 @@ def tiff(
         (277, short, [bands]),
         (278, long, [height]),
         (279, long, [len(content)]),
-        *([(338, short, [2])] if bands == 4 else []),  # the fourth band is opacity
+        # The fourth band is opacity.
+        *([(338, short, [2])] if bands == 4 else []),
         (339, short, [sample_format] * bands),
     ]
     beside_at = 8 + 2 + 12 * len(entries) + 4

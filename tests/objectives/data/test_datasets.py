@@ -168,7 +168,7 @@ def test_emnist_is_its_balanced_split_upright(tmp_path: Path) -> None:
     raw = tmp_path / "data" / "EMNIST" / "raw"
     images = {"train": noise(0, 47, 28, 28), "test": noise(1, 2, 28, 28)}
     for split, pixels in images.items():
-        # as published
+        # The files are as published.
         write_idx(raw / f"emnist-balanced-{split}-images-idx3-ubyte", pixels.swapaxes(1, 2))
         write_idx(
             raw / f"emnist-balanced-{split}-labels-idx1-ubyte",
@@ -186,7 +186,8 @@ def test_usps_is_read_from_its_lines_of_numbers(tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
     for name, pixels in images.items():
         lines = []
-        for row, image in enumerate(pixels):  # torchvision rounds down to whole pixels
+        # torchvision rounds down to whole pixels.
+        for row, image in enumerate(pixels):
             numbers = " ".join(
                 f"{i}:{(pixel + 0.5) / 127.5 - 1:.6f}"
                 for i, pixel in enumerate(image.ravel(), start=1)
@@ -213,7 +214,8 @@ def write_svhn(folder: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Pixel
     told = {}
     for split, pixels in images.items():
         path = folder / f"{split}_32x32.mat"
-        labels = np.arange(1, len(pixels) + 1, dtype=np.uint8)[:, None]  # 10 is the digit 0
+        # The label 10 is the digit 0.
+        labels = np.arange(1, len(pixels) + 1, dtype=np.uint8)[:, None]
         scipy.io.savemat(path, {"X": pixels.transpose(2, 3, 1, 0), "y": labels})
         told[split] = ["unused", path.name, md5_of(path)]
     monkeypatch.setattr(torchvision.datasets.SVHN, "split_list", told)
@@ -238,7 +240,8 @@ def test_stl10_is_read_without_its_images_without_label(
     folder.mkdir(parents=True)
     images = {"train": noise(0, 3, 3, 96, 96), "test": noise(1, 2, 3, 96, 96)}
     for split, pixels in images.items():
-        (folder / f"{split}_X.bin").write_bytes(pixels.swapaxes(2, 3).tobytes())  # column by column
+        # The pixels are published column by column.
+        (folder / f"{split}_X.bin").write_bytes(pixels.swapaxes(2, 3).tobytes())
         (folder / f"{split}_y.bin").write_bytes(bytes([1, 10, 8][: len(pixels)]))
     stl10 = torchvision.datasets.STL10
     for attribute in ("train_list", "test_list"):

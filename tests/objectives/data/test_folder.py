@@ -60,7 +60,8 @@ def test_a_folder_of_grey_images_of_one_size_is_read_as_it_is(tmp_path: Path) ->
     decoded = decode_folder(folder)
     assert decoded.class_names == ("cat", "dog")
     assert decoded.labels.tolist() == [0, 0, 1, 1]
-    np.testing.assert_array_equal(decoded.images, images[[3, 2, 1, 0], None])  # by relative path
+    # The images stand by relative path.
+    np.testing.assert_array_equal(decoded.images, images[[3, 2, 1, 0], None])
 
 
 def test_one_colour_image_makes_a_folder_rgb(tmp_path: Path) -> None:
@@ -174,7 +175,8 @@ def test_images_are_turned_as_their_exif_says(tmp_path: Path) -> None:
     folder = tmp_path / "images"
     upright = noise(0, 4, 6)
     exif = Image.Exif()
-    exif[0x0112] = 6  # to be shown turned by 90 degrees clockwise
+    # The tag asks for a turn by 90 degrees clockwise.
+    exif[0x0112] = 6
     save(upright, folder / "a" / "upright.png")
     (folder / "b").mkdir()
     Image.fromarray(np.rot90(upright)).save(folder / "b" / "turned.png", exif=exif)
@@ -186,11 +188,12 @@ def test_an_image_size_scales_the_shorter_side_and_keeps_the_centre(tmp_path: Pa
     wide = np.repeat(
         np.repeat(np.array([[0, 50, 100, 150, 200, 250]], dtype=np.uint8), 8, axis=0), 4, axis=1
     )
-    save(wide, folder / "a" / "wide.png")  # (8, 24): stripes of 4 pixels
+    # The picture of (8, 24) pixels has stripes of 4 pixels.
+    save(wide, folder / "a" / "wide.png")
     save(wide.T, folder / "b" / "tall.png")
     square = np.repeat(np.array([[100, 150]], dtype=np.uint8), 2, axis=0)
     decoded = decode_folder(folder, image_size=2)
-    # antialiased
+    # The pictures are antialiased.
     np.testing.assert_allclose(decoded.images, np.array([square[None], square.T[None]]), atol=7)
 
 
@@ -240,7 +243,8 @@ def test_what_is_no_image_by_name_or_place_is_named_counted_and_left_out(
     fill(folder, "train/a/1.png", "train/b/1.png", "test/b/2.png", "val/b/1.png", "loose.png")
     (folder / "train" / "a" / "notes.txt").write_text("a cat")
     (folder / "train" / "b" / "of a").symlink_to(folder / "train" / "a")
-    os.mkfifo(folder / "test" / "b" / "pipe.png")  # reading it would wait for ever
+    # Reading the pipe would wait for ever.
+    os.mkfifo(folder / "test" / "b" / "pipe.png")
     decoded = decode_folder(folder)
     assert len(decoded.images) == 3
     assert caplog.messages == [
@@ -404,7 +408,8 @@ def test_very_uneven_classes_are_told_which_metrics_weigh_them_alike(
     folder = tmp_path / "images"
     for row, image in enumerate(noise(0, large + 2, 4, 4)):
         save(image, folder / ("common" if row < large else "rare") / f"{row}.png")
-    (folder / "rare" / "empty.png").touch()  # does not count
+    # An empty file does not count.
+    (folder / "rare" / "empty.png").touch()
     decode_folder(folder)
     line = (
         f'{folder}: class "common" has {large} images and "rare" 2: accuracy counts images; '
@@ -589,12 +594,15 @@ def test_a_file_that_the_system_will_not_open_ends_the_decoding(tmp_path: Path) 
 @pytest.mark.parametrize(
     ("changed_ns", "now_ns", "seconds"),
     [
-        ([5, 1_000_000_007], 1_000_000_007, 0.01),  # the clock ticks every 10 ms
+        # The clock ticks every 10 ms.
+        ([5, 1_000_000_007], 1_000_000_007, 0.01),
         ([5, 1_000_000_007], 1_004_000_007, 0.006),
         ([5, 1_000_000_007], 1_010_000_007, 0.0),
-        ([0, 7 * 10**9], 7 * 10**9 + 500_000_000, 1.5),  # whole seconds: every 2 s
+        # The clock tells whole seconds, which is taken as every 2 s.
+        ([0, 7 * 10**9], 7 * 10**9 + 500_000_000, 1.5),
         ([0, 7 * 10**9], 9 * 10**9, 0.0),
-        ([1_000_000_007], 1_000_000_000, 0.0),  # by a clock that is ahead
+        # The file's clock is ahead.
+        ([1_000_000_007], 1_000_000_000, 0.0),
     ],
 )
 def test_decoding_waits_until_a_write_would_show(
@@ -630,7 +638,8 @@ def replace_keeping_its_time(folder: Path) -> None:
 def write_over_keeping_its_time(folder: Path) -> None:
     file, other = folder / "a" / "2.bmp", folder / "b" / "1.bmp"
     before = file.stat()
-    file.write_bytes(other.read_bytes())  # a BMP: of the same size
+    # A BMP of other pixels has the same size.
+    file.write_bytes(other.read_bytes())
     os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
 
 
@@ -642,7 +651,8 @@ def test_whatever_changes_an_image_changes_the_fingerprint(
 ) -> None:
     folder = tmp_path / "images"
     fill(folder, "a/1.bmp", "a/2.bmp", "b/1.bmp")
-    decode_folder(folder)  # which waits for the clock
+    # Decoding waits for the clock.
+    decode_folder(folder)
     before = image_folder(folder)
     assert image_folder(folder).fingerprint == before.fingerprint
     change(folder)

@@ -76,10 +76,8 @@ def test_copies_of_random_images_with_random_labels_teach_nothing_about_validati
         [image.tobytes() for image in dataset.split(name).images] for name in SPLITS
     )
     assert not set(train) & set(validation)
-    assert (len(train), len(validation)) == (
-        190,
-        50,
-    )  # 38 and 10 contents of 48 outside the test split
+    # Of the 48 contents outside the test split 38 are for training, and 10 for validation.
+    assert (len(train), len(validation)) == (190, 50)
     before = opened(DataConfig(f"images:{folder}", split_version=1), tmp_path)
     assert {image.tobytes() for image in before.split("train").images} & set(validation)
 

@@ -98,7 +98,7 @@ def test_mnist_5k_is_3200_800_and_1000_images_of_which_each_class_is_a_tenth(
         assert arrays.images.shape == (10 * per_class, 1, 28, 28)
         assert (arrays.images.dtype, arrays.labels.dtype) == (np.uint8, np.int64)
         assert np.bincount(arrays.labels).tolist() == [per_class] * 10
-    # all differ: so no image is in two
+    # All images differ, so no image is in two splits.
     assert len(contents(train) | contents(validation) | contents(test)) == 5000
 
 
@@ -465,14 +465,16 @@ def test_an_entry_is_enough_where_the_cache_cannot_be_locked(
     opened(config)
     (lock,) = opened.cache_root.glob("*.lock")
     lock.unlink()
-    lock.mkdir()  # now taking it fails
+    # A folder in its place makes taking the lock fail.
+    lock.mkdir()
     opened(config)
     assert opened.decoded == 1
 
 
 def test_a_cache_that_cannot_be_written_to_is_named(tmp_path: Path, opened: Opener) -> None:
     config = make_folder(tmp_path / "images")
-    opened.cache_root.touch()  # a file, as not even root writes below one
+    # A file stands there, as not even root writes below one.
+    opened.cache_root.touch()
     with pytest.raises(DataUnavailable) as refused:
         opened(config)
     assert (
@@ -542,7 +544,8 @@ def test_mean_and_deviation_do_not_depend_on_how_the_images_are_cut_into_chunks(
 
 
 def test_images_larger_than_memory_are_refused_before_they_are_held() -> None:
-    images = np.broadcast_to(np.uint8(0), (10**6, 1, 10**4, 10**4))  # 100 TB, of one byte
+    # The images take 100 TB, and hold one byte.
+    images = np.broadcast_to(np.uint8(0), (10**6, 1, 10**4, 10**4))
     with pytest.raises(DataError) as refused:
         hold(dataset_of(images, validation=10), torch.device("cpu"))
     assert str(refused.value).startswith("the images need 100000.0 GB and ")

@@ -79,8 +79,10 @@ def said(folder: Path, scratch: Path, caplog: pytest.LogCaptureFixture, resize: 
 @pytest.mark.parametrize(
     ("sizes", "line"),
     [
-        ([(30, 40)] * 4, None),  # a quarter is cut off, of each
-        ([(30, 40)] * 3 + [(20, 40)], None),  # more, of a quarter
+        # A quarter of each image is cut off.
+        ([(30, 40)] * 4, None),
+        # More than that is cut off a quarter of the images.
+        ([(30, 40)] * 3 + [(20, 40)], None),
         (
             [(30, 40)] * 2 + [(20, 40), (40, 20)],
             'data.resize = "crop" cuts more than 25% off 4 of 8 images, 50% off half of these or'

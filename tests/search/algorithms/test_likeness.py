@@ -17,7 +17,8 @@ from search.algorithms.likeness import Likeness, anneals, likeness
         (hp.Exponential(final_ratio=0.4), [True] * 2 + [False] * 5),
         (hp.MultiStep(first=0.3, second=0.75, factor=0.5), [True] * 2 + [False] * 5),
         (hp.OneCycle(rise=0.3), [True] * 7),
-        (hp.Plateau(patience=0.1, factor=0.1), [False] * 7),  # what it will do is unknown
+        # Nobody knows what plateau will do.
+        (hp.Plateau(patience=0.1, factor=0.1), [False] * 7),
     ],
 )
 def test_a_schedule_anneals_while_most_of_its_rate_is_still_to_go(

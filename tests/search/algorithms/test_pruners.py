@@ -85,13 +85,17 @@ def after_each(values: list[float]) -> dict[int, float]:
 @pytest.mark.parametrize(
     ("own", "others", "expected"),
     [
-        ([0.5], [], False),  # the first one goes on
+        # The first trial goes on.
+        ([0.5], [], False),
         ([0.5], [[0.6]], True),
         ([0.6], [[0.5]], False),
-        ([0.5], [[0.6], [0.1], [0.1], [0.1], [0.1]], False),  # second of six: the best two go on
+        # It is the second of six, and the best two go on.
+        ([0.5], [[0.6], [0.1], [0.1], [0.1], [0.1]], False),
         ([0.5], [[0.6], [0.7], [0.1], [0.1], [0.1]], True),
-        ([0.9, 0.1], [[0.9, 0.9]], False),  # epoch 2 is no rung
-        ([0.9, 0.9, 0.1], [[0.9, 0.9, 0.9]], True),  # epoch 3 is one
+        # The second epoch is no rung.
+        ([0.9, 0.1], [[0.9, 0.9]], False),
+        # The third epoch is a rung.
+        ([0.9, 0.9, 0.1], [[0.9, 0.9, 0.9]], True),
     ],
 )
 @pytest.mark.parametrize("metric", ["accuracy", "loss"])
@@ -180,7 +184,8 @@ SAME_AS_OPTUNA: list[tuple[Toml, Callable[[], BasePruner]]] = [
 ]
 
 
-@pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")  # PatientPruner
+# PatientPruner warns that it is experimental.
+@pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
 @pytest.mark.parametrize("seed", range(5))
 @pytest.mark.parametrize(("options", "build"), SAME_AS_OPTUNA)
 def test_the_verdict_is_that_of_optunas_pruner_where_both_mean_the_same(
@@ -220,11 +225,8 @@ def test_hyperband_is_asha_within_brackets_of_the_shares_of_the_paper() -> None:
         curve = {each: value for each, value in own.items() if each <= epoch}
         return RULES["hyperband"](rule, TrialCurve(second[9], curve), lambda: others, setting)
 
-    assert [due(epoch, better + alike) for epoch in (1, 2, 3)] == [
-        False,
-        False,
-        True,
-    ]  # its first rung is at 3
+    # The first rung of the second bracket is at 3.
+    assert [due(epoch, better + alike) for epoch in (1, 2, 3)] == [False, False, True]
     assert not due(3, better)
     assert RULES["asha"](ASHA(3, 3), TrialCurve(second[9], own), lambda: alike, setting)
 

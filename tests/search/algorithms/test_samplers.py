@@ -202,7 +202,8 @@ def test_an_enumeration_in_which_everything_fails_has_failed(tmp_path: Path) -> 
     ) -> ResumableTraining:
         raise ValueError("broken")
 
-    space = {**ENUMERATION, "optimizer": "adam"}  # two configurations: below the cap on failures
+    # There are two configurations, fewer than the cap on failures.
+    space = {**ENUMERATION, "optimizer": "adam"}
     trials, reason = run(new_url(tmp_path, "a"), tmp_path, document("grid", 40, space), broken)
     assert [trial.state for trial in trials] == ["failed", "failed"]
     assert reason == "failures"
@@ -255,7 +256,7 @@ def test_a_trial_takes_the_sobol_point_of_its_number() -> None:
         cells = sorted(
             int(64 * (value - float(domain["low"])) / float(domain["high"])) for value in values
         )  # type: ignore[arg-type]
-        # one in each sixty-fourth of the range, as random ones would not be
+        # Each sixty-fourth of the range has one, as it would not have of random ones.
         assert cells == list(range(64))
     assert drawn == [configuration(spec, number) for number in range(64)]
 
@@ -304,7 +305,8 @@ def test_gp_models_parameters_that_only_some_trials_have() -> None:
     )
     trials = recorded(spec, range(18))
     late = [trial for trial in trials[10:] if trial.params["optimizer"] == "sgd"]
-    assert len(late) >= 6  # without momentum it is never near
+    # Without momentum the optimizer never comes near.
+    assert len(late) >= 6
     assert sum(trial.params["sgd.momentum"] > 0.6 for trial in late) >= len(late) / 2
 
 

@@ -37,7 +37,8 @@ def test_what_is_usual_lies_in_the_default_space() -> None:
             assert set(usual.options) & set(domain.options), name
         elif isinstance(domain, Range) and isinstance(usual, Range):
             assert domain.low <= usual.low < usual.high <= domain.high, name
-        else:  # the optimizers that are not searched by default
+        # The other optimizers are not searched by default.
+        else:
             assert (domain, name.partition(".")[0] in ("nadam", "radam")) == (None, True), name
 
 
@@ -47,7 +48,8 @@ def test_most_draws_are_usual_and_the_others_are_any_of_the_domain() -> None:
     assert set(drawn) == set(choice.options)
     assert drawn.count("batch") / DRAWS == pytest.approx(ADHERENCE + (1 - ADHERENCE) / 4, abs=0.08)
     rates = [float(value) for value in values("adam.learning_rate", Range(1e-4, 1e-2, log=True))]
-    share = (1 - ADHERENCE) * 0.301 + ADHERENCE  # log10(4) / 2 of the range is usual
+    # The usual rates are log10(4) / 2 of the range.
+    share = (1 - ADHERENCE) * 0.301 + ADHERENCE
     assert sum(1e-3 <= rate <= 4e-3 for rate in rates) / DRAWS == pytest.approx(share, abs=0.08)
     assert min(rates) < 3e-4
     assert max(rates) > 8e-3

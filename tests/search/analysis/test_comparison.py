@@ -87,15 +87,15 @@ def test_the_standing_after_so_many_finished_trials_counts_every_epoch_trained()
     found = [after_trials(TRIALS, count, Direction.UP) for count in range(5)]
     assert found == [
         Standing(0, 0, None),
-        # with the trial that failed after it, before the next one finished
+        # The trial that failed after it, before the next one finished, is counted.
         Standing(1, 7, TRIALS[0]),
-        Standing(2, 8, TRIALS[0]),  # a pruned trial is no incumbent
+        # A pruned trial is no incumbent.
+        Standing(2, 8, TRIALS[0]),
         Standing(3, 12, TRIALS[3]),
         Standing(4, 16, TRIALS[5]),
     ]
-    assert (
-        after_trials(TRIALS[::-1], 3, Direction.UP) == found[3]
-    )  # whatever the order they come in
+    # The order in which they come does not matter.
+    assert after_trials(TRIALS[::-1], 3, Direction.UP) == found[3]
     assert after_trials(TRIALS, 3, Direction.DOWN).best == TRIALS[0]
 
 
@@ -207,7 +207,8 @@ def test_a_number_that_is_not_finite_is_null_in_json_and_empty_in_csv(tmp_path: 
     url = f"sqlite:///{tmp_path}/a.db"
     ran(url, "a", 3)
     ran(url, "b", 3)
-    with sqlite3.connect(tmp_path / "a.db") as connection:  # as an earlier version recorded it
+    # An earlier version recorded it so.
+    with sqlite3.connect(tmp_path / "a.db") as connection:
         connection.execute("UPDATE hypersearch_epoch SET train_eval_loss = 9e999 WHERE epoch = 2")
         connection.execute(
             "UPDATE hypersearch_epoch SET validation_loss = 9e999, seconds = -9e999 WHERE"
@@ -270,7 +271,8 @@ def test_the_hyperparameter_that_decides_is_the_most_important_one(seed: int) ->
     assert found.shares[0][0] == "sgd.learning_rate"
     assert sum(share for _, share in found.shares) == pytest.approx(1)
     assert (found.best, found.complete) == (15, 60)
-    assert "optimizer" not in dict(found.shares)  # it is pinned
+    # The optimizer is pinned.
+    assert "optimizer" not in dict(found.shares)
     assert not [name for name, _ in found.shares if name.endswith(".on")]
 
 

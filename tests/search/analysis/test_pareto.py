@@ -29,11 +29,15 @@ def trial(number: int, value: float | None, *costs: float, state: str = "complet
 def test_a_front_by_hand() -> None:
     trials = [
         trial(0, 0.90, 100, 5.0),
-        trial(1, 0.95, 100, 5.0),  # beats 0
+        # Trial 1 beats trial 0.
+        trial(1, 0.95, 100, 5.0),
         trial(2, 0.97, 200, 9.0),
-        trial(3, 0.97, 200, 9.5),  # beaten by 2
-        trial(4, 0.80, 100, 4.0),  # the fastest
-        trial(5, 0.95, 100, 5.0),  # equal to 1: neither beats the other
+        # Trial 2 beats trial 3.
+        trial(3, 0.97, 200, 9.5),
+        # Trial 4 is the fastest.
+        trial(4, 0.80, 100, 4.0),
+        # Trials 5 and 1 are equal: neither beats the other.
+        trial(5, 0.95, 100, 5.0),
         trial(6, 0.99, 50, 1.0, state="pruned"),
         trial(7, None, state="failed"),
     ]

@@ -54,7 +54,8 @@ def test_the_best_so_far_goes_by_the_order_in_which_trials_ended() -> None:
 @pytest.mark.parametrize("metric", ["accuracy", "loss"])
 def test_rank_correlations_are_spearmans(metric: str) -> None:
     numbers = random.Random(0)
-    curves = [[numbers.randrange(8) / 8 for _ in range(4)] for _ in range(30)]  # with ties
+    # The values have ties.
+    curves = [[numbers.randrange(8) / 8 for _ in range(4)] for _ in range(30)]
     trials = [trial(place, "complete", curve, place) for place, curve in enumerate(curves)]
     trials.append(trial(99, "pruned", [0.5, 0.5], 99))
     found = rank_correlations(trials, metric)

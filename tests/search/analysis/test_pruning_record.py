@@ -57,10 +57,12 @@ TRIALS = [
     record(0, "complete", 0.90, 8),
     record(1, "pruned", 0.30, 2, due=2, cause="pruner"),
     record(2, "pruned", 0.60, 6, due=6, cause="pruner"),
-    record(3, "complete", 0.95, 8, due=2),  # audited, and better than all that were never due
+    # The audited trial is better than all that were never due.
+    record(3, "complete", 0.95, 8, due=2),
     record(4, "complete", 0.40, 8, due=2),
     record(5, "pruned", None, 4, due=2, cause="diverged"),
-    record(6, "pruned", 0.70, 5, due=2, cause="study ended"),  # says nothing
+    # A trial that the end of the study cut short says nothing.
+    record(6, "pruned", 0.70, 5, due=2, cause="study ended"),
     record(7, "pruned", None, 1, cause="diverged"),
     record(8, "failed", None, 3, due=2, cause="error"),
     record(9, "running", None, 3, due=2),

@@ -35,11 +35,13 @@ def request(name: str) -> Request:
 
 
 def test_most_of_the_time_nobody_looks() -> None:
-    moments = iter([0.0, 0.01, 10.0, 11.0])  # the first look takes 10 ms, the second one a second
+    # The first look takes 10 ms, the second one a second.
+    moments = iter([0.0, 0.01, 10.0, 11.0])
     slept: list[float] = []
     looks = look_again(lambda: "seen", slept.append, lambda: next(moments))
     assert [next(looks), next(looks)] == ["seen", "seen"]
-    with pytest.raises(RuntimeError):  # the moments have run out
+    # The moments have run out.
+    with pytest.raises(RuntimeError):
         next(looks)
     assert slept == [2.0, 9.0]
 
@@ -119,4 +121,5 @@ def test_a_terminal_shows_the_last_page_in_the_place_of_the_one_before() -> None
         Console(file=out, force_terminal=True, width=40),
     )
     assert out.getvalue().index("first") < out.getvalue().rindex("second")
-    assert "\x1b[2K" in out.getvalue()  # the line is erased
+    # The line is erased.
+    assert "\x1b[2K" in out.getvalue()

@@ -157,7 +157,8 @@ def test_a_planted_pickle_is_not_run(folder: Path, tmp_path: Path) -> None:
     for runtime, part in (("torch", "model.safetensors"), ("onnx", "model.onnx")):
         assert refusal(folder, runtime).startswith(f"{folder}: {part} cannot be used (")
     assert not mark.exists()
-    pickle.loads(content)  # what was planted would have worked
+    # What was planted would have worked.
+    pickle.loads(content)
     assert mark.exists()
 
 

@@ -43,7 +43,8 @@ def test_thread_counts_are_powers_of_two_and_all_cores(cores: int, expected: lis
     ("cores", "alone", "room", "expected"),
     [
         (2, 2, Room(9), [(2, 1)]),
-        (2, 1, Room(1), []),  # no memory for a second
+        # There is no memory for a second worker.
+        (2, 1, Room(1), []),
         (6, 4, Room(9), [(3, 2), (6, 1)]),
         (64, 8, Room(999), [(8, 8), (16, 4), (32, 2), (64, 1)]),
         (64, 64, Room(10), [(2, 32), (4, 16), (8, 8), (10, 1), (10, 2), (10, 4)]),
@@ -51,7 +52,8 @@ def test_thread_counts_are_powers_of_two_and_all_cores(cores: int, expected: lis
         (16, 2, Room(9, gpus=1), [(2, 2), (4, 2), (8, 2)]),
         (16, 4, Room(99, gpus=1), [(2, 4), (4, 4), (8, 2), (16, 1)]),
         (16, 1, Room(24, gpus=3), [(3, 1), (6, 1), (12, 1)]),
-        (2, 1, Room(99, gpus=4), []),  # a worker needs a core
+        # A worker needs a core.
+        (2, 1, Room(99, gpus=4), []),
     ],
 )
 def test_several_workers_take_all_cores_of_a_processor_and_double_on_a_gpu(
@@ -66,10 +68,8 @@ GB = 10**9
 @pytest.mark.parametrize(
     ("found", "expected"),
     [
-        (
-            room_for(2, worker_bytes=GB // 2, available_bytes=13 * GB),
-            Room(12),
-        ),  # never less than a worker may take
+        # A worker is never taken to need less than this.
+        (room_for(2, worker_bytes=GB // 2, available_bytes=13 * GB), Room(12)),
         (room_for(2, worker_bytes=3 * GB, available_bytes=13 * GB), Room(6)),
         (room_for(1, worker_bytes=GB, available_bytes=0), Room(1)),
         (
@@ -84,7 +84,8 @@ GB = 10**9
             Room(20, 4),
         ),
         (room_for(2, 3 * GB, 120 * GB, gpus=4, gpu_bytes=2 * GB, free_gpu_bytes=GB), Room(4, 4)),
-        (room_for(2, GB, 13 * GB, gpus=1), Room(12, 1)),  # a GPU that does not say
+        # The GPU does not say how much it has.
+        (room_for(2, GB, 13 * GB, gpus=1), Room(12, 1)),
     ],
 )
 def test_there_is_room_for_as_many_as_the_first_shows_in_memory_and_on_the_gpus(
@@ -116,7 +117,8 @@ def test_more_workers_and_threads_must_be_better_by_more_than_a_twentieth(
     [
         (None, None, 2, True),
         (1, None, 2, True),
-        (2, None, 2, False),  # a core each, whatever is measured
+        # Each of the two has a core, whatever is measured.
+        (2, None, 2, False),
         (3, None, 8, True),
         (None, 1, 8, False),
         (4, 2, 8, False),
@@ -163,16 +165,19 @@ def test_on_what_may_be_a_gpu_whatever_depends_on_either_is_measured(
     assert needs_measuring(workers, threads, cores, "auto") is expected
 
 
-MEASURED = division(alone=4, together=Share(8, 2))  # of 16 cores
+# The machine has 16 cores.
+MEASURED = division(alone=4, together=Share(8, 2))
 
 
 @pytest.mark.parametrize(
     ("workers", "threads", "room", "known", "expected"),
     [
         (1, None, 99, MEASURED, (1, 4)),
-        (2, None, 99, MEASURED, (2, 4)),  # not 8: more do not pay
+        # The measured 8 would be too many: more do not pay.
+        (2, None, 99, MEASURED, (2, 4)),
         (8, None, 99, MEASURED, (8, 2)),
-        (99, None, 9, MEASURED, (99, 1)),  # who asks for them has them
+        # Whoever asks for so many has them.
+        (99, None, 9, MEASURED, (99, 1)),
         (None, None, 99, MEASURED, (8, 2)),
         (None, None, 5, MEASURED, (5, 3)),
         (None, None, 0, MEASURED, (1, 4)),
@@ -201,13 +206,15 @@ ON_A_GPU = Division("cuda:0", 1, Share(4, 1), (), 0.0, "2026-11-01T00:00:00+00:0
     ("workers", "threads", "room", "known", "expected"),
     [
         (None, None, 99, ON_A_GPU, (4, 1)),
-        (None, 2, 99, ON_A_GPU, (4, 2)),  # not as many as there are cores for
+        # The cores are not shared out among the threads.
+        (None, 2, 99, ON_A_GPU, (4, 2)),
         (None, None, 3, ON_A_GPU, (3, 1)),
         (None, None, 0, ON_A_GPU, (1, 1)),
         (8, None, 99, ON_A_GPU, (8, 1)),
         (8, None, 99, None, (8, 1)),
         (1, None, 99, None, (1, 1)),
-        (None, None, 99, None, (1, 1)),  # what nobody could measure
+        # Nobody could measure it.
+        (None, None, 99, None, (1, 1)),
     ],
 )
 def test_workers_of_a_gpu_are_those_that_pay_and_have_a_thread_each(

@@ -127,7 +127,8 @@ def test_what_is_in_doubt_is_used_and_not_kept(tmp_path: Path) -> None:
     doubted = FreshDivision(FOUND, "1 x 4 trained more than 4 times what 1 x 1 did")
     assert find_division(tmp_path, HERE, lambda waited: doubted) == FOUND
     assert read_division(tmp_path, HERE) is None
-    assert find_division(tmp_path, HERE, never) == FOUND  # whatever this process works on next
+    # This process takes it for whatever it works on next.
+    assert find_division(tmp_path, HERE, never) == FOUND
     kept_by_another = replace(FOUND, alone=4)
     write_division(tmp_path, HERE, kept_by_another)
     assert find_division(tmp_path, HERE, never) == kept_by_another
@@ -343,7 +344,8 @@ def test_whoever_waited_for_another_that_died_measures_where_it_is_quiet(
 def test_a_folder_that_cannot_be_written_costs_the_measuring_and_a_warning(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    (tmp_path / "file").touch()  # not even root writes below one
+    # Not even root writes below a file.
+    (tmp_path / "file").touch()
     with caplog.at_level(logging.WARNING):
         assert find_division(tmp_path / "file", HERE, lambda waited: FRESH) == FOUND
     assert caplog.messages == [

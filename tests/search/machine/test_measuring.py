@@ -90,7 +90,8 @@ def test_a_large_machine_is_measured_in_few_steps_and_its_bad_shares_twice() -> 
     assert (found.alone, found.together) == (8, Share(64, 1))
     alone = [(1, threads) for threads in thread_counts(64)]
     together = [(8, 8), (16, 4), (32, 2), (64, 1)]
-    near = [(1, 8), (32, 2), (64, 1)]  # the best of one, and of all
+    # The best of one worker and of all are measured again.
+    near = [(1, 8), (32, 2), (64, 1)]
     assert machine.asked == shares(*alone, *together, *alone, *together, *near)
     assert machine.started == 64
 
@@ -109,7 +110,8 @@ def test_workers_of_a_gpu_are_as_many_as_keep_it_busy_or_fit(
 @pytest.mark.parametrize(
     ("busy", "expected"),
     [
-        (1, [(1, 1), (2, 1)]),  # a second gains nothing
+        # A second worker gains nothing.
+        (1, [(1, 1), (2, 1)]),
         (2, [(1, 1), (2, 1), (2, 1), (4, 1)]),
         (4, [(1, 1), (2, 1), (2, 1), (4, 1), (4, 1), (8, 1)]),
     ],
@@ -203,14 +205,15 @@ def test_a_share_that_was_disturbed_in_its_first_round_is_not_given_up() -> None
     ("rates", "expected"),
     [
         ({(1, 1): 273, (1, 2): 1116}, [((1, 1), (1, 2))]),
-        ({(1, 1): 273, (2, 1): 1116}, [((1, 1), (2, 1))]),  # of workers as of threads
-        ({(1, 1): 1000, (1, 2): 2400}, []),  # within the tolerance
+        # Workers are doubted as threads are.
+        ({(1, 1): 273, (2, 1): 1116}, [((1, 1), (2, 1))]),
+        # The ratio lies within the tolerance.
+        ({(1, 1): 1000, (1, 2): 2400}, []),
         ({(1, 1): 1000, (1, 2): 2410}, [((1, 1), (1, 2))]),
-        (
-            {(1, 1): 1000, (1, 2): 300, (2, 1): 1900},
-            [],
-        ),  # as many cores, which another way may use better
-        ({(1, 1): 100, (1, 2): 1000, (1, 4): 1900}, [((1, 1), (1, 2))]),  # 1 x 4 by what 1 x 2 does
+        # The shares have as many cores, which one may use better than the other.
+        ({(1, 1): 1000, (1, 2): 300, (2, 1): 1900}, []),
+        # The share 1 x 4 is judged by what 1 x 2 does.
+        ({(1, 1): 100, (1, 2): 1000, (1, 4): 1900}, [((1, 1), (1, 2))]),
         ({(1, 1): 100, (1, 2): 190, (1, 4): 1900, (4, 1): 390}, [((1, 1), (1, 4))]),
         ({(1, 1): 0.0, (1, 2): 5.0}, [((1, 1), (1, 2))]),
         ({(1, 4): 100}, []),
@@ -281,7 +284,8 @@ def measured_pieces(by_piece: Callable[[int], float | None]) -> Model:
 @pytest.mark.parametrize(
     ("rates", "expected"),
     [
-        ({64: 3000.0, 128: 3100.0, 256: 3149.0}, 64),  # all within the tie
+        # All pieces lie within the tie.
+        ({64: 3000.0, 128: 3100.0, 256: 3149.0}, 64),
         ({64: 3000.0, 128: 3400.0, 256: 3500.0}, 128),
         ({64: 3000.0, 128: 3400.0, 256: 3600.0}, 256),
         ({64: 3480.0, 128: 2270.0, 256: 2070.0}, 64),

@@ -24,7 +24,8 @@ from search.machine.other_programs import (
     [
         (20.0, 20.0, 15.0, 25.0),
         (20.0, 5.0, 5.0, 0.0),
-        (20.0, 5.0, 5.3, 0.0),  # clocks of another grain
+        # The two clocks have another grain.
+        (20.0, 5.0, 5.3, 0.0),
         (20.0, 20.0, 0.0, 100.0),
         (0.0, 0.0, 0.0, 0.0),
     ],

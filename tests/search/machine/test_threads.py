@@ -95,11 +95,14 @@ def crowded(threads: int) -> float:
     ("threads", "cores", "busy_cores", "looks"),
     [
         (2, 2, 0.0, 0),
-        (2, 2, 0.5, 0),  # a quarter of the cores
+        # Other programs use a quarter of the cores.
+        (2, 2, 0.5, 0),
         (2, 2, 0.51, 1),
         (2, 2, 2.0, 1),
-        (1, 1, 1.0, 0),  # fewer there are not
-        (2, 8, 6.0, 0),  # two are free
+        # There are no fewer threads than one.
+        (1, 1, 1.0, 0),
+        # Two cores are free.
+        (2, 8, 6.0, 0),
         (2, 8, 6.6, 1),
         (8, 8, 3.0, 1),
     ],
@@ -131,7 +134,8 @@ def test_it_goes_down_and_comes_back_when_quiet_returns() -> None:
     assert machine.trial(busy_cores=1.4) == 1
     machine.rates = lambda threads: 900.0 * threads
     machine.now += APART_SECONDS
-    assert machine.trial(busy_cores=1.0) == 1  # two threads would still not have their cores
+    # Two threads would still not have their cores.
+    assert machine.trial(busy_cores=1.0) == 1
     assert machine.trial(busy_cores=0.1) == 2
     assert machine.looks == 2
     assert machine.said == [
@@ -145,7 +149,8 @@ def test_looks_are_minutes_apart_however_busy_it_is_and_what_changes_nothing_is_
     looked = []
     for _ in range(100):
         before = machine.looks
-        assert machine.trial(busy_cores=1.9, seconds=30.0) == 2  # which trains best all the same
+        # Two threads train best all the same.
+        assert machine.trial(busy_cores=1.9, seconds=30.0) == 2
         looked += [machine.now] * (machine.looks - before)
     assert len(looked) > 5
     assert min(later - earlier for earlier, later in pairwise(looked)) >= APART_SECONDS
@@ -184,7 +189,8 @@ def test_more_threads_than_pay_on_a_quiet_machine_are_not_tried() -> None:
     machine = Machine(1, most=1, cores=8)
     assert machine.trial(busy_cores=0.0) == 1
     assert machine.looks == 0
-    machine = Machine(1, most=4, cores=8)  # unmeasured, or measured while it was busy
+    # The machine is unmeasured, or was measured while it was busy.
+    machine = Machine(1, most=4, cores=8)
     assert machine.trial(busy_cores=0.0) == 4
 
 

@@ -16,7 +16,8 @@ from storage.records import EpochRecord, StudyRecord, TrialRecord
 from storage.studies import StoredStudy
 
 EPOCHS = 4
-STOPPED_BELOW = 0.6  # of validation accuracy after the second epoch
+# A validation accuracy below this after the second epoch stops a trial.
+STOPPED_BELOW = 0.6
 
 
 def made_up(trials: int, seed: int = 0, **tables: Document) -> Comparison:

@@ -57,7 +57,8 @@ def test_ctrl_c_leaves_no_bar_behind() -> None:
     with pytest.raises(KeyboardInterrupt):
         stopped_by_ctrl_c(console)
     before = len(console.file.getvalue())
-    time.sleep(0.3)  # a bar is drawn ten times a second
+    # A bar is drawn ten times a second.
+    time.sleep(0.3)
     assert len(console.file.getvalue()) == before
 
 

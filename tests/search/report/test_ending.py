@@ -225,6 +225,7 @@ def test_neither_pauses_nor_ends_nor_nights_spoil_the_pace() -> None:
     database(
         "UPDATE hypersearch_attempt SET started_ms = 900000, ended_ms = 2700000 WHERE trial_id = 2"
     )
-    assert status()["trials_per_hour"] == pytest.approx(2 / 0.75)  # two at once for a while
+    # Two workers were at work at once for a while.
+    assert status()["trials_per_hour"] == pytest.approx(2 / 0.75)
     told("pause", "a")
     assert status()["seconds_to_go"] == pytest.approx(4 * 0.375 * 3600)

@@ -221,7 +221,8 @@ HOSTILE = st.one_of(
 )
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@pytest.mark.long
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(HOSTILE, min_size=2, max_size=2), HOSTILE, HOSTILE, HOSTILE)
 def test_nothing_of_a_users_is_taken_for_html(
     names: list[str], reason: str, device: str, folder: str

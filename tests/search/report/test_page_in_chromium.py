@@ -27,7 +27,8 @@ STUDIES = {
     "all failed": bare(all_failed()),
 }
 LIMIT_MILLISECONDS = 180_000
-PHONE, DESK = 360, 1400  # CSS pixels
+# The widths are in CSS pixels.
+PHONE, DESK = 360, 1400
 BOXES = """[...document.querySelectorAll('main h3, svg, img')].map(each => {
     const box = each.getBoundingClientRect();
     return [box.left, box.right, Math.min(box.width, box.height)];

@@ -237,7 +237,8 @@ def test_what_is_usually_off_is_drawn_off_also_where_it_has_no_switch() -> None:
     assert [drawn("dropout", Choice((0.25, 0.5, 0.0))), drawn("l1", Range(0.0, 1e-3))] == [0.0, 0.0]
     assert drawn("dropout", Choice((0.25, 0.5))) in (0.25, 0.5)
     assert float(drawn("dropout", Range(0.1, 0.5))) >= 0.1
-    assert float(drawn("label_smoothing", Range(0.0, 0.5))) > 0.0  # of which nothing is usual
+    # Nothing of this range is usual.
+    assert float(drawn("label_smoothing", Range(0.0, 0.5))) > 0.0
 
 
 OLD_SPACE: dict[str, Toml] = {"dropout": [False, 0.0, 0.25], "l1": [0.0, 1e-4, 1e-5]}

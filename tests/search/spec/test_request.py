@@ -18,7 +18,8 @@ from search.spec.request import merge
             [{"name": "threshold"}, {"lower": 0.5}, {"min_epochs": 2}],
             {"name": "threshold", "lower": 0.5, "min_epochs": 2},
         ),
-        ([{"audit": 0}, "median"], {"name": "median", "audit": 0}),  # --set comes before --pruner
+        # On the command line --set comes before --pruner.
+        ([{"audit": 0}, "median"], {"name": "median", "audit": 0}),
         ([{"name": "asha", "min_epochs": 3}, "median"], "median"),
         ([{"name": "asha", "min_epochs": 3}, {"name": "median"}], {"name": "median"}),
         ([{"audit": 0}], {"audit": 0}),

@@ -349,7 +349,7 @@ def test_a_target_that_is_raised_beyond_reach_is_refused(
     lossy = MADE.replace('"a"', '"b"').replace("trials", 'metric = "loss"\ntrials')
     (tmp_path / "b.toml").write_text(lossy)
     assert call("create", "b.toml")[0] == 0
-    # above what its trials have: reached at once
+    # The target is above what its trials have.
     assert call("run", "--study", "b", "--target", "3.5")[0] == 0
 
 

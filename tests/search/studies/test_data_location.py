@@ -172,7 +172,7 @@ def test_a_relative_path_is_not_looked_up_from_elsewhere_before_a_fingerprint_te
 
 def test_a_study_that_knows_no_folder_is_looked_up_from_here(root: Path) -> None:
     assert Place(root, {"here/photos": OTHER}).find(PHOTOS, stored(None, None)) == "images:photos"
-    # it is being created
+    # The study is being created.
     assert Place(root, {"here/photos": OTHER}).find(PHOTOS, None) == "images:photos"
     with pytest.raises(DataUnavailable, match=r"found in none of .*/here/dogs, .*/data/dogs; "):
         Place(root, {}).find("images:dogs", stored(None))
@@ -221,7 +221,8 @@ def test_the_map_knows_a_folder_by_its_name_in_the_spec_and_in_the_storage(
 
 
 def test_a_published_data_set_is_known_by_its_fingerprint_too(root: Path) -> None:
-    place = Place(root, {"here/mnist": OTHER})  # where the made-up reader looks
+    # The made-up reader looks there.
+    place = Place(root, {"here/mnist": OTHER})
     with pytest.raises(
         OtherData,
         match=r"is on other data than mnist \(fingerprint aaaaaaaaaaaa, not bbbbbbbbbbbb\)",

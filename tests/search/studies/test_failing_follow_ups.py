@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import hypersearch as notebook
-from search.engines.answers import announce_confirmation
+from search.engines.answers import Commission, announce_confirmation
 from search.spec.reading import parse_spec
 from search.studies.followups.confirming import AskedToConfirm
 from storage.computing import Computing
@@ -32,7 +32,7 @@ def followed(tmp_path: Path) -> Iterator[Followed]:
     url = f"sqlite:///{tmp_path}/a.db"
     notebook.run(parse_spec(SPEC), storage=url, threads=1)
     asked = AskedToConfirm(top=2, seeds=2, reads_test=False)
-    announced = announce_confirmation(url, "s", asked)
+    announced = announce_confirmation(Commission(url, "s"), asked)
     pid, started = os.getpid(), process_start(os.getpid())
     database, optunas = open_for_work(url, create=False)
 

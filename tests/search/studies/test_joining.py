@@ -26,7 +26,7 @@ def test_a_study_made_while_it_is_looked_for_is_not_taken_for_somebody_elses(url
     made: list[threading.Thread] = []
 
     def make_it(connection: object, cursor: object, statement: str, *_: object) -> None:
-        # after the first look, before a second one
+        # The change comes after the first look, before a second one.
         if "studies" in statement and not looked.is_set():
             looked.set()
             made.append(

@@ -36,7 +36,8 @@ def test_checkpoints_of_ended_trials_and_of_deleted_studies_are_removed_and_no_o
         (before / "0").mkdir(parents=True)
         (before / "0" / "1-1.ckpt").write_bytes(b"x")
         for folder in (another, before):
-            os.utime(folder, (0, 0))  # as long ago as it may be
+            # The folders are as old as can be.
+            os.utime(folder, (0, 0))
         leases = TrialLeases(database, rdb, this_worker(this_host(), "-", 0))
         leases.finish(leases.acquire(stored), "complete", value=0.5)
         leases.acquire(stored)
@@ -60,7 +61,8 @@ def test_workers_may_sweep_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     def gone_after_a_look(path: Path) -> bool:
         found = is_dir(path)
         if path.parent == ours:
-            shutil.rmtree(path)  # by another worker
+            # Another worker removes it.
+            shutil.rmtree(path)
         return found
 
     monkeypatch.setattr(Path, "is_dir", gone_after_a_look)

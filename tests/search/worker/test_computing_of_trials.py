@@ -163,7 +163,8 @@ def test_a_trial_that_is_taken_over_keeps_threads_piece_and_values_and_the_next_
     rest = lab.work(Computing(2, 64))
     assert lab.attempts() == [(1, "cpu", 1, 32), (1, "cpu", 1, 32), (2, "cpu", 2, 64)]
     assert [*first, *rest[:2]] == undisturbed[:3]
-    assert rest[2:] != undisturbed[3:]  # so that it would be seen if a trial did not keep its own
+    # If a trial did not keep its own, that would be seen.
+    assert rest[2:] != undisturbed[3:]
     assert list(dict.fromkeys(computed)) == [(1, True), (2, False)]
 
 

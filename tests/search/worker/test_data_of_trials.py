@@ -44,7 +44,8 @@ IMAGES: Document = {
     "space": {"batch_size": 8, "optimizer": "adam"},
 }
 
-Found = Mapping[str, DataFacts | None]  # data by the study that it is found for
+# Each study has the data that is found for it.
+Found = Mapping[str, DataFacts | None]
 
 
 def curve(
@@ -193,7 +194,8 @@ def test_a_study_from_before_goes_on_and_says_since_when_its_data_is_known(
 def test_a_trial_goes_on_where_its_data_is_the_same_and_begins_anew_where_it_is_not(
     found: DataFacts, kept: int, lab: Lab
 ) -> None:
-    lab.work(1, {"s": OLD}, stop_after=4)  # after three epochs
+    # The worker stops after three epochs.
+    lab.work(1, {"s": OLD}, stop_after=4)
     started, *events = lab.work(1, {"s": found}, accept_data=True)
     assert isinstance(started, TrialStarted)
     assert (started.number, started.attempt, started.epochs) == (0, 2, kept)

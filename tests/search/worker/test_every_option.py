@@ -48,7 +48,8 @@ def data(
     pixels = images.images / 255
     names = tuple(f"class {number}" for number in range(classes))
     deviation = pixels.std((0, 2, 3), correction=0)
-    deviation[deviation == 0] = 1.0  # as `hold` says
+    # The function `hold` does the same.
+    deviation[deviation == 0] = 1.0
     return ResidentData(
         images, noise(2 * classes, shape, classes), names, pixels.mean((0, 2, 3)), deviation
     )
@@ -138,6 +139,7 @@ def test_every_option_trains_alone(images: ResidentData) -> None:
         assert_finite(trained(values, images), 2)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("images", [GREY, COLOUR], ids=["grey", "colour"])
 def test_random_combinations_train(images: ResidentData) -> None:
     """A loss that is not finite is a recorded end, too; it is rare, or something is wrong."""
@@ -174,7 +176,8 @@ def test_the_smallest_of_everything_trains(images: ResidentData, seed: int) -> N
             trained(drawn(everything(), random.Random(seed)) | {"batch_size": 8}, images), 2
         )
     except Diverged:
-        assert seed > 0  # as above: the first one, at least, does not
+        # The first configuration, at least, does not diverge, as above.
+        assert seed > 0
 
 
 def test_a_blank_data_set_trains() -> None:

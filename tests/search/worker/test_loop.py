@@ -46,10 +46,8 @@ from storage.studies import StudyState, find_study
 from storage.study_control import pause_study, resume_study, stop_study
 
 Result = tuple[list[Event], list[TrialRecord], str | None]
-EACH_EPOCH, NEVER = (
-    0.0,
-    3600.0,
-)  # seconds of training between two checkpoints: none passes, and more than a trial has
+# Two checkpoints are so many seconds of training apart: none pass, or more than a trial has.
+EACH_EPOCH, NEVER = 0.0, 3600.0
 
 
 def files_in(folder: Path) -> Files:
@@ -156,7 +154,8 @@ def test_a_trial_that_raises_is_failed_with_its_reason_and_uses_up_no_budget(
         ("complete", None, None),
     ]
     assert reason == "trials"
-    assert len(set(calls)) == 5  # each trial has a seed of its own
+    # Each trial has a seed of its own.
+    assert len(set(calls)) == 5
 
 
 class Unbounded:
@@ -259,10 +258,8 @@ def test_a_trial_that_was_handed_back_goes_on_under_its_number_and_parameters(
     values = [event.value for event in undisturbed if isinstance(event, TrialFinished)]
     assert [trial.value for trial in trials] == values
     assert [len(trial.epochs) for trial in trials] == [8, 8]
-    assert [event.epochs for event in second if isinstance(event, TrialStarted)] == [
-        3,
-        0,
-    ]  # from its checkpoint
+    # The second training goes on from its checkpoint.
+    assert [event.epochs for event in second if isinstance(event, TrialStarted)] == [3, 0]
     assert list((tmp_path / "checkpoints").rglob("*.ckpt")) == []
 
 
@@ -407,7 +404,8 @@ def leave_checkpoints(tmp_path: Path, trial: int) -> None:
 
 
 def test_the_end_of_a_study_sweeps_what_dead_workers_left(tmp_path: Path) -> None:
-    run(tmp_path, study(3), curve, stop_after=14)  # trial 0 and some epochs of trial 1
+    # The worker stops after trial 0 and some epochs of trial 1.
+    run(tmp_path, study(3), curve, stop_after=14)
     leave_checkpoints(tmp_path, 0)
     run(tmp_path, study(3), curve)
     assert list((tmp_path / "checkpoints").iterdir()) == []
@@ -461,7 +459,7 @@ def test_a_folder_that_cannot_be_written_costs_checkpoints_and_no_trial(
     _, trials, reason = run(tmp_path, study(2), curve)
     assert [trial.state for trial in trials] == ["complete", "complete"]
     assert reason == "trials"
-    # once a trial
+    # Each trial warns once.
     assert len([line for line in caplog.messages if "goes on without a checkpoint" in line]) == 2
 
 
@@ -762,7 +760,8 @@ def test_an_artifact_that_a_deletion_elsewhere_removes_while_its_trial_ends_is_b
 def test_a_copy_of_a_database_takes_no_checkpoint_from_the_original_and_goes_on_from_it(
     tmp_path: Path,
 ) -> None:
-    run(tmp_path, study(1), curve, stop_after=4)  # after three epochs of trial 0
+    # The worker stops after three epochs of trial 0.
+    run(tmp_path, study(1), curve, stop_after=4)
     kept = sorted((tmp_path / "checkpoints").rglob("*.ckpt"))
     assert [path.name for path in kept] == ["1-2.ckpt", "1-3.ckpt"]
     copy = elsewhere(tmp_path)

@@ -123,7 +123,7 @@ def test_tables_hold_every_number() -> None:
             lambda: learning_curve_png(EPOCHS),
             lambda: learning_curve_png((replace(FIRST, validation_accuracy=0.5), EPOCHS[1])),
         ),
-        # the same shares, other counts
+        # The shares are the same, the counts are not.
         (
             lambda: confusion_matrix_png(CONFUSION, NAMES),
             lambda: confusion_matrix_png(CONFUSION * 2, NAMES),
@@ -181,7 +181,7 @@ def test_any_number_of_images_of_any_size_fits_the_sheet(
 def test_a_confusion_matrix_of_many_classes_can_be_read_and_opened(classes: int) -> None:
     names = [f"aquarium fish {index}" for index in range(classes)]
     height, width, _ = opened(confusion_matrix_png(np.diag(np.arange(classes) + 1), names)).shape
-    # pixels: three digits of 8 points and a margin
+    # Three digits of 8 points and a margin need so many pixels.
     assert min(height, width) >= min(classes, 120) * 28
     assert max(height, width) < 4000
 

@@ -55,7 +55,8 @@ def test_complete_trials_and_no_others_keep_predictions_that_have_their_value(
     tmp_path: Path,
 ) -> None:
     found, values = studied(tmp_path, DOCUMENT)
-    assert 0 < len(values) < 9  # some were stopped early
+    # Some were stopped early.
+    assert 0 < len(values) < 9
     assert {number: each.right.sum() for number, each in found.items()} == {
         number: round(value * ANSWERED) for number, value in values.items()
     }

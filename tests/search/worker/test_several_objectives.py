@@ -138,7 +138,7 @@ def test_a_real_network_is_bounded_and_timed(tmp_path: Path) -> None:
     assert first.state == "complete"
     parameters, macs, latency = first.costs
     assert macs == 8 * 8 * 4 * 9 + 8 * 8 * 8 * 4 * 9 + 4 * 4 * 8 * 10 + 10 * 10
-    # and a normalization's
+    # A normalization has parameters, too.
     assert parameters >= 4 * 9 + 4 + 8 * 4 * 9 + 8 + 4 * 4 * 8 * 10 + 10 + 10 * 10 + 10
     assert 0 < latency < 1000
     wide = next(trial for trial in found.trials if trial.number == 1)

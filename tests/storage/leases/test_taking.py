@@ -49,7 +49,8 @@ from storage.study_control import (
 )
 
 MEASUREMENTS = list(synthetic_curve(Hyperparameters(SGD(0.1)), epochs=3, seed=0))
-FAR = 2**22 + 1  # no process has this id
+# No process has this id.
+FAR = 2**22 + 1
 
 
 def worker(name: str, pid: int | None = None, machine: str = "here") -> Worker:
@@ -148,7 +149,8 @@ def test_leased_and_finished_trials_together_never_exceed_the_budget(opened: Ope
         opened.leases(worker("c")).acquire(opened.stored)
     assert (full.value.state, full.value.leased) == ("open", 2)
     leases.finish(held[0], "failed", reason="boom")
-    held[0] = leases.acquire(opened.stored)  # a failed trial gives its place back
+    # A failed trial gives its place back.
+    held[0] = leases.acquire(opened.stored)
     assert [lease.number for lease in held] == [2, 1]
     assert [leases.finish(lease, "complete", value=0.5) for lease in held] == ["open", "ended"]
     with pytest.raises(NothingToTake) as ended:
@@ -234,7 +236,7 @@ def test_a_trial_of_a_dead_process_is_taken_up_and_one_of_a_living_is_not(opened
     with pytest.raises(NothingToTake):
         third.acquire(opened.stored)
     child.kill()
-    # not waited for by its parent: dead all the same
+    # A process that its parent does not wait for is dead all the same.
     while psutil.Process(child.pid).status() != psutil.STATUS_ZOMBIE:
         time.sleep(0.01)
     taken = third.acquire(opened.stored)
@@ -259,10 +261,12 @@ def test_a_trial_of_another_machine_is_taken_over_when_it_is_silent_and_not_befo
                 taker.acquire(opened.stored)
             clock.now += 5
 
-    look_for(60)  # its lease has not expired by the database's clock
+    # Its lease has not expired by the database's clock.
+    look_for(60)
     opened.expire(held)
     look_for(15)
-    assert far.beat(held) is True  # a sign of life at the last moment
+    # The owner gives a sign of life at the last moment.
+    assert far.beat(held) is True
     look_for(60)
     opened.expire(held)
     look_for(20)
@@ -285,13 +289,15 @@ def test_a_step_of_the_databases_clock_takes_no_trial_from_the_living(
     taker = opened.leases(worker("b"), Watch(LeaseTimes(), clock))
     for _ in range(3):
         opened.expire(held, by_ms)
-        for _ in range(3):  # the owner beats every 15 s
+        # The owner beats every 15 s.
+        for _ in range(3):
             taker.note_expired_leases()
             with pytest.raises(NothingToTake):
                 taker.acquire(opened.stored)
             clock.now += 5
         far.beat(held)
-    opened.expire(held, by_ms)  # and where the owner is dead, no step hides it
+    # Where the owner is dead, no step of the clock hides it.
+    opened.expire(held, by_ms)
     for _ in range(4):
         taker.note_expired_leases()
         with pytest.raises(NothingToTake):
@@ -307,14 +313,8 @@ def test_a_taker_that_was_away_itself_watches_anew(opened: Opened) -> None:
     clock = Clock()
     taker = opened.leases(worker("b"), Watch(LeaseTimes(), clock))
     opened.expire(held)
-    for pause in (
-        5,
-        5,
-        60,
-        5,
-        5,
-        5,
-    ):  # an outage of a minute, after which the owner may just be coming back
+    # The database is away for a minute, after which the owner may just be coming back.
+    for pause in (5, 5, 60, 5, 5, 5):
         taker.note_expired_leases()
         with pytest.raises(NothingToTake):
             taker.acquire(opened.stored)
@@ -333,12 +333,8 @@ def test_a_taker_that_had_to_wait_for_its_own_write_watches_anew(opened: Opened)
     clock = Clock()
     taker = opened.leases(worker("b"), Watch(LeaseTimes(), clock))
     opened.expire(held)
-    for pause in (
-        5,
-        5,
-        5,
-        60,
-    ):  # the last one in BEGIN IMMEDIATE: the owner has waited for the same lock
+    # The last pause is one in BEGIN IMMEDIATE: the owner has waited for the same lock.
+    for pause in (5, 5, 5, 60):
         taker.note_expired_leases()
         clock.now += pause
     with pytest.raises(NothingToTake):
@@ -354,7 +350,8 @@ def test_a_trial_that_kills_its_workers_is_given_up(opened: Opened) -> None:
         held = leases.acquire(opened.stored)
         given_up.append(leases.times_lost(held))
     assert given_up == [None, None, 3]
-    leases.report(held, MEASUREMENTS[0], 0.5)  # it has come further: three more times it is tried
+    # The trial has come further: three more times it is tried.
+    leases.report(held, MEASUREMENTS[0], 0.5)
     leases.hand_back(held, "lost", "its process is gone")
     assert leases.times_lost(leases.acquire(opened.stored)) is None
 
@@ -405,7 +402,7 @@ def test_what_is_known_since_an_epoch_is_recorded_with_its_report_also_when_that
     leases = opened.leases(worker("a"))
     held = leases.acquire(opened.stored)
     leases.report(held, MEASUREMENTS[0], 0.5, None, {DUE_KEY: "1"})
-    # as after a COMMIT without an answer
+    # A COMMIT that went unanswered is written again so.
     leases.report(held, MEASUREMENTS[0], 0.5, None, {DUE_KEY: "1"})
     (record,) = read_trials(opened.database, opened.stored.study_id)
     assert (record.due_epoch, len(record.epochs)) == (1, 1)
@@ -418,7 +415,8 @@ def test_a_study_that_can_have_no_more_trials_ends_once_the_last_one_has_ended(
     with_budget(opened, 9)
     leases, other = opened.leases(worker("a")), opened.leases(worker("b"))
     held = [leases.acquire(opened.stored, 3), other.acquire(opened.stored, 3)]
-    leases.finish(held[0], "failed", reason="boom")  # it has had its try
+    # The trial has had its try.
+    leases.finish(held[0], "failed", reason="boom")
     held[0] = leases.acquire(opened.stored, 3)
     assert held[0].number == 2
     with pytest.raises(NothingToTake, match="open; 2 are leased"):
@@ -439,7 +437,7 @@ def test_a_study_that_can_have_no_more_trials_ends_once_the_last_one_has_ended(
 def test_only_a_trial_that_was_made_for_its_lease_is_new(opened: Opened) -> None:
     leases = opened.leases(worker("a"))
     made = leases.acquire(opened.stored)
-    # as after a COMMIT without an answer
+    # A COMMIT that went unanswered is asked for again so.
     assert leases.acquire(opened.stored) == replace(made, is_new=False)
     leases.hand_back(made)
     assert leases.acquire(opened.stored) == replace(made, is_new=False, attempt=2)
@@ -574,7 +572,8 @@ def test_nothing_is_left_leased_of_a_study_that_was_stopped(opened: Opened) -> N
     leases.hand_back(fresh)
     other.hand_back(reported)
     stop_study(opened.database, opened.stored)
-    assert leases.settle(opened.stored) == 1  # the one that a living worker holds
+    # A living worker holds the one that is left.
+    assert leases.settle(opened.stored) == 1
     assert leases.finish(running, "pruned", value=0.5, reason="the study ended") == "ended"
     assert leases.settle(opened.stored) == 0
     records = read_trials(opened.database, opened.stored.study_id)
@@ -698,7 +697,8 @@ def test_a_training_that_hangs_loses_its_lease_and_one_that_moves_keeps_it(opene
     with Keeper(leases) as keeper:
         moving = leases.acquire(opened.stored)
         keeper.hold(moving)
-        for _ in range(30):  # longer than the lease, and never hung
+        # The training takes longer than the lease, and never hangs.
+        for _ in range(30):
             time.sleep(0.05)
             keeper.moved()
         assert leases.report(moving, MEASUREMENTS[0], 0.5) == "open"

@@ -8,6 +8,7 @@ import pytest
 
 from lab.servers import free_port
 from search.cli.cluster import read_placement, read_worker_count
+from search.cli.option_groups import ClusterOptions
 from search.cli.reading import CommandLineError
 from search.engines.cluster.hiring import orders_for
 from search.engines.cluster.messages import Answer, read_answer, read_orders, written
@@ -104,9 +105,9 @@ def test_without_ray_it_is_one_line(tmp_path: Path) -> None:
 
 
 def test_the_local_engine_needs_no_ray_and_takes_none_of_its_options() -> None:
-    assert read_placement("local", None, None, None, ships_data=False) is None
+    assert read_placement(ClusterOptions()) is None
     with pytest.raises(CommandLineError, match="--ship-data goes with --engine ray"):
-        read_placement("local", None, None, None, ships_data=True)
+        read_placement(ClusterOptions(ship_data=True))
 
 
 def test_a_cluster_may_have_more_workers_than_this_machine() -> None:

@@ -25,7 +25,8 @@ from tests.forked import hypersearch
 
 # Nodes of a cluster start for half a minute each, and leases of dead ones expire for longer.
 pytestmark = pytest.mark.cluster
-SECONDS = 240.0  # that anything may take on a busy machine
+# Anything may take so long on a busy machine.
+SECONDS = 240.0
 PHOTOS = """
 [study]
 name = "photos"
