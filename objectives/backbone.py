@@ -56,10 +56,12 @@ class Backbone:
         the network was trained on, its shape kept, bilinear and antialiased.
         """
         size = size_of(images.shape[2], images.shape[3], self.side)
+        # Where images are enlarged it changes nothing, and not every device has it.
+        shrinks = images.shape[2] > size[0]
         found = []
         for batch in torch.split(images, IMAGES_AT_ONCE[images.device.type]):
             pixels = (batch.float() / 255).expand(-1, 3, -1, -1)
-            pixels = nn.functional.interpolate(pixels, size, mode="bilinear", antialias=True)
+            pixels = nn.functional.interpolate(pixels, size, mode="bilinear", antialias=shrinks)
             pixels = ((pixels - self.mean) / self.deviation).contiguous(
                 memory_format=torch.channels_last
             )

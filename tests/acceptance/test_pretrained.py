@@ -106,8 +106,6 @@ def test_what_does_not_go_is_refused_in_one_line_before_anything_is_made(user: U
         ((*ASKED, "--weights", "text.pth"), (2, "--weights text.pth: it holds no weights"), "s"),
         ((*ASKED, "--weights", "no.pth"), (2, "--weights no.pth: it cannot be read"), "s"),
         (("--weights", "small.pth"), (2, "--weights goes with --baseline pretrained alone"), "s"),
-        (("--backbone", "resnet18"), (2, "--backbone goes with --baseline pretrained alone"), "s"),
-        ((*ASKED, "--backbone", "resnet19"), (2, "--backbone resnet19: there is no such"), "s"),
         (WITH, (2, "--baseline pretrained: study 'm' is synthetic"), "m"),
     ):
         code, printed, said = user.ends("confirm", name, *arguments, "--enqueue")
@@ -160,6 +158,7 @@ def test_the_choice_of_the_search_is_compared_with_a_regression_on_its_features(
     assert (code, len(said.splitlines())) == (2, 1)
 
 
+@pytest.mark.long
 def test_a_worker_that_lacks_the_weights_says_so_and_one_that_has_them_goes_on(user: User) -> None:
     ask = ("confirm", "s", *WITH, "--new", "--no-test")
     for _ in range(2):
