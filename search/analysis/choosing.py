@@ -26,7 +26,8 @@ class ArmChoice:
 
 def choose(plan: ConfirmPlan, metric: str, judged: Sequence[Judged]) -> ArmChoice:
     """By the validation images and the plan's seeds alone: the highest mean among those that may be
-    the best. An arm that has diverged in a run is never chosen.
+    the best. An arm that has diverged in a run is never chosen, and a pretrained baseline is none
+    of those: it is what they are compared with.
     """
     from search.analysis.inference.best_set import best_set
 
@@ -42,7 +43,11 @@ def choose(plan: ConfirmPlan, metric: str, judged: Sequence[Judged]) -> ArmChoic
         ]
         if answered:
             runs[arm] = runs_of(metric, answered)
-    steady = [arm for arm in arms if not diverged[arm] and arm in runs and runs[arm].count > 1]
+    steady = [
+        each.arm
+        for each in plan.searched
+        if not diverged[each.arm] and each.arm in runs and runs[each.arm].count > 1
+    ]
     if not steady:
         return ArmChoice(runs, dict(diverged), (), None)
     found = best_set([runs[arm] for arm in steady])

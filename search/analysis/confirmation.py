@@ -88,6 +88,9 @@ class Confirmation:
     # lucky seed.
     seed_luck: "Luck | None"
     test: TestScores | None
+    # The choice's mean less the pretrained baseline's, on the validation images; None: there is no
+    # such baseline, or not everything is judged.
+    to_pretrained: "Difference | None"
     # The file of the chosen trial's network was kept: the search keeps those of trials that were
     # the best when they ended.
     is_choice_kept: bool
@@ -123,9 +126,11 @@ def read_confirmation(database: Database, stored: StoredStudy) -> Confirmation:
     plan = with_tuned_baseline(ConfirmPlan.from_json(stored.follow_up.plan), spec.metric, judged)
     chosen = choose(plan, spec.metric, judged)
     comparable = [
-        runs
-        for arm, runs in chosen.runs.items()
-        if runs.count >= FEWEST_RUNS and not chosen.diverged.get(arm)
+        chosen.runs[each.arm]
+        for each in plan.searched
+        if each.arm in chosen.runs
+        and chosen.runs[each.arm].count >= FEWEST_RUNS
+        and not chosen.diverged.get(each.arm)
     ]
     answered = next((each.validation for each in judged if each.validation is not None), None)
     return Confirmation(
@@ -147,6 +152,7 @@ def read_confirmation(database: Database, stored: StoredStudy) -> Confirmation:
         visible_difference(comparable) if len(comparable) > 1 else None,
         _seed_luck(plan, chosen),
         _test_scores(plan, spec.metric, judged, chosen, read_reading(database, stored)),
+        _to_pretrained(plan, chosen),
         _is_kept(database, stored.follow_up.parent_id, plan, chosen.choice),
     )
 
@@ -194,6 +200,17 @@ def _seed_luck(plan: ConfirmPlan, chosen: ArmChoice) -> "Luck | None":
     if best is None or best.search_value is None or runs is None or runs.count < FEWEST_RUNS:
         return None
     return None if chosen.diverged.get(best.arm) else seed_luck(best.search_value, runs)
+
+
+def _to_pretrained(plan: ConfirmPlan, chosen: ArmChoice) -> "Difference | None":
+    from search.analysis.inference.differences import difference
+
+    if plan.pretrained is None or chosen.choice is None:
+        return None
+    of_choice, of_other = (chosen.runs.get(arm) for arm in (chosen.choice, plan.pretrained.arm))
+    if of_choice is None or of_other is None or of_other.count < FEWEST_RUNS:
+        return None
+    return difference(of_choice, of_other)
 
 
 def _test_scores(

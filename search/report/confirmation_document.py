@@ -3,6 +3,7 @@
 from search.analysis.confirmation import Confirmation, JudgedArm, TestScores
 from search.report.confirmation import choice_number
 from search.report.documents import Json
+from search.spec.follow_up import BACKBONE, WEIGHTS
 
 
 def confirmation_document(found: Confirmation) -> dict[str, Json]:
@@ -24,6 +25,16 @@ def confirmation_document(found: Confirmation) -> dict[str, Json]:
         "configurations": [_configuration(arm, found.is_judged) for arm in found.arms],
         "choice": choice_number(found),
         "choice_arm": found.choice if found.is_judged else None,
+        "pretrained": None
+        if found.plan.pretrained is None
+        else {
+            "backbone": found.plan.pretrained.values[BACKBONE],
+            "weights_sha256": found.plan.pretrained.values[WEIGHTS],
+            "difference": None if found.to_pretrained is None else found.to_pretrained.value,
+            "new_images": None
+            if found.to_pretrained is None
+            else _ends(found.to_pretrained.new_images),
+        },
         "visible_difference": None
         if found.visible is None
         else {"now": found.visible.now, "more_seeds": found.visible.more_seeds},

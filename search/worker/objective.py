@@ -21,11 +21,13 @@ from search.spec.follow_up import PlannedTraining
 from search.spec.study_spec import StudySpec
 from search.studies.data_location import find_data
 from search.worker.readings import TestReader, open_reader
+from search.worker.weights import read_weights
 from storage.computing import Computing
 
 if TYPE_CHECKING:
-    from objectives.data.images import ImageDataset
+    from objectives.data.images import ImageDataset, ResidentData
     from objectives.data.source import DataFacts
+    from objectives.pretrained import Reference
 
     # The module's imports, Optuna among them, would cost every command.
     from search.worker.artifacts import FilesOf
@@ -59,6 +61,8 @@ class Objective:
     # The function trains as `train`, but on training and validation images together; made-up curves
     # have none.
     refit: Train | None = None
+    # The pretrained network that the follow-up compares with, where it has one.
+    reference: "Reference | None" = None
 
 
 def build_objective(
@@ -95,26 +99,36 @@ def build_objective(
     if machine.own_process:
         device.keep_freed_memory()
     config, dataset = _open_data(spec, machine, stored, on_progress)
+    weights = read_weights(stored, machine.files)
     trainer = ImageTrainer(spec, machine, chosen, dataset, hold(dataset, chosen))
     # The threads are measured after all that may be refused.
     before = kept_division(str(chosen), machine.division_root)
     computing, kept = _compute_here(str(chosen), machine, say)
     load_optimizers(chosen)
     at_once = IMAGES_AT_ONCE[chosen.type]
+    reference = None if weights is None else _reference(*weights, trainer.resident)
     return Objective(
         trainer.train,
         str(chosen),
         computing,
         trainer.files_of,
         trainer.model_of,
-        open_test=partial(open_reader, config, spec.name, machine, chosen, at_once),
+        open_test=partial(open_reader, config, spec.name, machine, chosen, at_once, reference),
         data=dataset.facts,
         check=partial(device.check_answers, chosen),
         fitting=None
         if is_gpu(str(chosen))
         else _fitting(machine, computing.threads, kept, before is not None, say),
         refit=trainer.refit,
+        reference=reference,
     )
+
+
+def _reference(backbone: str, weights: bytes, resident: "ResidentData") -> "Reference":
+    # The networks of torchvision take long to load, and few studies need them.
+    from objectives.pretrained import Reference
+
+    return Reference(backbone, weights, resident)
 
 
 def _open_data(

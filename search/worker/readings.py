@@ -14,7 +14,7 @@ from objectives.protocol import ResumableTraining
 from search.analysis.judged import value_of
 from search.spec.follow_up import PlannedTraining
 from search.spec.study_spec import StudySpec
-from storage.artifact_names import MODEL_FILE, read_artifacts
+from storage.artifact_names import MODEL_FILE, REGRESSION_FILE, read_artifacts
 from storage.engine import Database
 from storage.leases.lease import Lease
 from storage.predictions import SplitPredictions, insert_predictions, select_predictions
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from objectives.data.cache import LabelledArrays, Opened
     from objectives.data.config import DataConfig
+    from objectives.pretrained import Reference
     from search.machine.this_machine import Machine
 
 
@@ -55,8 +56,11 @@ def open_reader(
     machine: "Machine",
     device: "torch.device",
     images_at_once: int,
+    reference: "Reference | None" = None,
 ) -> TestReader:
-    """The test split of a study's data set on the device. Raises DataError, DataUnavailable."""
+    """The test split of a study's data set on the device; `reference` answers for a pretrained
+    baseline. Raises DataError, DataUnavailable.
+    """
     from objectives.data.images import split_sha256, to_device
     from objectives.device import full_float32
     from objectives.evaluation import normalizer
@@ -84,6 +88,9 @@ def open_reader(
 
         def of_kept(self, planned: PlannedTraining, model: bytes | None) -> Predicted:
             assert model is not None
+            if planned.is_pretrained:
+                assert reference is not None
+                return reference.answers(model, split, sha256)
             kept = read_model(model)
             kept.network.to(device)
             return answers(kept)
@@ -194,7 +201,9 @@ def _model_of(
     database: Database, study_id: int, kept: TakenSlot, load_artifact: Callable[[str], bytes]
 ) -> bytes | None:
     assert kept.trial_id is not None
-    name = read_artifacts(database, study_id).get(kept.trial_id, {}).get(MODEL_FILE)
+    planned = PlannedTraining.from_json(kept.slot.content)
+    file = REGRESSION_FILE if planned.is_pretrained else MODEL_FILE
+    name = read_artifacts(database, study_id).get(kept.trial_id, {}).get(file)
     return None if name is None else load_artifact(name)
 
 
