@@ -188,7 +188,11 @@ def _facts(
         "data": {
             "dataset": spec.data.dataset,
             "image_size": spec.data.image_size,
-            "validation_fraction": spec.data.validation_fraction,
+            **(
+                {"validation_fraction": spec.data.validation_fraction}
+                if spec.data.folds is None
+                else {"folds": spec.data.folds}
+            ),
             "split_seed": spec.data.split_seed,
             "fingerprint": held_out.facts.fingerprint,
         },

@@ -21,6 +21,7 @@ def confirmation_document(found: Confirmation) -> dict[str, Json]:
         "goes_on_from": found.goes_on_from,
         "seeds": found.plan.seeds,
         "images": found.images,
+        "folds": found.plan.folds,
         "notes": list(found.plan.notes),
         "configurations": [_configuration(arm, found.is_judged) for arm in found.arms],
         "choice": choice_number(found),

@@ -114,11 +114,11 @@ class StudySpec:
         study = self._settled_keys()
         study["sampler"] = method_document(self.sampler)
         study["pruner"] = pruner_document(self.pruner)
-        data: Document = {
-            "dataset": self.data.dataset,
-            "validation_fraction": self.data.validation_fraction,
-            "split_seed": self.data.split_seed,
-        }
+        data: Document = {"dataset": self.data.dataset, "split_seed": self.data.split_seed}
+        if self.data.folds is None:
+            data["validation_fraction"] = self.data.validation_fraction
+        else:
+            data["folds"] = self.data.folds
         if self.data.image_size is not None:
             data["image_size"] = self.data.image_size
         # What came later is stored where it is not the default, so that earlier definitions keep

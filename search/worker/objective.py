@@ -3,10 +3,10 @@
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING
 
-from objectives.data.config import DataConfig
+from objectives.data.config import DataConfig, Fold
 from objectives.hyperparameters import Hyperparameters
 from objectives.predicted import Predicted
 from objectives.processor import usable_cores
@@ -25,7 +25,7 @@ from search.worker.weights import read_weights
 from storage.computing import Computing
 
 if TYPE_CHECKING:
-    from objectives.data.images import ImageDataset, ResidentData
+    from objectives.data.images import HeldImages, ImageDataset
     from objectives.data.source import DataFacts
     from objectives.pretrained import Reference
 
@@ -61,8 +61,11 @@ class Objective:
     # The function trains as `train`, but on training and validation images together; made-up curves
     # have none.
     refit: Train | None = None
-    # The pretrained network that the follow-up compares with, where it has one.
-    reference: "Reference | None" = None
+    # The pretrained network that the follow-up compares with, where it has one: on the split of the
+    # search, or on that fold.
+    reference: "Callable[[Fold | None], Reference] | None" = None
+    # As `train`, but with that fold as the validation split; of studies that have data.folds.
+    on_fold: Callable[[Fold], Train] | None = None
 
 
 def build_objective(
@@ -87,7 +90,7 @@ def build_objective(
     if spec.data.dataset == "synthetic":
         return _synthetic(spec, machine)
     from objectives import device
-    from objectives.data.images import hold
+    from objectives.data.images import HeldImages
     from objectives.optimizers import load_optimizers
     from objectives.run import IMAGES_AT_ONCE
     from search.machine.division_file import kept_division
@@ -100,13 +103,16 @@ def build_objective(
         device.keep_freed_memory()
     config, dataset = _open_data(spec, machine, stored, on_progress)
     weights = read_weights(stored, machine.files)
-    trainer = ImageTrainer(spec, machine, chosen, dataset, hold(dataset, chosen))
+    held = HeldImages(dataset, chosen)
+    held.on()
+    trainer = ImageTrainer(spec, machine, chosen, dataset, held)
     # The threads are measured after all that may be refused.
     before = kept_division(str(chosen), machine.division_root)
     computing, kept = _compute_here(str(chosen), machine, say)
     load_optimizers(chosen)
     at_once = IMAGES_AT_ONCE[chosen.type]
-    reference = None if weights is None else _reference(*weights, trainer.resident)
+    # As of the images, one division is held at a time.
+    reference = None if weights is None else lru_cache(1)(partial(_reference, *weights, held))
     return Objective(
         trainer.train,
         str(chosen),
@@ -121,14 +127,15 @@ def build_objective(
         else _fitting(machine, computing.threads, kept, before is not None, say),
         refit=trainer.refit,
         reference=reference,
+        on_fold=trainer.on_fold,
     )
 
 
-def _reference(backbone: str, weights: bytes, resident: "ResidentData") -> "Reference":
+def _reference(backbone: str, weights: bytes, held: "HeldImages", fold: Fold | None) -> "Reference":
     # The networks of torchvision take long to load, and few studies need them.
     from objectives.pretrained import Reference
 
-    return Reference(backbone, weights, resident)
+    return Reference(backbone, weights, held.on(fold))
 
 
 def _open_data(
@@ -206,7 +213,8 @@ def _piece_on(device: str, machine: Machine, kept: Division | None) -> int | Non
 def _synthetic(spec: StudySpec, machine: Machine) -> Objective:
     from objectives.synthetic import SyntheticCurve, synthetic_curve
 
-    def train(
+    def train_on(
+        fold: Fold | None,
         hyperparameters: Hyperparameters,
         seed: int,
         computing: Computing,
@@ -220,6 +228,7 @@ def _synthetic(spec: StudySpec, machine: Machine) -> Objective:
             resume=resume,
             pulse=pulse,
             seconds_per_epoch=machine.synthetic_seconds,
+            fold=fold,
         )
 
     class Reader:
@@ -231,9 +240,17 @@ def _synthetic(spec: StudySpec, machine: Machine) -> Objective:
 
         def of_kept(self, planned: PlannedTraining, model: bytes | None) -> Predicted:
             hyperparameters = Configuration(planned.values).hyperparameters()
-            again = synthetic_curve(hyperparameters, spec.training.epochs, planned.seed)
+            again = synthetic_curve(
+                hyperparameters, spec.training.epochs, planned.seed, fold=planned.fold
+            )
             for _ in again:
                 pass
             return again.test_predictions()
 
-    return Objective(train, "none", Computing(1), open_test=Reader)
+    return Objective(
+        partial(train_on, None),
+        "none",
+        Computing(1),
+        open_test=Reader,
+        on_fold=lambda fold: partial(train_on, fold),
+    )

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     import torch
 
     from objectives.data.cache import LabelledArrays, Opened
-    from objectives.data.config import DataConfig
+    from objectives.data.config import DataConfig, Fold
     from objectives.pretrained import Reference
     from search.machine.this_machine import Machine
 
@@ -56,7 +56,7 @@ def open_reader(
     machine: "Machine",
     device: "torch.device",
     images_at_once: int,
-    reference: "Reference | None" = None,
+    reference: "Callable[[Fold | None], Reference] | None" = None,
 ) -> TestReader:
     """The test split of a study's data set on the device; `reference` answers for a pretrained
     baseline. Raises DataError, DataUnavailable.
@@ -90,7 +90,7 @@ def open_reader(
             assert model is not None
             if planned.is_pretrained:
                 assert reference is not None
-                return reference.answers(model, split, sha256)
+                return reference(planned.fold).answers(model, split, sha256)
             kept = read_model(model)
             kept.network.to(device)
             return answers(kept)

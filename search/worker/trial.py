@@ -187,7 +187,7 @@ class Trial:
         keep = self._place.artifacts.keep_file
         if planned.keeps_model and planned.is_pretrained:
             assert objective.reference is not None
-            kept = keep(REGRESSION_FILE, objective.reference.model_of(training))
+            kept = keep(REGRESSION_FILE, objective.reference(planned.fold).model_of(training))
         elif planned.keeps_model and objective.model_of is not None:
             kept = keep(MODEL_FILE, objective.model_of(training))
         if planned.purpose == "refit":
@@ -274,11 +274,14 @@ class Trial:
         planned, seed, computing = self._course.planned, self._course.seed, self._held.computing
         if planned is not None and planned.is_pretrained:
             assert objective.reference is not None
-            return partial(objective.reference.train, seed, computing.threads)
+            return partial(objective.reference(planned.fold).train, seed, computing.threads)
         train = objective.train
         if planned is not None and planned.purpose == "refit":
             assert objective.refit is not None
             train = objective.refit
+        if planned is not None and planned.fold is not None:
+            assert objective.on_fold is not None
+            train = objective.on_fold(planned.fold)
         return partial(train, configuration.hyperparameters(), seed, computing)
 
     def _over_a_bound(self, training: ResumableTraining) -> Ending | None:
