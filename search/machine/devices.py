@@ -9,7 +9,7 @@ import psutil
 
 from objectives.processor import processor_model, usable_cores
 from search.machine.division_file import BUSY_PERCENT, division_text, known_divisions
-from search.machine.doctor import (
+from search.machine.findings import (
     NO_FOLDER,
     Accelerator,
     Finding,

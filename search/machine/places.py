@@ -9,7 +9,7 @@ from pathlib import Path
 
 from objectives.data.cache import cached_in
 from objectives.data.published import published_in
-from search.machine.doctor import (
+from search.machine.findings import (
     NO_FOLDER,
     Facts,
     Finding,

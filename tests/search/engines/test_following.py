@@ -21,7 +21,7 @@ from search.engines.following import (
 )
 from search.machine.this_machine import Files
 from search.report.live import Page, show_pages
-from search.report.pages import list_pages, status_pages
+from search.report.watching import list_pages, status_pages
 from search.spec.reading import parse_spec
 from search.spec.request import Request
 from search.studies import control
