@@ -52,7 +52,8 @@ epochs = 4
 optimizer = "sgd"
 "sgd.learning_rate" = 0.2
 """
-JUDGED = 4  # the three best configurations and the baseline
+# The three best configurations and the baseline are judged.
+JUDGED = 4
 EPOCH_SECONDS = 0.1
 LOOK_SECONDS = 0.1
 LIMIT_SECONDS = 900.0
@@ -84,9 +85,12 @@ class Record:
     slots: int
     finished: Counter[int]
     made_to_fail: Counter[int]
-    given_up: Counter[int]  # as its workers died in it
-    failed: Sequence[str]  # the reasons of all others
-    readings: Sequence[int]  # the numbers of those of all studies
+    # These trainings were given up, as their workers died in them.
+    given_up: Counter[int]
+    # All others that failed gave these reasons.
+    failed: Sequence[str]
+    # The readings of all studies have these numbers.
+    readings: Sequence[int]
 
 
 @dataclass(frozen=True)
@@ -95,7 +99,8 @@ class Lab:
 
     folder: Path
     url: str
-    ask: Sequence[str]  # the command that asks for the answer
+    # This command asks for the answer.
+    ask: Sequence[str]
 
     def run(self, *arguments: str) -> str:
         """Standard output of a command that ends well."""
@@ -357,7 +362,8 @@ def _thawed(frozen: Mapping[int, float]) -> dict[int, float]:
 
 
 def _send(pid: int, number: signal.Signals) -> None:
-    with suppress(ProcessLookupError):  # it has just ended by itself
+    # The process may just have ended by itself.
+    with suppress(ProcessLookupError):
         os.kill(pid, number)
 
 

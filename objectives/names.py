@@ -30,6 +30,8 @@ PRECISIONS = ("float32", "tf32", "bf16")
 # An image of another shape is brought to that of the others in one of these ways: see
 # image_file.fitted.
 RESIZES = ("crop", "pad", "stretch")
+# Networks of torchvision that others have trained, the usual one first: see backbone.HEADS.
+BACKBONES = ("resnet18", "resnet34", "resnet50", "mobilenet_v3_small", "mobilenet_v3_large")
 
 # The validation metrics a study may be led by, and which way each is better.
 METRIC_DIRECTIONS: dict[str, Literal["maximize", "minimize"]] = {
@@ -79,9 +81,21 @@ SHAPES: dict[str, tuple[tuple[int, int, int], int]] = {
     "cifar100": ((3, 32, 32), 100),
     "stl10": ((3, 96, 96), 10),
 }
+# Grey images up to this side are characters and the like.
+SMALL_PIXELS = 32
 # A folder of images is no such name: it is called IMAGES_PREFIX + its path.
 DATASETS = tuple(SUBJECTS)
 IMAGES_PREFIX = "images:"
+
+
+def is_photographic(shape: tuple[int, int, int]) -> bool:
+    """Whether images (C, H, W) may be photographs: in colour, or larger than characters are.
+
+    >>> is_photographic((1, 28, 28)), is_photographic((3, 32, 32)), is_photographic((1, 64, 64))
+    (False, True, True)
+    """
+    channels, height, width = shape
+    return channels > 1 or max(height, width) > SMALL_PIXELS
 
 
 def folder_of(dataset: str) -> Path | None:

@@ -26,6 +26,7 @@ from search.spec.study_spec import StudySpec
 from search.studies.followups.ablating import DEFAULT_LOOKS, DEFAULT_RETUNE, AskedToAblate
 from search.studies.followups.confirming import AskedToConfirm
 from search.studies.followups.reproducing import AskedToReproduce
+from search.studies.followups.weights import given_weights
 from storage.engine import open_database
 from storage.studies import find_study
 
@@ -84,6 +85,8 @@ def confirm(
     top: int | None = None,
     trials: Sequence[int] = (),
     baseline: str | int | None = None,
+    weights: str | Path | None = None,
+    backbone: str | None = None,
     seeds: int = 5,
     reads_test: bool = True,
     resplit: bool = False,
@@ -96,10 +99,10 @@ def confirm(
     """Retrains the best configurations under fresh seeds, as `hypersearch confirm` does, and
     returns what is known then; asked again in the same words, it trains what is missing.
 
-    `baseline` is "first", "neutral", "none" or a trial's number. With `resplit` each seed is judged
-    on a fold of its own, for which the spec has data.folds, so that the split is in the intervals.
-    Ctrl-C and the process are treated
-    as by `run`.
+    `baseline` is "first", "neutral", "pretrained", "none" or a trial's number; `weights` is a file
+    of weights of the pretrained network called `backbone`, by default torchvision's of "resnet18".
+    With `resplit` each seed is judged on a fold of its own, for which the spec has data.folds, so
+    that the split is in the intervals. Ctrl-C and the process are treated as by `run`.
 
     Raises FollowUpRefused where what is asked for is not there, RunInsideRun, and what `run_study`
     raises.
@@ -108,15 +111,16 @@ def confirm(
     'trial 9'
     """
     call = Call.made(storage, device, threads, data_map)
+    given = given_weights(None if baseline is None else str(baseline), backbone, weights)
     asked = AskedToConfirm(
         top,
         tuple(sorted(set(trials))),
         None if baseline is None else str(baseline),
         seeds,
         reads_test,
-        resplit,
+        resplit=resplit,
     )
-    announced = announce_confirmation(call.commission(name, again=again), asked)
+    announced = announce_confirmation(call.commission(name, again=again), asked, given)
     call.train(announced.stored.name)
     with open_database(call.url) as database:
         return read_confirmation(database, find_study(database, announced.stored.name))

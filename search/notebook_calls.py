@@ -80,7 +80,9 @@ class Call:
 
     def commission(self, name: str, *, again: bool) -> Commission:
         """On which terms a follow-up of the study is to be there."""
-        return Commission(self.url, name, again=again, machine=self.machine())
+        machine = self.machine()
+        root = machine.files.artifact_root
+        return Commission(self.url, name, again=again, machine=machine, artifact_root=root)
 
     def train(self, follow_up: str) -> None:
         """Trains what is left of a follow-up."""

@@ -2,35 +2,50 @@
 
 import json
 from collections import defaultdict
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 
-from sqlalchemy import select
+from sqlalchemy import Connection, select
 
 from storage.engine import Database, persistent
 from storage.schema import (
+    optuna_study_system_attributes,
     optuna_system_attributes,
     optuna_trials,
 )
 
-# The keys by which Optuna names a trial's artifacts begin with it.
 # A trial calls the file of its network so.
 MODEL_FILE = "model.safetensors"
+# A trial calls the file of what it has fitted on a pretrained network's features so.
+REGRESSION_FILE = "regression.safetensors"
+# A follow-up with a pretrained baseline calls the file of that network's weights so.
+WEIGHTS_FILE = "weights.pth"
+# The keys by which Optuna names a trial's artifacts, or a study's own, begin with it.
 ARTIFACT_PREFIX = "artifacts:"
 
 
 @persistent
 def read_artifact_ids(database: Database, study_id: int | None) -> set[str]:
-    """The ids of the artifacts of the study's trials; `None`: of all trials."""
+    """The ids of the artifacts of the study and its trials; `None`: of all."""
+    with database.transactions.read() as connection:
+        return artifact_ids(connection, None if study_id is None else [study_id])
+
+
+def artifact_ids(connection: Connection, study_ids: Collection[int] | None) -> set[str]:
+    """The ids of the artifacts of the studies and their trials; `None`: of all."""
     key = optuna_system_attributes.c.key
-    query = (
+    of_trials = (
         select(key)
         .join(optuna_trials, optuna_trials.c.trial_id == optuna_system_attributes.c.trial_id)
         .where(key.startswith(ARTIFACT_PREFIX))
     )
-    if study_id is not None:
-        query = query.where(optuna_trials.c.study_id == study_id)
-    with database.transactions.read() as connection:
-        return {found.removeprefix(ARTIFACT_PREFIX) for found in connection.scalars(query)}
+    own = optuna_study_system_attributes.c
+    of_studies = select(own.key).where(own.key.startswith(ARTIFACT_PREFIX))
+    if study_ids is not None:
+        of_trials = of_trials.where(optuna_trials.c.study_id.in_(study_ids))
+        of_studies = of_studies.where(own.study_id.in_(study_ids))
+    named = [*connection.scalars(of_trials), *connection.scalars(of_studies)]
+    return {found.removeprefix(ARTIFACT_PREFIX) for found in named}
 
 
 @persistent
@@ -107,15 +122,33 @@ def read_artifact_attributes(database: Database, study_id: int) -> dict[int, dic
 
 @persistent
 def is_artifact_named(database: Database, artifact_id: str) -> bool:
-    """Whether it is an artifact of any trial."""
-    key = optuna_system_attributes.c.key
-    query = (
+    """Whether it is an artifact of any trial, or of any study."""
+    key = f"{ARTIFACT_PREFIX}{artifact_id}"
+    of_trials = (
         select(optuna_trials.c.trial_id)
         .join(
             optuna_system_attributes,
             optuna_trials.c.trial_id == optuna_system_attributes.c.trial_id,
         )
-        .where(key == f"{ARTIFACT_PREFIX}{artifact_id}")
+        .where(optuna_system_attributes.c.key == key)
     )
+    own = optuna_study_system_attributes.c
+    of_studies = select(own.study_id).where(own.key == key)
     with database.transactions.read() as connection:
-        return connection.scalar(query.limit(1)) is not None
+        return any(
+            connection.scalar(query.limit(1)) is not None for query in (of_trials, of_studies)
+        )
+
+
+def name_artifacts(connection: Connection, study_id: int, named: Mapping[str, str]) -> None:
+    """Makes artifacts a study's own: `named` are their attributes, as `storage.artifacts` gives
+    them.
+    """
+    if named:
+        connection.execute(
+            optuna_study_system_attributes.insert(),
+            [
+                {"study_id": study_id, "key": key, "value_json": json.dumps(value)}
+                for key, value in named.items()
+            ],
+        )

@@ -6,7 +6,7 @@ from itertools import zip_longest
 from sqlalchemy import Connection, insert, select
 from sqlalchemy.exc import IntegrityError
 
-from storage.artifact_names import ARTIFACT_PREFIX
+from storage.artifact_names import artifact_ids
 from storage.clock import now_ms
 from storage.engine import Database, persistent
 from storage.errors import StorageUnavailable, StudyDeleted, StudyExists, StudyInUse
@@ -16,7 +16,6 @@ from storage.schema import (
     follow_up,
     lease,
     optuna_studies,
-    optuna_system_attributes,
     optuna_trials,
     reading,
     study,
@@ -65,7 +64,7 @@ def copy_rows(
                 raise StudyDeleted(stored.name)
             family = _family(here, stored.study_id)
             _refuse_in_use(here, stored, family)
-            if not _artifacts_of(here, family) <= {*artifacts}:
+            if not artifact_ids(here, family.values()) <= {*artifacts}:
                 raise StudyInUse.changed(stored.name)
             copier = _Copier(here, there)
             if (found := _id_of(there, stored.name)) is not None:
@@ -127,16 +126,6 @@ def _refuse_in_use(connection: Connection, stored: StoredStudy, family: Mapping[
     for row in connection.execute(query):
         if row.machine != machine or not has_died(row.pid, row.process_started):
             raise StudyInUse.held(stored.name, row.study_name, row.number, row.host)
-
-
-def _artifacts_of(connection: Connection, family: Mapping[str, int]) -> set[str]:
-    key = optuna_system_attributes.c.key
-    query = (
-        select(key)
-        .join(optuna_trials, optuna_trials.c.trial_id == optuna_system_attributes.c.trial_id)
-        .where(optuna_trials.c.study_id.in_(family.values()), key.startswith(ARTIFACT_PREFIX))
-    )
-    return {found.removeprefix(ARTIFACT_PREFIX) for found in connection.scalars(query)}
 
 
 class _Copier:

@@ -340,9 +340,24 @@ def chunks(count: int, shape: tuple[int, ...]) -> Iterator[slice]:
     return (slice(start, start + step) for start in range(0, count, step))
 
 
+def shapes_in(cache_root: Path) -> dict[str, tuple[int, int, int]]:
+    """(C, H, W) of the images of each decoded data set, by its name as in cached_in."""
+    found = {}
+    for meta in sorted(cache_root.glob("*/meta.json")):
+        if is_intact(meta.parent):
+            images = np.load(meta.parent / "train_images.npy", mmap_mode="r")
+            _, channels, height, width = images.shape
+            found[_shown(meta.parent)] = (channels, height, width)
+    return found
+
+
 def cached_in(cache_root: Path) -> tuple[str, ...]:
     """The data sets that are decoded there, with their size where it is not their own; not what is
     half-made.
     """
-    found = [path.parent.name.rsplit(".", 2)[:2] for path in cache_root.glob("*/meta.json")]
-    return tuple(sorted(slug if size == "native" else f"{slug} at {size}" for slug, size in found))
+    return tuple(sorted(_shown(path.parent) for path in cache_root.glob("*/meta.json")))
+
+
+def _shown(entry: Path) -> str:
+    slug, size, _ = entry.name.rsplit(".", 2)
+    return slug if size == "native" else f"{slug} at {size}"

@@ -9,6 +9,7 @@ from search.analysis.judged import Judged, runs_of
 
 if TYPE_CHECKING:
     from search.analysis.inference.best_set import BestSet, Visible
+    from search.analysis.inference.differences import Difference
     from search.analysis.inference.intervals import Estimate
     from search.analysis.inference.luck import Luck
     from search.analysis.inference.resplit import ResplitRuns
@@ -61,6 +62,24 @@ def visible_of(configurations: "Sequence[ArmRuns]", folds: int | None) -> "Visib
         plain = [each for each in configurations if not isinstance(each, ResplitRuns)]
         return visible_difference(plain)
     return resplit_visible([each for each in configurations if isinstance(each, ResplitRuns)])
+
+
+def difference_of(one: "ArmRuns", other: "ArmRuns") -> "Difference | None":
+    """The first one's mean less the second's; `None` where two runs of each cannot be compared."""
+    from search.analysis.inference.differences import difference
+    from search.analysis.inference.resplit import (
+        FEWEST_PAIRED,
+        ResplitRuns,
+        resplit_difference,
+        shared_seeds,
+    )
+
+    if isinstance(one, ResplitRuns) and isinstance(other, ResplitRuns):
+        enough = len(shared_seeds(one, other)) >= FEWEST_PAIRED
+        return resplit_difference(one, other) if enough else None
+    if isinstance(one, ResplitRuns) or isinstance(other, ResplitRuns):
+        return None
+    return difference(one, other) if min(one.count, other.count) >= FEWEST_PAIRED else None
 
 
 def luck_of(score: float, runs: "ArmRuns") -> "Luck":

@@ -27,7 +27,8 @@ class ArmChoice:
 
 def choose(plan: ConfirmPlan, metric: str, judged: Sequence[Judged]) -> ArmChoice:
     """By the validation images and the plan's seeds alone: the highest mean among those that may be
-    the best. An arm that has diverged in a run is never chosen.
+    the best. An arm that has diverged in a run is never chosen, and a pretrained baseline is none
+    of those: it is what they are compared with.
     """
     asked = [each for each in judged if each.training.purpose == "judge"]
     arms = [each.arm for each in plan.candidates]
@@ -37,7 +38,11 @@ def choose(plan: ConfirmPlan, metric: str, judged: Sequence[Judged]) -> ArmChoic
         for arm in arms
     }
     runs = {arm: found for arm, found in found_by_arm.items() if found is not None}
-    steady = [arm for arm in arms if not diverged[arm] and arm in runs and runs[arm].count > 1]
+    steady = [
+        each.arm
+        for each in plan.searched
+        if not diverged[each.arm] and each.arm in runs and runs[each.arm].count > 1
+    ]
     if not steady:
         return ArmChoice(runs, dict(diverged), (), None)
     found = best_of([runs[arm] for arm in steady], plan.folds)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from search.analysis.arm_runs import estimate_of, luck_of, visible_of
+from search.analysis.arm_runs import difference_of, estimate_of, luck_of, visible_of
 from search.analysis.choosing import ArmChoice, choose
 from search.analysis.judged import Judged, read_judged, runs_of
 from search.analysis.tuning import with_tuned_baseline
@@ -89,6 +89,9 @@ class Confirmation:
     # lucky seed.
     seed_luck: "Luck | None"
     test: TestScores | None
+    # The choice's mean less the pretrained baseline's, on the validation images; None: there is no
+    # such baseline, or not everything is judged.
+    to_pretrained: "Difference | None"
     # The file of the chosen trial's network was kept: the search keeps those of trials that were
     # the best when they ended.
     is_choice_kept: bool
@@ -122,9 +125,11 @@ def read_confirmation(database: Database, stored: StoredStudy) -> Confirmation:
     plan = with_tuned_baseline(ConfirmPlan.from_json(stored.follow_up.plan), spec.metric, judged)
     chosen = choose(plan, spec.metric, judged)
     comparable = [
-        runs
-        for arm, runs in chosen.runs.items()
-        if runs.count >= FEWEST_RUNS and not chosen.diverged.get(arm)
+        chosen.runs[each.arm]
+        for each in plan.searched
+        if each.arm in chosen.runs
+        and chosen.runs[each.arm].count >= FEWEST_RUNS
+        and not chosen.diverged.get(each.arm)
     ]
     return Confirmation(
         stored.name,
@@ -145,6 +150,7 @@ def read_confirmation(database: Database, stored: StoredStudy) -> Confirmation:
         visible_of(comparable, plan.folds) if len(comparable) > 1 else None,
         _seed_luck(plan, chosen),
         _test_scores(plan, spec.metric, judged, chosen, read_reading(database, stored)),
+        _to_pretrained(plan, chosen),
         _is_kept(database, stored.follow_up.parent_id, plan, chosen.choice),
     )
 
@@ -200,6 +206,15 @@ def _seed_luck(plan: ConfirmPlan, chosen: ArmChoice) -> "Luck | None":
     if best is None or best.search_value is None or runs is None or runs.count < FEWEST_RUNS:
         return None
     return None if chosen.diverged.get(best.arm) else luck_of(best.search_value, runs)
+
+
+def _to_pretrained(plan: ConfirmPlan, chosen: ArmChoice) -> "Difference | None":
+    if plan.pretrained is None or chosen.choice is None:
+        return None
+    of_choice, of_other = (chosen.runs.get(arm) for arm in (chosen.choice, plan.pretrained.arm))
+    if of_choice is None or of_other is None or of_other.count < FEWEST_RUNS:
+        return None
+    return difference_of(of_choice, of_other)
 
 
 def _test_scores(

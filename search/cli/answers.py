@@ -1,5 +1,6 @@
 """Commands that answer: confirm, ablate, reproduce."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -26,9 +27,24 @@ def confirm(
     baseline: Annotated[
         str | None,
         typer.Option(
-            metavar="first|neutral|N|none",
+            metavar="first|neutral|pretrained|N|none",
             help="What the choice is compared with [first, where the spec has a [[trial]]];"
-            " neutral: the best trial's optimizer without any technique, its learning rate tuned.",
+            " neutral: the best trial's optimizer without any technique, its learning rate tuned;"
+            " pretrained: a logistic regression on features of a network that others have trained"
+            " on ImageNet.",
+        ),
+    ] = None,
+    weights: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Weights of the pretrained network [those of torchvision, downloaded].",
+        ),
+    ] = None,
+    backbone: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME", help="The pretrained network, as torchvision has it [resnet18]."
         ),
     ] = None,
     seeds: Annotated[str, typer.Option(metavar="N", help="Fresh seeds for each.")] = "5",
@@ -49,13 +65,16 @@ def confirm(
     """Retrain the best configurations under fresh seeds, and say what each is worth."""
     options.verbosity.take_effect()
     asked = _asked(top, trial, baseline, seeds, no_test, resplit)
+    from search.studies.followups.weights import given_weights
+
+    given = given_weights(baseline, backbone, weights)
     work = Work.asked_by(options, name, "confirm")
     from search.analysis.confirmation import read_confirmation
     from search.engines.answers import announce_confirmation
     from search.report.confirmation import confirmation_text, opening_text
     from search.report.confirmation_document import confirmation_document
 
-    announced = announce_confirmation(work.commission(options), asked)
+    announced = announce_confirmation(work.commission(options), asked, given)
     shown = Shown(read_confirmation, opening_text, confirmation_document, confirmation_text)
     work.answered(announced, shown, options)
 
@@ -142,8 +161,8 @@ def _asked(
 ) -> "AskedToConfirm":
     from search.studies.followups.confirming import FEWEST_SEEDS, MOST_SEEDS, AskedToConfirm
 
-    if baseline is not None and baseline not in ("first", "neutral", "none"):
-        named = "--baseline (first, neutral, none or a trial's number)"
+    if baseline is not None and baseline not in ("first", "neutral", "pretrained", "none"):
+        named = "--baseline (first, neutral, pretrained, none or a trial's number)"
         baseline = str(read_whole(named, baseline, 0, 10**9))
     return AskedToConfirm(
         None if top is None else read_whole("--top", top, 1, 1000),
@@ -151,7 +170,7 @@ def _asked(
         baseline,
         read_whole("--seeds", seeds, FEWEST_SEEDS, MOST_SEEDS),
         not no_test,
-        resplit,
+        resplit=resplit,
     )
 
 

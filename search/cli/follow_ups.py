@@ -120,6 +120,7 @@ class Work:
             timeout_seconds=options.timeout_seconds(),
             allow=options.allow,
             machine=None if options.enqueue else self.machine,
+            artifact_root=self.machine.files.artifact_root,
         )
 
     def answered(

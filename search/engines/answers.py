@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from statistics import median
 
 from optuna import logging as optuna_logging
@@ -24,9 +24,11 @@ from search.studies.followups.creating import create_follow_up, next_number
 from search.studies.followups.refitting import AskedToRefit
 from search.studies.followups.refused import FollowUpRefused
 from search.studies.followups.reproducing import AskedToReproduce
+from search.studies.followups.weights import GivenWeights, kept
 from search.worker.events import Tell, nobody
 from search.worker.preparation import prepare_data
-from storage.artifact_names import MODEL_FILE, read_trial_artifacts
+from storage.artifact_names import MODEL_FILE, WEIGHTS_FILE, read_trial_artifacts
+from storage.artifacts import id_of
 from storage.computing import Computed
 from storage.engine import Database, open_database, open_for_work
 from storage.follow_ups import read_follow_ups
@@ -66,22 +68,32 @@ class Commission:
     # The machine is to train it, and must have the study's data; None: others train it elsewhere.
     machine: Machine | None = None
     tell: Tell = nobody
+    # What it needs beside the study's data is kept there.
+    artifact_root: str = ""
 
 
-def announce_confirmation(commission: Commission, asked: AskedToConfirm) -> Announced:
+def announce_confirmation(
+    commission: Commission, asked: AskedToConfirm, weights: GivenWeights | None = None
+) -> Announced:
     """The study's confirmation that was asked for in the same words, or a new one where there is
-    none, or where one is wanted `again`.
+    none, or where one is wanted `again`; its pretrained baseline has these `weights`.
 
     Raises:
-        StudyNotFound, ForeignStudy, FollowUpRefused, StorageURLError, DataError, OtherData: bad
-            input.
-        StorageUnavailable, DataUnavailable: out of reach.
+        StudyNotFound, ForeignStudy, FollowUpRefused, StorageURLError, DataError, OtherData,
+            ArtifactRootError: bad input.
+        StorageUnavailable, DataUnavailable, ArtifactsUnavailable: out of reach.
     """
+    if weights is not None:
+        asked = replace(asked, backbone=weights.backbone, weights=weights.sha256)
 
     def plan(parent: StoredStudy, trials: Sequence[TrialRecord], number: int) -> Planned:
         made = replace(confirming.plan_confirmation(parent, trials, asked), seeds_of=number)
+        files = {}
+        if weights is not None:
+            files = {WEIGHTS_FILE: weights.checked()}
+            made = confirming.with_weights(made, id_of(files[WEIGHTS_FILE]))
         stage = confirming.first_stage(made, stored_spec(parent).seed, number)
-        return Planned(made.to_json(), stage, confirming.most_trainings(made))
+        return Planned(made.to_json(), stage, confirming.most_trainings(made), files=files)
 
     return _announce(commission, "confirm", asked.to_document(), plan)
 
@@ -156,6 +168,8 @@ class Planned:
     # It takes so many trainings at most.
     most: int
     computed: Computed | None = None
+    # It needs these files beside the study's data: their contents by name.
+    files: Mapping[str, bytes] = field(default_factory=dict)
 
 
 def _announce(
@@ -181,19 +195,21 @@ def _announce(
         commission.allow(planned.most - count)
         if commission.machine is not None:
             prepare_data(stored_spec(parent), commission.machine, commission.tell, parent)
-        stored = create_follow_up(
-            database,
-            rdb,
-            parent,
-            kind,
-            number,
-            planned.plan,
-            planned.first_stage,
-            planned.most,
-            commission.timeout_seconds,
-            planned.computed,
-            carried,
-        )
+        with kept(database, commission.artifact_root, planned.files) as artifacts:
+            stored = create_follow_up(
+                database,
+                rdb,
+                parent,
+                kind,
+                number,
+                planned.plan,
+                planned.first_stage,
+                planned.most,
+                commission.timeout_seconds,
+                planned.computed,
+                carried,
+                artifacts,
+            )
         return Announced(stored, _seconds(planned.most - count, trials), count)
 
 

@@ -17,6 +17,7 @@ from search.export.lines_of_use import code
 from search.export.validation import Validated
 from search.export.winner import Winner
 from search.report.values import shown
+from search.spec.follow_up import BACKBONE
 from storage.errors import SHOWN_DIGITS
 from storage.text import on_one_line
 
@@ -137,7 +138,23 @@ def _confirmed(winner: Winner, chosen: str) -> str:
                 f" {scores.mean:.4f}{_between(scores.new_images)}: reading"
                 f" {found.test.reading.number} of that split."
             )
-    return said
+    return said + _beside_pretrained(found)
+
+
+def _beside_pretrained(found: Confirmation) -> str:
+    if (pretrained := found.plan.pretrained) is None:
+        return ""
+    estimate = next(arm.estimate for arm in found.arms if arm.is_baseline)
+    if estimate is None:
+        return ""
+    said = (
+        f" A logistic regression on features of {pretrained.values[BACKBONE]}, a network that"
+        f" others have trained, came to {estimate.mean:.4f}{_between(estimate.new_images)} on the"
+        " same validation images"
+    )
+    if found.test is not None and found.test.baseline is not None:
+        said += f", and to {found.test.baseline.mean:.4f} on the test split"
+    return f"{said}."
 
 
 def _judged_on(found: Confirmation) -> str:

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from search.machine.devices import accelerator_finding, division_finding, processor_finding
 from search.machine.findings import Finding
 from search.machine.folders import Place
+from search.machine.photographs import photographs_finding
 from search.machine.places import artifacts_finding, folder_finding
 from search.machine.reachable_storage import storage_finding
 from search.machine.software import package_findings, python_finding
@@ -33,6 +34,8 @@ def examine(
     yield storage_finding(storage_url)
     yield folder_finding("data folder", data_root)
     yield folder_finding("cache", cache_root)
+    if (photographs := photographs_finding(cache_root)) is not None:
+        yield photographs
     if isinstance(artifact_root, str):
         yield artifacts_finding(artifact_root)
     elif artifact_root is not None:

@@ -1,10 +1,15 @@
 """What a confirmation has found, for people."""
 
 from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from search.analysis.confirmation import Confirmation, JudgedArm, TestScores
 from search.report.scale import Scale
 from search.report.tables import NO_TERMINAL_COLUMNS, table, unbroken, wrapped
+from search.spec.follow_up import BACKBONE, Candidate
+
+if TYPE_CHECKING:
+    from search.analysis.inference.differences import Difference
 
 HEADER = (
     "",
@@ -42,7 +47,8 @@ def opening_text(found: Confirmation, epochs: int, expected: str | None) -> str:
     if plan.asked["trials"]:
         what = f"{found.study}: {judged} of {plan.complete} complete trials"
     if plan.baseline is not None:
-        what += " and the neutral baseline" if plan.octaves else " and the baseline"
+        made = plan.candidates[-1].trial is None
+        what += f" and {plan.candidates[-1].name}" if made else " and the baseline"
     what += f", {plan.seeds} fresh seeds each"
     if plan.folds is not None:
         what += ", every seed on a fold of its own"
@@ -50,6 +56,8 @@ def opening_text(found: Confirmation, epochs: int, expected: str | None) -> str:
         what += "; then as many for the choice"
     if plan.octaves:
         what += f"; {len(plan.octaves)} find the baseline's learning rate"
+    if plan.pretrained is not None:
+        what += f"; the baseline's are fits on features of {_backbone(plan.pretrained)}"
     time = "" if expected is None else f", about {expected}"
     there = f", {found.trainings} of them there" * (found.trainings > 0)
     return f"{what}.\n{found.planned} trainings x {epochs} epochs{there}{time}."
@@ -127,7 +135,7 @@ def _row(arm: JudgedArm, found: Confirmation, scale: Scale) -> tuple[str, ...]:
     share = arm.divergence
     return (
         said,
-        "neutral" if arm.candidate.trial is None else str(arm.candidate.trial),
+        arm.candidate.arm if arm.candidate.trial is None else str(arm.candidate.trial),
         scale.value(arm.candidate.search_value),
         scale.value(arm.mean),
         ends,
@@ -157,6 +165,7 @@ def _verdict(found: Confirmation, scale: Scale) -> Iterator[str]:
             " the best mean."
         )
     yield from _neutral(found)
+    yield from _pretrained(found, scale)
     if found.visible is not None:
         at_last = scale.size(found.visible.more_seeds).split()[0]
         yield (
@@ -223,6 +232,29 @@ def _neutral(found: Confirmation) -> Iterator[str]:
         )
 
 
+def _pretrained(found: Confirmation, scale: Scale) -> Iterator[str]:
+    if found.plan.pretrained is None:
+        return
+    yield (
+        f"The pretrained baseline is a logistic regression on features of"
+        f" {_backbone(found.plan.pretrained)}, which is not trained here. Its seeds draw which"
+        " fifth of the training images chooses the strength of its penalty, and nothing else."
+    )
+    if (difference := found.to_pretrained) is None:
+        return
+    chosen = choice_name(found)
+    yield (
+        f"{_capital(chosen)} less the pretrained baseline, on the validation images, by which"
+        f" {chosen} was chosen: {scale.change(difference.value)} {scale.points}"
+        f" ({scale.change_interval(difference.new_images)} on new images):"
+        f" {_which_is_better(found, difference, chosen)}."
+    )
+
+
+def _backbone(candidate: Candidate) -> str:
+    return str(candidate.values[BACKBONE])
+
+
 def _test(found: Confirmation, test: TestScores, scale: Scale) -> Iterator[str]:
     number = test.reading.number
     before = "never read before" if number == 1 else f"read {number - 1} times before"
@@ -246,7 +278,7 @@ def _test(found: Confirmation, test: TestScores, scale: Scale) -> Iterator[str]:
         yield (
             f"  {'difference':12}{scale.change(test.difference.value, 1):>7}{'':{len(unit)}}"
             f"   {scale.change_interval(test.difference.new_images, 1)}:"
-            f" {_which_is_better(found, test, chosen)}"
+            f" {_which_is_better(found, test.difference, chosen)}"
         )
     if test.split_luck is not None and test.split_luck.interval is not None:
         told = "" if test.split_luck.is_told else ", not told from none"
@@ -256,9 +288,8 @@ def _test(found: Confirmation, test: TestScores, scale: Scale) -> Iterator[str]:
         )
 
 
-def _which_is_better(found: Confirmation, test: TestScores, chosen: str) -> str:
-    assert test.difference is not None
-    interval = test.difference.new_images
+def _which_is_better(found: Confirmation, difference: "Difference", chosen: str) -> str:
+    interval = difference.new_images
     if interval.holds(0.0):
         return "not told apart"
     is_higher = interval.low > 0

@@ -32,7 +32,8 @@ class Tally:
         self.budget = budget
         self.best = best
         self.best_number: int | None = None
-        # Those of a follow-up; None: it is a search, which has a best trial instead.
+        # The standings are those of a follow-up; None: it is a search, which has a best trial
+        # instead.
         self.standings = standings
         self._direction = direction
         self._clock = clock

@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+from objectives.data.config import DataConfig
+from objectives.names import SHAPES, is_photographic
 from search.analysis.comparison import Comparison, parameters
 from search.analysis.status import Status
 from search.report.ending import END_REASONS, how_to_go_on
@@ -133,6 +135,14 @@ def summary_text(comparison: Comparison, width: int = NO_TERMINAL_COLUMNS) -> st
     return "\n".join(lines)
 
 
+def _may_be_photographs(config: DataConfig) -> bool:
+    """As far as the spec says it."""
+    if config.dataset in SHAPES:
+        return is_photographic(SHAPES[config.dataset][0])
+    side = config.image_size or 0
+    return is_photographic((1, side, side))
+
+
 def _where_next(comparison: Comparison) -> list[str]:
     name = comparison.spec.name
     lines = []
@@ -150,6 +160,11 @@ def _where_next(comparison: Comparison) -> list[str]:
             f"  hypersearch confirm {name}      what the best are worth under fresh seeds, and what"
             " was luck"
         )
+        if _may_be_photographs(comparison.spec.data):
+            lines.append(
+                f"  hypersearch confirm {name} --baseline pretrained      the same, beside a"
+                " network that others have trained"
+            )
     lines += [
         f"{unbroken(f'hypersearch compare {name}')}      the trials, ranked",
         f"{unbroken('hypersearch dashboard')}      curves and plots in the browser",

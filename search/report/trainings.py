@@ -149,7 +149,7 @@ def shown_value(value: float, training: FollowUpTraining) -> str:
 def outcome_of(event: TrialFinished, training: FollowUpTraining) -> str:
     """What a training has come to: `accuracy 97.85 %`, or how it ended without a value."""
     if event.outcome == "complete" and event.value is not None:
-        # Beside what it is trained for, that would be taken for the test split's.
+        # The value stands beside what the training is for, and would be taken for the test split's.
         where = " on the validation images" if training.planned.purpose == "test" else ""
         return f"{shown_value(event.value, training)}{where}"
     return event.outcome if event.reason is None else f"{event.outcome} ({event.reason})"

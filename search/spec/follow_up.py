@@ -22,6 +22,11 @@ _ENDING = re.compile(rf":({'|'.join(KINDS)}):([1-9][0-9]{{0,8}})")
 Purpose = Literal["tune", "judge", "test", "refit"]
 # The lowest and the highest learning rate that are tried are so many octaves away.
 OCTAVES_AWAY = 2.0
+# The arm of a regression on the features of a network that others have trained. Its values are
+# these two: a name of objectives.names.BACKBONES, and the SHA-256 of the file of its weights, which
+# is an artifact of the follow-up.
+PRETRAINED = "pretrained"
+BACKBONE, WEIGHTS = "backbone", "weights"
 
 
 def follow_up_name(parent: str, kind: Kind, number: int) -> str:
@@ -87,6 +92,11 @@ class PlannedTraining:
     # of the search.
     fold: Fold | None = None
 
+    @property
+    def is_pretrained(self) -> bool:
+        """Whether it is a regression on a pretrained network's features."""
+        return self.arm == PRETRAINED
+
     def to_json(self) -> str:
         """As a slot's content."""
         return json.dumps(_without_none(asdict(self), "fold"), sort_keys=True)
@@ -121,7 +131,14 @@ class Candidate:
     @property
     def name(self) -> str:
         """In a sentence: `trial 9`, `the neutral baseline`."""
-        return "the neutral baseline" if self.trial is None else f"trial {self.trial}"
+        return f"the {self.arm} baseline" if self.trial is None else f"trial {self.trial}"
+
+    @property
+    def is_pretrained(self) -> bool:
+        """Whether it is a regression on a pretrained network's features: compared with what the
+        search has found, and never chosen.
+        """
+        return self.arm == PRETRAINED
 
 
 @dataclass(frozen=True)
@@ -149,6 +166,17 @@ class ConfirmPlan:
     seeds_of: int | None = None
     # Of so many folds each seed is judged on another one; None: all are on the search's images.
     folds: int | None = None
+
+    @property
+    def pretrained(self) -> Candidate | None:
+        """The pretrained baseline, where that is the baseline."""
+        (*_, last) = self.candidates
+        return last if last.is_pretrained else None
+
+    @property
+    def searched(self) -> tuple[Candidate, ...]:
+        """Those of which one is chosen: all but a pretrained baseline."""
+        return tuple(each for each in self.candidates if not each.is_pretrained)
 
     def to_json(self) -> str:
         """As the follow-up's plan."""

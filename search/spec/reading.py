@@ -125,18 +125,7 @@ def _read_name(study: "Table", stored: bool) -> str:
 
 
 def _read_data(data: "Table", stored: bool) -> DataConfig:
-    dataset = data.string("dataset", "mnist-5k")
-    if dataset.startswith(IMAGES_PREFIX):
-        if dataset == IMAGES_PREFIX:
-            data.fault("dataset", dataset, f"name the folder, {IMAGES_PREFIX}FOLDER")
-        elif not _is_utf8(dataset):
-            data.fault(
-                "dataset",
-                dataset,
-                "the folder's name is not in UTF-8: rename it, or use a UTF-8 locale",
-            )
-    elif dataset not in DATASETS:
-        data.fault("dataset", dataset, f"{one_of(dataset, DATASETS)}, or {IMAGES_PREFIX}FOLDER")
+    dataset = _read_dataset(data)
     is_folder = dataset.startswith(IMAGES_PREFIX)
     image_size = data.optional_integer("image_size", low=1, high=4096)
     split_version = data.optional_integer(
@@ -188,6 +177,22 @@ def _read_data(data: "Table", stored: bool) -> DataConfig:
         labels,
         folds,
     )
+
+
+def _read_dataset(data: "Table") -> str:
+    dataset = data.string("dataset", "mnist-5k")
+    if dataset == IMAGES_PREFIX:
+        data.fault("dataset", dataset, f"name the folder, {IMAGES_PREFIX}FOLDER")
+    elif dataset.startswith(IMAGES_PREFIX):
+        if not _is_utf8(dataset):
+            data.fault(
+                "dataset",
+                dataset,
+                "the folder's name is not in UTF-8: rename it, or use a UTF-8 locale",
+            )
+    elif dataset not in DATASETS:
+        data.fault("dataset", dataset, f"{one_of(dataset, DATASETS)}, or {IMAGES_PREFIX}FOLDER")
+    return dataset
 
 
 def _read_groups(data: "Table") -> str | None:

@@ -111,20 +111,7 @@ class StudySpec:
         """The spec as a TOML document with nothing left to a default; `parse_spec` reads it
         back.
         """
-        study: Document = {
-            "name": self.name,
-            "seed": self.seed,
-            "metric": self.metric,
-            "trials": self.budget.trials,
-        }
-        if self.budget.timeout_seconds is not None:
-            study["timeout"] = self.budget.timeout_seconds
-        if self.budget.target is not None:
-            study["target"] = self.budget.target
-        if self.priority:
-            study["priority"] = self.priority
-        if self.minimize:
-            study["minimize"] = list(self.minimize)
+        study = self._settled_keys()
         study["sampler"] = method_document(self.sampler)
         study["pruner"] = pruner_document(self.pruner)
         data: Document = {"dataset": self.data.dataset, "split_seed": self.data.split_seed}
@@ -144,25 +131,11 @@ class StudySpec:
             data["groups"] = self.data.groups
         if self.data.labels is not None:
             data["labels"] = self.data.labels
-        training: Document = {
-            "epochs": self.training.epochs,
-            "precision": self.training.precision,
-            "decay_scope": self.training.decay_scope,
-        }
-        if self.training.timeout_seconds is not None:
-            training["timeout"] = self.training.timeout_seconds
-        model: Document = {"hidden_units": self.model.hidden_units}
-        if self.model.block != ModelConfig.block:
-            model["block"] = self.model.block
-        if self.model.channels is not None:
-            model["channels"] = list(self.model.channels)
-        if self.model.head is not None:
-            model["head"] = self.model.head
         document: Document = {
             "study": study,
             "data": data,
-            "training": training,
-            "model": model,
+            "training": self._training_document(),
+            "model": self._model_document(),
             "space": {
                 name: domain_to_toml(domain)
                 for name, domain in self.space.domains
@@ -174,3 +147,41 @@ class StudySpec:
         if self.first_trials:
             document["trial"] = [dict(trial) for trial in self.first_trials]
         return document
+
+    def _settled_keys(self) -> Document:
+        """What [study] holds beside its methods: what it is called, led and ended by."""
+        study: Document = {
+            "name": self.name,
+            "seed": self.seed,
+            "metric": self.metric,
+            "trials": self.budget.trials,
+        }
+        if self.budget.timeout_seconds is not None:
+            study["timeout"] = self.budget.timeout_seconds
+        if self.budget.target is not None:
+            study["target"] = self.budget.target
+        if self.priority:
+            study["priority"] = self.priority
+        if self.minimize:
+            study["minimize"] = list(self.minimize)
+        return study
+
+    def _training_document(self) -> Document:
+        training: Document = {
+            "epochs": self.training.epochs,
+            "precision": self.training.precision,
+            "decay_scope": self.training.decay_scope,
+        }
+        if self.training.timeout_seconds is not None:
+            training["timeout"] = self.training.timeout_seconds
+        return training
+
+    def _model_document(self) -> Document:
+        model: Document = {"hidden_units": self.model.hidden_units}
+        if self.model.block != ModelConfig.block:
+            model["block"] = self.model.block
+        if self.model.channels is not None:
+            model["channels"] = list(self.model.channels)
+        if self.model.head is not None:
+            model["head"] = self.model.head
+        return model

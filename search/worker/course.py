@@ -156,7 +156,9 @@ class TrialCourse:
         last epoch.
         """
         self._frozen.intermediate_values = self.values | {epoch: value}
-        if self._due is not None or epoch == self._spec.training.epochs:
+        is_last = epoch == self._spec.training.epochs
+        # Nothing that a follow-up has planned is stopped early.
+        if self._due is not None or self.planned is not None or is_last:
             return {}
 
         def read() -> list[FrozenTrial]:

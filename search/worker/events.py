@@ -36,9 +36,9 @@ class TrialStarted:
     # The parameters are the active ones, under their names in the spec.
     parameters: dict[str, Value]
     epochs: int = 0
-    # Of a follow-up alone.
+    # Only a trial of a follow-up has a training.
     training: FollowUpTraining | None = None
-    # The study's, as it is now.
+    # The budget is the study's, as it is now.
     budget: int | None = None
 
 
@@ -63,7 +63,7 @@ class TrialFinished:
     epochs: int
     parameters: dict[str, Value]
     reason: str | None = None
-    # Of a follow-up alone.
+    # Only a trial of a follow-up has a training.
     training: FollowUpTraining | None = None
 
 
@@ -87,9 +87,9 @@ class Running:
     """What all workers of the study hold now."""
 
     trials: tuple[RunningTrial, ...]
-    # What those of a follow-up are for, by number.
+    # The trainings say what the trials of a follow-up are for, by number.
     trainings: Mapping[int, FollowUpTraining] = field(default_factory=dict)
-    # The study's, as it is now.
+    # The budget is the study's, as it is now.
     budget: int | None = None
 
 
@@ -109,7 +109,7 @@ class StudyOpened:
     budget: int
     best: float | None
     direction: Direction
-    # What those of a follow-up have come to that have finished; a diverged one has no value.
+    # Each pair is a finished training of a follow-up and its value; a diverged one has none.
     trained: tuple[tuple[FollowUpTraining, float | None], ...] = ()
     follow_up: FollowUp | None = None
 

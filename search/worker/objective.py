@@ -3,7 +3,7 @@
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING
 
 from objectives.data.config import DataConfig, Fold
@@ -21,11 +21,13 @@ from search.spec.follow_up import PlannedTraining
 from search.spec.study_spec import StudySpec
 from search.studies.data_location import find_data
 from search.worker.readings import TestReader, open_reader
+from search.worker.weights import read_weights
 from storage.computing import Computing
 
 if TYPE_CHECKING:
-    from objectives.data.images import ImageDataset
+    from objectives.data.images import HeldImages, ImageDataset
     from objectives.data.source import DataFacts
+    from objectives.pretrained import Reference
 
     # The module's imports, Optuna among them, would cost every command.
     from search.worker.artifacts import FilesOf
@@ -59,6 +61,9 @@ class Objective:
     # The function trains as `train`, but on training and validation images together; made-up curves
     # have none.
     refit: Train | None = None
+    # The pretrained network that the follow-up compares with, where it has one: on the split of the
+    # search, or on that fold.
+    reference: "Callable[[Fold | None], Reference] | None" = None
     # As `train`, but with that fold as the validation split; of studies that have data.folds.
     on_fold: Callable[[Fold], Train] | None = None
 
@@ -97,6 +102,7 @@ def build_objective(
     if machine.own_process:
         device.keep_freed_memory()
     config, dataset = _open_data(spec, machine, stored, on_progress)
+    weights = read_weights(stored, machine.files)
     held = HeldImages(dataset, chosen)
     held.on()
     trainer = ImageTrainer(spec, machine, chosen, dataset, held)
@@ -105,21 +111,31 @@ def build_objective(
     computing, kept = _compute_here(str(chosen), machine, say)
     load_optimizers(chosen)
     at_once = IMAGES_AT_ONCE[chosen.type]
+    # As of the images, one division is held at a time.
+    reference = None if weights is None else lru_cache(1)(partial(_reference, *weights, held))
     return Objective(
         trainer.train,
         str(chosen),
         computing,
         trainer.files_of,
         trainer.model_of,
-        open_test=partial(open_reader, config, spec.name, machine, chosen, at_once),
+        open_test=partial(open_reader, config, spec.name, machine, chosen, at_once, reference),
         data=dataset.facts,
         check=partial(device.check_answers, chosen),
         fitting=None
         if is_gpu(str(chosen))
         else _fitting(machine, computing.threads, kept, before is not None, say),
         refit=trainer.refit,
+        reference=reference,
         on_fold=trainer.on_fold,
     )
+
+
+def _reference(backbone: str, weights: bytes, held: "HeldImages", fold: Fold | None) -> "Reference":
+    # The networks of torchvision take long to load, and few studies need them.
+    from objectives.pretrained import Reference
+
+    return Reference(backbone, weights, held.on(fold))
 
 
 def _open_data(

@@ -3,7 +3,8 @@ choice.
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 from sqlalchemy import Connection
@@ -13,7 +14,7 @@ from objectives.protocol import ResumableTraining
 from search.analysis.judged import value_of
 from search.spec.follow_up import PlannedTraining
 from search.spec.study_spec import StudySpec
-from storage.artifact_names import MODEL_FILE, read_artifacts
+from storage.artifact_names import MODEL_FILE, REGRESSION_FILE, read_artifacts
 from storage.engine import Database
 from storage.leases.lease import Lease
 from storage.predictions import SplitPredictions, insert_predictions, select_predictions
@@ -25,7 +26,8 @@ if TYPE_CHECKING:
     import torch
 
     from objectives.data.cache import LabelledArrays, Opened
-    from objectives.data.config import DataConfig
+    from objectives.data.config import DataConfig, Fold
+    from objectives.pretrained import Reference
     from search.machine.this_machine import Machine
 
 
@@ -54,8 +56,11 @@ def open_reader(
     machine: "Machine",
     device: "torch.device",
     images_at_once: int,
+    reference: "Callable[[Fold | None], Reference] | None" = None,
 ) -> TestReader:
-    """The test split of a study's data set on the device. Raises DataError, DataUnavailable."""
+    """The test split of a study's data set on the device; `reference` answers for a pretrained
+    baseline. Raises DataError, DataUnavailable.
+    """
     from objectives.data.images import split_sha256, to_device
     from objectives.device import full_float32
     from objectives.evaluation import normalizer
@@ -83,6 +88,9 @@ def open_reader(
 
         def of_kept(self, planned: PlannedTraining, model: bytes | None) -> Predicted:
             assert model is not None
+            if planned.is_pretrained:
+                assert reference is not None
+                return reference(planned.fold).answers(model, split, sha256)
             kept = read_model(model)
             kept.network.to(device)
             return answers(kept)
@@ -148,11 +156,6 @@ def read_test(
         json.dumps(dict(planned.values), sort_keys=True),
     )
     slots = read_slots(database, held.stored.study_id)
-    judged = {
-        each.trial
-        for each in slots
-        if PlannedTraining.from_json(each.slot.content).purpose != "test"
-    }
     reader = open_split()
     own = _stored(reader.of_training(training))
     others = {
@@ -166,26 +169,41 @@ def read_test(
         if kept.slot.index in planned.reads_with and kept.trial_id is not None
     }
 
-    def record(connection: Connection) -> None:
-        study_id = held.stored.study_id
-        insert_predictions(connection, study_id, held.trial_id, own)
-        for trial_id, found in others.items():
-            insert_predictions(connection, study_id, trial_id, found)
-        of_choice = [
-            value_of(spec.metric, found)
-            for number, found in select_predictions(connection, study_id, "test").items()
-            if number not in judged
-        ]
-        complete_reading(connection, held.stored, sum(of_choice) / len(of_choice))
+    return partial(_record, held.stored, spec.metric, slots, {held.trial_id: own, **others})
 
-    return record
+
+def _record(
+    stored: StoredStudy,
+    metric: str,
+    slots: Sequence[TakenSlot],
+    answered: Mapping[int, SplitPredictions],
+    connection: Connection,
+) -> None:
+    """Records the answers by trial id, and the choice's score: the mean of the networks that were
+    trained to read the split.
+    """
+    for trial_id, found in answered.items():
+        insert_predictions(connection, stored.study_id, trial_id, found)
+    judged = {
+        each.trial
+        for each in slots
+        if PlannedTraining.from_json(each.slot.content).purpose != "test"
+    }
+    of_choice = [
+        value_of(metric, found)
+        for number, found in select_predictions(connection, stored.study_id, "test").items()
+        if number not in judged
+    ]
+    complete_reading(connection, stored, sum(of_choice) / len(of_choice))
 
 
 def _model_of(
     database: Database, study_id: int, kept: TakenSlot, load_artifact: Callable[[str], bytes]
 ) -> bytes | None:
     assert kept.trial_id is not None
-    name = read_artifacts(database, study_id).get(kept.trial_id, {}).get(MODEL_FILE)
+    planned = PlannedTraining.from_json(kept.slot.content)
+    file = REGRESSION_FILE if planned.is_pretrained else MODEL_FILE
+    name = read_artifacts(database, study_id).get(kept.trial_id, {}).get(file)
     return None if name is None else load_artifact(name)
 
 

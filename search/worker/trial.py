@@ -5,7 +5,7 @@ import logging
 import platform
 from collections.abc import Callable, Generator, Mapping
 from contextlib import suppress
-from functools import cache
+from functools import cache, partial
 from importlib.metadata import PackageNotFoundError, version
 from typing import TypeVar
 
@@ -16,7 +16,7 @@ from objectives.costs import Costs, shown_cost
 from objectives.errors import CheckpointError, ProcessSpent
 from objectives.measurement import Diverged
 from objectives.predicted import Predicted
-from objectives.protocol import ResumableTraining
+from objectives.protocol import Pulse, ResumableTraining
 from search.space.configuration import Configuration
 from search.space.domains import Value
 from search.spec.durations import duration
@@ -36,7 +36,7 @@ from search.worker.events import (
 from search.worker.objective import Objective
 from search.worker.readings import read_test
 from search.worker.workplace import Workplace
-from storage.artifact_names import MODEL_FILE
+from storage.artifact_names import MODEL_FILE, REGRESSION_FILE
 from storage.errors import LeaseLost, StorageUnavailable, StudyDeleted
 from storage.leases.lease import Lease
 from storage.predictions import SplitPredictions
@@ -184,8 +184,12 @@ class Trial:
         read with it.
         """
         kept: Mapping[str, str] = {}
-        if planned.keeps_model and objective.model_of is not None:
-            kept = self._place.artifacts.keep_file(MODEL_FILE, objective.model_of(training))
+        keep = self._place.artifacts.keep_file
+        if planned.keeps_model and planned.is_pretrained:
+            assert objective.reference is not None
+            kept = keep(REGRESSION_FILE, objective.reference(planned.fold).model_of(training))
+        elif planned.keeps_model and objective.model_of is not None:
+            kept = keep(MODEL_FILE, objective.model_of(training))
         if planned.purpose == "refit":
             # It has seen the validation images: its answers for them judge nothing.
             return Ending("complete", value, attributes=kept)
@@ -241,14 +245,7 @@ class Trial:
         self, objective: Objective, configuration: Configuration, pulse: Callable[[], None]
     ) -> ResumableTraining:
         """From the last checkpoint that can be read, else from the seed: the same values, later."""
-        hyperparameters = configuration.hyperparameters()
-        seed, train = self._course.seed, objective.train
-        if self._course.planned is not None and self._course.planned.purpose == "refit":
-            assert objective.refit is not None
-            train = objective.refit
-        if self._course.planned is not None and self._course.planned.fold is not None:
-            assert objective.on_fold is not None
-            train = objective.on_fold(self._course.planned.fold)
+        train = self._how_to_train(objective, configuration)
         recorded = (
             read_checkpoints(self._place.database, self._held.trial_id)
             if self._held.attempt > 1
@@ -258,7 +255,7 @@ class Trial:
             if (content := self._checkpoints.load(last)) is None:
                 continue
             try:
-                training = train(hyperparameters, seed, self._held.computing, content, pulse)
+                training = train(content, pulse)
             except CheckpointError:
                 continue
             self._course.go_on_after(last.epoch)
@@ -267,9 +264,25 @@ class Trial:
             return training
         if recorded:
             self._course.go_on_after(0)
-        training = train(hyperparameters, seed, self._held.computing, None, pulse)
+        training = train(None, pulse)
         self._checkpoints.training_starts()
         return training
+
+    def _how_to_train(
+        self, objective: Objective, configuration: Configuration
+    ) -> Callable[[bytes | None, Pulse], ResumableTraining]:
+        planned, seed, computing = self._course.planned, self._course.seed, self._held.computing
+        if planned is not None and planned.is_pretrained:
+            assert objective.reference is not None
+            return partial(objective.reference(planned.fold).train, seed, computing.threads)
+        train = objective.train
+        if planned is not None and planned.purpose == "refit":
+            assert objective.refit is not None
+            train = objective.refit
+        if planned is not None and planned.fold is not None:
+            assert objective.on_fold is not None
+            train = objective.on_fold(planned.fold)
+        return partial(train, configuration.hyperparameters(), seed, computing)
 
     def _over_a_bound(self, training: ResumableTraining) -> Ending | None:
         """Measures what the network costs, if the study asks for it, and ends the trial where that

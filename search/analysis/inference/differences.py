@@ -35,7 +35,8 @@ class Difference:
     """The first configuration's mean less the second's, in fractions (of a loss: nats)."""
 
     value: float
-    these_images: Interval
+    # None where each run was judged on images of its own.
+    these_images: Interval | None
     new_images: Interval
 
 

@@ -37,6 +37,7 @@ from search.analysis.inference.components import (
     quantile,
     variance_of_mean,
 )
+from search.analysis.inference.differences import Difference
 from search.analysis.inference.intervals import FEWEST_RUNS, Estimate, wilson, within
 from search.analysis.inference.luck import Luck
 from search.analysis.inference.runs import Numbers, Runs
@@ -224,6 +225,18 @@ def _new_images(judged: ResplitRuns, parts: Parts, confidence: float) -> Interva
     of_images = quantile(parts.freedom, upper)
     effective = parts.mean * (1 - parts.mean) * of_images**2 / half**2
     return wilson(parts.mean, min(weight, effective), of_images)
+
+
+def resplit_difference(
+    one: ResplitRuns, other: ResplitRuns, confidence: float = CONFIDENCE
+) -> Difference:
+    """The first configuration's mean less the second's under the seeds that both have, g +-
+    `Parts.half_width`. ValueError for fewer than two of these seeds.
+    """
+    parts = parts_of_pair(one, other)
+    half = parts.half_width((1 - confidence) / 2)
+    new = within(parts.mean - half, parts.mean + half, -one.highest, one.highest)
+    return Difference(parts.mean, None, new)
 
 
 def resplit_luck(score: float, judged: ResplitRuns, confidence: float = CONFIDENCE) -> Luck:

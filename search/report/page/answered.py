@@ -59,6 +59,7 @@ def _confirmed(arm: JudgedArm) -> ConfirmedTrial | None:
         None if found is None else _interval(found.new_images),
         0 if arm.divergence is None else arm.divergence.diverged,
         arm.may_be_best,
+        arm.candidate.arm,
     )
 
 

@@ -59,7 +59,7 @@ class Missing:
 class ConfirmedTrial:
     """One configuration under fresh seeds; values of the study's metric on the validation split."""
 
-    # The trial is None for the neutral baseline, which the search has not trained.
+    # The trial is None for a baseline that the search has not trained.
     trial: int | None
     is_baseline: bool
     # The value is None where the trial was stopped early.
@@ -71,11 +71,13 @@ class ConfirmedTrial:
     new_images: Bounds | None
     diverged: int
     may_be_best: bool
+    # The baseline is this where no trial has it: neutral or pretrained.
+    made: str = "neutral"
 
     @property
     def label(self) -> str:
         """Beside its dots."""
-        return "neutral" if self.trial is None else f"trial {self.trial}"
+        return self.made if self.trial is None else f"trial {self.trial}"
 
     @property
     def mean(self) -> float:

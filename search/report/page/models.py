@@ -11,6 +11,7 @@ from search.report.page.facts import ClassShown, Examined, Missing, matrix_of
 from search.report.page.parts import MOST_ROWS, Image, PageTable, PageView, left_out
 from search.space.configuration import Configuration
 from search.space.parameters import is_on
+from search.spec.follow_up import BACKBONE
 from storage.records import TrialRecord
 
 # Samples and a matrix of no more classes are shown.
@@ -180,6 +181,8 @@ class ModelView(PageView):
             return [("parameters", "not known without the images' size")]
         shape = found[0].samples.shape[1:]
         values = {name: value for name, value in best.parameters.items() if value is not None}
+        if BACKBONE in values:
+            return [("parameters", f"those of {values[BACKBONE]}, which is not trained here")]
         options = Configuration(values).hyperparameters()
         network = architecture(
             self.spec.model,

@@ -2,8 +2,8 @@
 the choice under further ones, with which the test split is read.
 """
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 
 from objectives.data.config import Fold, fold_of_seed
 from search.algorithms.samplers import trial_seed
@@ -13,7 +13,16 @@ from search.analysis.ranking import rank
 from search.analysis.tuning import at_rate, with_tuned_baseline
 from search.space.domains import Value
 from search.spec.definition import stored_spec
-from search.spec.follow_up import Candidate, ConfirmPlan, PlannedTraining, Stage, octaves_of
+from search.spec.follow_up import (
+    BACKBONE,
+    PRETRAINED,
+    WEIGHTS,
+    Candidate,
+    ConfirmPlan,
+    PlannedTraining,
+    Stage,
+    octaves_of,
+)
 from search.spec.study_spec import StudySpec
 from search.studies.followups.neutral import neutral
 from search.studies.followups.refused import FollowUpRefused
@@ -40,16 +49,26 @@ class AskedToConfirm:
     top: int | None = None
     # These trials are judged as well.
     trials: tuple[int, ...] = ()
-    # The baseline is first, neutral, none or a trial's number; None: first where there is one.
+    # The baseline is first, neutral, pretrained, none or a trial's number; None: first where there
+    # is one.
     baseline: str | None = None
     seeds: int = DEFAULT_SEEDS
     reads_test: bool = True
+    # A pretrained baseline is a name of objectives.names.BACKBONES, and the SHA-256 of the file of
+    # its weights, None: the one that torchvision has.
+    backbone: str | None = None
+    weights: str | None = None
     # Whether each seed is judged on a fold of its own.
     resplit: bool = False
 
     def to_document(self) -> dict[str, Value | list[int] | None]:
         """As the plan holds it; equal for equal commands."""
         document = {**asdict(self), "trials": sorted(self.trials)}
+        if self.baseline != PRETRAINED:
+            # Plans from before there was such a baseline do not say what it would have been.
+            document = {
+                name: value for name, value in document.items() if name not in (BACKBONE, WEIGHTS)
+            }
         # It came later: what was stored before is without it.
         if not self.resplit:
             del document["resplit"]
@@ -78,8 +97,8 @@ def plan_confirmation(
         if number not in by_number:
             raise FollowUpRefused.not_complete(parent.name, number)
         chosen += [by_number[number]] if by_number[number] not in chosen else []
-    is_neutral = asked.baseline == NEUTRAL
-    baseline = None if is_neutral else _baseline(parent, spec, trials, asked.baseline)
+    is_made = asked.baseline in (NEUTRAL, PRETRAINED)
+    baseline = None if is_made else _baseline(parent, spec, trials, asked.baseline)
     if baseline is not None:
         chosen = [each for each in chosen if each.number != baseline.number] + [baseline]
     if len({each.data_fingerprint for each in chosen}) > 1:
@@ -87,18 +106,21 @@ def plan_confirmation(
     if chosen[0].data_fingerprint != parent.data_fingerprint:
         raise FollowUpRefused.other_data(parent.name)
     candidates = [_candidate(each) for each in chosen]
-    if is_neutral:
+    if asked.baseline == NEUTRAL:
         candidates.append(Candidate(NEUTRAL, None, None, neutral(_candidate(complete[0]).values)))
+    if asked.baseline == PRETRAINED:
+        values = _pretrained(parent, spec, asked)
+        candidates.append(Candidate(PRETRAINED, None, None, values))
     return ConfirmPlan(
         asked.to_document(),
         asked.seeds,
         asked.reads_test,
         tuple(candidates),
-        NEUTRAL if is_neutral else None if baseline is None else _arm(baseline),
+        asked.baseline if is_made else None if baseline is None else _arm(baseline),
         len(complete),
         complete[0].number,
         tuple(_notes(parent, spec, trials, chosen)),
-        octaves_of(RATES_OF_NEUTRAL) if is_neutral else (),
+        octaves_of(RATES_OF_NEUTRAL) if asked.baseline == NEUTRAL else (),
         folds=folds,
     )
 
@@ -216,6 +238,22 @@ def _baseline(
     if found is None or not found.parameters or found.state in ("running", "failed"):
         raise FollowUpRefused.no_baseline(parent.name, number)
     return found
+
+
+def _pretrained(parent: StoredStudy, spec: StudySpec, asked: AskedToConfirm) -> Mapping[str, Value]:
+    if spec.data.dataset == "synthetic":
+        raise FollowUpRefused.no_images(parent.name)
+    assert asked.backbone is not None
+    return {BACKBONE: asked.backbone} | ({WEIGHTS: asked.weights} if asked.weights else {})
+
+
+def with_weights(plan: ConfirmPlan, sha256: str) -> ConfirmPlan:
+    """The plan, whose pretrained baseline has the weights of that file."""
+    candidates = tuple(
+        replace(each, values={**each.values, WEIGHTS: sha256}) if each.is_pretrained else each
+        for each in plan.candidates
+    )
+    return replace(plan, candidates=candidates)
 
 
 def _arm(trial: TrialRecord) -> str:

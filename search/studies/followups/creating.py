@@ -2,11 +2,12 @@
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from search.spec.definition import stored_spec
 from search.spec.follow_up import Kind, PlannedTraining, follow_up_name
+from storage.artifact_names import name_artifacts
 from storage.carried import Carried, carry_over
 from storage.computing import Computed
 from storage.engine import Database
@@ -41,12 +42,13 @@ def create_follow_up(
     timeout_seconds: float | None = None,
     computed: Computed | None = None,
     carried: Carried | None = None,
+    artifacts: Mapping[str, str] | None = None,
 ) -> StoredStudy:
     """The study NAME:KIND:NUMBER with the slots of its first stage; where another process has just
     made one of that name, that one.
 
     `most`: so many trainings it may take in all; they are `computed` as a recorded trial was, and
-    those that are `carried` over are finished.
+    those that are `carried` over are finished. `artifacts` are attributes of its own files.
     Raises StudyDeleted where the parent is gone.
     """
     spec = stored_spec(parent)
@@ -56,6 +58,7 @@ def create_follow_up(
 
     def also(connection: "Connection", study_id: int) -> None:
         write(connection, study_id)
+        name_artifacts(connection, study_id, artifacts or {})
         if carried is not None and carried.trial_ids:
             carry_over(connection, study_id, carried)
 

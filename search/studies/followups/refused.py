@@ -127,6 +127,26 @@ class FollowUpRefused(Exception):
         )
 
     @classmethod
+    def no_images(cls, name: str) -> "FollowUpRefused":
+        """Its curves are made up."""
+        return cls(
+            f"--baseline pretrained: study {name!r} is synthetic: its curves are made up, and there"
+            " are no images to look at; name another study, or another baseline"
+        )
+
+    @classmethod
+    def not_pretrained(cls, option: str) -> "FollowUpRefused":
+        """It says of a baseline what that baseline has not."""
+        return cls(f"{option} goes with --baseline pretrained alone: add that, or leave it out")
+
+    @classmethod
+    def no_backbone(cls, name: str, known: Sequence[str]) -> "FollowUpRefused":
+        """There is none of that name."""
+        near = get_close_matches(name, known, 1)
+        mend = f"did you mean {near[0]}?" if near else f"they are {', '.join(known)}"
+        return cls(f"--backbone {name}: there is no such network here: {mend}")
+
+    @classmethod
     def no_record(cls, name: str, number: int) -> "FollowUpRefused":
         """There is nothing to compare with."""
         return cls(

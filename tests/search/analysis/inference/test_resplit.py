@@ -17,6 +17,7 @@ from search.analysis.inference.resplit import (
     parts_of,
     parts_of_pair,
     resplit_best_set,
+    resplit_difference,
     resplit_estimate,
     resplit_luck,
     resplit_visible,
@@ -70,6 +71,10 @@ def test_two_configurations_are_paired_run_by_run_and_image_by_image() -> None:
     assert parts.image_variance == pytest.approx(0.0, abs=1e-15)
     assert parts.half_width(0.025) < 0.01
     assert resplit_best_set([one, other]) == BestSet((True, False), 0)
+    found = resplit_difference(other, one)
+    half = parts.half_width(0.025)
+    assert (found.value, found.these_images) == (parts.mean, None)
+    assert found.new_images == Interval(parts.mean - half, parts.mean + half)
     # What only one of them has is left out, and of one run together nothing is said.
     fewer = ResplitRuns({0: other.by_seed[0], 7: other.by_seed[1]}, 5)
     assert resplit_best_set([one, fewer]) == BestSet((True, True), 0)

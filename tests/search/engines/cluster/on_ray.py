@@ -17,7 +17,8 @@ from storage.hosts import this_host
 from storage.urls import parse_url
 from tests.forked import hypersearch
 
-SECONDS = 240.0  # that anything may take on a busy machine
+# Anything may take so long on a busy machine.
+SECONDS = 240.0
 SLOW = """
 [study]
 name = "{name}"
