@@ -12,7 +12,7 @@ from objectives.predicted import Predicted
 from objectives.processor import usable_cores
 from objectives.protocol import Pulse, ResumableTraining
 from search.machine.division import PIECE, Division, is_gpu
-from search.machine.folders import needed
+from search.machine.folders import FolderUnknown, needed
 from search.machine.other_programs import OtherPrograms, seconds_of_children
 from search.machine.this_machine import Machine
 from search.machine.threads import FittingThreads
@@ -104,7 +104,7 @@ def build_objective(
     computing, kept = _compute_here(str(chosen), machine, say)
     load_optimizers(chosen)
     at_once = IMAGES_AT_ONCE[chosen.type]
-    reference = None if weights is None else _reference(*weights, trainer.resident)
+    reference = None if weights is None else _reference(*weights, trainer.resident, machine)
     return Objective(
         trainer.train,
         str(chosen),
@@ -122,11 +122,15 @@ def build_objective(
     )
 
 
-def _reference(backbone: str, weights: bytes, resident: "ResidentData") -> "Reference":
+def _reference(
+    backbone: str, weights: bytes, resident: "ResidentData", machine: Machine
+) -> "Reference":
     # The networks of torchvision take long to load, and few studies need them.
     from objectives.pretrained import Reference
 
-    return Reference(backbone, weights, resident)
+    root = machine.cache_root
+    folder = None if isinstance(root, FolderUnknown) else root / "features"
+    return Reference(backbone, weights, resident, folder)
 
 
 def _open_data(
