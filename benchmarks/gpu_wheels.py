@@ -18,7 +18,7 @@ from pathlib import Path
 from lab.checkout import ROOT
 
 FOLDER = ROOT / ".wheels"
-# What glibc's age may be called: pip takes a name as it stands, not the older ones that it
+# The age of glibc may be called so: pip takes a name as it stands, not the older ones that it
 # includes.
 PLATFORMS = (
     *(f"manylinux_2_{minor}_x86_64" for minor in (34, 31, 28, 27, 24, 17)),
@@ -44,7 +44,7 @@ LACKED = {
     "platformdirs": "where decoded images are kept",
     "tomli-w": "writes the spec of a study",
 }
-# What images that have PyTorch often hold beside it.
+# Images that have PyTorch often hold these beside it.
 OFTEN_THERE = {
     "pytest": "the tests",
     "pytest-xdist": "the tests, by several processes",

@@ -103,22 +103,7 @@ def own_name(piece: int | None) -> str:
 
 def main() -> None:
     """Prints the machine and a row for each case."""
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.loops", description=__doc__.partition("\n\n")[0]
-    )
-    parser.add_argument("--threads", type=int, help="default: every core")
-    parser.add_argument("--repeats", type=int, default=7)
-    parser.add_argument("--images", type=int, default=4096)
-    parser.add_argument(
-        "--batch-size", type=int, action="append", help="repeatable; default: 64, 128, 256"
-    )
-    parser.add_argument(
-        "--piece", type=int, action="append", help="of train(); repeatable; default: its own"
-    )
-    parser.add_argument(
-        "--no-compile", action="store_true", help="torch.compile needs a C++ compiler, and minutes"
-    )
-    arguments = parser.parse_args()
+    arguments = _parser().parse_args()
     threads = set_threads(arguments.threads)
     keep_freed_memory()
     # The compiler warns of a processor without a GPU.
@@ -134,25 +119,47 @@ def main() -> None:
     for batch_size, normalization in product(
         arguments.batch_size or BATCH_SIZES, ("none", "batch")
     ):
-        case = Case(batch_size, normalization)
-        loops = {
-            name: loop
-            for name, loop in LOOPS.items()
-            if loop.suits(case) and not (loop.compiled and arguments.no_compile)
-        }
-        sides = {name: loop.epochs(data, case) for name, loop in loops.items()}
-        for piece in arguments.piece or [None]:
-            sides[own_name(piece)] = ours(data, case, arguments.repeats + 1, piece)
-        rounds = [
-            {name: next(side) for name, side in sides.items()} for _ in range(arguments.repeats + 1)
-        ][1:]
-        found = {name: [each[name] for each in rounds] for name in sides}
-        best = max(loops, key=lambda name: statistics.median(found[name]))
-        for own in (name for name in sides if name not in loops):
-            ratios = [each[own] / each[best] for each in rounds]
-            print(f"{case}: {own} to the best by hand ({best}) {spread(ratios, 2)}")
-        for name, rates in found.items():
-            print(f"    {name}: {spread(rates, 0)}")
+        _compare(data, Case(batch_size, normalization), arguments)
+
+
+def _compare(data: LabelledImages, case: Case, arguments: argparse.Namespace) -> None:
+    loops = {
+        name: loop
+        for name, loop in LOOPS.items()
+        if loop.suits(case) and not (loop.compiled and arguments.no_compile)
+    }
+    sides = {name: loop.epochs(data, case) for name, loop in loops.items()}
+    for piece in arguments.piece or [None]:
+        sides[own_name(piece)] = ours(data, case, arguments.repeats + 1, piece)
+    rounds = [
+        {name: next(side) for name, side in sides.items()} for _ in range(arguments.repeats + 1)
+    ][1:]
+    found = {name: [each[name] for each in rounds] for name in sides}
+    best = max(loops, key=lambda name: statistics.median(found[name]))
+    for own in (name for name in sides if name not in loops):
+        ratios = [each[own] / each[best] for each in rounds]
+        print(f"{case}: {own} to the best by hand ({best}) {spread(ratios, 2)}")
+    for name, rates in found.items():
+        print(f"    {name}: {spread(rates, 0)}")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.loops", description=__doc__.partition("\n\n")[0]
+    )
+    parser.add_argument("--threads", type=int, help="default: every core")
+    parser.add_argument("--repeats", type=int, default=7)
+    parser.add_argument("--images", type=int, default=4096)
+    parser.add_argument(
+        "--batch-size", type=int, action="append", help="repeatable; default: 64, 128, 256"
+    )
+    parser.add_argument(
+        "--piece", type=int, action="append", help="of train(); repeatable; default: its own"
+    )
+    parser.add_argument(
+        "--no-compile", action="store_true", help="torch.compile needs a C++ compiler, and minutes"
+    )
+    return parser
 
 
 if __name__ == "__main__":

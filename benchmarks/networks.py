@@ -28,7 +28,7 @@ from objectives.training import train
 from search.machine.folders import below, needed, user_cache
 
 TUTORIAL = ModelConfig((16, 32, 64), head="flatten")
-# What is usual for photographs: docs/decisions/0021.
+# These options are usual for photographs: docs/decisions/0021.
 OPTIONS = Hyperparameters(
     AdamW(3e-3, weight_decay=0.05),
     scheduler=OneCycle(),

@@ -19,8 +19,8 @@ from search.spec.reading import parse_spec
 
 # The peak memory is compared with that of so few images.
 FEW = 200
-# What somebody writes who takes the card's lines for 8-bit images of the right size, `batch` at a
-# time; its imports are not counted, as those of `predict` are not.
+# The loop is what somebody writes who takes the card's lines for 8-bit images of the right size,
+# `batch` at a time; its imports are not counted, as those of `predict` are not.
 LOOP = """
 import sys, time, numpy as np, onnxruntime
 from pathlib import Path

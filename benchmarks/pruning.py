@@ -176,8 +176,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _interval(values: Sequence[float]) -> str:
-    # Of the mean over the studies, by their normal approximation: the studies share one pool of
-    # configurations.
+    # The interval is for the mean over the studies, by their normal approximation: the studies
+    # share one pool of configurations.
     if len(values) < 2:
         return "unknown"
     mean, half = statistics.mean(values), 1.96 * statistics.stdev(values) / len(values) ** 0.5

@@ -219,8 +219,8 @@ def main() -> None:
     for case, found in measure(data, cases, repeats).items():
         theirs, own, products = ([each[side] for each in found] for side in range(3))
         ratios = [own / theirs for theirs, own, _ in found]
-        # By the median of the products: a round of them takes too short a time to be judged by
-        # alone
+        # The share is by the median of the products: a round of them takes too short a time to be
+        # judged by alone.
         share = [100 * rate * needed / statistics.median(products) for rate in own]
         print(
             f"{case}: tutorial {spread(theirs, 0)}, train() {spread(own, 0)}, ratio"

@@ -39,7 +39,7 @@ from objectives.training import train
 BATCH = 256
 LEARNING_RATE = 0.00017323173233307898
 MEAN, DEVIATION = 0.1307, 0.3081
-# With plain SGD at this batch size a rate that trains in a few epochs.
+# Plain SGD at this batch size trains in a few epochs at this rate.
 USUAL_LEARNING_RATE = 0.1
 LIMIT = 10**9
 

@@ -35,6 +35,6 @@ def __getattr__(name: str) -> object:
         raise AttributeError(f"module 'hypersearch' has no attribute {name!r}")
     numbers = random.getstate()
     notebook = import_module("search.notebook")
-    # Rich draws one when it is imported: a script that has set its seed must not notice
+    # Rich draws one when it is imported: a script that has set its seed must not notice.
     random.setstate(numbers)
     return getattr(notebook, name)

@@ -11,7 +11,7 @@ from scipy.special import ndtr, ndtri
 Bits = NDArray[np.bool_]
 Numbers = NDArray[np.float64]
 
-# How unequal images are, the rest being 1: two runs then disagree on as many images as one is wrong
+# Images are so unequal, the rest being 1: two runs then disagree on as many images as one is wrong
 # on, at 98 %, and on 0.6 times as many at 75 %. Of that variance all but a tenth is common to all
 # configurations.
 IMAGE_VARIANCE, COMMON = 5.0, 0.9

@@ -44,7 +44,8 @@ TAKEN_SECONDS = TIMES.lease + TIMES.watch + 2 * EPOCHS * EPOCH_SECONDS
 class Harm:
     """What has been done to the nodes."""
 
-    # When the node died that a trial was on, in milliseconds since 1970, by the trial's number.
+    # A node that a trial was on died at these moments, in milliseconds since 1970, by the trial's
+    # number.
     died_ms: dict[int, list[int]] = field(default_factory=dict)
     kills: int = 0
 

@@ -24,6 +24,17 @@ ATTEMPTS = 5
 Made = TypeVar("Made")
 # Each node's object store has so many bytes: Ray takes no less than 75 MB.
 STORE_BYTES = 80 * 2**20
+# Every process of a node has the node's own folder in this variable.
+PLACE = "XDG_CACHE_HOME"
+HEAD = "head"
+# Ray's own of these notice a dead node after a quarter of a minute. Whoever is dead refuses at
+# once; who is slow has as long as ever.
+NOTICES_SOON = {
+    "health_check_initial_delay_ms": 0,
+    "health_check_period_ms": 1000,
+    "health_check_timeout_ms": 10_000,
+    "health_check_failure_threshold": 3,
+}
 
 
 class NotStarted(Exception):
@@ -39,16 +50,22 @@ class Nodes:
     ...     nodes.kill("a")
     """
 
-    def __init__(self, folder: Path, hidden: Path | None = None) -> None:
+    def __init__(
+        self, folder: Path, hidden: Path | None = None, *, are_one_machine: bool = False
+    ) -> None:
         self._folder = folder
         # The nodes have not got this folder, where this user may hide it.
         self._hidden = hidden
+        # Then the product sees at once that a process of a dead node has died, Ray sees it within
+        # seconds, and the head, which costs the most, has room for a worker.
+        self._are_one_machine = are_one_machine
         self.address = ""
         self.prefix: Sequence[str] = ()
 
     def __enter__(self) -> Self:
         self._folder.mkdir(parents=True, exist_ok=True)
         python = [sys.executable, "-m", "lab.ray_nodes", str(self._folder)]
+        python += ["--one-machine"] * self._are_one_machine
         is_apart = may_have_a_network()
         hide = "" if self._hidden is None else f"mount -t tmpfs none '{self._hidden}' && "
         apart = ["unshare", "--net", "--mount", "sh", "-c"]
@@ -111,18 +128,18 @@ class Nodes:
                 variables = process.environ()
             except (psutil.AccessDenied, psutil.NoSuchProcess, psutil.ZombieProcess):
                 continue
-            of = variables.get(IDENTITY, "")
+            of = variables.get(PLACE, "")
             is_one = (
-                of.startswith(f"{self._folder}/") if name is None else of == self.identity(name)
+                of.startswith(f"{self._folder}/") if name is None else of == str(self.place(name))
             )
             if is_one:
                 found.append(process)
         return found
 
-    def workers(self) -> list[psutil.Process]:
-        """The worker processes on all nodes."""
+    def workers(self, name: str | None = None) -> list[psutil.Process]:
+        """The worker processes on a node, or on all nodes."""
         found = []
-        for process in self.processes():
+        for process in self.processes(name):
             try:
                 if "worker" in process.cmdline()[:6] and "hypersearch" in process.cmdline():
                     found.append(process)
@@ -156,7 +173,7 @@ def may_have_a_network() -> bool:
     return tried.returncode == 0
 
 
-def main(folder: str) -> None:
+def main(folder: str, are_one_machine: bool) -> None:
     """Has the cluster, and does what standard input says, until that ends."""
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     from ray.cluster_utils import Cluster
@@ -164,21 +181,25 @@ def main(folder: str) -> None:
     def of_its_own(name: str) -> dict[str, str]:
         place = Path(folder, name)
         place.mkdir(exist_ok=True)
-        return {IDENTITY: str(place), "XDG_CACHE_HOME": str(place)}
+        return {PLACE: str(place)} | ({} if are_one_machine else {IDENTITY: str(place)})
 
     def answer(text: str) -> None:
         print(f"answer {text}", flush=True)
 
     def head() -> Cluster:
-        # It has no workers, and is not killed.
+        # It is not killed. Nobody scales this cluster or reads logs, for which Ray would start two
+        # more processes.
         return Cluster(
             initialize_head=True,
             connect=False,
             head_node_args={
-                "num_cpus": 0,
+                "num_cpus": int(are_one_machine),
                 "object_store_memory": STORE_BYTES,
                 "include_dashboard": False,
-                "env_vars": of_its_own("head"),
+                "include_log_monitor": False,
+                "no_monitor": True,
+                "env_vars": of_its_own(HEAD),
+                **({"_system_config": NOTICES_SOON} if are_one_machine else {}),
             },
         )
 
@@ -216,12 +237,12 @@ def _patiently(start: Callable[[], Made], clean_up: Callable[[], None]) -> Made:
     return start()
 
 
-def _kill(identity: str | None) -> None:
+def _kill(place: str | None) -> None:
     """The processes of a node, or all: frozen first, so that none of them sees another one die."""
     found = []
     for process in psutil.Process().children(recursive=True):
         try:
-            if identity is None or process.environ().get(IDENTITY) == identity:
+            if place is None or process.environ().get(PLACE) == place:
                 process.send_signal(signal.SIGSTOP)
                 found.append(process)
         except psutil.NoSuchProcess:
@@ -231,4 +252,4 @@ def _kill(identity: str | None) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(sys.argv[1], "--one-machine" in sys.argv[2:])

@@ -25,7 +25,7 @@ class Evidence:
     spec: StudySpec
     moment: Moment
     trials: Mapping[int, TrialEvidence]
-    # None: the workers wrote none.
+    # The journals are None where the workers wrote none.
     journals: Sequence[Sequence[Line]] | None
     # Checkpoints left these.
     files: Sequence[Path]

@@ -33,7 +33,8 @@ class Harm:
 
     at: float
     delay_seconds: float
-    # "damage": killed, with a changed checkpoint; "pause": all workers frozen at once
+    # A victim of "damage" is killed, with a changed checkpoint; of "pause" all workers are frozen
+    # at once.
     kind: HarmKind
     victim: int
     freeze_seconds: float

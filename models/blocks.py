@@ -48,7 +48,7 @@ class Average(nn.Module):
         return torch.mean(maps, (2, 3))
 
 
-# What follows the layer of a block that changes channels and size: function(channels,
-# normalization).
+# Each function(channels, normalization) gives what follows the layer of a block that changes
+# channels and size.
 BLOCKS: dict[str, Callable[[int, str], list[nn.Module]]] = {"plain": _plain, "residual": _residual}
 HEADS: dict[str, Callable[[], nn.Module]] = {"flatten": nn.Flatten, "average": Average}

@@ -55,7 +55,7 @@ class Dropout(nn.Dropout):
         )
 
     def _empty(self, values: Tensor, images: int) -> Tensor:
-        # For so many images like those of `values`.
+        # The tensor is for so many images like those of `values`.
         return (
             torch.empty_like(values)
             if images == len(values)

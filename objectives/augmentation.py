@@ -1,4 +1,8 @@
-"""Random transforms of training images, drawn per image, on their device."""
+"""Random transforms of training images, drawn per image, on their device.
+
+One more is its name in `objectives.names`, its transform here, in `affine` or in `colours`, and its
+description in `search.space.augmentations`.
+"""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields

@@ -71,7 +71,7 @@ class CapturedStep:
         # There is no end to what a device, its driver and its libraries may object to.
         except Exception as error:
             cause = _innermost(error, before)
-            # Ctrl-C, on which the end of the capture has failed
+            # The cause is Ctrl-C, on which the end of the capture has failed.
             if not isinstance(cause, Exception):
                 raise cause from None
             if not is_out_of_memory(cause):
@@ -106,7 +106,7 @@ def capture_of(device: torch.device) -> Capture | None:
 
 @cache
 def _cuda_graphs(device: torch.device) -> "CUDAGraphs":
-    # One for all trainings: libraries keep memory to work in for each stream that they have seen.
+    # All trainings share one: libraries keep memory to work in for each stream that they have seen.
     return CUDAGraphs(device)
 
 

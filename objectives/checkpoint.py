@@ -14,8 +14,8 @@ from pathlib import Path
 _FILE = re.compile(r"(?P<attempt>[0-9]{1,9})-(?P<epoch>[0-9]{1,9})\.ckpt(?P<aside>\.aside)?")
 
 
-# Of training, at least, between two that are written. A file and its name are synced to the disk:
-# 30 to 60 ms, where an epoch of a small network takes a GPU 12 to 15.
+# Between two checkpoints that are written lie so many seconds of training at least. A file and its
+# name are synced to the disk: 30 to 60 ms, where an epoch of a small network takes a GPU 12 to 15.
 CHECKPOINT_SECONDS = 10.0
 # A checkpoint is written so often where others take its folder away.
 TRIES = 5

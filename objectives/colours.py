@@ -8,7 +8,7 @@ image has no saturation and no hue: what changes those leaves it as it is.
 import torch
 from torch import Tensor, nn
 
-# Of red, green and blue in brightness (ITU-R BT.601).
+# Brightness has these shares of red, green and blue (ITU-R BT.601).
 LUMA = (0.2989, 0.587, 0.114)
 # A pixel as it is stored has so many levels above 0.
 LEVELS = 255

@@ -17,8 +17,8 @@ class Convolutions:
 
     # Weights and images have this format; None: that of memory_format_of.
     memory_format: torch.memory_format | None = None
-    # Whether cuDNN times its algorithms for each shape that it meets; None leaves the process's
-    # setting.
+    # The flag says whether cuDNN times its algorithms for each shape that it meets; None leaves the
+    # process's setting.
     benchmark: bool | None = None
 
     @contextmanager

@@ -95,7 +95,7 @@ def check_precision(name: str, device: torch.device) -> None:
         )
 
 
-# Whether the current CUDA GPU computes in it.
+# Each function says whether the current CUDA GPU computes in the precision.
 _HAS: dict[str, Callable[[], bool]] = {
     "tf32": lambda: torch.cuda.is_tf32_supported(),
     "bf16": lambda: torch.cuda.is_bf16_supported(including_emulation=False),

@@ -15,8 +15,8 @@ from torch import Tensor
 
 from objectives.protocol import Pulse
 
-# Those that were asked for last are kept, two of a confirmation.
-MOST_KEPT = 8
+# Those that were asked for last are kept, two of a confirmation, or two of each of its folds.
+MOST_KEPT = 24
 # So long a worker waits for another one's features between two signs of life.
 WAIT_SECONDS = 1.0
 

@@ -1,4 +1,8 @@
-"""What one epoch of a trial gave; no torch."""
+"""What one epoch of a trial gave; no torch.
+
+One more metric of a study is measured in `evaluation`, a field here and in `storage.schema.epoch`,
+named in `names.METRIC_DIRECTIONS`, and has its intervals in `search.analysis.judged.runs_of`.
+"""
 
 import math
 from dataclasses import dataclass

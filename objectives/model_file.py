@@ -18,8 +18,8 @@ from objectives.errors import ModelFileError
 from objectives.evaluation import INPUT_NORMALIZATIONS, normalizer
 
 FORMAT_VERSION = 1
-# One key: safetensors writes several in an order that changes from call to call, and equal models
-# give equal bytes.
+# There is one key: safetensors writes several in an order that changes from call to call, and equal
+# models give equal bytes.
 _METADATA_KEY = "hypersearch"
 
 
@@ -105,8 +105,8 @@ def _network(config: CNNConfig, weights: dict[str, Tensor]) -> nn.Module:
     # The weights that CNN draws are overwritten: nobody's randomness moves.
     with global_random(torch.Generator()):
         network = CNN(config)
-    # As in training: the order in which a convolution adds up, and so the last bit, depends on the
-    # memory format.
+    # The format is that of training: the order in which a convolution adds up, and so the last bit,
+    # depends on it.
     network.to(memory_format=torch.channels_last)
     network.load_state_dict(weights)
     return network.eval()

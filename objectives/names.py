@@ -7,7 +7,7 @@ from objectives import hyperparameters
 
 OPTIMIZERS = tuple(hyperparameters.OPTIMIZERS)
 SCHEDULERS = tuple(hyperparameters.SCHEDULERS)
-# In the order in which they act.
+# The augmentations stand in the order in which they act.
 AUGMENTATIONS = (
     "shift",
     "random_resized_crop",
@@ -21,13 +21,14 @@ AUGMENTATIONS = (
     "mixup",
     "cutmix",
 )
-# What two of them were called: studies that were stored so go on.
+# Two of them were called so: studies that were stored so go on.
 FORMER_AUGMENTATIONS = {"crop": "random_resized_crop", "erase": "random_erasing"}
 CLASS_WEIGHTS = ("none", "inverse", "square_root", "effective_number")
 INPUT_NORMALIZATIONS = ("none", "standard", "minmax")
 DECAY_SCOPES = ("weights", "all")
 PRECISIONS = ("float32", "tf32", "bf16")
-# How an image of another shape is brought to that of the others: see image_file.fitted.
+# An image of another shape is brought to that of the others in one of these ways: see
+# image_file.fitted.
 RESIZES = ("crop", "pad", "stretch")
 # Networks of torchvision that others have trained, the usual one first: see backbone.HEADS.
 BACKBONES = ("resnet18", "resnet34", "resnet50", "mobilenet_v3_small", "mobilenet_v3_large")
@@ -40,7 +41,7 @@ METRIC_DIRECTIONS: dict[str, Literal["maximize", "minimize"]] = {
     "loss": "minimize",
 }
 
-# What a trial costs, known before it trains; a study may minimize them beside its metric, or bound
+# A trial's costs are known before it trains; a study may minimize them beside its metric, or bound
 # them.
 COSTS: dict[str, str] = {
     "parameters": "trainable numbers",
@@ -65,7 +66,7 @@ SUBJECTS: dict[str, Subject] = {
     "stl10": "photographs",
     "synthetic": "characters",
 }
-# What is published, (C, H, W) of its images and how many classes: known before it is there.
+# A published set has images (C, H, W) of this shape, and so many classes: known before it is there.
 SHAPES: dict[str, tuple[tuple[int, int, int], int]] = {
     "mnist-5k": ((1, 28, 28), 10),
     "digits": ((1, 8, 8), 10),

@@ -57,8 +57,8 @@ def train_epoch(
 def _pass(
     run: Run, state: TrainingState, train_pass: Pass, pulse: Pulse
 ) -> tuple[float, float, float]:
-    # As many training images as there are: mean loss and accuracy as trained on, and the last
-    # learning rate.
+    # The means are over as many training images as there are: loss and accuracy as trained on, and
+    # the last learning rate.
     count = len(run.data.train.labels)
     epoch = _planned(run, state)
     # The device is waited for here alone.
@@ -133,7 +133,7 @@ def take_step(
             correct.append(truth.right(logits.detach().argmax(1)))
     if options.l1 > 0:
         torch.autograd.backward(l1_penalty(penalized(state.model, run.decay_scope), options.l1))
-    # Pascanu et al. 2013: the gradient of all of that, as one vector
+    # The gradient of all of that is clipped as one vector (Pascanu et al. 2013).
     if options.gradient_clipping is not None:
         nn.utils.clip_grad_norm_(state.model.parameters(), options.gradient_clipping)
     state.optimizer.step()
@@ -150,7 +150,8 @@ def _score(run: Run, model: nn.Module, split: LabelledImages, pulse: Pulse) -> E
 
 
 def _train_sample(data: ResidentData) -> LabelledImages:
-    # As many training images as validation has, or all; the same ones for every trial.
+    # The sample has as many training images as validation has, or all; the same ones for every
+    # trial.
     generator = torch.Generator().manual_seed(TRAIN_SAMPLE_SEED)
     chosen = torch.randperm(len(data.train.labels), generator=generator)[
         : len(data.validation.labels)

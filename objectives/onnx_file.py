@@ -21,7 +21,8 @@ from objectives.onnx_session import INPUT, OUTPUTS
 if TYPE_CHECKING:
     from onnx import ModelProto
 
-# What PyTorch's operators are written in without conversion, and what runtimes since 2023 read.
+# PyTorch's operators are written in this version without conversion, and runtimes since 2023 read
+# it.
 OPSET = 18
 
 

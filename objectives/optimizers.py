@@ -24,7 +24,7 @@ from objectives.measurement import NEAR_ZERO
 def _sgd(
     groups: ParameterGroups, options: hp.SGD, rate: float | Tensor, replayable: bool
 ) -> torch.optim.Optimizer:
-    # Nesterov's step without momentum is the plain one
+    # Nesterov's step without momentum is the plain one.
     nesterov = options.nesterov and options.momentum > 0
     return torch.optim.SGD(
         groups, lr=rate, momentum=options.momentum, nesterov=nesterov, fused=True
@@ -127,10 +127,10 @@ def _radam(
 
 
 def _counted_in_float64(flat: nn.Parameter) -> dict[str, Tensor]:
-    # On the device torch computes 1 - beta2**step in the type of its count. float32 is too little:
-    # at beta2 = 0.9999 it finds 6.3 in RAdam's second step where 2.0 is right, and takes it for one
-    # to rectify, which begins above 5. So here is the state that the first step would make, but for
-    # that type.
+    # On the device torch computes 1 - beta2**step in the type of its count. There float32 is too
+    # little: at beta2 = 0.9999 it finds 6.3 in RAdam's second step where 2.0 is right, and takes it
+    # for one to rectify, which begins above 5. So here is the state that the first step would make,
+    # but for that type.
     return {
         "step": torch.zeros((), dtype=torch.float64, device=flat.device),
         "exp_avg": torch.zeros_like(flat),

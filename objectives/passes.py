@@ -126,7 +126,8 @@ class _Held:
         self._order = torch.empty_like(epoch.order)
         self._rates = torch.empty(self.count, device=device)
         self._transforms = epoch.transforms.each(torch.empty_like)
-        # (count, 2, pieces), from the first step on, which is not a recorded one
+        # The sums have shape (count, 2, pieces), from the first step on, which is not a recorded
+        # one.
         self._given: Tensor | None = None
 
     def begin(self, epoch: Epoch) -> None:

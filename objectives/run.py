@@ -7,11 +7,12 @@ from objectives.architecture import ModelConfig, architecture
 from objectives.data.images import ResidentData
 from objectives.hyperparameters import Hyperparameters
 
-# How many images go through the network at a time, by type of device, where a run does not say:
-# results depend on it by rounding alone. On a CPU because glibc gives large blocks back to the
-# system after each use: batch 256 of 28 x 28, 2 threads of an EPYC, torch 2.15, images/s (n = 7):
-# 3,480 by 64, 3,410 by 96, 2,270 by 128, 2,070 at once; under device.keep_freed_memory 3,900 to
-# 4,300 by any. On a GPU so that large batches, and evaluation, fit into its memory; not measured.
+# So many images go through the network at a time, by type of device, where a run does not say:
+# results depend on it by rounding alone. On a CPU it is few because glibc gives large blocks back
+# to the system after each use: batch 256 of 28 x 28, 2 threads of an EPYC, torch 2.15, images/s (n
+# = 7): 3,480 by 64, 3,410 by 96, 2,270 by 128, 2,070 at once; under device.keep_freed_memory 3,900
+# to 4,300 by any. On a GPU large batches, and evaluation, are to fit into its memory; the number is
+# not measured.
 IMAGES_AT_ONCE = {"cpu": 64, "cuda": 512, "mps": 512}
 
 
@@ -27,8 +28,8 @@ class Run:
     model: ModelConfig = field(default_factory=ModelConfig)
     # The scope is one of names.DECAY_SCOPES.
     decay_scope: str = "weights"
-    # Of names.PRECISIONS: tf32 trains with products rounded to it, bf16 under autocast; each is
-    # evaluated in float32.
+    # The precision is one of names.PRECISIONS: tf32 trains with products rounded to it, bf16 under
+    # autocast; each is evaluated in float32.
     precision: str = "float32"
     # So many images go through the network at a time, in training and evaluation (None:
     # IMAGES_AT_ONCE of the device); in training batch normalization takes the whole batch.

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 
 from objectives.costs import Costs
+from objectives.data.config import Fold
 from objectives.errors import CheckpointError
 from objectives.hyperparameters import Hyperparameters
 from objectives.measurement import Diverged, Measurement
@@ -27,7 +28,7 @@ LUCK = 0.03
 DIVERGES_ABOVE = 1e3
 
 BEST_ACCURACY = 0.99
-# Of an optimizer that is not named here, those of adam.
+# An optimizer that is not named here has the rate of adam.
 BEST_LEARNING_RATE = {"sgd": 0.1, "adagrad": 0.02, "rmsprop": 1e-3, "adam": 2e-3, "adamw": 2e-3}
 BEST_LEARNING_RATE |= {"nadam": 2e-3, "radam": 4e-3}
 SHORTFALL = {
@@ -45,16 +46,23 @@ class SyntheticCurve:
     """A curve under way: a ResumableTraining, made by synthetic_curve()."""
 
     def __init__(
-        self, hyperparameters: Hyperparameters, epochs: int, seed: int, work: Callable[[], None]
+        self,
+        hyperparameters: Hyperparameters,
+        epochs: int,
+        seed: int,
+        work: Callable[[], None],
+        fold: Fold | None = None,
     ) -> None:
         self.epoch = 0
         self._begun = 0
         self._epochs = epochs
         self._width = hyperparameters.width
-        self._fingerprint = repr((hyperparameters, epochs, seed))
+        divided = () if fold is None else (fold,)
+        self._fingerprint = repr((hyperparameters, epochs, seed, *divided))
+        self._images = "validation" if fold is None else f"validation {fold}"
         # The accuracy is that after the last finished epoch.
         self._accuracy = CHANCE
-        self._measurements = _measurements(hyperparameters, epochs, seed)
+        self._measurements = _measurements(hyperparameters, epochs, seed, fold)
         # An epoch takes this work.
         self._work = work
         # A training would still have the state of these epochs.
@@ -85,7 +93,7 @@ class SyntheticCurve:
         """As many right answers as the last accuracy says, of 1,000 made-up images: the easy ones
         first, but for luck, which is a function of configuration and seed.
         """
-        return made_up_predictions("validation", self._accuracy, self._fingerprint)
+        return made_up_predictions(self._images, self._accuracy, self._fingerprint)
 
     def test_predictions(self) -> Predicted:
         """The same of a made-up test split, on which the run is about as good."""
@@ -127,9 +135,10 @@ def synthetic_curve(
     pulse: Pulse = unwatched,
     seconds_per_epoch: float = 0.0,
     sleep: Callable[[float], None] = time.sleep,
+    fold: Fold | None = None,
 ) -> SyntheticCurve:
     """Yields a made-up Measurement for each of `epochs`, a function of the first three arguments
-    alone.
+    alone, and of the fold of images that it is judged on, where that is not the search's.
 
     Accuracy rises to an asymptote that falls smoothly with the distance of each technique from a
     made-up best; the seed adds noise. `resume` and `pulse`, which is called once an epoch, are as
@@ -143,7 +152,7 @@ def synthetic_curve(
             sleep(seconds_per_epoch)
         pulse()
 
-    curve = SyntheticCurve(hyperparameters, epochs, seed, work)
+    curve = SyntheticCurve(hyperparameters, epochs, seed, work, fold)
     if resume is not None:
         curve.go_on_from(resume)
     return curve
@@ -180,12 +189,15 @@ def _number(text: str) -> int:
 
 
 def _measurements(
-    hyperparameters: Hyperparameters, epochs: int, seed: int
+    hyperparameters: Hyperparameters, epochs: int, seed: int, fold: Fold | None
 ) -> Iterator[Measurement]:
     if hyperparameters.optimizer.learning_rate > DIVERGES_ABOVE:
         raise Diverged(1)
     noise = random.Random(f"{seed}:{hyperparameters}")
     asymptote = _asymptote(hyperparameters) + noise.gauss(0.0, 0.002)
+    if fold is not None:
+        # Some images are harder than others, for every configuration.
+        asymptote += random.Random(repr(fold)).gauss(0.0, 0.004)
     steps = math.ceil(IMAGES / hyperparameters.batch_size)
     for epoch in range(1, epochs + 1):
         accuracy = _clamped(_after(epoch * steps, asymptote) + noise.gauss(0.0, 0.003))
@@ -227,7 +239,8 @@ def _asymptote(hyperparameters: Hyperparameters) -> float:
 
 
 def _overfitting(hyperparameters: Hyperparameters) -> float:
-    # How far training accuracy ends above validation accuracy: less with dropout and augmentation.
+    # Training accuracy ends above validation accuracy by so much: less with dropout and
+    # augmentation.
     return (
         0.02
         * (1 - hyperparameters.dropout)
@@ -236,7 +249,8 @@ def _overfitting(hyperparameters: Hyperparameters) -> float:
 
 
 def _after(steps: int, asymptote: float) -> float:
-    # From chance to the asymptote, two thirds of the way in the first 100 optimizer steps.
+    # The curve goes from chance to the asymptote, two thirds of the way in the first 100 optimizer
+    # steps.
     return CHANCE + (asymptote - CHANCE) * (1 - math.exp(-steps / 100))
 
 

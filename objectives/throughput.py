@@ -27,8 +27,9 @@ from objectives.hyperparameters import SGD, Hyperparameters
 from objectives.run import Run
 from objectives.training import train
 
-# Of an epoch, by the kind of device: few where each takes long, and many where what an epoch does
-# beside them would weigh more than they do; validation has a quarter of the images.
+# An epoch has so many batches, by the kind of device: few where each takes long, and many where
+# what an epoch does beside them would weigh more than they do; validation has a quarter of the
+# images.
 BATCHES = {"cpu": 4, "mps": 4, "cuda": 64}
 CLASSES = 10
 # The weights hardly move: numbers too small to compute with at full speed do not come up.

@@ -49,7 +49,8 @@ class Training:
         # The number of begun epochs is one more than that of finished ones in the middle of one, or
         # after it has raised.
         self._begun = state.epoch
-        # By epoch, the state before the epoch that was begun last, which trains in place.
+        # The state before the epoch that was begun last, which trains in place, is kept under its
+        # number.
         self._kept: dict[int, dict[str, object]] = {}
 
     @property

@@ -67,7 +67,7 @@ class TrainingState:
         """Makes a fresh state the one of a checkpoint. Raises CheckpointError."""
         device = self.augmentation.device
         try:
-            # On the CPU first: from there each part goes to where it belongs.
+            # The content is loaded on the CPU first: from there each part goes to where it belongs.
             saved = torch.load(BytesIO(content), map_location="cpu", weights_only=True)
             if saved["run"] != fingerprint(run):
                 raise CheckpointError.of_another_run()

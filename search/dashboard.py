@@ -133,7 +133,7 @@ def in_url(host: str) -> str:
 
 
 class _Shown:
-    # What the dashboard's pages read artifacts from: one that cannot be read is told in a line, not
+    # The dashboard's pages read artifacts from it: one that cannot be read is told in a line, not
     # by a traceback.
 
     def __init__(self, store: "ArtifactStore") -> None:

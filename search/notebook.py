@@ -89,6 +89,7 @@ def confirm(
     backbone: str | None = None,
     seeds: int = 5,
     reads_test: bool = True,
+    resplit: bool = False,
     again: bool = False,
     storage: str | None = None,
     device: str = "auto",
@@ -100,7 +101,8 @@ def confirm(
 
     `baseline` is "first", "neutral", "pretrained", "none" or a trial's number; `weights` is a file
     of weights of the pretrained network called `backbone`, by default torchvision's of "resnet18".
-    Ctrl-C and the process are treated as by `run`.
+    With `resplit` each seed is judged on a fold of its own, for which the spec has data.folds, so
+    that the split is in the intervals. Ctrl-C and the process are treated as by `run`.
 
     Raises FollowUpRefused where what is asked for is not there, RunInsideRun, and what `run_study`
     raises.
@@ -116,6 +118,7 @@ def confirm(
         None if baseline is None else str(baseline),
         seeds,
         reads_test,
+        resplit=resplit,
     )
     announced = announce_confirmation(call.commission(name, again=again), asked, given)
     call.train(announced.stored.name)

@@ -25,7 +25,7 @@ _S3_READ_TIMEOUT_SECONDS = 30
 
 
 class _S3Client(Protocol):
-    # Of boto3's, which has no types, what is called here.
+    # These methods of boto3's client, which has no types, are called here.
     def head_object(self, *, Bucket: str, Key: str) -> object: ...  # noqa: N803
     def put_object(self, *, Bucket: str, Key: str, Body: bytes) -> object: ...  # noqa: N803
     def delete_object(self, *, Bucket: str, Key: str) -> object: ...  # noqa: N803

@@ -15,7 +15,8 @@ class now_ms(FunctionElement[int]):  # noqa: N801 - named as the SQL function th
 
 @compiles(now_ms, "sqlite")
 def _sqlite(element: now_ms, compiler: SQLCompiler, **_: object) -> str:
-    # 2440587.5 is the Julian day of 1970-01-01 (https://www.sqlite.org/lang_datefunc.html)
+    # The number 2440587.5 is the Julian day of 1970-01-01
+    # (https://www.sqlite.org/lang_datefunc.html).
     return "CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER)"
 
 

@@ -12,7 +12,7 @@ from storage.errors import WRITABLE
 # PostgreSQL's are SQLSTATEs, or the two characters that all of a class begin with:
 # https://www.postgresql.org/docs/current/errcodes-appendix.html
 POSTGRESQL_PASSING = ("08", "25006", "25P03", "25P04", "40001", "40P01", "53", "55P03", "57")
-# MySQL's are numbers: https://dev.mysql.com/doc/mysql-errors/8.4/en/
+# The codes of MySQL are numbers: https://dev.mysql.com/doc/mysql-errors/8.4/en/
 MYSQL_PASSING = {
     0,
     1021,

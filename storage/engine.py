@@ -207,7 +207,7 @@ def _optunas(
 
     try:
         return RDBStorage(
-            # Optuna runs the URL through str.format
+            # Optuna runs the URL through str.format.
             url.render_as_string(hide_password=False).replace("{", "{{").replace("}", "}}"),
             engine_kwargs={**backend(url).engine_options(url, connections), "pool_pre_ping": False},
             # Our `_check` says in our words what Optuna would check here.

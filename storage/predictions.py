@@ -30,7 +30,7 @@ class SplitPredictions:
     labels: "NDArray[np.uint16]"
     # (M,): each image is taken for this class.
     classes: "NDArray[np.uint16]"
-    # (M,), the probability that it is given of being what it is
+    # The probabilities have shape (M,): what each image is given of being what it is.
     true_probabilities: "NDArray[np.float16]"
 
     @property

@@ -21,7 +21,8 @@ from storage.schema import (
 
 # At most so many trials are read, of those that are complete or pruned.
 BEST, OTHERS = 500, 1500
-# Knuth, The Art of Computer Programming 3, section 6.4: multiplicative hashing by the golden ratio
+# The numbers are of Knuth, The Art of Computer Programming 3, section 6.4: multiplicative hashing
+# by the golden ratio.
 _FACTOR, _MODULUS = 2654435761, 2**32
 _IS_FINISHED = optuna_trials.c.state.in_(("COMPLETE", "PRUNED"))
 # One query asks for so many trials.

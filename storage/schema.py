@@ -26,7 +26,7 @@ HEAD = "0006"
 VERSION_TABLE = "hypersearch_version"
 # MySQL's TEXT ends at 64 KB.
 LONG_TEXT = Text().with_variant(mysql.LONGTEXT(), "mysql", "mariadb")
-# MySQL's BLOB ends at 64 KB
+# A BLOB of MySQL ends at 64 KB.
 LONG_BINARY = LargeBinary().with_variant(mysql.LONGBLOB(), "mysql", "mariadb")
 # The key, among a trial's system attributes, of the epoch after which it was found due to be
 # stopped early.
@@ -124,7 +124,8 @@ def _of_trial() -> Column[int]:
     )
 
 
-# One row a study: its definition, fixed at creation, and its budget and state, which may change.
+# The table has one row a study: its definition, fixed at creation, and its budget and state, which
+# may change.
 study = Table(
     "hypersearch_study",
     metadata,
@@ -164,7 +165,8 @@ study = Table(
     CheckConstraint("trials >= 1", name="hypersearch_study_trials"),
 )
 
-# One row a trial that somebody works on or that waits to be taken up again (then `owner` is NULL).
+# The table has one row a trial that somebody works on or that waits to be taken up again (then
+# `owner` is NULL).
 lease = Table(
     "hypersearch_lease",
     metadata,
@@ -184,7 +186,7 @@ lease = Table(
     Column("machine", String(128), nullable=False, server_default=""),
 )
 
-# One row a worker that is alive, whether it holds a trial or waits.
+# The table has one row a worker that is alive, whether it holds a trial or waits.
 worker = Table(
     "hypersearch_worker",
     metadata,
@@ -199,7 +201,7 @@ worker = Table(
     Column("expires_ms", BigInteger, nullable=False),
 )
 
-# One row each time that a worker took a trial up.
+# The table has one row for each time that a worker took a trial up.
 attempt = Table(
     "hypersearch_attempt",
     metadata,
@@ -219,12 +221,13 @@ attempt = Table(
     Column("cause", String(16)),
     # The fingerprint is that of the data set that it trained on, where that is known.
     Column("data_fingerprint", String(64)),
-    # Images that went through the network at a time; NULL: 64 on a CPU, before it was recorded,
+    # So many images go through the network at a time; NULL: 64 on a CPU, before it was recorded,
     # else the device's own number, or none, as no network was trained.
     Column("piece", Integer),
 )
 
-# One row an epoch of a trial; see objectives.measurement for the meaning of each metric.
+# The table has one row an epoch of a trial; see objectives.measurement for the meaning of each
+# metric.
 epoch = Table(
     "hypersearch_epoch",
     metadata,
@@ -247,7 +250,8 @@ epoch = Table(
     Column("checkpoint", String(64)),
     Column("checkpoint_sha256", String(64)),
 )
-# One row a split that trials of a study have answered: which class each of its images is of.
+# The table has one row a split that trials of a study have answered: which class each of its images
+# is of.
 split = Table(
     "hypersearch_split",
     metadata,
@@ -258,7 +262,8 @@ split = Table(
     Column("labels", LONG_BINARY, nullable=False),
 )
 
-# One row a trial and split: what its network answers for each image, after its last epoch.
+# The table has one row a trial and split: what its network answers for each image, after its last
+# epoch.
 prediction = Table(
     "hypersearch_prediction",
     metadata,
@@ -272,7 +277,7 @@ prediction = Table(
     Column("true_probabilities", LONG_BINARY, nullable=False),
 )
 
-# One row a study that follows another one up: its trials are the slots of a plan.
+# The table has one row a study that follows another one up: its trials are the slots of a plan.
 follow_up = Table(
     "hypersearch_follow_up",
     metadata,
@@ -289,7 +294,7 @@ follow_up = Table(
     UniqueConstraint("parent_id", "kind", "number", name="hypersearch_follow_up_number"),
 )
 
-# One row a training of a follow-up, in the order in which they are given to workers.
+# The table has one row a training of a follow-up, in the order in which they are given to workers.
 slot = Table(
     "hypersearch_slot",
     metadata,
@@ -300,13 +305,14 @@ slot = Table(
     Column("stage", Integer, nullable=False),
     # The content says as JSON what is trained, and what for.
     Column("content", LONG_TEXT, nullable=False),
-    # Where it is to be computed as a recorded trial was: as an attempt has it.
+    # The trial is to be computed as a recorded one was, where it can be: as an attempt has it.
     Column("device", String(64)),
     Column("threads", Integer),
     Column("piece", Integer),
 )
 
-# One row a trial of a follow-up: which slot it trains. A failed one leaves its slot to another.
+# The table has one row a trial of a follow-up: which slot it trains. A failed one leaves its slot
+# to another.
 slot_trial = Table(
     "hypersearch_slot_trial",
     metadata,
@@ -314,7 +320,8 @@ slot_trial = Table(
     Column("slot", Integer, nullable=False),
 )
 
-# One row a reading of a test split. It outlives the study: whoever reads the split later is told.
+# The table has one row a reading of a test split. It outlives the study: whoever reads the split
+# later is told.
 reading = Table(
     "hypersearch_reading",
     metadata,
@@ -332,8 +339,8 @@ reading = Table(
     Column("score", Float(53)),
 )
 
-# One row: which database this is. Whoever finds it at another place has a copy, and gives that one
-# another uid.
+# The table has one row: which database this is. Whoever finds it at another place has a copy, and
+# gives that one another uid.
 database = Table(
     "hypersearch_database",
     metadata,

@@ -151,6 +151,20 @@ def read_slots(database: Database, study_id: int) -> list[TakenSlot]:
     return found
 
 
+@persistent
+def read_slot_contents(database: Database, study_id: int) -> dict[int, str]:
+    """The content of the slot that each trial is at or has been at, by the trial's number."""
+    at = (slot.c.study_id == optuna_trials.c.study_id) & (slot.c.slot == slot_trial.c.slot)
+    query = (
+        select(optuna_trials.c.number, slot.c.content)
+        .join(slot_trial, slot_trial.c.trial_id == optuna_trials.c.trial_id)
+        .join(slot, at)
+        .where(optuna_trials.c.study_id == study_id)
+    )
+    with database.transactions.read() as connection:
+        return {row.number: row.content for row in connection.execute(query)}
+
+
 def add_stage(
     database: Database, stored: StoredStudy, there: int, contents: Sequence[str], most: int
 ) -> bool:

@@ -92,7 +92,7 @@ def _insert_beside(
             **row,
         )
     )
-    # What `optuna.Study.set_metric_names` writes: the dashboard then names the axis.
+    # The call `optuna.Study.set_metric_names` writes the same: the dashboard then names the axis.
     connection.execute(
         optuna_study_system_attributes.insert().values(
             study_id=study_id, key="study:metric_names", value_json=json.dumps(metrics)

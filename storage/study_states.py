@@ -27,7 +27,7 @@ TRANSITIONS: dict[StudyState, tuple[StudyState, ...]] = {
 # Failed trials use up no budget, so a cap ends a study that cannot work. After so many with nothing
 # finished, the fault is in the spec, the data or the machine.
 ALL_FAILED_CAP = 3
-# Else it takes so many, or as many as the budget has trials, if that is more.
+# Where some have finished, it takes so many, or as many as the budget has trials, if that is more.
 FAILED_CAP = 10
 
 

@@ -14,7 +14,7 @@ from storage.text import is_one_line
 DRIVERS = {"sqlite": "pysqlite", "postgresql": "psycopg", "mysql": "pymysql"}
 # URLs that people copy name some kinds otherwise.
 OTHER_NAMES = {"postgres": "postgresql", "mariadb": "mysql"}
-# In the name of a file: what a URL, or a shell that is given it, would not take as it stands.
+# A URL, or a shell that is given it, would not take these in the name of a file as they stand.
 _READ_OTHERWISE = re.compile(r"""[%?\s'"\\`$&;|<>()*!#\[\]{}]""")
 
 

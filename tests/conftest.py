@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 LONG_TESTS = {"acceptance", "docs", "benchmarks"}
 BACKENDS = ("sqlite", "postgresql", "mariadb")
 
-# As the command line has it: next to nothing of what is imported here is garbage.
+# The command line has the same: next to nothing of what is imported here is garbage.
 gc.set_threshold(100_000)
 
 # A shell's background job ignores Ctrl-C, and nohup's the end of its terminal: so would every

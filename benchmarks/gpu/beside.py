@@ -91,7 +91,7 @@ def _ratio(
 ) -> Iterator[Result]:
     if not own or not theirs:
         return
-    # Of rounds: what slows a machine down for a while slows both sides.
+    # The ratios are of rounds: what slows a machine down for a while slows both sides.
     ratios = [mine / there for mine, there in zip(own, theirs, strict=False)]
     rates = {
         "images_per_second": statistics.median(own),

@@ -17,7 +17,8 @@ from objectives.training import train
 
 STEPS = 20
 TOP = 15
-# As cuDNN and PyTorch name changes of layout. Convolutions carry their layouts in their names too.
+# The names are those that cuDNN and PyTorch give changes of layout. Convolutions carry their
+# layouts in their names too.
 TRANSFORM = re.compile(
     r"nchw\w*to\w*nhwc|nhwc\w*to\w*nchw|transpose_|permute|convertTensor", re.IGNORECASE
 )

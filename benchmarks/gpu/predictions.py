@@ -32,6 +32,7 @@ STREAMS = {
     "tf32": Expected(2.0, 2.5),
     "bf16": Expected(3.0, 3.0),
 }
-# Of 40 trials after the start: 5 s of GPU, 4 to 8 s of checkpoints and database, 5 s of pictures.
+# The seconds are of 40 trials after the start: 5 s of GPU, 4 to 8 s of checkpoints and database, 5
+# s of pictures.
 STUDY_SECONDS = Expected(14, 18)
 START_SECONDS = Expected(7, 7)

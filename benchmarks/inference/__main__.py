@@ -5,7 +5,7 @@ truth is known, and recorded curves. Prints one table; docs/inference.md has it.
 import argparse
 
 from benchmarks.figures import machine
-from benchmarks.inference import intervals, many, searches
+from benchmarks.inference import folds, intervals, many, searches
 
 
 def main() -> None:
@@ -17,7 +17,7 @@ def main() -> None:
     print(machine("numpy", "scipy"))
     print("\n| cell | figure | to reach | reached | standard error | in | draws |")
     print("| --- | --- | --- | --- | --- | --- | --- |")
-    for cell in [*intervals.cells(), *many.cells(), *searches.cells()]:
+    for cell in [*intervals.cells(), *folds.cells(), *many.cells(), *searches.cells()]:
         if given.only in cell.name:
             print(*cell.rows(given.quick), sep="\n", flush=True)
 

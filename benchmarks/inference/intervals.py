@@ -32,6 +32,8 @@ def coverage(
         margins, others = (networks.margins(random, common) for _ in range(2))
         found = accuracy(networks.runs(random, margins, runs))
         apart = difference(found, accuracy(networks.runs(random, others, runs)))
+        # Both have the same images.
+        assert apart.these_images is not None
         worths = networks.worth(margins).mean(), networks.worth(others).mean()
         return (
             *holds(found, worths[0], share),

@@ -20,49 +20,48 @@ IMAGES, TEST_IMAGES, SEED_SPREAD = 800, 1000, 0.0015
 SHARES = (0.975, 0.004)
 
 
+def _drawn_luck(random: np.random.Generator) -> Sequence[float]:
+    """One search, by the figures of `luck`."""
+    common, drawn = random.standard_normal(IMAGES), random.standard_normal(TEST_IMAGES)
+    shares = np.minimum(random.normal(*SHARES, 40), 0.995)
+    networks = [Networks(share, SEED_SPREAD) for share in shares]
+    margins = [each.margins(random, common) for each in networks]
+    scores = [each.runs(random, own, 1).mean() for each, own in zip(networks, margins, strict=True)]
+    best = np.argsort(scores)[::-1][:5]
+    on_test = {place: networks[place].margins(random, drawn) for place in best}
+    fresh = {
+        place: networks[place].runs(random, np.append(margins[place], on_test[place]), 5)
+        for place in best
+    }
+    top = best[0]
+    validation, test = (
+        accuracy(fresh[top][:, part]) for part in (slice(IMAGES), slice(IMAGES, None))
+    )
+    worth = networks[top].worth(margins[top]).mean()
+    of_seed, of_images = seed_luck(scores[top], validation), split_luck(validation, test)
+    assert of_seed.interval is not None
+    assert of_images.interval is not None
+    choice = max(best, key=lambda place: fresh[place][:, :IMAGES].mean())
+    further = accuracy(networks[choice].runs(random, on_test[choice], 5))
+    reading = estimate(further)
+    assert reading.new_images is not None
+    true_test = networks[choice].worth(on_test[choice]).mean()
+    return (
+        of_seed.value - (scores[top] - worth),
+        of_seed.interval.holds(scores[top] - worth),
+        of_images.value - (worth - shares[top]),
+        of_images.interval.holds(worth - shares[top]),
+        fresh[choice][:, :IMAGES].mean() - networks[choice].worth(margins[choice]).mean(),
+        fresh[choice][:, IMAGES:].mean() - true_test,
+        further.values.mean() - true_test,
+        reading.new_images.holds(shares[choice]),
+    )
+
+
 def luck() -> Cell:
     """A search of 40 configurations; its incumbent and the four next are trained under fresh seeds,
     and the best of these five is chosen by their means.
     """
-
-    def draw(random: np.random.Generator) -> Sequence[float]:
-        common, drawn = random.standard_normal(IMAGES), random.standard_normal(TEST_IMAGES)
-        shares = np.minimum(random.normal(*SHARES, 40), 0.995)
-        networks = [Networks(share, SEED_SPREAD) for share in shares]
-        margins = [each.margins(random, common) for each in networks]
-        scores = [
-            each.runs(random, own, 1).mean() for each, own in zip(networks, margins, strict=True)
-        ]
-        best = np.argsort(scores)[::-1][:5]
-        on_test = {place: networks[place].margins(random, drawn) for place in best}
-        fresh = {
-            place: networks[place].runs(random, np.append(margins[place], on_test[place]), 5)
-            for place in best
-        }
-        top = best[0]
-        validation, test = (
-            accuracy(fresh[top][:, part]) for part in (slice(IMAGES), slice(IMAGES, None))
-        )
-        worth = networks[top].worth(margins[top]).mean()
-        of_seed, of_images = seed_luck(scores[top], validation), split_luck(validation, test)
-        assert of_seed.interval is not None
-        assert of_images.interval is not None
-        choice = max(best, key=lambda place: fresh[place][:, :IMAGES].mean())
-        further = accuracy(networks[choice].runs(random, on_test[choice], 5))
-        reading = estimate(further)
-        assert reading.new_images is not None
-        true_test = networks[choice].worth(on_test[choice]).mean()
-        return (
-            of_seed.value - (scores[top] - worth),
-            of_seed.interval.holds(scores[top] - worth),
-            of_images.value - (worth - shares[top]),
-            of_images.interval.holds(worth - shares[top]),
-            fresh[choice][:, :IMAGES].mean() - networks[choice].worth(margins[choice]).mean(),
-            fresh[choice][:, IMAGES:].mean() - true_test,
-            further.values.mean() - true_test,
-            reading.new_images.holds(shares[choice]),
-        )
-
     figures = (
         Figure("seed luck, bias", -0.05, 0.05, "points"),
         Figure("seed luck covered", 93, 98),
@@ -73,7 +72,7 @@ def luck() -> Cell:
         Figure("test reading of further seeds, bias", -0.05, 0.05, "points"),
         Figure("test reading of further seeds covers", 93, 98),
     )
-    return Cell("luck, 40 configurations", 1000, figures, draw)
+    return Cell("luck, 40 configurations", 1000, figures, _drawn_luck)
 
 
 def retrained() -> Cell:

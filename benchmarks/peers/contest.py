@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 EPOCHS = 8
 SPACE = SearchSpace.default()
-# What one would begin with: Adam as it comes, and no technique.
+# One would begin with these: Adam as it comes, and no technique.
 FIRST: dict[str, Value] = {
     "optimizer": "adam",
     "adam.learning_rate": 1e-3,

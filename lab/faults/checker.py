@@ -45,7 +45,15 @@ def violations(processes: Sequence[Process], may_lose: Collection[str] = ()) -> 
         for row in lost
         if row.owner not in may_lose
     ]
-    return wrong + list(_of_the_acknowledged(processes, trials))
+    wrong += _of_epochs(processes, trials)
+    wrong += _of_values(processes, trials)
+    wrong += [
+        f"{process.order.name}: {line}"
+        for process in processes
+        for line in process.said()
+        if "Traceback" in line
+    ]
+    return wrong
 
 
 def _of_the_end(stored: StoredStudy, trials: Mapping[int, TrialRecord]) -> Iterator[str]:
@@ -59,11 +67,8 @@ def _of_the_end(stored: StoredStudy, trials: Mapping[int, TrialRecord]) -> Itera
         yield f"numbers with gaps: {sorted(trials)}"
 
 
-def _of_the_acknowledged(
-    processes: Sequence[Process], trials: Mapping[int, TrialRecord]
-) -> Iterator[str]:
-    """What workers were told is recorded must be, and once."""
-    ends: Counter[int] = Counter()
+def _of_epochs(processes: Sequence[Process], trials: Mapping[int, TrialRecord]) -> Iterator[str]:
+    """An epoch that a worker was told is recorded must be."""
     for process in processes:
         for fact in process.facts("epoch"):
             number = int(fact["number"] or 0)
@@ -72,15 +77,17 @@ def _of_the_acknowledged(
                 yield (
                     f"epoch {fact['epoch']} of trial {number} was acknowledged and is not recorded"
                 )
-        for fact in process.facts("end"):
-            if fact["outcome"] == "complete":
-                number = int(fact["number"] or 0)
-                ends[number] += 1
-                if trials[number].value != fact["value"]:
-                    yield f"the value of trial {number} was acknowledged and is not recorded"
-        for line in process.said():
-            if "Traceback" in line:
-                yield f"{process.order.name}: {line}"
+
+
+def _of_values(processes: Sequence[Process], trials: Mapping[int, TrialRecord]) -> Iterator[str]:
+    """A value that a worker was told is recorded must be, and was told once."""
+    ends: Counter[int] = Counter()
+    for fact in (fact for process in processes for fact in process.facts("end")):
+        if fact["outcome"] == "complete":
+            number = int(fact["number"] or 0)
+            ends[number] += 1
+            if trials[number].value != fact["value"]:
+                yield f"the value of trial {number} was acknowledged and is not recorded"
     for number, times in ends.items():
         if times > 1:
             yield f"trial {number} was acknowledged {times} times"

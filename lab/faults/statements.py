@@ -34,7 +34,7 @@ from storage.studies import Budget, StoredStudy, find_study
 from storage.study_control import create_study
 from storage.transactions import Patience
 
-# How an engine is made to fail at the place of a number, within a context that gives the places
+# The function makes an engine fail at the place of a number, within a context that gives the places
 # seen.
 Failing = Callable[[Engine, int, Exception], AbstractContextManager[list[str]]]
 # A lock is waited for so long here.

@@ -15,6 +15,7 @@ from filelock import FileLock
 
 from objectives.data.config import DataConfig
 from objectives.data.datasets import find_source
+from objectives.data.folds import Folds
 from objectives.data.pixels import PixelScale
 from objectives.data.source import DataFacts, Decoded, Images, Progress, Source
 from objectives.data.splits import (
@@ -70,6 +71,8 @@ class Searchable:
     # The facts are those of the whole data set.
     facts: DataFacts
     names_file: Path | None = None
+    # There are none where the configuration has none.
+    folds: Folds | None = None
 
     def names(self) -> list[str] | None:
         """The path of each row's file below the data set's folder, with /; `None` where the images
@@ -101,10 +104,18 @@ def divided(config: DataConfig, opened: Opened) -> Searchable:
 
 
 def _searchable(config: DataConfig, opened: Opened) -> Searchable:
-    train, validation = _split(config, opened)
+    folds = _folds(config, opened)
+    train, validation = _split(config, opened, folds)
     return Searchable(
-        opened.class_names, opened.arrays, train, validation, opened.facts, opened.names_file
+        opened.class_names, opened.arrays, train, validation, opened.facts, opened.names_file, folds
     )
+
+
+def _folds(config: DataConfig, opened: Opened) -> Folds | None:
+    if config.folds is None:
+        return None
+    belonging = None if config.split_version == 1 else opened.belonging
+    return Folds(opened.arrays.labels, belonging, config.folds, config.split_seed)
 
 
 def find_decoded(config: DataConfig, fingerprint: str, cache_root: Path) -> Searchable | None:
@@ -144,6 +155,14 @@ def _check_counts(config: DataConfig, class_names: tuple[str, ...], labels: Labe
             f'dataset "{config.dataset}": class "{class_names[fewest]}" has {counts[fewest]} images'
             " outside the test split; add some until it has 2 or more"
         )
+    if config.folds is not None:
+        if counts[fewest] < config.folds:
+            raise DataError(
+                f'dataset "{config.dataset}": class "{class_names[fewest]}" has {counts[fewest]}'
+                f" images outside the test split, and data.folds = {config.folds} needs one in each"
+                " fold; lower it or add images"
+            )
+        return
     taken = round(config.validation_fraction * len(labels))
     for side, count, mend in (
         ("validation", taken, "raise"),
@@ -157,19 +176,29 @@ def _check_counts(config: DataConfig, class_names: tuple[str, ...], labels: Labe
             )
 
 
-def _split(config: DataConfig, opened: Opened) -> tuple[Positions, Positions]:
+def _split(config: DataConfig, opened: Opened, folds: Folds | None) -> tuple[Positions, Positions]:
     """The rows for training and those for validation. Raises DataError for a class that cannot be
     divided.
     """
     labels = opened.arrays.labels
-    if config.split_version == 1 or opened.belonging is None:
+    is_by_rows = config.split_version == 1 or opened.belonging is None
+    if folds is None and is_by_rows:
         return stratified_split(labels, config.validation_fraction, config.split_seed)
     try:
+        if folds is not None:
+            return folds.split()
+        assert opened.belonging is not None
         return split_by_units(
             labels, opened.belonging, config.validation_fraction, config.split_seed
         )
     except Undivided as undivided:
         name = opened.class_names[undivided.label]
+        if folds is not None:
+            raise DataError(
+                f'dataset "{config.dataset}": class "{name}" cannot be in each of data.folds ='
+                f" {folds.count}: too many of its images belong together, as equal images or as a"
+                " group; lower it or add others"
+            ) from None
         raise DataError(
             f'dataset "{config.dataset}": no image of class "{name}" can be set aside for'
             " validation: all belong together, as equal images or as a group; add others"

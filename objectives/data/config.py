@@ -7,6 +7,35 @@ from objectives.errors import DataError
 from objectives.names import IMAGES_PREFIX, RESIZES
 
 SPLIT_VERSIONS = (1, 2)
+FEWEST_FOLDS, MOST_FOLDS = 2, 100
+DEFAULT_VALIDATION_FRACTION = 0.2
+
+
+@dataclass(frozen=True)
+class Fold:
+    """The images that a training is judged on, where all that is not test is divided into K folds.
+
+    Number 0 is what a search is judged on, and the same in every shuffle. In shuffle 0 the others
+    are as `DataConfig.folds` divides them; in each later one the images outside number 0 are
+    divided anew.
+    """
+
+    shuffle: int
+    number: int
+
+
+OF_THE_SEARCH = Fold(0, 0)
+
+
+def fold_of_seed(index: int, folds: int) -> Fold:
+    """On which fold the seed of that index, from 0, is judged: on each once, but for the one that
+    the search is judged on, and then the same of another shuffle. `folds` are three or more.
+
+    >>> [fold_of_seed(index, 3) for index in range(3)]
+    [Fold(shuffle=0, number=1), Fold(shuffle=0, number=2), Fold(shuffle=1, number=1)]
+    """
+    shuffle, before = divmod(index, folds - 1)
+    return Fold(shuffle, before + 1)
 
 
 @dataclass(frozen=True)
@@ -26,17 +55,21 @@ class DataConfig:
 
     `labels` names a table of a folder's classes: see labels.list_labelled.
 
+    With `folds` the training split is divided into so many (see folds.Folds), one of which is the
+    validation split, and `validation_fraction` says nothing.
+
     Raises DataError where a value is out of its range.
     """
 
     dataset: str = "mnist-5k"
-    validation_fraction: float = 0.2
+    validation_fraction: float = DEFAULT_VALIDATION_FRACTION
     split_seed: int = 0
     image_size: int | None = None
     split_version: int = 1
     groups: str | None = None
     resize: str = RESIZES[0]
     labels: str | None = None
+    folds: int | None = None
 
     def __post_init__(self) -> None:
         if not 0 < self.validation_fraction < 1:
@@ -44,6 +77,16 @@ class DataConfig:
                 f"validation_fraction {self.validation_fraction}: give a number between 0 and 1,"
                 " as 0.2"
             )
+        if self.folds is not None:
+            if not FEWEST_FOLDS <= self.folds <= MOST_FOLDS:
+                raise DataError(
+                    f"folds {self.folds}: give a whole number from {FEWEST_FOLDS} to {MOST_FOLDS}"
+                )
+            if self.validation_fraction != DEFAULT_VALIDATION_FRACTION:
+                raise DataError(
+                    f"validation_fraction {self.validation_fraction}: folds {self.folds} say what"
+                    " validation takes; give one of the two"
+                )
         # The limits are those of np.random.RandomState.
         if not 0 <= self.split_seed < 2**32:
             raise DataError(

@@ -1,4 +1,8 @@
-"""Every data set by its name in a spec."""
+"""Every data set by its name in a spec.
+
+One more is its reader, here, in `shipped` or in `published`, and its subject and shape in
+`objectives.names`.
+"""
 
 from collections.abc import Callable
 from pathlib import Path

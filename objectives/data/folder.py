@@ -5,6 +5,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Self, TypeVar
@@ -27,7 +28,15 @@ from objectives.data.labels import list_labelled
 from objectives.data.listing import Listing, list_images, printable, unreachable
 from objectives.data.oddities import Folder, oddities, unread_lines
 from objectives.data.pixels import PixelScale, scales_of
-from objectives.data.source import DataFacts, Decoded, Progress, Source, allocated, digest_of
+from objectives.data.source import (
+    DataFacts,
+    Decoded,
+    Images,
+    Progress,
+    Source,
+    allocated,
+    digest_of,
+)
 from objectives.data.splits import TEST_FRACTION, Belonging, Units, units_for_test, units_of
 from objectives.errors import DataError
 
@@ -91,6 +100,19 @@ def image_folder(
     )
 
 
+@dataclass(frozen=True, eq=False)
+class _Pixels:
+    """What the files of a folder hold, in the order of the listing."""
+
+    images: Images
+    found: tuple[Read | Unread, ...]
+    headers: Sequence[Header | None]
+    scales: tuple[PixelScale, ...]
+    contents: Sequence[bytes | None]
+    units: Units
+    in_test: Flags
+
+
 def _decode_folder(
     listing: Listing,
     groups: Sequence[str] | None,
@@ -99,53 +121,19 @@ def _decode_folder(
     image_size: int | None,
     on_progress: Progress,
 ) -> Decoded:
-    time.sleep(seconds_to_next_stamp([file.changed_ns for file in listing.files], time.time_ns()))
     files = listing.files
-    paths = [listing.folder / file.name for file in files]
-    labels = np.array([file.label for file in files], dtype=np.int64)
-    found: dict[int, Read | Unread] = {}
-
-    def decode(rows: Sequence[int], scales: Sequence[PixelScale]) -> None:
-        by_kind = {scale.kind: scale for scale in scales}
-        for row, each in threads.each(
-            rows, lambda row: read_pixels(paths[row], images[row], by_kind, resize)
-        ):
-            found[row] = each
-            if len(found) % _BATCH == 0 or len(found) == len(files):
-                on_progress(len(found), len(files))
-
+    time.sleep(seconds_to_next_stamp([file.changed_ns for file in files], time.time_ns()))
     # Pillow warns of odd but readable files, one by one.
     with _Threads() as threads, warnings.catch_warnings(action="ignore"):
-        headers = [
-            header
-            for _, header in threads.each(range(len(files)), lambda row: read_header(paths[row]))
-        ]
-        images = allocated(str(listing.folder), scratch, len(files), _shape(headers, image_size))
-        # The scale of pixels that are not of 8 bits is that of the training part, which depends on
-        # every content.
-        wide = [
-            row
-            for row, header in enumerate(headers)
-            if header is not None and header.kind is not None
-        ]
-        decode(sorted(set(range(len(files))) - set(wide)), ())
-        surveyed = dict(threads.each(wide, lambda row: survey(paths[row])))
-        contents = [
-            None if isinstance(each, Unread) else each.digest
-            for each in (surveyed.get(row) or found[row] for row in range(len(files)))
-        ]
-        units, in_test = _sides(listing, contents, groups)
-        training = (each for row, each in surveyed.items() if not in_test[row])
-        scales = scales_of(each.extent for each in training if isinstance(each, Surveyed))
-        decode(wide, scales)
+        pixels = _read_all(threads, listing, groups, resize, scratch, image_size, on_progress)
     folder = Folder(
         listing,
-        tuple(found[row] for row in range(len(files))),
-        tuple(in_test.tolist()),
+        pixels.found,
+        tuple(pixels.in_test.tolist()),
         groups,
         resize,
-        (images.shape[2], images.shape[3]),
-        tuple(None if header is None else header.size for header in headers),
+        (pixels.images.shape[2], pixels.images.shape[3]),
+        tuple(None if header is None else header.size for header in pixels.headers),
     )
     for line in unread_lines(folder):
         _log.info("%s: %s", printable(str(listing.folder)), line)
@@ -154,13 +142,57 @@ def _decode_folder(
     readable = np.array([isinstance(each, Read) for each in folder.found])
     return Decoded(
         listing.class_names,
-        images,
-        labels,
-        np.flatnonzero(readable & ~in_test),
-        np.flatnonzero(readable & in_test),
-        DataFacts(folder.fingerprint(), scales),
-        Belonging(units, _ranks(contents)),
+        pixels.images,
+        np.array([file.label for file in files], dtype=np.int64),
+        np.flatnonzero(readable & ~pixels.in_test),
+        np.flatnonzero(readable & pixels.in_test),
+        DataFacts(folder.fingerprint(), pixels.scales),
+        Belonging(pixels.units, _ranks(pixels.contents)),
         tuple(file.name for file in files),
+    )
+
+
+def _read_all(
+    threads: "_Threads",
+    listing: Listing,
+    groups: Sequence[str] | None,
+    resize: str,
+    scratch: Path,
+    image_size: int | None,
+    on_progress: Progress,
+) -> _Pixels:
+    paths = [listing.folder / file.name for file in listing.files]
+    every = range(len(paths))
+    found: dict[int, Read | Unread] = {}
+
+    def decode(rows: Sequence[int], scales: Sequence[PixelScale]) -> None:
+        by_kind = {scale.kind: scale for scale in scales}
+        for row, each in threads.each(
+            rows, lambda row: read_pixels(paths[row], images[row], by_kind, resize)
+        ):
+            found[row] = each
+            if len(found) % _BATCH == 0 or len(found) == len(paths):
+                on_progress(len(found), len(paths))
+
+    headers = [header for _, header in threads.each(every, lambda row: read_header(paths[row]))]
+    images = allocated(str(listing.folder), scratch, len(paths), _shape(headers, image_size))
+    # The scale of pixels that are not of 8 bits is that of the training part, which depends on
+    # every content.
+    wide = [
+        row for row, header in enumerate(headers) if header is not None and header.kind is not None
+    ]
+    decode(sorted(set(every) - set(wide)), ())
+    surveyed = dict(threads.each(wide, lambda row: survey(paths[row])))
+    contents = [
+        None if isinstance(each, Unread) else each.digest
+        for each in (surveyed.get(row) or found[row] for row in every)
+    ]
+    units, in_test = _sides(listing, contents, groups)
+    training = (each for row, each in surveyed.items() if not in_test[row])
+    scales = scales_of(each.extent for each in training if isinstance(each, Surveyed))
+    decode(wide, scales)
+    return _Pixels(
+        images, tuple(found[row] for row in every), headers, scales, contents, units, in_test
     )
 
 

@@ -3,7 +3,7 @@
 import hashlib
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Literal
@@ -15,10 +15,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from objectives.data.cache import LabelledArrays, Searchable, chunks, open_searchable
-from objectives.data.config import DataConfig
+from objectives.data.config import DataConfig, Fold
+from objectives.data.folds import Folds
 from objectives.data.source import DataFacts, Images, Progress
 from objectives.data.splits import Positions
 from objectives.errors import DataError, TestSplitError
+
+Split = Literal["train", "validation"]
 
 # These facts are of images that come from no data set.
 MADE_UP = DataFacts("")
@@ -39,8 +42,10 @@ class ImageDataset:
     # The arrays hold both splits, and are memory-mapped and read-only.
     searchable: LabelledArrays
     # Each split has its positions in `searchable`.
-    positions: Mapping[Literal["train", "validation"], Positions]
+    positions: Mapping[Split, Positions]
     facts: DataFacts
+    # There are none where it is not divided into such.
+    folds: Folds | None = None
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
@@ -48,7 +53,7 @@ class ImageDataset:
         _, channels, height, width = self.searchable.images.shape
         return channels, height, width
 
-    def split(self, name: Literal["train", "validation"]) -> LabelledArrays:
+    def split(self, name: Split) -> LabelledArrays:
         """A copy of one split, in the order in which the data set was read. Raises TestSplitError
         for another name.
         """
@@ -56,6 +61,15 @@ class ImageDataset:
             raise TestSplitError(name)
         rows = self.positions[name]
         return LabelledArrays(self.searchable.images[rows], self.searchable.labels[rows])
+
+    def on(self, fold: Fold | None) -> "ImageDataset":
+        """The same images, but that this fold is the validation split; `None` leaves it as the
+        search has it. A data set that was divided into folds is meant.
+        """
+        if fold is None:
+            return self
+        assert self.folds is not None
+        return replace(self, positions=_positions(*self.folds.split(fold)))
 
 
 def open_dataset(
@@ -77,11 +91,12 @@ def open_dataset(
 
 def as_dataset(opened: Searchable) -> ImageDataset:
     """What a search sees of it."""
-    positions: Mapping[Literal["train", "validation"], Positions] = {
-        "train": opened.train,
-        "validation": opened.validation,
-    }
-    return ImageDataset(opened.class_names, opened.arrays, positions, opened.facts)
+    positions = _positions(opened.train, opened.validation)
+    return ImageDataset(opened.class_names, opened.arrays, positions, opened.facts, opened.folds)
+
+
+def _positions(train: Positions, validation: Positions) -> Mapping[Split, Positions]:
+    return {"train": train, "validation": validation}
 
 
 # --- on the device
@@ -144,6 +159,31 @@ def hold(dataset: ImageDataset, device: torch.device) -> ResidentData:
     _check_memory(dataset, device)
     train = dataset.split("train")
     return _resident(dataset, train, to_device(dataset.split("validation"), device), device)
+
+
+class HeldImages:
+    """A data set on its device, one division of it at a time: as the search has it, or a fold.
+
+    >>> held = HeldImages(dataset, torch.device("cpu"))   # doctest: +SKIP
+    >>> held.on(Fold(shuffle=0, number=2)).validation.images.shape
+    (800, 1, 28, 28)
+    """
+
+    def __init__(self, dataset: ImageDataset, device: torch.device) -> None:
+        self._dataset = dataset
+        self._device = device
+        self._fold: Fold | None = None
+        self._resident: ResidentData | None = None
+
+    def on(self, fold: Fold | None = None) -> ResidentData:
+        """With this fold as the validation split; `None`: with that of the search. Raises DataError
+        as `hold` does.
+        """
+        if self._resident is None or fold != self._fold:
+            # What is there goes before the other takes its place in memory.
+            self._resident, self._fold = None, fold
+            self._resident = hold(self._dataset.on(fold), self._device)
+        return self._resident
 
 
 def hold_together(

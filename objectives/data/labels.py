@@ -189,7 +189,7 @@ def _spellings(path: str) -> list[str]:
 
 
 def _is_there(path: Path) -> bool:
-    # Of a link to nowhere its status says so.
+    # A link to nowhere is there, too.
     return path.is_file() or path.is_symlink()
 
 

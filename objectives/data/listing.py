@@ -12,7 +12,7 @@ from objectives.errors import DataError, DataUnavailable
 
 # So many of what is odd are named.
 NAMED = 3
-# What systems and file servers put beside images, and into class folders, in lower case:
+# Systems and file servers put these beside images, and into class folders, in lower case:
 # thumbnails, copies and snapshots of Synology, QNAP, macOS, Windows and Jupyter. What begins with a
 # dot is passed over anyway.
 LITTER = (

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 SIGNED_8_BITS, BITS_16, BITS_32, FLOATS = "signed 8 bits", "16 bits", "32 bits", "floats"
 # The largest numbers of 8, 10, 12, 14 and 16 bits: what cameras, scanners and detectors count to.
 FULL_SCALES = (255, 1023, 4095, 16383, 65535)
-# For a kind of which the training part has no image, so that nothing is known of its range.
+# A kind of which the training part has no image has its whole range, as nothing is known of it.
 WHOLE_RANGES = {
     SIGNED_8_BITS: (-128.0, 127.0),
     BITS_16: (0.0, 65535.0),

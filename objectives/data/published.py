@@ -164,8 +164,8 @@ def _find(facts: _Published, data_root: Path) -> Source:
     )
 
 
-# In a process of its own: torchvision has no timeout but the default one of all sockets, and draws
-# progress bars.
+# The download runs in a process of its own: torchvision has no timeout but the default one of all
+# sockets, and draws progress bars.
 _DOWNLOAD = """
 import json, socket, sys
 _, name, folder, timeout, splits = sys.argv
@@ -267,7 +267,7 @@ def _arrays(facts: _Published, split: "VisionDataset", classes: int) -> tuple[Im
         images = np.moveaxis(images, -1, 1)
     if facts.transposed:
         images = images.swapaxes(2, 3)
-    # QMNIST's labels are rows, the class their first number
+    # The labels of QMNIST are rows, the class their first number.
     labels = np.asarray(getattr(split, facts.labels), dtype=np.int64).reshape(len(images), -1)[:, 0]
     if not np.isin(labels, range(classes)).all():
         raise ValueError(f"labels beyond the {classes} classes")

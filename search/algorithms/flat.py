@@ -114,7 +114,8 @@ class CmaEsSampler(FlatSampler):
         from cmaes import CMA
 
         count = len(self._ranges)
-        # In the unit cube, from its middle: Hansen's advice for the first step is 0.3 of the range.
+        # The search begins in the middle of the unit cube: Hansen's advice for the first step is
+        # 0.3 of the range.
         optimizer = CMA(
             np.full(count, 0.5), 0.3, bounds=np.array([[0.0, 1.0]] * count), seed=self._seed
         )

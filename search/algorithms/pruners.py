@@ -3,6 +3,8 @@
 Optuna's own write to the trial and count failed ones (SuccessiveHalvingPruner), and none can be
 given a part of the trials. So a trial that is taken over is judged as it would have been, and a
 restart changes nothing.
+
+One more is its dataclass in `search.spec.methods`, and its function here.
 """
 
 import hashlib
@@ -221,6 +223,6 @@ def is_audited(spec: StudySpec, number: int) -> bool:
 
 
 def _share(seed: int, number: int, purpose: str) -> float:
-    # From 0 to below 1, the same on every worker.
+    # The number lies from 0 to below 1, and is the same on every worker.
     digest = hashlib.sha256(f"{seed}:{number}:{purpose}".encode()).digest()
     return int.from_bytes(digest[:6], "big") / 2**48

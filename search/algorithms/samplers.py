@@ -1,5 +1,7 @@
 """Samplers by name, and how they draw a configuration: one sampler a trial, a function of the spec
 and its number.
+
+One more is its dataclass in `search.spec.methods`, and its function here.
 """
 
 import hashlib
@@ -225,7 +227,7 @@ def _value(
     fixed: Mapping[str, Value],
     sampled: Callable[[str], Value],
 ) -> Value:
-    # What is fixed, the only one, or a sampled one.
+    # The strength is fixed, the only one, or a sampled one.
     strength = switched(name)
     if strength is not None and strength.name in fixed:
         return fixed[strength.name] is not False

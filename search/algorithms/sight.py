@@ -2,7 +2,7 @@
 
 from search.spec.study_spec import StudySpec
 
-# From this version of the definition on; older ones look at all, as they always did.
+# Definitions from this version on see some trials; older ones look at all, as they always did.
 SEES_SOME = 5
 # CMA-ES replays every trial: with some of them it would be another search.
 CAN_DO_WITH_SOME = ("tpe", "gp")

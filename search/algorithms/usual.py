@@ -64,7 +64,7 @@ def usual_value(
 
 
 def _drawn_within(domain: Range, part: Range | None, generator: random.Random) -> Value:
-    # What both hold, or anything of the domain where that is nothing.
+    # The range is what both hold, or anything of the domain where that is nothing.
     low, high = 0.0, 1.0
     if part is not None and part.high > domain.low and part.low < domain.high:
         low, high = (

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 REFERENCE = "reference"
 # All verdicts of one ablation together may be wrong in this share of ablations.
 ALPHA = 0.05
-# How the usual three looks share it: search.analysis.inference.ablation.LOOKS.
+# The usual three looks share it so: search.analysis.inference.ablation.LOOKS.
 SHARES = (0.2, 0.3, 0.5)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from search.analysis.arm_runs import difference_of, estimate_of, luck_of, visible_of
 from search.analysis.choosing import ArmChoice, choose
 from search.analysis.judged import Judged, read_judged, runs_of
 from search.analysis.tuning import with_tuned_baseline
@@ -56,7 +57,7 @@ class TestScores:
     baseline: "Estimate | None"
     # The difference is the choice's mean less the baseline's.
     difference: "Difference | None"
-    # How much better the same networks are on the validation images than on these.
+    # The same networks are better by so much on the validation images than on these.
     split_luck: "Luck | None"
 
 
@@ -77,21 +78,22 @@ class Confirmation:
     plan: ConfirmPlan
     # The confirmation of fewer seeds whose trainings it has taken over; None: it has its own alone.
     goes_on_from: str | None
-    # The validation split has so many images.
+    # The validation split, or the folds that are in the place of it, have so many images.
     images: int
     # The arms keep the plan's order.
     arms: tuple[JudgedArm, ...]
     choice: str | None
     # The value is the smallest difference that so many seeds and images can show.
     visible: "Visible | None"
-    # Of the search's best trial, where it was judged: how much of its value was a lucky seed.
+    # The luck is that of the search's best trial, where it was judged: so much of its value was a
+    # lucky seed.
     seed_luck: "Luck | None"
     test: TestScores | None
     # The choice's mean less the pretrained baseline's, on the validation images; None: there is no
     # such baseline, or not everything is judged.
     to_pretrained: "Difference | None"
-    # Whether the file of the chosen trial's network was kept: the search keeps those of trials that
-    # were the best when they ended.
+    # The file of the chosen trial's network was kept: the search keeps those of trials that were
+    # the best when they ended.
     is_choice_kept: bool
 
     @property
@@ -117,8 +119,6 @@ class Confirmation:
 
 def read_confirmation(database: Database, stored: StoredStudy) -> Confirmation:
     """The answer of a study that is a confirmation, as it stands."""
-    from search.analysis.inference.best_set import visible_difference
-
     assert stored.follow_up is not None
     spec = stored_spec(stored)
     judged = read_judged(database, stored)
@@ -131,7 +131,6 @@ def read_confirmation(database: Database, stored: StoredStudy) -> Confirmation:
         and chosen.runs[each.arm].count >= FEWEST_RUNS
         and not chosen.diverged.get(each.arm)
     ]
-    answered = next((each.validation for each in judged if each.validation is not None), None)
     return Confirmation(
         stored.name,
         stored.follow_up.parent_name,
@@ -145,15 +144,25 @@ def read_confirmation(database: Database, stored: StoredStudy) -> Confirmation:
         follow_up_name(stored.follow_up.parent_name, "confirm", plan.seeds_of)
         if plan.seeds_of not in (None, stored.follow_up.number)
         else None,
-        0 if answered is None else len(answered.labels),
+        _images(judged),
         tuple(_arm(plan, each, chosen) for each in plan.candidates),
         chosen.choice,
-        visible_difference(comparable) if len(comparable) > 1 else None,
+        visible_of(comparable, plan.folds) if len(comparable) > 1 else None,
         _seed_luck(plan, chosen),
         _test_scores(plan, spec.metric, judged, chosen, read_reading(database, stored)),
         _to_pretrained(plan, chosen),
         _is_kept(database, stored.follow_up.parent_id, plan, chosen.choice),
     )
+
+
+def _images(judged: Sequence[Judged]) -> int:
+    """So many different ones that the runs are judged on: later shuffles have none but these."""
+    by_fold = {
+        each.training.fold: len(each.validation.labels)
+        for each in judged
+        if each.training.purpose == "judge" and each.validation is not None
+    }
+    return sum(images for fold, images in by_fold.items() if fold is None or fold.shuffle == 0)
 
 
 def last_confirmation(database: Database, parent: StoredStudy) -> Confirmation | None:
@@ -174,7 +183,7 @@ def _is_kept(database: Database, parent_id: int, plan: ConfirmPlan, choice: str 
 
 
 def _arm(plan: ConfirmPlan, candidate: Candidate, chosen: ArmChoice) -> JudgedArm:
-    from search.analysis.inference.intervals import divergence, estimate
+    from search.analysis.inference.intervals import divergence
 
     runs = chosen.runs.get(candidate.arm)
     diverged = chosen.diverged.get(candidate.arm, 0)
@@ -183,7 +192,7 @@ def _arm(plan: ConfirmPlan, candidate: Candidate, chosen: ArmChoice) -> JudgedAr
         candidate,
         () if runs is None else tuple(map(float, runs.values)),
         None if runs is None else float(runs.values.mean()),
-        estimate(runs) if runs is not None and runs.count >= FEWEST_RUNS else None,
+        estimate_of(runs) if runs is not None and runs.count >= FEWEST_RUNS else None,
         divergence(diverged, count) if count else None,
         candidate.arm in chosen.may_be_best,
         candidate.arm == chosen.choice,
@@ -192,24 +201,20 @@ def _arm(plan: ConfirmPlan, candidate: Candidate, chosen: ArmChoice) -> JudgedAr
 
 
 def _seed_luck(plan: ConfirmPlan, chosen: ArmChoice) -> "Luck | None":
-    from search.analysis.inference.luck import seed_luck
-
     best = next((each for each in plan.candidates if each.trial == plan.searched_best), None)
     runs = None if best is None else chosen.runs.get(best.arm)
     if best is None or best.search_value is None or runs is None or runs.count < FEWEST_RUNS:
         return None
-    return None if chosen.diverged.get(best.arm) else seed_luck(best.search_value, runs)
+    return None if chosen.diverged.get(best.arm) else luck_of(best.search_value, runs)
 
 
 def _to_pretrained(plan: ConfirmPlan, chosen: ArmChoice) -> "Difference | None":
-    from search.analysis.inference.differences import difference
-
     if plan.pretrained is None or chosen.choice is None:
         return None
     of_choice, of_other = (chosen.runs.get(arm) for arm in (chosen.choice, plan.pretrained.arm))
     if of_choice is None or of_other is None or of_other.count < FEWEST_RUNS:
         return None
-    return difference(of_choice, of_other)
+    return difference_of(of_choice, of_other)
 
 
 def _test_scores(
@@ -238,14 +243,21 @@ def _test_scores(
         ],
     )
     baseline = base if base is not None and base.count >= FEWEST_RUNS else None
-    validation = runs_of(metric, [each.validation for each in fresh if each.validation is not None])
+    # Where each run has validation images of its own, none of these are images that were chosen by.
+    validation = (
+        None
+        if plan.folds is not None
+        else runs_of(metric, [each.validation for each in fresh if each.validation is not None])
+    )
     return TestScores(
         reading,
         test.images,
         estimate(test),
         None if baseline is None else estimate(baseline),
         None if baseline is None else difference(test, baseline),
-        split_luck(validation, test) if validation.count == test.count else None,
+        split_luck(validation, test)
+        if validation is not None and validation.count == test.count
+        else None,
     )
 
 

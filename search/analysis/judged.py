@@ -50,7 +50,9 @@ def read_judged(database: Database, stored: StoredStudy) -> list[Judged]:
 
 
 def runs_of(metric: str, answered: Sequence[SplitPredictions]) -> "Runs":
-    """The same split as several networks answer it, for the intervals of that metric."""
+    """The same split as several networks answer it, for the intervals of that metric, which is one
+    of names.METRIC_DIRECTIONS. Raises KeyError for another.
+    """
     import numpy as np
 
     from search.analysis.inference import runs
@@ -64,9 +66,11 @@ def runs_of(metric: str, answered: Sequence[SplitPredictions]) -> "Runs":
         case "macro_f1":
             classes = np.stack([each.classes for each in answered]).astype(np.int64)
             return runs.macro_f1(classes, labels)
-        case _:
+        case "loss":
             given = np.stack([each.true_probabilities for each in answered])
             return runs.loss(runs.losses_of(given))
+        case _:
+            raise KeyError(metric)
 
 
 def value_of(metric: str, answered: SplitPredictions) -> float:

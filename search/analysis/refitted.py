@@ -25,7 +25,8 @@ class Refitted:
     plan: RefitPlan
     # The trial is trained on all images; None: it has not finished.
     trial: TrialRecord | None
-    # On the training images alone; None: it has not finished, or the parent's trial is taken.
+    # The trial is trained on the training images alone; None: it has not finished, or the parent's
+    # trial is taken.
     held_out: TrialRecord | None
 
     @property

@@ -44,7 +44,7 @@ class Reproduced:
     fresh: "Estimate | None"
     # So many runs under fresh seeds have finished without diverging.
     fresh_runs: int
-    # What differs of how the two were computed: device, threads, piece and versions, was and is.
+    # The two were computed differently in these: device, threads, piece and versions, was and is.
     changes: Mapping[str, tuple[Fact, Fact]]
     # The versions that the recorded trial was computed with may be unknown.
     knows_versions: bool

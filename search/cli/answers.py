@@ -48,6 +48,14 @@ def confirm(
         ),
     ] = None,
     seeds: Annotated[str, typer.Option(metavar="N", help="Fresh seeds for each.")] = "5",
+    resplit: Annotated[
+        bool,
+        typer.Option(
+            "--resplit",
+            help="Judge each seed on a fold of its own (data.folds): with the split in the"
+            " intervals.",
+        ),
+    ] = False,
     no_test: Annotated[
         bool, typer.Option("--no-test", help="Leave the test split unread.")
     ] = False,
@@ -56,7 +64,7 @@ def confirm(
 ) -> None:
     """Retrain the best configurations under fresh seeds, and say what each is worth."""
     options.verbosity.take_effect()
-    asked = _asked(top, trial, baseline, seeds, no_test)
+    asked = _asked(top, trial, baseline, seeds, no_test, resplit)
     from search.studies.followups.weights import given_weights
 
     given = given_weights(baseline, backbone, weights)
@@ -149,6 +157,7 @@ def _asked(
     baseline: str | None,
     seeds: str,
     no_test: bool,
+    resplit: bool,
 ) -> "AskedToConfirm":
     from search.studies.followups.confirming import FEWEST_SEEDS, MOST_SEEDS, AskedToConfirm
 
@@ -161,6 +170,7 @@ def _asked(
         baseline,
         read_whole("--seeds", seeds, FEWEST_SEEDS, MOST_SEEDS),
         not no_test,
+        resplit=resplit,
     )
 
 

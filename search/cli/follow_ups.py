@@ -2,6 +2,7 @@
 
 import os
 import sys
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -157,21 +158,22 @@ class Work:
         stored = announced.stored
         if stored.state == "ended":
             return
-        time = (
+        expected = (
             None if announced.seconds is None else duration(announced.seconds / (self.workers or 1))
         )
         before = self.answer(announced, read)
-        say(opening(before, stored_spec(stored).training.epochs, time))
+        say(opening(before, stored_spec(stored).training.epochs, expected))
         at = "" if self.storage is None else f" --storage {shown_url(parse_url(self.storage))}"
         if enqueue:
             say(f"it waits for workers: hypersearch worker --study {self.name}{at}")
             return
         say("Ctrl-C, and the same command goes on.")
-        root = self.artifact_root
+        root, begun = self.artifact_root, time.monotonic()
         team = Team(self.workers, partial(hire, url=self.url, artifact_root=root, quiet=True))
         try:
             with progress_shown(self.quiet) as tell:
                 work_on(self.url, stored, self.machine, host=this_host(), tell=tell, team=team)
+            say(f"{stored.name}: done in {duration(time.monotonic() - begun)}")
         except Stopped as stopped:
             stopped.how_to_go_on = (
                 "the running trials were handed back; the same command goes on:"

@@ -28,7 +28,7 @@ def doctor(
     """
     verbosity.take_effect()
     from search.machine.checkup import examine
-    from search.machine.doctor import worst_exit_code
+    from search.machine.findings import worst_exit_code
     from search.machine.folders import FolderUnknown
     from search.report.doctor_output import doctor_document, finding_text
     from search.report.documents import to_json

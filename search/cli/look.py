@@ -64,7 +64,7 @@ def _watch_studies(storage: str | None) -> None:
     from search.engines.following import watch_studies
     from search.report.console import console_on
     from search.report.live import show_pages
-    from search.report.pages import list_pages
+    from search.report.watching import list_pages
 
     with watched_database_at(storage) as database:
         show_pages(list_pages(watch_studies(database)), console_on(sys.stdout))
@@ -100,7 +100,7 @@ def _watch_status(storage: str | None, name: str) -> None:
     from search.engines.following import watch_status
     from search.report.console import console_on
     from search.report.live import show_pages
-    from search.report.pages import status_pages
+    from search.report.watching import status_pages
 
     with watched_database_at(storage) as database:
         show_pages(status_pages(watch_status(database, name)), console_on(sys.stdout))

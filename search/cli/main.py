@@ -78,8 +78,26 @@ def main() -> None:
 
 
 def _guarded() -> int:
+    from search.engines.signals import signals_as_exceptions
+
+    kept = completion.mend_words(os.environ)
+    try:
+        with signals_as_exceptions(), completion.without_kept(kept):
+            # The code is that of typer.Exit.
+            code = app(prog_name=completion.PROGRAM, standalone_mode=False)
+            sys.stdout.flush()
+    # Completions were asked for, and given.
+    except SystemExit:
+        raise
+    except BaseException as error:
+        return _code_of(error)
+    return code if isinstance(code, int) else 0
+
+
+def _code_of(error: BaseException) -> int:
+    """Says what is wrong; errors that are none of the contract are raised again."""
     from objectives.errors import DataError, DataUnavailable, DeviceError
-    from search.engines.signals import Stopped, signals_as_exceptions
+    from search.engines.signals import Stopped
     from search.spec.document import SpecError
     from storage.errors import (
         ArtifactRootError,
@@ -95,44 +113,34 @@ def _guarded() -> int:
         StudyNotFound,
     )
 
-    kept = completion.mend_words(os.environ)
-    try:
-        with signals_as_exceptions(), completion.without_kept(kept):
-            # The code is that of typer.Exit.
-            code = app(prog_name=completion.PROGRAM, standalone_mode=False)
-            sys.stdout.flush()
-    # Completions were asked for, and given.
-    except SystemExit:
-        raise
-    except typer.TyperException as error:
-        return _fail(on_one_line(str(getattr(error, "format_message", error.__str__)())), 2)
-    except SpecError as error:
-        return _fail(str(error), 2)
-    except (
-        ArtifactRootError,
-        CommandLineError,
-        ForeignStudy,
-        OtherData,
-        StudyEnded,
-        StudyExists,
-        StudyInUse,
-        StudyNotFound,
-        StorageURLError,
-        DataError,
-        DeviceError,
-    ) as error:
-        return _fail(on_one_line(str(error)), 2)
-    except (StorageUnavailable, ArtifactsUnavailable, DataUnavailable, OutputFailed) as error:
-        return _fail(str(error), 3)
-    except StudyDeleted as error:
-        return _fail(str(error), 1)
-    except Stopped as error:
-        return _fail(str(error), error.exit_code)
-    except OutputGone:
-        return 0
-    except BaseException as error:
-        return _late(error)
-    return code if isinstance(code, int) else 0
+    match error:
+        case typer.TyperException():
+            return _fail(on_one_line(str(getattr(error, "format_message", error.__str__)())), 2)
+        case SpecError():
+            return _fail(str(error), 2)
+        case (
+            ArtifactRootError()
+            | CommandLineError()
+            | ForeignStudy()
+            | OtherData()
+            | StudyEnded()
+            | StudyExists()
+            | StudyInUse()
+            | StudyNotFound()
+            | StorageURLError()
+            | DataError()
+            | DeviceError()
+        ):
+            return _fail(on_one_line(str(error)), 2)
+        case StorageUnavailable() | ArtifactsUnavailable() | DataUnavailable() | OutputFailed():
+            return _fail(str(error), 3)
+        case StudyDeleted():
+            return _fail(str(error), 1)
+        case Stopped():
+            return _fail(str(error), error.exit_code)
+        case OutputGone():
+            return 0
+    return _late(error)
 
 
 def _late(error: BaseException) -> int:

@@ -3,18 +3,21 @@ after look.
 """
 
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Collection, Generator, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
 from search.analysis.comparison import parameters
 from search.analysis.status import Status, list_studies, study_status
-from search.worker.events import Event, Running, TrialFinished
+from search.spec.definition import stored_spec
+from search.spec.follow_up import PlannedTraining
+from search.worker.events import Event, FollowUpTraining, Running, TrialFinished
 from storage.activity import read_running
 from storage.database_errors import reason
 from storage.engine import Database
 from storage.errors import StorageUnavailable, StudyDeleted, StudyNotFound
 from storage.records import StudyRecord, read_ended, read_study, read_trials
+from storage.slots import read_slot_contents
 from storage.studies import StoredStudy
 
 LOOK_SECONDS = 1.0
@@ -36,6 +39,7 @@ def watch_study(
 ) -> Generator[Event]:
     """Events of trials that end from now on, and of those that run, while `go_on()`."""
     seen = read_ended(database, stored.study_id)
+    trainings = Trainings(database, stored)
     last = False
     while not last:
         last = not go_on()
@@ -43,6 +47,7 @@ def watch_study(
         if record.finished + record.failed > len(seen):
             new = read_ended(database, stored.study_id) - seen
             seen |= new
+            of = trainings.of(new)
             for trial in read_trials(database, stored.study_id, new):
                 # No trial that has ended goes on.
                 if trial.state == "running":
@@ -56,14 +61,45 @@ def watch_study(
                     len(trial.epochs),
                     parameters(trial),
                     trial.reason,
+                    of.get(trial.number),
                 )
-        yield Running(tuple(read_running(database, stored.study_id)))
+        running = tuple(read_running(database, stored.study_id))
+        of = trainings.of({each.number for each in running})
+        yield Running(running, of, record.stored.budget.trials)
         if not last:
             sleep(LOOK_SECONDS)
 
 
+class Trainings:
+    """What the trials of a study are for, where it is a follow-up.
+
+    >>> Trainings(database, stored).of({0, 1})      # doctest: +SKIP
+    """
+
+    def __init__(self, database: Database, stored: StoredStudy) -> None:
+        self._database = database
+        self._stored = stored
+        self._metric = stored_spec(stored).metric
+        self._known: dict[int, FollowUpTraining] = {}
+
+    def of(self, numbers: Collection[int]) -> Mapping[int, FollowUpTraining]:
+        """Those of these trials, by number; none of a search's."""
+        follow_up = self._stored.follow_up
+        if follow_up is None:
+            return {}
+        if not self._known.keys() >= set(numbers):
+            contents = read_slot_contents(self._database, self._stored.study_id)
+            self._known = {
+                number: FollowUpTraining(
+                    follow_up, self._metric, PlannedTraining.from_json(content)
+                )
+                for number, content in contents.items()
+            }
+        return {number: self._known[number] for number in numbers if number in self._known}
+
+
 @dataclass(frozen=True)
-class Away:
+class Unanswered:
     """The database does not answer now, and why."""
 
     reason: str
@@ -73,9 +109,9 @@ def look_again(
     look: Callable[[], Found],
     sleep: Callable[[float], None] = time.sleep,
     monotonic: Callable[[], float] = time.monotonic,
-) -> Generator[Found | Away]:
-    """`look()` over and over, for most of the time not looking; Away where the database does not
-    answer.
+) -> Generator[Found | Unanswered]:
+    """`look()` over and over, for most of the time not looking; Unanswered where the database is
+    silent.
 
     Only the first look raises StorageUnavailable: later ones wait for the database as long as
     somebody watches.
@@ -84,23 +120,23 @@ def look_again(
     while True:
         started = monotonic()
         try:
-            found: Found | Away = look()
+            found: Found | Unanswered = look()
             seen = True
         except StorageUnavailable as error:
             if not seen:
                 raise
-            found = Away(reason(error.__cause__ or error))
+            found = Unanswered(reason(error.__cause__ or error))
         took = monotonic() - started
         yield found
         sleep(max(LOOK_AGAIN_SECONDS, took * (1 / LOOKING_SHARE - 1)))
 
 
-def watch_studies(database: Database) -> Generator[list[StudyRecord] | Away]:
+def watch_studies(database: Database) -> Generator[list[StudyRecord] | Unanswered]:
     """Every study that has a spec, look after look. Raises StorageUnavailable."""
     return look_again(lambda: list_studies(database))
 
 
-def watch_status(database: Database, name: str) -> Generator[Status | Away]:
+def watch_status(database: Database, name: str) -> Generator[Status | Unanswered]:
     """How far a study is, look after look, until it has ended and nobody works on it.
 
     Raises:

@@ -8,20 +8,20 @@ from optuna import logging as optuna_logging
 
 from objectives.errors import ProcessSpent
 from search.engines.alone import check_machine, work_alone
-from search.engines.following import watch_study
+from search.engines.following import Trainings, watch_study
 from search.engines.teams import Away, Hired, Team, WorkFailed, share_of
 from search.machine.this_machine import Machine
 from search.spec.definition import stored_spec
 from search.spec.request import Request, study_name
 from search.spec.study_spec import StudySpec
 from search.studies.joining import JoinedStudy, find_stored, has_work, join
-from search.worker.events import StudyOpened, Tell, nobody
+from search.worker.events import FollowUpTraining, StudyOpened, Tell, nobody
 from search.worker.loop import Choose
 from search.worker.preparation import prepare_data
 from storage.engine import Database, check_place, open_for_work
 from storage.errors import OtherData, StudyDeleted, StudyNotFound
 from storage.hosts import Host
-from storage.records import read_incumbent, read_study
+from storage.records import read_incumbent, read_study, read_trials
 from storage.studies import StoredStudy, find_study, first_failure
 
 if TYPE_CHECKING:
@@ -187,4 +187,20 @@ def _as_it_stands(database: Database, joined: JoinedStudy) -> StudyOpened:
         joined.spec.planned_trials,
         None if best is None else best.value,
         joined.spec.direction,
+        _trained(database, joined.stored),
+        joined.stored.follow_up,
     )
+
+
+def _trained(
+    database: Database, stored: StoredStudy
+) -> tuple[tuple[FollowUpTraining, float | None], ...]:
+    if stored.follow_up is None:
+        return ()
+    ended = [
+        each
+        for each in read_trials(database, stored.study_id)
+        if each.state in ("complete", "pruned")
+    ]
+    of = Trainings(database, stored).of({each.number for each in ended})
+    return tuple((of[each.number], each.value) for each in ended)

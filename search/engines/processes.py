@@ -83,7 +83,7 @@ class Crew:
             *self.arguments,
             *(argument for name in studies for argument in ("--study", name)),
         ]
-        # -P: the working folder is not searched for modules, whatever it holds
+        # The option -P keeps the working folder from being searched for modules, whatever it holds.
         self._command = [sys.executable, "-P", "-m", "hypersearch", "worker", *arguments]
         try:
             for number in range(self.count):
@@ -197,8 +197,8 @@ def hire(
     arguments += ["--accept-data"] * machine.accept_data
     arguments += [] if artifact_root is None else ["--artifact-root", artifact_root]
     arguments += ["--quiet"] * quiet + ["--forever"] * forever
-    # In the environment: others on this machine see the arguments of a process, and a URL may hold
-    # a password.
+    # The URL is in the environment: others on this machine see the arguments of a process, and a
+    # URL may hold a password.
     environment = {"HYPERSEARCH_STORAGE": url} | ({} if machine.captures else {CAPTURES: "0"})
     environment |= {CREW: str(machine.crew)} if machine.crew else {}
     # Where none is named each finds the one that trains best here by itself.

@@ -95,7 +95,7 @@ def _open(database: Database, names: Sequence[str], forever: bool) -> Choose:
         found = [
             (stored, held)
             for stored, held in read_workable(database)
-            # Whoever waits for a paused study was asked to
+            # Whoever waits for a paused study was asked to.
             if (not names or stored.name in names or _parent_of(stored) in names)
             and (stored.state != "paused" or names or forever)
         ]

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-# What the closing of a terminal sends; Windows does not.
+# A terminal that closes sends SIGHUP, which Windows does not have.
 _HANGUP = getattr(signal, "SIGHUP", None)
 _SAID = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated"} | (
     {_HANGUP: "hung up"} if _HANGUP else {}

@@ -1,4 +1,7 @@
-"""Who works on a study: processes of this machine, or workers elsewhere."""
+"""Who works on a study: processes of this machine, or workers elsewhere.
+
+One more scheduler that places workers is a class with the methods of `Hired`.
+"""
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
@@ -67,7 +70,7 @@ class Team:
 class Away:
     """Workers on other machines: what this one has, or trains best with, is none of theirs."""
 
-    # Before anything is created; raises where nobody can be hired.
+    # It is called before anything is created; it raises where nobody can be hired.
     get_ready: Callable[[], None]
     crew: Hired
 

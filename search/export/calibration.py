@@ -77,7 +77,8 @@ class Calibration:
     error_before: float
     # The error is that of the logits divided by the temperature.
     error_after: float
-    # (thousandths of confidence, images with so much, right ones among them), the lowest first
+    # Each entry is thousandths of confidence, the images with so much and the right ones among
+    # them; the lowest comes first.
     confidences: tuple[tuple[int, int, int], ...]
 
     @property

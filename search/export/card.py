@@ -23,7 +23,7 @@ from storage.text import on_one_line
 
 # So many classes are named in a row; of more only the number is given.
 NAMED_CLASSES = 40
-# How the lines of use bring an image to its size, and what that means for long images.
+# The card says so how an image is brought to its size, and what that means for long images.
 _SEEN = {
     CROP: "Only the largest centred part of the right aspect ratio is looked at: what stands at an"
     " edge of a long image is cut off.",
@@ -122,8 +122,8 @@ def _confirmed(winner: Winner, chosen: str) -> str:
         )
     said = (
         f"**Confirmed.** This is {chosen}. Under {arm.estimate.runs} fresh seeds its configuration"
-        f" came to {arm.estimate.mean:.4f} on average{_between(arm.estimate.new_images)} on the"
-        " validation images; this file is"
+        f" came to {arm.estimate.mean:.4f} on average{_between(arm.estimate.new_images)} on"
+        f" {_judged_on(found)}; this file is"
         + (
             " the one run of it that the search saw."
             if winner.refit is None
@@ -155,6 +155,15 @@ def _beside_pretrained(found: Confirmation) -> str:
     if found.test is not None and found.test.baseline is not None:
         said += f", and to {found.test.baseline.mean:.4f} on the test split"
     return f"{said}."
+
+
+def _judged_on(found: Confirmation) -> str:
+    if found.plan.folds is None:
+        return "the validation images"
+    return (
+        f"other validation images under each, the other {found.plan.folds - 1} of"
+        f" {found.plan.folds} folds, so that the interval includes the split"
+    )
 
 
 def _between(interval: Interval | None) -> str:

@@ -78,7 +78,7 @@ def export_model(
     """Writes the model of the study's best trial, or of the one of that number, or the one that the
     study `refit` has trained, as a new folder.
 
-    `formats` are of search.export.config.FORMATS. The same trial gives the same bytes on the same
+    `formats` are of search.export.formats.FORMATS. The same trial gives the same bytes on the same
     versions, but for the date, of `seconds_since_1970`.
 
     Raises:
@@ -93,20 +93,8 @@ def export_model(
     validated = held_out
     if winner.refit is not None:
         validated = validate(winner, winner.refit, machine, tell)
-    answering = answering_of(held_out)
-    files = {}
-    if "safetensors" in formats:
-        files[SAFETENSORS] = winner.run.model
-    if "onnx" in formats:
-        files[ONNX] = onnx_bytes(validated.trained, answering.calibration.temperature)
-    files[LABELS] = labels_bytes(answering.class_names)
-    digests = {each: hashlib.sha256(content).hexdigest() for each, content in files.items()}
-    answering = replace(answering, files=digests)
     date = datetime.fromtimestamp(seconds_since_1970, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
-    files[CONFIG] = config_bytes(
-        answering, _facts(winner, held_out, validated.trained, formats, date)
-    )
-    files[CARD] = card(winner, held_out, answering, date).encode()
+    files = _files(winner, held_out, validated, formats, date)
     write_folder(folder, files, lambda made: _check(made, winner, validated), replace=force)
     return Exported(
         folder,
@@ -118,6 +106,31 @@ def export_model(
         winner.judged is not None,
         refit,
     )
+
+
+def _files(
+    winner: Winner,
+    held_out: Validated,
+    validated: Validated,
+    formats: Collection[str],
+    date: str,
+) -> dict[str, bytes]:
+    """The files of the folder by name: the model is the one that was `validated`, which answers as
+    the one that was `held_out` from the validation images is calibrated.
+    """
+    answering = answering_of(held_out)
+    files = {}
+    if "safetensors" in formats:
+        files[SAFETENSORS] = winner.run.model
+    if "onnx" in formats:
+        files[ONNX] = onnx_bytes(validated.trained, answering.calibration.temperature)
+    files[LABELS] = labels_bytes(answering.class_names)
+    digests = {each: hashlib.sha256(content).hexdigest() for each, content in files.items()}
+    answering = replace(answering, files=digests)
+    facts = _facts(winner, held_out, validated.trained, formats, date)
+    files[CONFIG] = config_bytes(answering, facts)
+    files[CARD] = card(winner, held_out, answering, date).encode()
+    return files
 
 
 def check_exportable(folder: Path, formats: Collection[str], *, replace: bool) -> None:
@@ -175,7 +188,11 @@ def _facts(
         "data": {
             "dataset": spec.data.dataset,
             "image_size": spec.data.image_size,
-            "validation_fraction": spec.data.validation_fraction,
+            **(
+                {"validation_fraction": spec.data.validation_fraction}
+                if spec.data.folds is None
+                else {"folds": spec.data.folds}
+            ),
             "split_seed": spec.data.split_seed,
             "fingerprint": held_out.facts.fingerprint,
         },

@@ -78,7 +78,7 @@ def _write(file: Path, content: bytes) -> None:
 
 
 def _sync(folder: Path) -> None:
-    # So that names last as long as contents; Windows opens no folder.
+    # The folder is synced so that names last as long as contents; Windows opens no folder.
     with suppress(PermissionError):
         descriptor = os.open(folder, os.O_RDONLY)
         try:

@@ -1,4 +1,7 @@
-"""The files of an exported folder, and the formats of its model, by name."""
+"""The files of an exported folder, and the formats of its model, by name.
+
+One more format is its file here, and what writes and checks it in `search.export.exporting`.
+"""
 
 from search.export.errors import ExportRefused
 

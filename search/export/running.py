@@ -116,8 +116,8 @@ def _unsure(model: Model, below: float, images: int) -> Unsure:
 
 
 class _Progress:
-    # How far it is, said every few seconds. How many there are is counted once there is something
-    # to say.
+    # Every few seconds a line says how far it is. How many there are is counted once there is
+    # something to say.
     def __init__(
         self, count: Callable[[], int], say: Callable[[str], None], clock: Callable[[], float]
     ) -> None:

@@ -150,7 +150,7 @@ def _is_any_undecided(logits: NDArray[np.float32]) -> bool:
     return bool((two[:, 1] - two[:, 0] < 10 * ROUNDING * scale).any())
 
 
-# From images, (N, C, H, W), to logits and probabilities, (N, K) each.
+# The function maps images (N, C, H, W) to logits and probabilities, (N, K) each.
 AnswersOfRuntime = Callable[[NDArray[np.uint8]], tuple[NDArray[np.float32], NDArray[np.float32]]]
 
 

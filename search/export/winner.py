@@ -46,9 +46,10 @@ class Winner:
     complete: int
     # It is the best of all of them.
     is_best: bool
-    # Its own network, or that of the same training once more: the validation images are new to it.
+    # The run is of its own network, or of that of the same training once more: the validation
+    # images are new to it.
     held_out: KeptRun
-    # Trained on training and validation images together.
+    # The run is trained on training and validation images together.
     refit: KeptRun | None = None
     # The refit's network was trained by the study of this name.
     refit_study: str | None = None

@@ -1,11 +1,13 @@
 """Is this machine ready to work: what is here and how much of it, each part good or with its mend.
 Creates nothing.
+
+One more check is a function that returns a Finding, and its line in `examine`.
 """
 
 from collections.abc import Iterator, Mapping
 
 from search.machine.devices import accelerator_finding, division_finding, processor_finding
-from search.machine.doctor import Finding
+from search.machine.findings import Finding
 from search.machine.folders import Place
 from search.machine.photographs import photographs_finding
 from search.machine.places import artifacts_finding, folder_finding

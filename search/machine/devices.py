@@ -9,7 +9,7 @@ import psutil
 
 from objectives.processor import processor_model, usable_cores
 from search.machine.division_file import BUSY_PERCENT, division_text, known_divisions
-from search.machine.doctor import (
+from search.machine.findings import (
     NO_FOLDER,
     Accelerator,
     Finding,
@@ -19,7 +19,7 @@ from search.machine.doctor import (
 )
 from search.machine.folders import FolderUnknown, Place
 
-# What sets how OpenMP's threads wait for each other, which hypersearch leaves as it comes
+# These variables set how OpenMP's threads wait for each other, which hypersearch leaves as it comes
 # (docs/decisions/0016): GNU's, and Intel's and LLVM's.
 WAITING = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME")
 

@@ -11,7 +11,8 @@ TIE = 1.05
 PIECE = 64
 # No more workers than these are measured and chosen; whoever wants more says so.
 WORKERS_AT_MOST = 64
-# Of memory, for each worker: objectives.device.keep_freed_memory measured 1.26 GB at batch 256.
+# Each worker needs so much memory: objectives.device.keep_freed_memory measured 1.26 GB at batch
+# 256.
 WORKER_BYTES = 1_300_000_000
 # The same of its GPU's memory, whatever the small batches that are measured take: 1 GB for CUDA
 # itself and 1.5 GB for 512 images of 28 x 28 at once, in training, in its graph and in evaluation.

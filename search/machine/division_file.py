@@ -161,7 +161,7 @@ def machine_division(
 
 
 def _await_quiet(look: Callable[[], float]) -> None:
-    # For some looks; whether it was quiet, what is measured next will show.
+    # It looks a few times; whether it was quiet, what is measured next will show.
     for _ in range(LOOKS):
         if look() <= BUSY_PERCENT:
             return
@@ -187,8 +187,8 @@ def _measured(trainers: Trainable, cores: int) -> FreshDivision:
 
 
 def _unmeasured(known: Conditions, busy_percent: float) -> FreshDivision:
-    # Where others have just measured in vain, and train by now: a thread each wastes nothing, and
-    # waits for nobody.
+    # Others have just measured in vain, and train by now: a thread each wastes nothing, and waits
+    # for nobody.
     together = Share(
         1 if known.gpus or is_gpu(known.device) else min(known.cores, WORKERS_AT_MOST), 1
     )

@@ -2,7 +2,7 @@
 
 from objectives.data.cache import shapes_in
 from objectives.names import BACKBONES, is_photographic
-from search.machine.doctor import Finding
+from search.machine.findings import Finding
 from search.machine.folders import FolderUnknown, Place
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from objectives.data.cache import cached_in
 from objectives.data.published import published_in
-from search.machine.doctor import (
+from search.machine.findings import (
     NO_FOLDER,
     Facts,
     Finding,
@@ -24,7 +24,7 @@ from storage.errors import ArtifactRootError, ArtifactsUnavailable
 
 # CIFAR-10 has 0.2 GB, and lies there twice while it is decoded.
 LITTLE_SPACE_BYTES = 1e9
-# What a folder holds, for people, and the counts in it.
+# The contents of a folder are said for people, with the counts in them.
 Contents = tuple[tuple[str, ...], tuple[Facts, ...]]
 
 

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 from statistics import median
 
-from search.machine.doctor import Finding, StorageFacts
+from search.machine.findings import Finding, StorageFacts
 from storage.backends.kinds import backend
 from storage.engine import Database, open_database
 from storage.errors import NotThereYet, StorageUnavailable, StorageURLError

@@ -22,10 +22,10 @@ CREW = "HYPERSEARCH_CREW"
 CAPTURES = "HYPERSEARCH_CAPTURES"
 # So many images go through the network at a time.
 PIECE = "HYPERSEARCH_PIECE"
-# A name for this machine: processes that have the same one look at each other's ids.
+# The variable names this machine: processes that have the same one look at each other's ids.
 IDENTITY = "HYPERSEARCH_MACHINE"
-# The socket where a worker asks for images that its machine has not; set by
-# search.engines.cluster.seat.
+# The variable names the socket where a worker asks for images that its machine has not;
+# search.engines.cluster.seat sets it.
 PARCELS = "HYPERSEARCH_PARCELS"
 # What is made has this date, where the same is to be the same bytes:
 # https://reproducible-builds.org/specs/source-date-epoch/
@@ -38,7 +38,7 @@ _WHOLE = re.compile(r"[0-9]{1,9}")
 _COUNT = re.compile(r"[1-9][0-9]{0,8}")
 _DATE = re.compile(r"[0-9]{1,11}")
 _SECONDS = re.compile(r"[0-9]{1,9}(\.[0-9]*)?|\.[0-9]+")
-# OMP_NUM_THREADS: a number, or one a level of nesting
+# The variable OMP_NUM_THREADS holds a number, or one a level of nesting.
 _OPENMP = re.compile(r"[0-9]{1,9}(,[0-9]{1,9})*")
 
 

@@ -6,7 +6,7 @@ from importlib.metadata import PackageNotFoundError, metadata, requires, version
 
 from packaging.requirements import Requirement
 
-from search.machine.doctor import Finding, Package
+from search.machine.findings import Finding, Package
 
 DISTRIBUTION = "hypersearch"
 

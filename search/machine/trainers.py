@@ -122,7 +122,7 @@ class Trainers:
 
 class _Child:
     def __init__(self, device: str, number: int) -> None:
-        # -P: the working folder is not searched for modules, whatever it holds
+        # The option -P keeps the working folder from being searched for modules, whatever it holds.
         command = [
             sys.executable,
             "-P",

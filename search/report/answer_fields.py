@@ -4,6 +4,7 @@ types.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 
 from search.analysis.judged import Judged
 from search.report.documents import Json
@@ -27,6 +28,9 @@ RUNS: Fields = {
     "runs[].arm": ("string", "Which configuration it is of."),
     "runs[].purpose": ("string", "tune (finds a learning rate), judge or test."),
     "runs[].seed_index": ("integer", "The same index is the same seed in every arm."),
+    "runs[].fold": ("object or null", "It is judged on this one; null: on the search's images."),
+    "runs[].fold.shuffle": ("integer", "Which division into folds it is of, from 0."),
+    "runs[].fold.number": ("integer", "From 1; the search is judged on 0."),
     "runs[].state": ("string or null", "complete or pruned (diverged); null: not finished."),
     "runs[].seconds": ("number or null", "Of its epochs."),
     "runs[].device": ("string or null", "Where it was trained."),
@@ -40,7 +44,12 @@ CONFIRM: Fields = {
     "direction": ("string", "maximize or minimize."),
     "end_reason": ("string or null", "Why it has ended."),
     "seeds": ("integer", "Fresh seeds for each configuration."),
-    "images": ("integer", "Of the validation split."),
+    "images": ("integer", "Of the validation split; with `--resplit` of all its folds that judge."),
+    "folds": (
+        "integer or null",
+        "With `--resplit`: `data.folds`, of which each seed is judged on another one, so that"
+        " intervals include the split; null: all are judged on the search's validation split.",
+    ),
     "notes[]": ("string", "What of the search bears on the answer."),
     "configurations[]": ("object", "Each judged configuration, the baseline last."),
     "configurations[].arm": ("string", "`trial 9`, `neutral` or `pretrained`."),
@@ -53,7 +62,8 @@ CONFIRM: Fields = {
     "configurations[].mean": ("number or null", "Of these."),
     "configurations[].these_images[]": (
         "number",
-        f"{ENDS} for the mean on these images; null in its place where there is none.",
+        f"{ENDS} for the mean on these images; null in its place where there is none, as with"
+        " `--resplit`.",
     ),
     "configurations[].new_images[]": ("number", f"{ENDS} for the mean on new images; or null."),
     "configurations[].diverged": ("integer", "Runs that diverged."),
@@ -81,7 +91,11 @@ CONFIRM: Fields = {
     "visible_difference": ("object or null", "The smallest that would mostly be seen."),
     "visible_difference.now": ("number", "With so many seeds and images."),
     "visible_difference.more_seeds": ("number", "With any number of seeds."),
-    "seed_luck": ("object or null", "By how much the search's best value exceeds its fresh mean."),
+    "seed_luck": (
+        "object or null",
+        "By how much the search's best value exceeds its fresh mean; with `--resplit` by its images"
+        " too.",
+    ),
     "seed_luck.trial": ("integer", "The search's best trial."),
     "seed_luck.value": ("number", "The excess."),
     "seed_luck.interval[]": ("number", f"{ENDS}; or null."),
@@ -93,7 +107,10 @@ CONFIRM: Fields = {
     "test.baseline_mean": ("number or null", "Of the baseline."),
     "test.difference": ("number or null", "The choice's mean less the baseline's."),
     "test.difference_new_images[]": ("number", f"{ENDS} for it; or null."),
-    "test.split_luck": ("number or null", "Validation less test, of the same networks."),
+    "test.split_luck": (
+        "number or null",
+        "Validation less test, of the same networks; null with `--resplit`.",
+    ),
     "test.split_luck_interval[]": ("number", f"{ENDS}; or null."),
     **RUNS,
 }
@@ -152,6 +169,7 @@ def runs_document(judged: Sequence[Judged]) -> Json:
             "arm": each.training.arm,
             "purpose": each.training.purpose,
             "seed_index": each.training.seed_index,
+            "fold": None if each.training.fold is None else asdict(each.training.fold),
             "state": None if each.trial is None else each.trial.state,
             "seconds": None
             if each.trial is None

@@ -23,6 +23,7 @@ HEADER = (
     " ",
 )
 NOT_IN_THESE = "Not in these intervals: another training split, images unlike these."
+THESE_IMAGES = HEADER.index("these images")
 # In a narrow terminal these go first; a sentence says what has diverged.
 SPARE = ("worst..best", "diverged")
 
@@ -49,6 +50,8 @@ def opening_text(found: Confirmation, epochs: int, expected: str | None) -> str:
         made = plan.candidates[-1].trial is None
         what += f" and {plan.candidates[-1].name}" if made else " and the baseline"
     what += f", {plan.seeds} fresh seeds each"
+    if plan.folds is not None:
+        what += ", every seed on a fold of its own"
     if plan.reads_test:
         what += "; then as many for the choice"
     if plan.octaves:
@@ -66,11 +69,7 @@ def sentences(found: Confirmation) -> list[str]:
     lines = [*_verdict(found, scale)]
     if found.test is not None:
         lines += [line for line in _test(found, found.test, scale) if not line.startswith(" ")]
-    return [
-        *lines,
-        NOT_IN_THESE,
-        *_notes(found),
-    ]
+    return [*lines, *_what_is_in_them(found), *_notes(found)]
 
 
 def _lines(found: Confirmation, width: int) -> Iterator[str]:
@@ -93,7 +92,7 @@ def _details(found: Confirmation, scale: Scale) -> Iterator[str]:
     elif found.plan.reads_test and found.is_judged and found.choice is not None:
         yield ""
         yield "The test split has not been read yet."
-    yield NOT_IN_THESE
+    yield from _what_is_in_them(found)
     yield from _notes(found)
     if (number := choice_number(found)) is not None:
         commands = [f"hypersearch export {found.parent} --trial {number} -o model/"]
@@ -105,11 +104,17 @@ def _details(found: Confirmation, scale: Scale) -> Iterator[str]:
 
 
 def _table(found: Confirmation, scale: Scale, width: int) -> Iterator[str]:
-    yield wrapped(
-        f"Validation, {found.images:,} images, {scale.unit}; intervals for the mean (95 %)", width
-    )
+    folds = found.plan.folds
+    images = f"{found.images:,} images"
+    if folds is not None:
+        images += ", a fold for each seed"
+    yield wrapped(f"Validation, {images}, {scale.unit}; intervals for the mean (95 %)", width)
     arms = sorted(found.arms, key=lambda each: _order(each, found.direction))
-    yield table(HEADER, [_row(arm, found, scale) for arm in arms], width, SPARE)
+    rows = [HEADER, *(_row(arm, found, scale) for arm in arms)]
+    if folds is not None:
+        # No two runs have the same images.
+        rows = [row[:THESE_IMAGES] + row[THESE_IMAGES + 1 :] for row in rows]
+    yield table(rows[0], rows[1:], width, SPARE)
 
 
 def _order(arm: JudgedArm, direction: str) -> tuple[bool, bool, float]:
@@ -180,12 +185,31 @@ def _verdict(found: Confirmation, scale: Scale) -> Iterator[str]:
             arm for arm in found.arms if arm.candidate.trial == found.plan.searched_best
         )
         told = "" if found.seed_luck.is_told else ", not told from none"
+        luck = "Lucky seed" if found.plan.folds is None else "Lucky seed and images"
         yield (
             f"The search said {scale.value(searched.candidate.search_value)} for trial"
-            f" {found.plan.searched_best}. Lucky seed:"
+            f" {found.plan.searched_best}. {luck}:"
             f" {scale.change(found.seed_luck.value)} {scale.points}"
             f" ({scale.change_interval(found.seed_luck.interval)}){told}."
         )
+
+
+def _what_is_in_them(found: Confirmation) -> Iterator[str]:
+    """What the intervals are about."""
+    folds = found.plan.folds
+    if folds is None:
+        yield NOT_IN_THESE
+        return
+    yield (
+        "These intervals include the split: each seed was trained and judged on another division of"
+        " the images. Not in them: training on wholly other images, images unlike these."
+    )
+    yield (
+        f"The search was judged on one of the {folds} folds, which so chose the configurations:"
+        " here it is trained on, and judges none."
+    )
+    if found.plan.seeds > folds - 1:
+        yield f"Seeds after the first {folds - 1} have the same images, shuffled anew."
 
 
 def _notes(found: Confirmation) -> Iterator[str]:

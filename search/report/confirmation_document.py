@@ -1,6 +1,6 @@
 """What a confirmation has found, for scripts."""
 
-from search.analysis.confirmation import Confirmation
+from search.analysis.confirmation import Confirmation, JudgedArm, TestScores
 from search.report.confirmation import choice_number
 from search.report.documents import Json
 from search.spec.follow_up import BACKBONE, WEIGHTS
@@ -8,7 +8,7 @@ from search.spec.follow_up import BACKBONE, WEIGHTS
 
 def confirmation_document(found: Confirmation) -> dict[str, Json]:
     """`confirm --json`: fractions, of a loss nats."""
-    test, luck = found.test, found.seed_luck
+    luck = found.seed_luck
     return {
         "study": found.study,
         "parent": found.parent,
@@ -21,28 +21,9 @@ def confirmation_document(found: Confirmation) -> dict[str, Json]:
         "goes_on_from": found.goes_on_from,
         "seeds": found.plan.seeds,
         "images": found.images,
+        "folds": found.plan.folds,
         "notes": list(found.plan.notes),
-        "configurations": [
-            {
-                "arm": arm.candidate.arm,
-                "trial": arm.candidate.trial,
-                "search_value": arm.candidate.search_value,
-                "values": list(arm.values),
-                "mean": arm.mean,
-                "these_images": None if arm.estimate is None else _ends(arm.estimate.these_images),
-                "new_images": None if arm.estimate is None else _ends(arm.estimate.new_images),
-                "diverged": 0 if arm.divergence is None else arm.divergence.diverged,
-                "may_be_best": arm.may_be_best and found.is_judged,
-                "is_choice": arm.is_choice and found.is_judged,
-                "is_baseline": arm.is_baseline,
-                "params": {
-                    name: value
-                    for name, value in arm.candidate.values.items()
-                    if not name.endswith(".on")
-                },
-            }
-            for arm in found.arms
-        ],
+        "configurations": [_configuration(arm, found.is_judged) for arm in found.arms],
         "choice": choice_number(found),
         "choice_arm": found.choice if found.is_judged else None,
         "pretrained": None
@@ -65,23 +46,41 @@ def confirmation_document(found: Confirmation) -> dict[str, Json]:
             "value": luck.value,
             "interval": _ends(luck.interval),
         },
-        "test": None
-        if test is None
-        else {
-            "reading": test.reading.number,
-            "images": test.images,
-            "mean": test.choice.mean,
-            "new_images": _ends(test.choice.new_images),
-            "baseline_mean": None if test.baseline is None else test.baseline.mean,
-            "difference": None if test.difference is None else test.difference.value,
-            "difference_new_images": None
-            if test.difference is None
-            else _ends(test.difference.new_images),
-            "split_luck": None if test.split_luck is None else test.split_luck.value,
-            "split_luck_interval": None
-            if test.split_luck is None
-            else _ends(test.split_luck.interval),
+        "test": None if found.test is None else _test(found.test),
+    }
+
+
+def _configuration(arm: JudgedArm, is_judged: bool) -> Json:
+    return {
+        "arm": arm.candidate.arm,
+        "trial": arm.candidate.trial,
+        "search_value": arm.candidate.search_value,
+        "values": list(arm.values),
+        "mean": arm.mean,
+        "these_images": None if arm.estimate is None else _ends(arm.estimate.these_images),
+        "new_images": None if arm.estimate is None else _ends(arm.estimate.new_images),
+        "diverged": 0 if arm.divergence is None else arm.divergence.diverged,
+        "may_be_best": arm.may_be_best and is_judged,
+        "is_choice": arm.is_choice and is_judged,
+        "is_baseline": arm.is_baseline,
+        "params": {
+            name: value for name, value in arm.candidate.values.items() if not name.endswith(".on")
         },
+    }
+
+
+def _test(scores: TestScores) -> Json:
+    baseline, difference, luck = scores.baseline, scores.difference, scores.split_luck
+    return {
+        "reading": scores.reading.number,
+        "images": scores.images,
+        "mean": scores.choice.mean,
+        "new_images": _ends(scores.choice.new_images),
+        "baseline_mean": None if baseline is None else baseline.mean,
+        "difference": None if difference is None else difference.value,
+        "difference_new_images": None if difference is None else _ends(difference.new_images),
+        "split_luck": None if luck is None else luck.value,
+        "split_luck_interval": None if luck is None else _ends(luck.interval),
     }
 
 

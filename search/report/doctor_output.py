@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import asdict
 
-from search.machine.doctor import Finding
+from search.machine.findings import Finding
 from search.report.documents import Json
 
 

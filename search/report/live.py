@@ -1,7 +1,6 @@
 """What the terminal shows while a study works or is watched: a live view, or plain lines."""
 
-import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Protocol, Self
@@ -12,12 +11,15 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.text import Text
 
 from search.report.console import tell
+from search.report.tally import Tally, line, new_tally
+from search.report.trainings import purpose_of, shown_value
 from search.report.values import brief
 from search.spec.durations import duration
 from search.worker.events import (
     Decoding,
     EpochFinished,
     Event,
+    FollowUpTraining,
     Running,
     Said,
     StudyLeft,
@@ -27,7 +29,6 @@ from search.worker.events import (
     Waiting,
     WorkerEvent,
 )
-from storage.direction import Direction
 
 # Decoding takes so many lines in all, where no bar can be drawn.
 DECODING_LINES = 4
@@ -39,43 +40,6 @@ class View(Protocol):
     def show(self, event: WorkerEvent) -> None: ...
     def __enter__(self) -> "View": ...
     def __exit__(self, *_: object) -> None: ...
-
-
-class Tally:
-    """What has happened so far: counted from events, starting where the study stood."""
-
-    def __init__(
-        self,
-        finished: int,
-        budget: int,
-        best: float | None,
-        direction: Direction,
-        clock: Callable[[], float],
-    ):
-        self.finished = finished
-        self.budget = budget
-        self.best = best
-        self.best_number: int | None = None
-        self._direction = direction
-        self._clock = clock
-        self._started = clock()
-        self._finished_before = finished
-
-    def add(self, event: TrialFinished) -> None:
-        """Counts a finished trial."""
-        if event.outcome in ("complete", "pruned"):
-            self.finished += 1
-        if event.outcome != "complete" or event.value is None:
-            return
-        if self.best is None or self._direction.is_better(event.value, than=self.best):
-            self.best, self.best_number = event.value, event.number
-
-    def seconds_to_go(self) -> float | None:
-        """By this worker's pace so far; unknown before its first trial."""
-        done = self.finished - self._finished_before
-        if done == 0:
-            return None
-        return (self._clock() - self._started) / done * max(0, self.budget - self.finished)
 
 
 class PlainView:
@@ -101,6 +65,8 @@ class PlainView:
                 if self._tally is not None:
                     self._tally.add(event)
                 tell(self._console, line(event, self._tally))
+            case TrialStarted() | Running() if self._tally is not None:
+                self._tally.follow(event)
             case Waiting(reason) if reason != self._said:
                 self._said = reason
                 tell(self._console, f"waiting: {reason}")
@@ -114,7 +80,7 @@ class LiveView:
     def __init__(self, tally: Tally, console: Console) -> None:
         self._tally = tally
         self._progress = Progress(
-            TextColumn("trials"),
+            TextColumn("trials" if tally.standings is None else "trainings"),
             BarColumn(),
             MofNCompleteColumn(),
             TextColumn("{task.description}"),
@@ -122,10 +88,11 @@ class LiveView:
         )
         self._task = self._progress.add_task("", total=tally.budget, completed=tally.finished)
         self._running = Text("")
-        self._best = Text(_best(tally))
-        self._parameters = ""
+        self._known = Text(tally.known)
+        # The trial that runs in this process.
+        self._started: TrialStarted | None = None
         self._live = Live(
-            Group(self._progress, self._running, self._best), console=console, refresh_per_second=4
+            Group(self._progress, self._running, self._known), console=console, refresh_per_second=4
         )
 
     def __enter__(self) -> "LiveView":
@@ -138,17 +105,15 @@ class LiveView:
     def show(self, event: WorkerEvent) -> None:
         """Redraws what the event changes."""
         match event:
-            case TrialStarted(_, number, _, parameters):
-                self._parameters = brief(parameters)
-                self._running.plain = f"trial {number}: {self._parameters}"
-            case EpochFinished(number, measurement, value):
-                self._running.plain = (
-                    f"trial {number}: epoch {measurement.epoch}, {value:.4f}, "
-                    f"{measurement.images_per_second:,.0f} images/s; {self._parameters}"
-                )
+            case TrialStarted():
+                self._follow(event)
+                self._started = event
+                self._running.plain = f"{_name(event.number, event.training)}{self._parameters()}"
+            case EpochFinished():
+                self._running.plain = self._epoch(event)
             case TrialFinished():
                 self._tally.add(event)
-                self._best.plain = _best(self._tally)
+                self._known.plain = self._tally.known
                 togo = self._tally.seconds_to_go()
                 self._progress.update(
                     self._task,
@@ -157,12 +122,34 @@ class LiveView:
                 )
             case Waiting(reason):
                 self._running.plain = f"waiting: {reason}"
-            case Running(trials):
+            case Running():
+                self._follow(event)
                 self._running.plain = "\n".join(
-                    f"trial {trial.number}: epoch {trial.epoch}, worker"
-                    f" {(trial.worker or 'none')[:8]} on {trial.host}"
-                    for trial in trials
+                    f"{_name(trial.number, event.trainings.get(trial.number))}: epoch"
+                    f" {trial.epoch}, worker {(trial.worker or 'none')[:8]} on {trial.host}"
+                    for trial in event.trials
                 )
+
+    def _follow(self, event: TrialStarted | Running) -> None:
+        self._tally.follow(event)
+        self._progress.update(self._task, total=self._tally.budget)
+
+    def _epoch(self, event: EpochFinished) -> str:
+        training = None if self._started is None else self._started.training
+        value = f"{event.value:.4f}" if training is None else shown_value(event.value, training)
+        rate = f"{event.measurement.images_per_second:,.0f} images/s"
+        name = _name(event.number, training)
+        return f"{name}: epoch {event.measurement.epoch}, {value}, {rate}{self._parameters('; ')}"
+
+    def _parameters(self, before: str = ": ") -> str:
+        # What a training of a follow-up is for says more than they do.
+        if self._started is None or self._started.training is not None:
+            return ""
+        return f"{before}{brief(self._started.parameters)}"
+
+
+def _name(number: int, training: FollowUpTraining | None) -> str:
+    return f"trial {number}" if training is None else purpose_of(training)
 
 
 def choose_view(tally: Tally | None, console: Console) -> View:
@@ -245,9 +232,9 @@ class Screen:
         match event:
             case Said(said):
                 tell(self._console, said)
-            case StudyOpened(finished, budget, best, direction):
-                tally = new_tally(finished, budget, best, direction)
-                self._view = self._open.enter_context(choose_view(tally, self._console))
+            case StudyOpened():
+                view = choose_view(new_tally(event), self._console)
+                self._view = self._open.enter_context(view)
             case _:
                 self._view.show(event)
 
@@ -275,37 +262,3 @@ def show_pages(pages: Iterable[Page], console: Console) -> None:
             if each not in said:
                 tell(console, each)
         said = page.lines
-
-
-def new_tally(finished: int, budget: int, best: float | None, direction: Direction) -> Tally:
-    """A tally on the process's monotonic clock."""
-    return Tally(finished, budget, best, direction, time.monotonic)
-
-
-def line(event: TrialFinished, tally: Tally | None) -> str:
-    """One line for a finished trial."""
-    value = "-" if event.value is None else f"{event.value:.4f}"
-    reason = "" if event.reason is None else f" ({event.reason})"
-    which = (
-        f"trial {event.number}"
-        if tally is not None
-        else f"study {event.study} trial {event.number}"
-    )
-    return (
-        f"{which} {event.outcome}{reason} {value} after {event.epochs} epochs: "
-        f"{brief(event.parameters)}{'' if tally is None else _standing(tally)}"
-    )
-
-
-def _standing(tally: Tally) -> str:
-    best = "" if tally.best is None else f", best {tally.best:.4f}"
-    togo = tally.seconds_to_go()
-    left = "" if togo is None or tally.finished >= tally.budget else f", {duration(togo)} to go"
-    return f" [{tally.finished}/{tally.budget}{best}{left}]"
-
-
-def _best(tally: Tally) -> str:
-    if tally.best is None:
-        return "best trial: none yet"
-    which = "" if tally.best_number is None else f"{tally.best_number}, "
-    return f"best trial: {which}{tally.best:.4f}"

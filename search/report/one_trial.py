@@ -11,7 +11,7 @@ from search.spec.durations import duration
 from storage.errors import SHOWN_DIGITS
 from storage.records import EpochRecord, TrialRecord
 
-# Of a curve, the name of the column and what it shows; where there is little room, the last ones
+# Each column of a curve has a name and what it shows; where there is little room, the last ones
 # give way.
 _CURVE: dict[str, str] = {
     "train_loss": ".4f",

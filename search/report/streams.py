@@ -125,8 +125,8 @@ def standard_streams() -> Iterator[None]:
 
 
 def _open_closed_ones() -> None:
-    # Else the next file to be opened, a database say, would get the number of a closed one, and
-    # what is printed.
+    # Without that the next file to be opened, a database say, would get the number of a closed one,
+    # and what is printed.
     nowhere = os.open(os.devnull, os.O_RDWR)
     while nowhere <= 2:
         os.set_inheritable(nowhere, True)

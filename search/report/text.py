@@ -1,4 +1,4 @@
-"""Answers as text for a person and as JSON documents for scripts."""
+"""Answers as text for a person; documents for scripts stand in `search.report.documents`."""
 
 from collections.abc import Sequence
 
@@ -120,7 +120,7 @@ def compare_text(
 def summary_text(comparison: Comparison, width: int = NO_TERMINAL_COLUMNS) -> str:
     """What `run` ends with."""
     lines = [
-        # On one line whatever the width: scripts look for what it says.
+        # The state stands on one line whatever the width: scripts look for what it says.
         state_text(comparison.record),
         "",
         incumbent_text(comparison.incumbent, comparison.spec.metric),

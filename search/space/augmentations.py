@@ -24,7 +24,7 @@ FORMER_AUGMENTATION_NAMES = tuple(
     for name in _combinations(("shift", "crop", "flip", "vertical_flip", "rotate", "erase"))
     if name not in AUGMENTATION_NAMES
 )
-# What is tried unless a spec says otherwise: nothing that makes another thing of what is to be
+# These are tried unless a spec says otherwise: nothing that makes another thing of what is to be
 # recognized. A mirrored digit is no digit, a dress upside down is none that a camera sees.
 DEFAULT_AUGMENTATIONS: dict[Subject, Choice] = {
     "characters": Choice(("none", "shift", "rotate", "shift+rotate")),

@@ -87,7 +87,7 @@ WARMUP = Parameter(
     Off(),
     BELOW_ONE,
     off=0.0,
-    # Not under onecycle, which has a rise of its own.
+    # The scheduler onecycle has a rise of its own.
     parent=("scheduler", tuple(name for name in SCHEDULERS if name != "onecycle")),
     meaning=(
         "the first share of the run with a rising learning rate; not under onecycle, which rises by"

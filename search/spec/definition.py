@@ -73,7 +73,10 @@ def definition_keys(spec: StudySpec) -> dict[str, Toml]:
     """The dotted keys of a definition with their values, those that are stored where they are not
     the default alone too.
     """
-    flat: dict[str, Toml] = {"data.resize": spec.data.resize}
+    flat: dict[str, Toml] = {
+        "data.resize": spec.data.resize,
+        "data.validation_fraction": spec.data.validation_fraction,
+    }
     for name, value in json.loads(spec.definition()).items():
         if isinstance(value, dict):
             flat |= {f"{name}.{key}": entry for key, entry in value.items()}

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Literal
 
+from objectives.data.config import Fold
 from search.space.domains import Value
 from search.spec.study_spec import NAME_PATTERN
 
@@ -15,9 +16,9 @@ Kind = Literal["confirm", "ablate", "reproduce", "refit"]
 KINDS: tuple[Kind, ...] = ("confirm", "ablate", "reproduce", "refit")
 _ENDING = re.compile(rf":({'|'.join(KINDS)}):([1-9][0-9]{{0,8}})")
 
-# What a training is for: to find a learning rate, to judge a configuration on the validation
-# images, to read the test split, or to be taken away: that one is on training and validation images
-# together.
+# A training has one of these purposes: to find a learning rate, to judge a configuration on the
+# validation images, to read the test split, or to be taken away: that one is on training and
+# validation images together.
 Purpose = Literal["tune", "judge", "test", "refit"]
 # The lowest and the highest learning rate that are tried are so many octaves away.
 OCTAVES_AWAY = 2.0
@@ -46,6 +47,11 @@ def octaves_of(retune: int) -> tuple[float, ...]:
     if retune <= 1:
         return (0.0,) * retune
     return tuple(OCTAVES_AWAY * (2 * at / (retune - 1) - 1) for at in range(retune))
+
+
+def _without_none(document: dict[str, object], later: str) -> dict[str, object]:
+    """What came later is stored where it is there, so that earlier versions read all else."""
+    return {key: value for key, value in document.items() if key != later or value is not None}
 
 
 def is_follow_up_name(name: str) -> bool:
@@ -82,6 +88,9 @@ class PlannedTraining:
     keeps_model: bool = False
     # Slots whose kept models are read on the test split together with this one.
     reads_with: tuple[int, ...] = ()
+    # The images that it is judged on, all others but the test split being trained on; None: those
+    # of the search.
+    fold: Fold | None = None
 
     @property
     def is_pretrained(self) -> bool:
@@ -90,13 +99,14 @@ class PlannedTraining:
 
     def to_json(self) -> str:
         """As a slot's content."""
-        return json.dumps(asdict(self), sort_keys=True)
+        return json.dumps(_without_none(asdict(self), "fold"), sort_keys=True)
 
     @classmethod
     def from_json(cls, content: str) -> "PlannedTraining":
         """From a slot's content."""
         found = json.loads(content)
-        return cls(**{**found, "reads_with": tuple(found["reads_with"])})
+        fold = Fold(**found["fold"]) if "fold" in found else None
+        return cls(**{**found, "reads_with": tuple(found["reads_with"]), "fold": fold})
 
 
 @dataclass(frozen=True)
@@ -154,6 +164,8 @@ class ConfirmPlan:
     octaves: tuple[float, ...] = ()
     # The number of the confirmation whose seeds it has, and more; None: it has its own.
     seeds_of: int | None = None
+    # Of so many folds each seed is judged on another one; None: all are on the search's images.
+    folds: int | None = None
 
     @property
     def pretrained(self) -> Candidate | None:
@@ -168,7 +180,7 @@ class ConfirmPlan:
 
     def to_json(self) -> str:
         """As the follow-up's plan."""
-        return json.dumps(asdict(self), sort_keys=True)
+        return json.dumps(_without_none(asdict(self), "folds"), sort_keys=True)
 
     @classmethod
     def from_json(cls, plan: str) -> "ConfirmPlan":

@@ -84,7 +84,8 @@ SAMPLERS: dict[str, type[Sampler]] = {
 }
 
 
-# Of the run before the first judgement: schedules and penalties have shown little before.
+# The shares are of the run before the first judgement: schedules and penalties have shown little
+# before.
 QUARTER, EIGHTH = 1 / 4, 1 / 8
 
 

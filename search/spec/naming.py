@@ -24,7 +24,7 @@ def default_name(dataset: str) -> str:
     if NAME_PATTERN.fullmatch(f"{name}{_SUFFIX}"):
         return f"{name}{_SUFFIX}"
     digest = hashlib.sha256(name.encode(errors="surrogatepass")).hexdigest()[:_DIGITS]
-    # As much as there is room for beside the digest, its dash and the suffix.
+    # The readable part fills what the digest, its dash and the suffix leave.
     readable = _in_ascii(name)[: NAME_LENGTH - _DIGITS - 1 - len(_SUFFIX)].rstrip("-._")
     return f"{readable or _UNNAMED}-{digest}{_SUFFIX}"
 

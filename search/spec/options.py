@@ -28,7 +28,7 @@ class Setting:
     direction: Direction
 
 
-# (table, name, setting) -> value; what is wrong is noted in the table
+# A reader maps (table, name, setting) to a value; what is wrong is noted in the table.
 Reader = Callable[[Table, str, Setting], object]
 
 

@@ -4,7 +4,14 @@ from collections.abc import Mapping
 
 from models.names import BLOCKS, HEADS
 from objectives.architecture import ModelConfig
-from objectives.data.config import SPLIT_VERSIONS, DataConfig, groups_fault
+from objectives.data.config import (
+    DEFAULT_VALIDATION_FRACTION,
+    FEWEST_FOLDS,
+    MOST_FOLDS,
+    SPLIT_VERSIONS,
+    DataConfig,
+    groups_fault,
+)
 from objectives.names import (
     COSTS,
     DATASETS,
@@ -118,18 +125,7 @@ def _read_name(study: "Table", stored: bool) -> str:
 
 
 def _read_data(data: "Table", stored: bool) -> DataConfig:
-    dataset = data.string("dataset", "mnist-5k")
-    if dataset.startswith(IMAGES_PREFIX):
-        if dataset == IMAGES_PREFIX:
-            data.fault("dataset", dataset, f"name the folder, {IMAGES_PREFIX}FOLDER")
-        elif not _is_utf8(dataset):
-            data.fault(
-                "dataset",
-                dataset,
-                "the folder's name is not in UTF-8: rename it, or use a UTF-8 locale",
-            )
-    elif dataset not in DATASETS:
-        data.fault("dataset", dataset, f"{one_of(dataset, DATASETS)}, or {IMAGES_PREFIX}FOLDER")
+    dataset = _read_dataset(data)
     is_folder = dataset.startswith(IMAGES_PREFIX)
     image_size = data.optional_integer("image_size", low=1, high=4096)
     split_version = data.optional_integer(
@@ -154,11 +150,22 @@ def _read_data(data: "Table", stored: bool) -> DataConfig:
         if is_folder and value is not None and split_version == 1:
             data.fault("split_version", 1, f"knows no {name}: leave it out, or {name}")
     validation_fraction = data.number(
-        "validation_fraction", 0.2, Limits(0.0, 1.0, low_open=True, high_open=True)
+        "validation_fraction",
+        DEFAULT_VALIDATION_FRACTION,
+        Limits(0.0, 1.0, low_open=True, high_open=True),
     )
+    folds = data.optional_integer("folds", low=FEWEST_FOLDS, high=MOST_FOLDS)
+    if folds is not None and validation_fraction != DEFAULT_VALIDATION_FRACTION:
+        data.fault(
+            "validation_fraction",
+            validation_fraction,
+            f"data.folds = {folds} says what validation takes: leave one of the two out",
+        )
     split_seed = data.integer("split_seed", 0, low=0, high=2**32 - 1)
-    if not is_folder or data.faults:
+    if data.faults:
         return DataConfig(dataset, validation_fraction, split_seed)
+    if not is_folder:
+        return DataConfig(dataset, validation_fraction, split_seed, folds=folds)
     return DataConfig(
         dataset,
         validation_fraction,
@@ -168,7 +175,24 @@ def _read_data(data: "Table", stored: bool) -> DataConfig:
         groups,
         resize,
         labels,
+        folds,
     )
+
+
+def _read_dataset(data: "Table") -> str:
+    dataset = data.string("dataset", "mnist-5k")
+    if dataset == IMAGES_PREFIX:
+        data.fault("dataset", dataset, f"name the folder, {IMAGES_PREFIX}FOLDER")
+    elif dataset.startswith(IMAGES_PREFIX):
+        if not _is_utf8(dataset):
+            data.fault(
+                "dataset",
+                dataset,
+                "the folder's name is not in UTF-8: rename it, or use a UTF-8 locale",
+            )
+    elif dataset not in DATASETS:
+        data.fault("dataset", dataset, f"{one_of(dataset, DATASETS)}, or {IMAGES_PREFIX}FOLDER")
+    return dataset
 
 
 def _read_groups(data: "Table") -> str | None:

@@ -83,6 +83,13 @@ def _laid_over(stored: Document, named: Document) -> Document:
         under["data"] = {
             key: value for key, value in _table(under, "data").items() if key not in OF_FOLDERS
         }
+    # Folds take the place of a share.
+    if "folds" in data:
+        under["data"] = {
+            key: value
+            for key, value in _table(under, "data").items()
+            if key != "validation_fraction"
+        }
     # Options that are not named are those of the same method, and of no other.
     for method in METHODS:
         asked, has = study.get(method), _table(under, "study").get(method)

@@ -67,8 +67,8 @@ class StudySpec:
     minimize: tuple[str, ...] = ()
     # Each pair is one of names.COSTS and its limit: at most so much.
     constraints: tuple[tuple[str, float], ...] = ()
-    # That of the definition it was read from, whose behaviour it keeps: what a study is does not
-    # depend on it.
+    # The version is that of the definition it was read from, whose behaviour it keeps: what a study
+    # is does not depend on it.
     version: int = field(default=DEFINITION_VERSION, compare=False)
 
     @property
@@ -111,6 +111,45 @@ class StudySpec:
         """The spec as a TOML document with nothing left to a default; `parse_spec` reads it
         back.
         """
+        study = self._settled_keys()
+        study["sampler"] = method_document(self.sampler)
+        study["pruner"] = pruner_document(self.pruner)
+        data: Document = {"dataset": self.data.dataset, "split_seed": self.data.split_seed}
+        if self.data.folds is None:
+            data["validation_fraction"] = self.data.validation_fraction
+        else:
+            data["folds"] = self.data.folds
+        if self.data.image_size is not None:
+            data["image_size"] = self.data.image_size
+        # What came later is stored where it is not the default, so that earlier definitions keep
+        # their hash.
+        if self.data.resize != RESIZES[0]:
+            data["resize"] = self.data.resize
+        if self.data.is_folder:
+            data["split_version"] = self.data.split_version
+        if self.data.groups is not None:
+            data["groups"] = self.data.groups
+        if self.data.labels is not None:
+            data["labels"] = self.data.labels
+        document: Document = {
+            "study": study,
+            "data": data,
+            "training": self._training_document(),
+            "model": self._model_document(),
+            "space": {
+                name: domain_to_toml(domain)
+                for name, domain in self.space.domains
+                if not PARAMETERS[name].added_later or domain != PARAMETERS[name].default
+            },
+        }
+        if self.constraints:
+            document["constraints"] = dict(self.constraints)
+        if self.first_trials:
+            document["trial"] = [dict(trial) for trial in self.first_trials]
+        return document
+
+    def _settled_keys(self) -> Document:
+        """What [study] holds beside its methods: what it is called, led and ended by."""
         study: Document = {
             "name": self.name,
             "seed": self.seed,
@@ -125,25 +164,9 @@ class StudySpec:
             study["priority"] = self.priority
         if self.minimize:
             study["minimize"] = list(self.minimize)
-        study["sampler"] = method_document(self.sampler)
-        study["pruner"] = pruner_document(self.pruner)
-        data: Document = {
-            "dataset": self.data.dataset,
-            "validation_fraction": self.data.validation_fraction,
-            "split_seed": self.data.split_seed,
-        }
-        if self.data.image_size is not None:
-            data["image_size"] = self.data.image_size
-        # What came later is stored where it is not the default, so that earlier definitions keep
-        # their hash.
-        if self.data.resize != RESIZES[0]:
-            data["resize"] = self.data.resize
-        if self.data.is_folder:
-            data["split_version"] = self.data.split_version
-        if self.data.groups is not None:
-            data["groups"] = self.data.groups
-        if self.data.labels is not None:
-            data["labels"] = self.data.labels
+        return study
+
+    def _training_document(self) -> Document:
         training: Document = {
             "epochs": self.training.epochs,
             "precision": self.training.precision,
@@ -151,6 +174,9 @@ class StudySpec:
         }
         if self.training.timeout_seconds is not None:
             training["timeout"] = self.training.timeout_seconds
+        return training
+
+    def _model_document(self) -> Document:
         model: Document = {"hidden_units": self.model.hidden_units}
         if self.model.block != ModelConfig.block:
             model["block"] = self.model.block
@@ -158,19 +184,4 @@ class StudySpec:
             model["channels"] = list(self.model.channels)
         if self.model.head is not None:
             model["head"] = self.model.head
-        document: Document = {
-            "study": study,
-            "data": data,
-            "training": training,
-            "model": model,
-            "space": {
-                name: domain_to_toml(domain)
-                for name, domain in self.space.domains
-                if not PARAMETERS[name].added_later or domain != PARAMETERS[name].default
-            },
-        }
-        if self.constraints:
-            document["constraints"] = dict(self.constraints)
-        if self.first_trials:
-            document["trial"] = [dict(trial) for trial in self.first_trials]
-        return document
+        return model

@@ -24,6 +24,7 @@ pruner = "asha"                # none, asha, hyperband, median, percentile, pati
 [data]
 dataset = "mnist-5k"           # one of the names in docs/data.md, or images:FOLDER (one sub-folder per class)
 validation_fraction = 0.2      # of the training split, stratified
+# folds = 5                    # in place of a fraction: so many folds, validation is one; 'confirm --resplit' uses the others
 split_seed = 0                 # which images those are; apart from study.seed, so that studies can share a split
 # image_size = 64              # for folders of images
 # resize = "pad"               # of a folder: "crop" keeps the middle of each image, "pad" all of it between black, "stretch" all of it

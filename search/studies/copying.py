@@ -83,7 +83,7 @@ def copy_study(
             except BaseException:
                 artifacts.give_up()
                 raise
-            # What a deletion there, which had looked before, has removed in between.
+            # A deletion there, which had looked before, may have removed some in between.
             artifacts.copy()
     return Copied(
         tuple(each.name for each in studies[1:]),

@@ -22,7 +22,7 @@ from storage.studies import StoredStudy
 
 log = logging.getLogger(__name__)
 
-# (training after its last epoch, its epochs) -> files by name
+# The function maps a training after its last epoch, and its epochs, to files by name.
 FilesOf = Callable[[ResumableTraining, Sequence[EpochRecord]], Mapping[str, bytes]]
 
 

@@ -45,13 +45,14 @@ class TrialCourse:
         self._held = held
         self._spec = spec
         self._storage = LeasedStorage(optunas, place.leases, held)
-        # What the sampler sees.
+        # The sampler sees the study in this way.
         seen_as = EndsAlone if spec.minimize else LeasedStorage
         self._sampled = seen_as(optunas, place.leases, held, sampled)
         self._is_audited = is_audited(spec, held.number)
         # The epoch after which the pruner would stop the trial.
         self._due: int | None = None
-        # What a follow-up's slot says; None: the trial of a search, whose configuration is drawn.
+        # The plan is what a follow-up's slot says; None: the trial of a search, whose configuration
+        # is drawn.
         self.planned = None if held.slot is None else PlannedTraining.from_json(held.slot.content)
         # The study's metric by epoch.
         self.values: dict[int, float] = {}

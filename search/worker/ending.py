@@ -22,7 +22,7 @@ class Ending:
     attributes: Mapping[str, str] = field(default_factory=dict)
     # These are of the validation split.
     predictions: Predicted | None = None
-    # What else is recorded in the same transaction.
+    # This function records what else belongs into the same transaction.
     also: Callable[[Connection], None] = lambda connection: None
 
 

@@ -1,16 +1,27 @@
 """What happens while a worker works, as whoever looks on is told."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Literal
 
 from objectives.measurement import Measurement
 from search.space.domains import Value
+from search.spec.follow_up import PlannedTraining
 from storage.activity import RunningTrial
 from storage.direction import Direction
+from storage.studies import FollowUp
 
 # Beside what ends a trial: lost to another worker, or left to the next one.
 TrialOutcome = Literal["complete", "pruned", "failed", "lost", "handed back"]
+
+
+@dataclass(frozen=True)
+class FollowUpTraining:
+    """What a trial of a follow-up is for."""
+
+    follow_up: FollowUp
+    metric: str
+    planned: PlannedTraining
 
 
 @dataclass(frozen=True)
@@ -25,6 +36,10 @@ class TrialStarted:
     # The parameters are the active ones, under their names in the spec.
     parameters: dict[str, Value]
     epochs: int = 0
+    # Only a trial of a follow-up has a training.
+    training: FollowUpTraining | None = None
+    # The budget is the study's, as it is now.
+    budget: int | None = None
 
 
 @dataclass(frozen=True)
@@ -48,6 +63,8 @@ class TrialFinished:
     epochs: int
     parameters: dict[str, Value]
     reason: str | None = None
+    # Only a trial of a follow-up has a training.
+    training: FollowUpTraining | None = None
 
 
 @dataclass(frozen=True)
@@ -70,6 +87,10 @@ class Running:
     """What all workers of the study hold now."""
 
     trials: tuple[RunningTrial, ...]
+    # The trainings say what the trials of a follow-up are for, by number.
+    trainings: Mapping[int, FollowUpTraining] = field(default_factory=dict)
+    # The budget is the study's, as it is now.
+    budget: int | None = None
 
 
 @dataclass(frozen=True)
@@ -88,6 +109,9 @@ class StudyOpened:
     budget: int
     best: float | None
     direction: Direction
+    # Each pair is a finished training of a follow-up and its value; a diverged one has none.
+    trained: tuple[tuple[FollowUpTraining, float | None], ...] = ()
+    follow_up: FollowUp | None = None
 
 
 @dataclass(frozen=True)

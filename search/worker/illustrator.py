@@ -26,7 +26,7 @@ class Illustrator:
     """
 
     def __init__(self, database: Database, artifact_root: str) -> None:
-        # -P: the working folder is not searched for modules, whatever it holds
+        # The option -P keeps the working folder from being searched for modules, whatever it holds.
         self._command = [sys.executable, "-P", "-m", "search.worker.drawing", artifact_root]
         self._url = database.url.render_as_string(hide_password=False)
         self.process: subprocess.Popen[bytes] | None = None

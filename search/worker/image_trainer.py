@@ -2,11 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 
 from objectives import model_file, training
-from objectives.data.images import ImageDataset, ResidentData, hold_together
+from objectives.data.config import Fold
+from objectives.data.images import HeldImages, ImageDataset, ResidentData, hold_together
 from objectives.device import set_threads
 from objectives.hyperparameters import Hyperparameters
 from objectives.protocol import Pulse, ResumableTraining
@@ -20,13 +22,13 @@ from storage.records import EpochRecord
 
 @dataclass(frozen=True, eq=False)
 class ImageTrainer:
-    """What trains the trials of a study; `resident` is its data on the device."""
+    """What trains the trials of a study; `held` is its data on the device."""
 
     spec: StudySpec
     machine: Machine
     device: torch.device
     dataset: ImageDataset
-    resident: ResidentData
+    held: HeldImages
 
     def train(
         self,
@@ -37,7 +39,11 @@ class ImageTrainer:
         pulse: Pulse,
     ) -> ResumableTraining:
         """On the training images."""
-        return self._train_on(self.resident, hyperparameters, seed, computing, resume, pulse)
+        return self._train_on(self.held.on(), hyperparameters, seed, computing, resume, pulse)
+
+    def on_fold(self, fold: Fold) -> partial[ResumableTraining]:
+        """As `train`, but that the fold is the validation split."""
+        return partial(self._train_on, self.held.on(fold))
 
     def refit(
         self,
@@ -48,7 +54,7 @@ class ImageTrainer:
         pulse: Pulse,
     ) -> ResumableTraining:
         """On training and validation images together."""
-        together = hold_together(self.dataset, self.resident.validation, self.device)
+        together = hold_together(self.dataset, self.held.on().validation, self.device)
         return self._train_on(together, hyperparameters, seed, computing, resume, pulse)
 
     def files_of(
@@ -56,7 +62,7 @@ class ImageTrainer:
     ) -> Mapping[str, bytes]:
         """The files of a new incumbent, by name."""
         assert isinstance(trained, training.Training)
-        names = self.resident.class_names
+        names = self.dataset.class_names
         return incumbent_files(self.model_of(trained), epochs, trained.examine(), names)
 
     def model_of(self, trained: ResumableTraining) -> bytes:

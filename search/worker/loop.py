@@ -214,7 +214,7 @@ class _Loop:
         self._uid = joined.stored.uid
 
     def _fit_threads(self) -> None:
-        # Of a new trial; one that is taken over keeps its own.
+        # The threads are of a new trial; one that is taken over keeps its own.
         if self._objective is None or self._fitting is None or self._objective.fitting is None:
             return
         computing = replace(self._objective.computing, threads=self._fitting.for_next_trial())

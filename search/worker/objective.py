@@ -3,10 +3,10 @@
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING
 
-from objectives.data.config import DataConfig
+from objectives.data.config import DataConfig, Fold
 from objectives.hyperparameters import Hyperparameters
 from objectives.predicted import Predicted
 from objectives.processor import usable_cores
@@ -25,7 +25,7 @@ from search.worker.weights import read_weights
 from storage.computing import Computing
 
 if TYPE_CHECKING:
-    from objectives.data.images import ImageDataset, ResidentData
+    from objectives.data.images import HeldImages, ImageDataset
     from objectives.data.source import DataFacts
     from objectives.pretrained import Reference
 
@@ -33,7 +33,8 @@ if TYPE_CHECKING:
     from search.worker.artifacts import FilesOf
     from storage.studies import StoredStudy
 
-# (hyperparameters, seed, how the trial is computed, checkpoint to go on from, pulse)
+# The arguments are hyperparameters, seed, how the trial is computed, the checkpoint to go on from
+# and the pulse.
 Train = Callable[[Hyperparameters, int, Computing, bytes | None, Pulse], ResumableTraining]
 
 
@@ -49,7 +50,7 @@ class Objective:
     files_of: "FilesOf | None" = None
     # The trained network as a file's content; made-up curves have none.
     model_of: Callable[[ResumableTraining], bytes] | None = None
-    # Opens the test split, for search.worker.readings alone.
+    # The function opens the test split, for search.worker.readings alone.
     open_test: Callable[[], TestReader] | None = None
     # The trials train on this data; `None` where there is none.
     data: "DataFacts | None" = None
@@ -57,10 +58,14 @@ class Objective:
     check: Callable[[], None] = lambda: None
     # New trials have these threads, where nobody has said how many they are to have.
     fitting: FittingThreads | None = None
-    # As `train`, but on training and validation images together; made-up curves have none.
+    # The function trains as `train`, but on training and validation images together; made-up curves
+    # have none.
     refit: Train | None = None
-    # The pretrained network that the follow-up compares with, where it has one.
-    reference: "Reference | None" = None
+    # The pretrained network that the follow-up compares with, where it has one: on the split of the
+    # search, or on that fold.
+    reference: "Callable[[Fold | None], Reference] | None" = None
+    # As `train`, but with that fold as the validation split; of studies that have data.folds.
+    on_fold: Callable[[Fold], Train] | None = None
 
 
 def build_objective(
@@ -85,7 +90,7 @@ def build_objective(
     if spec.data.dataset == "synthetic":
         return _synthetic(spec, machine)
     from objectives import device
-    from objectives.data.images import hold
+    from objectives.data.images import HeldImages
     from objectives.optimizers import load_optimizers
     from objectives.run import IMAGES_AT_ONCE
     from search.machine.division_file import kept_division
@@ -98,13 +103,18 @@ def build_objective(
         device.keep_freed_memory()
     config, dataset = _open_data(spec, machine, stored, on_progress)
     weights = read_weights(stored, machine.files)
-    trainer = ImageTrainer(spec, machine, chosen, dataset, hold(dataset, chosen))
+    held = HeldImages(dataset, chosen)
+    held.on()
+    trainer = ImageTrainer(spec, machine, chosen, dataset, held)
     # The threads are measured after all that may be refused.
     before = kept_division(str(chosen), machine.division_root)
     computing, kept = _compute_here(str(chosen), machine, say)
     load_optimizers(chosen)
     at_once = IMAGES_AT_ONCE[chosen.type]
-    reference = None if weights is None else _reference(*weights, trainer.resident, machine)
+    # As of the images, one division is held at a time.
+    reference = (
+        None if weights is None else lru_cache(1)(partial(_reference, *weights, held, machine))
+    )
     return Objective(
         trainer.train,
         str(chosen),
@@ -119,18 +129,19 @@ def build_objective(
         else _fitting(machine, computing.threads, kept, before is not None, say),
         refit=trainer.refit,
         reference=reference,
+        on_fold=trainer.on_fold,
     )
 
 
 def _reference(
-    backbone: str, weights: bytes, resident: "ResidentData", machine: Machine
+    backbone: str, weights: bytes, held: "HeldImages", machine: Machine, fold: Fold | None
 ) -> "Reference":
     # The networks of torchvision take long to load, and few studies need them.
     from objectives.pretrained import Reference
 
     root = machine.cache_root
     folder = None if isinstance(root, FolderUnknown) else root / "features"
-    return Reference(backbone, weights, resident, folder)
+    return Reference(backbone, weights, held.on(fold), folder)
 
 
 def _open_data(
@@ -177,7 +188,7 @@ def _fitting(
     looks_first: bool,
     say: Callable[[str], None],
 ) -> FittingThreads | None:
-    # Where nobody has said how many.
+    # The threads are fitted where nobody has said how many there are to be.
     cores = usable_cores()
     # A crew is the processes of one parent.
     if machine.crew > 1:
@@ -198,7 +209,8 @@ def _fitting(
 
 
 def _piece_on(device: str, machine: Machine, kept: Division | None) -> int | None:
-    # None: as many images as go through the network by default on that kind of device.
+    # The piece is None where as many images go through the network as by default on that kind of
+    # device.
     if machine.piece is not None or is_gpu(device):
         return machine.piece
     return PIECE if kept is None else kept.piece
@@ -207,7 +219,8 @@ def _piece_on(device: str, machine: Machine, kept: Division | None) -> int | Non
 def _synthetic(spec: StudySpec, machine: Machine) -> Objective:
     from objectives.synthetic import SyntheticCurve, synthetic_curve
 
-    def train(
+    def train_on(
+        fold: Fold | None,
         hyperparameters: Hyperparameters,
         seed: int,
         computing: Computing,
@@ -221,6 +234,7 @@ def _synthetic(spec: StudySpec, machine: Machine) -> Objective:
             resume=resume,
             pulse=pulse,
             seconds_per_epoch=machine.synthetic_seconds,
+            fold=fold,
         )
 
     class Reader:
@@ -232,9 +246,17 @@ def _synthetic(spec: StudySpec, machine: Machine) -> Objective:
 
         def of_kept(self, planned: PlannedTraining, model: bytes | None) -> Predicted:
             hyperparameters = Configuration(planned.values).hyperparameters()
-            again = synthetic_curve(hyperparameters, spec.training.epochs, planned.seed)
+            again = synthetic_curve(
+                hyperparameters, spec.training.epochs, planned.seed, fold=planned.fold
+            )
             for _ in again:
                 pass
             return again.test_predictions()
 
-    return Objective(train, "none", Computing(1), open_test=Reader)
+    return Objective(
+        partial(train_on, None),
+        "none",
+        Computing(1),
+        open_test=Reader,
+        on_fold=lambda fold: partial(train_on, fold),
+    )

@@ -32,8 +32,8 @@ COUNTED_CLASSES = 120
 # A wrongly classified image has a side of so many pixels on its sheet.
 CELL_PIXELS = 96
 SHEET_COLUMNS = 8
-# Of scripts that matplotlib's own font lacks; the first ones of each system. Those that are not
-# installed are left out.
+# Matplotlib's own font lacks the scripts of these fonts, the first ones of each system. Those that
+# are not installed are left out.
 _FALLBACK_FONTS = (
     "Noto Sans CJK JP",
     "Noto Sans CJK KR",
@@ -137,7 +137,7 @@ def learning_curve_png(epochs: Sequence[EpochRecord]) -> bytes:
     """Loss and accuracy of training and validation, epoch by epoch."""
     from matplotlib.ticker import MaxNLocator
 
-    # To compute a layout takes half as long as to draw.
+    # Computing a layout takes half as long as drawing.
     figure = _figure(10, 4, layout=None)
     # The margins leave room for the longest ticks.
     figure.subplots_adjust(left=0.08, right=0.985, bottom=0.19, top=0.92, wspace=0.24)

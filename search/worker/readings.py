@@ -3,7 +3,8 @@ choice.
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 from sqlalchemy import Connection
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     import torch
 
     from objectives.data.cache import LabelledArrays, Opened
-    from objectives.data.config import DataConfig
+    from objectives.data.config import DataConfig, Fold
     from objectives.pretrained import Reference
     from search.machine.this_machine import Machine
 
@@ -55,7 +56,7 @@ def open_reader(
     machine: "Machine",
     device: "torch.device",
     images_at_once: int,
-    reference: "Reference | None" = None,
+    reference: "Callable[[Fold | None], Reference] | None" = None,
 ) -> TestReader:
     """The test split of a study's data set on the device; `reference` answers for a pretrained
     baseline. Raises DataError, DataUnavailable.
@@ -89,7 +90,7 @@ def open_reader(
             assert model is not None
             if planned.is_pretrained:
                 assert reference is not None
-                return reference.answers(model, split, sha256)
+                return reference(planned.fold).answers(model, split, sha256)
             kept = read_model(model)
             kept.network.to(device)
             return answers(kept)
@@ -155,11 +156,6 @@ def read_test(
         json.dumps(dict(planned.values), sort_keys=True),
     )
     slots = read_slots(database, held.stored.study_id)
-    judged = {
-        each.trial
-        for each in slots
-        if PlannedTraining.from_json(each.slot.content).purpose != "test"
-    }
     reader = open_split()
     own = _stored(reader.of_training(training))
     others = {
@@ -173,19 +169,32 @@ def read_test(
         if kept.slot.index in planned.reads_with and kept.trial_id is not None
     }
 
-    def record(connection: Connection) -> None:
-        study_id = held.stored.study_id
-        insert_predictions(connection, study_id, held.trial_id, own)
-        for trial_id, found in others.items():
-            insert_predictions(connection, study_id, trial_id, found)
-        of_choice = [
-            value_of(spec.metric, found)
-            for number, found in select_predictions(connection, study_id, "test").items()
-            if number not in judged
-        ]
-        complete_reading(connection, held.stored, sum(of_choice) / len(of_choice))
+    return partial(_record, held.stored, spec.metric, slots, {held.trial_id: own, **others})
 
-    return record
+
+def _record(
+    stored: StoredStudy,
+    metric: str,
+    slots: Sequence[TakenSlot],
+    answered: Mapping[int, SplitPredictions],
+    connection: Connection,
+) -> None:
+    """Records the answers by trial id, and the choice's score: the mean of the networks that were
+    trained to read the split.
+    """
+    for trial_id, found in answered.items():
+        insert_predictions(connection, stored.study_id, trial_id, found)
+    judged = {
+        each.trial
+        for each in slots
+        if PlannedTraining.from_json(each.slot.content).purpose != "test"
+    }
+    of_choice = [
+        value_of(metric, found)
+        for number, found in select_predictions(connection, stored.study_id, "test").items()
+        if number not in judged
+    ]
+    complete_reading(connection, stored, sum(of_choice) / len(of_choice))
 
 
 def _model_of(

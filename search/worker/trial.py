@@ -25,7 +25,14 @@ from search.spec.study_spec import StudySpec
 from search.worker.checkpoints import TrialCheckpoints
 from search.worker.course import TrialCourse
 from search.worker.ending import Ending, reason_of
-from search.worker.events import EpochFinished, Event, TrialFinished, TrialOutcome, TrialStarted
+from search.worker.events import (
+    EpochFinished,
+    Event,
+    FollowUpTraining,
+    TrialFinished,
+    TrialOutcome,
+    TrialStarted,
+)
 from search.worker.objective import Objective
 from search.worker.readings import read_test
 from search.worker.workplace import Workplace
@@ -180,7 +187,7 @@ class Trial:
         keep = self._place.artifacts.keep_file
         if planned.keeps_model and planned.is_pretrained:
             assert objective.reference is not None
-            kept = keep(REGRESSION_FILE, objective.reference.model_of(training))
+            kept = keep(REGRESSION_FILE, objective.reference(planned.fold).model_of(training))
         elif planned.keeps_model and objective.model_of is not None:
             kept = keep(MODEL_FILE, objective.model_of(training))
         if planned.purpose == "refit":
@@ -211,7 +218,7 @@ class Trial:
             limit = duration(self._spec.training.timeout_seconds or 0.0)
             return Ending("pruned", last, "time limit", f"over its time limit of {limit}")
         except Diverged as diverged:
-            # What `optuna.Trial.set_constraint("diverged", 1.0)` writes: samplers rank an
+            # The call `optuna.Trial.set_constraint("diverged", 1.0)` writes this: samplers rank an
             # infeasible trial last.
             infeasible = {"constraints:diverged": "1.0"}
             return Ending("pruned", None, "diverged", f"diverged: {diverged}", infeasible)
@@ -267,11 +274,14 @@ class Trial:
         planned, seed, computing = self._course.planned, self._course.seed, self._held.computing
         if planned is not None and planned.is_pretrained:
             assert objective.reference is not None
-            return partial(objective.reference.train, seed, computing.threads)
+            return partial(objective.reference(planned.fold).train, seed, computing.threads)
         train = objective.train
         if planned is not None and planned.purpose == "refit":
             assert objective.refit is not None
             train = objective.refit
+        if planned is not None and planned.fold is not None:
+            assert objective.on_fold is not None
+            train = objective.on_fold(planned.fold)
         return partial(train, configuration.hyperparameters(), seed, computing)
 
     def _over_a_bound(self, training: ResumableTraining) -> Ending | None:
@@ -290,8 +300,20 @@ class Trial:
     def _started(self, training: ResumableTraining) -> TrialStarted:
         held = self._held
         return TrialStarted(
-            held.stored.name, held.number, held.attempt, self._parameters, training.epoch
+            held.stored.name,
+            held.number,
+            held.attempt,
+            self._parameters,
+            training.epoch,
+            self._for_follow_up(),
+            self._spec.planned_trials,
         )
+
+    def _for_follow_up(self) -> FollowUpTraining | None:
+        follow_up, planned = self._held.stored.follow_up, self._course.planned
+        if follow_up is None or planned is None:
+            return None
+        return FollowUpTraining(follow_up, self._spec.metric, planned)
 
     def _by_pruner(self, value: float) -> Ending:
         return Ending("pruned", value, "pruner", f"by {self._spec.pruner.name}")
@@ -366,6 +388,7 @@ class Trial:
             len(self._course.values),
             self._parameters,
             reason,
+            self._for_follow_up(),
         )
 
 

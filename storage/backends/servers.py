@@ -125,7 +125,7 @@ class MySQL:
         idle = IDLE_IN_TRANSACTION_SECONDS
         init_command = (
             f"SET SESSION time_zone = '+00:00', innodb_lock_wait_timeout = {LOCK_TIMEOUT_SECONDS} "
-            # MariaDB runs comments marked M!, and skips those for MySQL 8
+            # MariaDB runs comments marked M!, and skips those for MySQL 8.
             f"/*M!100300 , idle_transaction_timeout = {idle}, max_statement_time ="
             f" {ANSWER_TIMEOUT_SECONDS} */ /*!80000 , wait_timeout = {idle} */"
         )

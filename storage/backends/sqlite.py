@@ -38,10 +38,10 @@ class SQLite:
                 timeout=BUSY_TIMEOUT_SECONDS,
                 # The driver begins no transactions of its own: the "begin" event does.
                 isolation_level=None,
-                # SQLAlchemy's pool hands a connection to one thread at a time
+                # SQLAlchemy's pool hands a connection to one thread at a time.
                 check_same_thread=False,
             )
-            # WAL with NORMAL may lose acknowledged commits at power loss
+            # A journal in WAL mode with NORMAL may lose acknowledged commits at power loss.
             connection.execute("PRAGMA synchronous=FULL")
             # By foreign keys our rows go when Optuna's do.
             connection.execute("PRAGMA foreign_keys=ON")

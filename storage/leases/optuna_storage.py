@@ -37,7 +37,7 @@ class LeasedStorage(BaseStorage):
         sampled: SampledTrials | None = None,
     ) -> None:
         self._optunas = optunas
-        # What one view is of, where the study is too large to look at all of it.
+        # One view is made of these trials, where the study is too large to look at all of it.
         self._sampled = sampled
         self._leases = leases
         self._held = held

@@ -9,8 +9,8 @@ from sqlalchemy import Connection, select, update
 from storage.clock import now_ms
 from storage.engine import Database
 from storage.errors import StudyDeleted
-from storage.leases.adopting import Adopting, leases_of
 from storage.leases.lease import Lease, LeaseTimes, Worker
+from storage.leases.takeover import Takeover, leases_of
 from storage.leases.watch import Watch
 from storage.optuna_rows import insert_trial
 from storage.schema import (
@@ -52,7 +52,7 @@ class NoNewTrial(Enum):
     NO_ROOM = "the study is not open, or its budget has no room"
 
 
-class TrialLeases(Adopting):
+class TrialLeases(Takeover):
     """Takes trials of a study for one worker and records what becomes of them; a refused write
     raises LeaseLost.
 

@@ -140,7 +140,12 @@ def wait_for_an_epoch(folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("number", "code"), [(signal.SIGKILL, -9), (signal.SIGINT, 130), (signal.SIGTERM, 143)]
+    ("number", "code"),
+    [
+        (signal.SIGKILL, -9),
+        (signal.SIGINT, 130),
+        pytest.param(signal.SIGTERM, 143, marks=pytest.mark.long),
+    ],
 )
 def test_a_run_that_is_stopped_in_a_trial_goes_on_to_exactly_its_budget(
     number: signal.Signals, code: int, tmp_path: Path, cache: dict[str, str]

@@ -199,7 +199,7 @@ def test_more_seeds_train_only_what_is_missing_and_answer_as_all_at_once(tmp_pat
     more = ("confirm", "s", "--seeds", "4")
     code, _, said = user.ends(*more, "--enqueue")
     assert code == 0, said
-    # Of the baseline no network was kept, as no test split was to be read with it.
+    # No network of the baseline was kept, as no test split was to be read with it.
     assert "20 trainings x 3 epochs, 6 of them there" in said
     # What was taken over is a copy.
     user.run("delete", first["study"], "--yes")
@@ -374,13 +374,15 @@ def test_one_that_is_stopped_says_what_is_known_and_counts_nothing_unfinished(
 
 
 def test_a_card_says_what_was_confirmed_and_next_is_what_can_be_done(tmp_path: Path) -> None:
+    # With a number of threads the machine is not measured.
+    threads = ("--threads", "1")
     spec = SPEC.replace('"synthetic"', '"digits"').replace("trials = 12", "trials = 2")
     spec = spec.replace("epochs = 3", "epochs = 1").replace('"random"', '"random"\npruner = "none"')
-    user = User(tmp_path, spec=spec + "[model]\nchannels = [4]\nhidden_units = 8\n")
+    user = User(tmp_path, spec=spec + "[model]\nchannels = [4]\nhidden_units = 8\n", how=threads)
     safetensors = ("--format", "safetensors")
     user.run("export", "s", "-o", "before", *safetensors)
     assert "**Not confirmed.**" in (tmp_path / "before" / "README.md").read_text()
-    found = user.answer("--seeds", "3", "--top", "2")
+    found = user.answer("--seeds", "3", "--top", "2", *threads)
     user.run("export", "s", "-o", "after", *safetensors)
     card = (tmp_path / "after" / "README.md").read_text()
     number = json.loads((tmp_path / "after" / "config.json").read_text())["trial"]

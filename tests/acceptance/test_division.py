@@ -132,6 +132,7 @@ def test_what_is_pinned_made_up_or_bad_is_not_measured(folder: Path) -> None:
     assert not (folder / "cache" / "hypersearch" / "division").exists()
 
 
+@pytest.mark.long
 def test_processes_train_together_and_the_dead_are_missed() -> None:
     with Trainers("cpu") as trainers:
         # Other tests in this process have these.

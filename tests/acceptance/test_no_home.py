@@ -22,7 +22,7 @@ FILES = (
     "name one with HYPERSEARCH_ARTIFACTS or --artifact-root, or set XDG_DATA_HOME or HOME"
 )
 SERVER = "postgresql://127.0.0.1:1/x"
-# In a namespace of users of its own, where no account has this number.
+# The command runs in a namespace of users of its own, where no account has this number.
 NOBODY = ["unshare", "--user", "--map-user=54321", "--map-group=54321"]
 
 

@@ -79,7 +79,7 @@ hidden_units = 16
 """
 
 
-@pytest.mark.parametrize(("side", "workers"), [(1, 1), (5, 2)])
+@pytest.mark.parametrize(("side", "workers"), [(1, 1), pytest.param(5, 2, marks=pytest.mark.long)])
 def test_workers_find_the_images_decoded_and_an_ended_study_needs_them_no_more(
     side: int, workers: int, tmp_path: Path
 ) -> None:

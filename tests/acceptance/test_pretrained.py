@@ -16,8 +16,13 @@ from torchvision.models import get_model
 
 import hypersearch as notebook
 from search.analysis.confirmation import Confirmation
+from search.spec.follow_up import PlannedTraining
 from search.studies.followups.refused import FollowUpRefused
 from storage.artifacts import id_of
+from storage.engine import open_database
+from storage.predictions import read_predictions
+from storage.slots import read_slots
+from storage.studies import find_study
 from tests.acceptance.test_confirm import assert_documented
 from tests.forked import Started, hypersearch
 
@@ -156,6 +161,29 @@ def test_the_choice_of_the_search_is_compared_with_a_regression_on_its_features(
     user.run("compare", "s:confirm:1")
     code, _, said = user.ends("export", "s:confirm:1", "--trial", "2", "-o", "model")
     assert (code, len(said.splitlines())) == (2, 1)
+
+
+def test_on_a_fold_for_each_seed_the_baseline_has_the_same_folds(user: User) -> None:
+    folds = SPEC.replace('"s"', '"f"').replace("[training]", "folds = 3\n[training]")
+    (user.folder / "folds.toml").write_text(folds)
+    user.run("run", "folds.toml", *HOW)
+    ask = ("confirm", "f", *WITH, *HOW, "--resplit", "--no-test", "--json", "--timings")
+    found = json.loads(user.run(*ask))
+    baseline = found["configurations"][-1]
+    (choice,) = [each for each in found["configurations"] if each["is_choice"]]
+    assert found["pretrained"]["difference"] == pytest.approx(choice["mean"] - baseline["mean"])
+    images: dict[str, list[str]] = {arm: [] for arm in (baseline["arm"], choice["arm"])}
+    with open_database(user.url) as database:
+        stored = find_study(database, found["study"])
+        answered = read_predictions(database, stored.study_id, "validation")
+        for slot in read_slots(database, stored.study_id):
+            arm = PlannedTraining.from_json(slot.slot.content).arm
+            if arm in images and slot.trial is not None:
+                images[arm].append(answered[slot.trial].split_sha256)
+    # Two seeds have two folds, the same ones for both.
+    assert images[baseline["arm"]] == images[choice["arm"]]
+    assert len(set(images[choice["arm"]])) == 2
+    user.run("delete", "f", "--yes")
 
 
 @pytest.mark.long

@@ -109,7 +109,7 @@ def test_what_was_committed_to_a_wal_is_read_or_the_database_is_not(
     folder: Path, besides: tuple[str, ...]
 ) -> None:
     with closing(sqlite3.connect(folder / "a.db", isolation_level=None)) as writer:
-        # As a writer leaves it that was killed: the last commit is in the WAL alone.
+        # A writer that was killed leaves it so: the last commit is in the WAL alone.
         writer.execute("UPDATE studies SET study_name = 'renamed'")
         shutil.copytree(folder, folder.with_name("copy"))
     shutil.rmtree(folder)

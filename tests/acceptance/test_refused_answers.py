@@ -51,6 +51,8 @@ REFUSED = {
     "confirm s --baseline 99": "--baseline 99: study 's' has no trained trial",
     "confirm s --baseline Neutral": "--baseline (first, neutral, none or a trial's number) Neutral",
     "confirm changed --baseline first": "the spec of study 'changed' has no [[trial]]",
+    "confirm s --resplit": "--resplit: study 's' has no data.folds, and each seed needs",
+    "confirm two --resplit": "--resplit: study 'two' has data.folds = 2, and each seed needs",
     "confirm s --timeout soon": "--timeout soon: write a duration",
     "confirm s --timeout 0s": "--timeout 0s: write a duration",
     "confirm s --workers 0": "--workers 0: give a whole number of 1 or more",
@@ -105,6 +107,10 @@ def user(tmp_path_factory: pytest.TempPathFactory) -> User:
     (found.folder / "colon.toml").write_text(SPEC.replace('"s"', '"s:confirm:7"'))
     (found.folder / "empty.toml").write_text(SPEC.replace('"s"', '"empty"'))
     found.run("create", "empty.toml")
+    (found.folder / "two.toml").write_text(
+        SPEC.replace('"s"', '"two"').replace("[training]", "folds = 2\n[training]")
+    )
+    found.run("create", "two.toml")
     make(found.folder / "images", {"a": 9, "b": 9, "c": 9})
     folder = ("--study", "changed", "--dataset", "images:images")
     small = ("--trials", "1", "--epochs", "1", "--pruner", "none")

@@ -129,7 +129,11 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> list[TrialRecord]:
     return user.trials()
 
 
-@pytest.mark.parametrize("command", [("run", "s.toml"), ("worker", "--workers", "2")], ids=" ".join)
+@pytest.mark.parametrize(
+    "command",
+    [("run", "s.toml"), pytest.param(("worker", "--workers", "2"), marks=pytest.mark.long)],
+    ids=" ".join,
+)
 def test_a_study_goes_on_in_other_processes_where_devices_are_lost(
     command: tuple[str, ...], undisturbed: list[TrialRecord], tmp_path: Path
 ) -> None:

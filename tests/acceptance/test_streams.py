@@ -23,7 +23,7 @@ from search.spec.request import Request
 from search.studies.joining import create_or_join
 from storage.engine import open_database
 
-# As bytes of a path that is not UTF-8 come to a program.
+# Bytes of a path that is not UTF-8 come to a program so.
 ODD = os.fsdecode(b"caf\xe9")
 
 

@@ -2,7 +2,8 @@
 
 import pytest
 
-from docs.reference import FOLDER, keys_of, meanings, pages
+from docs.reference import FOLDER, pages
+from docs.spec_reference import keys_of, meanings
 
 MAKE = "the code has changed: run 'make docs' and commit what it writes"
 

@@ -218,7 +218,7 @@ def test_channels_last_is_kept_through_every_block(normalization: str) -> None:
 # --- blocks and heads for photographs
 
 
-# Of the weights of the default network for MNIST, one after another, drawn from seed 0.
+# The hash is of the weights of the default network for MNIST, one after another, drawn from seed 0.
 WEIGHTS_SHA256 = "fc2d0d742529ad8e04c011d9bcabe66ccedac37eb6f8e18fba3fb6e63d80dbdf"
 PHOTOGRAPHS = replace(SMALL, channels=(4, 6, 8), block="residual", head="average")
 

@@ -92,7 +92,8 @@ def test_shift_is_uniform_up_to_a_quarter_of_each_side_at_strength_1(strength: f
     limits = strength * 0.25 * torch.tensor([width, height])
     assert (moved.abs() <= limits + 1e-3).all()
     torch.testing.assert_close(moved.abs().amax(0), limits, rtol=0.01, atol=0)
-    # Of a uniform distribution: mean 0, deviation limit / sqrt(3); both axes on their own.
+    # The moves have a uniform distribution: mean 0, deviation limit / sqrt(3); both axes on their
+    # own.
     torch.testing.assert_close(moved.std(0), limits / math.sqrt(3), rtol=0.05, atol=0)
     assert (moved.mean(0).abs() < 0.05 * limits).all()
     assert abs(float(torch.corrcoef(moved.T)[0, 1])) < 0.06

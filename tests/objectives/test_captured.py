@@ -612,7 +612,7 @@ SCHEDULERS: list[Scheduler] = [
     Cosine(),
     OneCycle(),
 ]
-# Without random numbers: the same on every device.
+# These draw no random numbers: they are the same on every device.
 SAME_EVERYWHERE = [
     *(replace(PLAIN, optimizer=optimizer) for optimizer in OPTIMIZERS),
     *(replace(PLAIN, scheduler=scheduler) for scheduler in SCHEDULERS),

@@ -25,7 +25,7 @@ def test_shares_are_the_larger_ones_of_the_papers_distribution(alpha: float) -> 
     shares = draw_shares(20_000, alpha, generator())
     for bound in (0.55, 0.7, 0.9, 0.999):
         expected = beta.cdf(bound, alpha, alpha) - beta.cdf(1 - bound, alpha, alpha)
-        # 3 standard errors are 0.011 at most
+        # Three standard errors are 0.011 at most.
         assert float((shares <= bound).float().mean()) == pytest.approx(expected, abs=0.011)
     assert 0.5 <= float(shares.min()) <= float(shares.max()) <= 1.0
 
@@ -77,8 +77,8 @@ def test_cuts_have_uniform_areas_anywhere_in_the_documented_share_of_images() ->
     assert float((wide * high)[is_cut].mean()) == pytest.approx(0.5 * MEAN_INSIDE, abs=0.01)
 
 
-# Of a rectangle with sides of share r = sqrt(u) around a uniform middle, on average this part of
-# r^2 is inside: the integral of (r - r^2 / 4)^2 over u, over that of u.
+# A rectangle with sides of share r = sqrt(u) around a uniform middle has on average this part of
+# r^2 inside: the integral of (r - r^2 / 4)^2 over u, over that of u.
 MEAN_INSIDE = (1 / 2 - 2 * 1 / 4 * 2 / 5 + 1 / 16 * 1 / 3) / (1 / 2)
 
 

@@ -7,7 +7,7 @@ import pytest
 from objectives.names import METRIC_DIRECTIONS
 from storage.direction import Direction
 
-# (value, validation loss, number), the best first where higher is better
+# Each is (value, validation loss, number), the best first where higher is better.
 RANKED = [
     (0.9, 0.2, 7),
     (0.8, 0.1, 3),

@@ -104,7 +104,7 @@ def is_as_the_models_say(connection: Connection) -> bool:
             "include_object": lambda item, name, kind, reflected, other: (
                 kind != "table" or name in ours
             ),
-            # Alembic takes its DOUBLE for no FLOAT(53)
+            # Alembic takes the DOUBLE of MySQL for no FLOAT(53).
             "compare_type": (connection.dialect.name != "mysql"),
         },
     )

@@ -138,7 +138,7 @@ def _rest_of_mean(scores: Numbers, rest: Numbers, classes: Classes | None) -> fl
 
 
 def _over_classes(squares: Numbers, freedoms: Numbers, counts: Numbers) -> float:
-    # In units of recalls: scores of a class are m / (C x its images) times as large.
+    # The sum is in units of recalls: scores of a class are m / (C x its images) times as large.
     classes, images = len(counts), float(counts.sum())
     scale = (classes * counts / images) ** 2
     known = freedoms > 0

@@ -22,7 +22,7 @@ from search.analysis.inference.components import (
 from search.analysis.inference.intervals import within
 from search.analysis.inference.runs import Classes, Runs
 
-# Whether an answer is to hold on the very images of the runs, or on others of their kind.
+# An answer is to hold on the very images of the runs, or on others of their kind.
 WhichImages = Literal["these", "new"]
 
 # Where many configurations are compared, one's own variance counts as n - 1 degrees of freedom,
@@ -35,7 +35,8 @@ class Difference:
     """The first configuration's mean less the second's, in fractions (of a loss: nats)."""
 
     value: float
-    these_images: Interval
+    # None where each run was judged on images of its own.
+    these_images: Interval | None
     new_images: Interval
 
 

@@ -18,8 +18,8 @@ OCTAVES = (-2.0, -1.0, 0.0, 1.0, 2.0)
 PRIOR_OCTAVES = 1.0
 
 STEP_OCTAVES = 0.05
-# In standard deviations of a run's noise: how high the top may lie about the best score seen, and
-# by how much a rate one octave off is worse.
+# The top may lie so high about the best score seen, and a rate one octave off is worse by so much,
+# in standard deviations of a run's noise.
 TOPS = np.arange(-4.0, 2.01, 0.25)
 CURVATURES = np.geomspace(0.03, 30.0, 31)
 # Too high a rate may end far below any parabola, so the noise has heavy tails: a t distribution of
@@ -70,7 +70,8 @@ def choose_rate(
 def _log_likelihood(
     octaves: Numbers, values: Numbers, deviation: float, direction: DirectionName, vertices: Numbers
 ) -> Numbers:
-    # Of each vertex, summed over tops and curvatures; shapes (vertices, curvatures, tops, runs).
+    # The likelihood is of each vertex, summed over tops and curvatures; shapes (vertices,
+    # curvatures, tops, runs).
     if len(values) == 0:
         return np.zeros(len(vertices))
     scaled = (values if direction == "maximize" else -values) / deviation

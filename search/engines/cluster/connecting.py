@@ -26,7 +26,7 @@ class Node:
 class Cluster:
     """A cluster that is connected."""
 
-    # Its own node alone: where the storage is a file, workers stay beside it.
+    # Where the storage is a file, workers stay beside it, on this node alone.
     only_node: str | None
 
     def nodes(self) -> list[Node]:

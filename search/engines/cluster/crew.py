@@ -52,7 +52,7 @@ class RemoteCrew:
         check_installed()
         if self._hello.address is not None:
             check_address(self._hello.address)
-        # -P: the working folder is not searched for modules, whatever it holds
+        # The option -P keeps the working folder from being searched for modules, whatever it holds.
         self._process = subprocess.Popen(
             [sys.executable, "-P", "-m", "search.engines.cluster.driver"],
             stdin=subprocess.PIPE,

@@ -55,7 +55,7 @@ def orders_for(
         (),
         machine.device,
         arguments,
-        # Not among the arguments, which others see: a URL may hold a password.
+        # Others see arguments, and a URL may hold a password.
         {"HYPERSEARCH_STORAGE": _from_anywhere(url)}
         | {name: environment[name] for name in SHARED_VARIABLES if environment.get(name)},
         where if ships else None,

@@ -22,7 +22,7 @@ from search.worker.readings import TestSplitRefused
 from storage.errors import OtherData, StorageUnavailable, StudyNotFound
 
 LOOK_SECONDS = 1.0
-# That a worker waits for a place before somebody is told: where there is none for it, and where
+# A worker waits so long for a place before somebody is told: where there is none for it, and where
 # there is, but Ray is slow, or others have it.
 PATIENCE_SECONDS, LONG_PATIENCE_SECONDS = 10.0, 60.0
 # All workers have so long to hand back their trials.
@@ -164,7 +164,8 @@ class Seating:
         except (DataError, OtherData, StudyNotFound, TestSplitRefused) as error:
             seat.actor.refuse.remote(str(error), 2)
         else:
-            # In a list: the actor fetches it where its node has not got it.
+            # The parcel stands in a list, so that the actor fetches it where its node has not got
+            # it.
             seat.actor.take.remote(want, parcel.name, [parcel.content])
 
     def _leave(self, seat: _Placed, exit_code: int, last_words: str) -> None:

@@ -1,6 +1,6 @@
 """What the trials of a study answer for each validation image, as a page shows it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from objectives.data.cache import Searchable
     from objectives.examined import Examination
     from search.analysis.by_image import MissedImage, Reliability
+    from storage.predictions import SplitPredictions
 
 # So many missed images are shown at most.
 MOST_MISSED = 24
@@ -67,27 +68,30 @@ def read_by_image(
         for number, each in found.items()
         if number in good and each.split_sha256 == of_best.split_sha256
     }
-    missed = missed_by_all(list(same_split.values())) if len(same_split) == len(good) > 0 else []
+    is_whole = len(same_split) == len(good)
+    missed = missed_by_all(list(same_split.values())) if is_whole and good else []
     classes = max(int(of_best.labels.max()), int(of_best.classes.max())) + 1
     names = class_names or tuple(str(each) for each in range(classes))
-    recorded = {
-        each.index: each.confidence for each in (() if examination is None else examination.wrong)
-    }
-    pixels = {}
-    if decoded is not None and len(decoded.validation) == len(of_best.labels):
-        rows = decoded.validation
-        # Of another order they would be other images.
-        if (decoded.arrays.labels[rows] == of_best.labels).all():
-            pixels = {
-                each.index: decoded.arrays.images[rows[each.index]] for each in missed[:MOST_MISSED]
-            }
+    wrong = () if examination is None else examination.wrong
     return ByImage(
         names,
         confusion_of(of_best, len(names)),
-        reliability(of_best, recorded),
+        reliability(of_best, {each.index: each.confidence for each in wrong}),
         len(of_best.labels),
-        good if len(same_split) == len(good) else (),
+        good if is_whole else (),
         tuple(missed[:MOST_MISSED]),
         len(missed),
-        pixels,
+        _pixels_of(missed[:MOST_MISSED], of_best, decoded),
     )
+
+
+def _pixels_of(
+    missed: "Sequence[MissedImage]", answered: "SplitPredictions", decoded: "Searchable | None"
+) -> "Mapping[int, NDArray[np.uint8]]":
+    if decoded is None or len(decoded.validation) != len(answered.labels):
+        return {}
+    rows = decoded.validation
+    # Images of another order would be other images.
+    if (decoded.arrays.labels[rows] != answered.labels).any():
+        return {}
+    return {each.index: decoded.arrays.images[rows[each.index]] for each in missed}

@@ -1,6 +1,6 @@
 """What the report page says of a study, as plain facts; read once, before anything is drawn."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,6 +12,7 @@ from search.report.page.by_image import ByImage, read_by_image
 from storage.artifact_names import MODEL_FILE, read_trial_artifacts
 from storage.engine import Database
 from storage.errors import ArtifactDamaged, ArtifactRootError, ArtifactsUnavailable
+from storage.versions import read_all_versions
 
 if TYPE_CHECKING:
     import numpy as np
@@ -142,6 +143,8 @@ class StudyFacts:
     examined: Examined | Missing
     # The kept model's file has so many bytes.
     model_bytes: int | None
+    # The trials were trained with these versions, by name: each combination once.
+    versions: Sequence[Mapping[str, str]] = ()
     confirmation: ConfirmationFacts | None = None
     ablation: AblationFacts | None = None
     by_image: ByImage | Missing = Missing("no trial has recorded what it answers for each image")
@@ -171,6 +174,7 @@ def read_study_facts(
         decoded if isinstance(decoded, Missing) else _classes(decoded),
         examined,
         model_bytes,
+        read_all_versions(database, comparison.record.stored.study_id),
         by_image=Missing(by_image) if isinstance(by_image, str) else by_image,
     )
 

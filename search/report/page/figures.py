@@ -29,7 +29,7 @@ def new_figure(
     left_inches: float = 0.68,
     bottom_inches: float = 0.5,
 ) -> tuple["Figure", "Axes"]:
-    # To have room computed takes as long as to draw; the longest names are known.
+    # Computing the room takes as long as drawing; the longest names are known.
     from matplotlib.figure import Figure
 
     figure = Figure((width_inches, height_inches))
@@ -46,7 +46,7 @@ def new_figure(
 _ID = re.compile(r'(\bid="|url\(#|href="#)')
 
 
-# What an <svg> inside HTML does without: names of schemas, comments, ids that nothing refers to,
+# An <svg> inside HTML does without these: names of schemas, comments, ids that nothing refers to,
 # fonts and joins that the page says once.
 _NEEDLESS = [
     (re.compile(pattern, re.DOTALL), instead)

@@ -132,5 +132,13 @@ class StudyView(ModelView, ReliabilityView, FollowUpView, SearchView, Hyperparam
         return "; ".join(found) or "none recorded"
 
     @property
+    def versions(self) -> str:
+        """With which versions trials were trained; empty where nothing of it was recorded."""
+        return "; ".join(
+            ", ".join(f"{name} {number}" for name, number in each.items())
+            for each in self.facts.versions
+        )
+
+    @property
     def definition(self) -> str:
         return self.comparison.record.stored.definition_hash

@@ -13,7 +13,7 @@ from storage.records import read_trials
 from storage.slots import read_slots
 from storage.studies import StoredStudy
 
-# What two confirmations may differ in of what was asked for, one going on from the other.
+# Two confirmations, one going on from the other, may differ in these of what was asked for.
 MAY_GROW = ("seeds", "reads_test")
 
 
@@ -56,7 +56,8 @@ def finished_of(
     database: Database, base: StoredStudy, parent: StoredStudy, wanted: Sequence[PlannedTraining]
 ) -> Carried:
     """Which of the wanted trainings, by their place, the base has finished: of the same
-    configuration and seed, on the study's data, with their model where that is wanted.
+    configuration and seed, on the same images of the study's, with their model where that is
+    wanted.
     """
     trials = {trial.number: trial for trial in read_trials(database, base.study_id)}
     there: dict[tuple[object, ...], int] = {}
@@ -79,4 +80,5 @@ def finished_of(
 
 
 def _key(training: PlannedTraining, keeps_model: bool) -> tuple[object, ...]:
-    return training.seed, json.dumps(dict(training.values), sort_keys=True), keeps_model
+    values = json.dumps(dict(training.values), sort_keys=True)
+    return training.seed, training.fold, values, keeps_model

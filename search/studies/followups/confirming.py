@@ -5,6 +5,7 @@ the choice under further ones, with which the test split is read.
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 
+from objectives.data.config import Fold, fold_of_seed
 from search.algorithms.samplers import trial_seed
 from search.analysis.choosing import choose
 from search.analysis.judged import Judged
@@ -36,6 +37,8 @@ MOST_FOLLOW_UPS = 1_000_000
 NEUTRAL = "neutral"
 # So many runs find the neutral arm's learning rate.
 RATES_OF_NEUTRAL = 5
+# One fold was the search's; of one that is left every seed would have the same images.
+FEWEST_TO_RESPLIT = 3
 
 
 @dataclass(frozen=True)
@@ -55,6 +58,8 @@ class AskedToConfirm:
     # its weights, None: the one that torchvision has.
     backbone: str | None = None
     weights: str | None = None
+    # Whether each seed is judged on a fold of its own.
+    resplit: bool = False
 
     def to_document(self) -> dict[str, Value | list[int] | None]:
         """As the plan holds it; equal for equal commands."""
@@ -64,6 +69,9 @@ class AskedToConfirm:
             document = {
                 name: value for name, value in document.items() if name not in (BACKBONE, WEIGHTS)
             }
+        # It came later: what was stored before is without it.
+        if not self.resplit:
+            del document["resplit"]
         return document
 
 
@@ -75,6 +83,9 @@ def plan_confirmation(
     Raises FollowUpRefused where what is asked for is not there, or cannot be judged.
     """
     spec = stored_spec(parent)
+    folds = spec.data.folds if asked.resplit else None
+    if asked.resplit and (folds is None or folds < FEWEST_TO_RESPLIT):
+        raise FollowUpRefused.no_folds(parent.name, folds, FEWEST_TO_RESPLIT)
     complete = rank((each for each in trials if each.state == "complete"), spec.direction)
     if not complete:
         raise FollowUpRefused.nothing_complete(parent.name)
@@ -110,6 +121,7 @@ def plan_confirmation(
         complete[0].number,
         tuple(_notes(parent, spec, trials, chosen)),
         octaves_of(RATES_OF_NEUTRAL) if asked.baseline == NEUTRAL else (),
+        folds=folds,
     )
 
 
@@ -143,6 +155,7 @@ def _judged(
             fresh_seed(seed, number, index),
             each.values,
             keeps_model=plan.reads_test and each.arm == plan.baseline,
+            fold=_fold(plan, index),
         )
         for index in range(plan.seeds)
         for each in candidates
@@ -195,10 +208,15 @@ def _test_stage(
                 reads_with=tuple(
                     baseline[each] for each in [index - plan.seeds] if each in baseline
                 ),
+                fold=_fold(plan, index),
             )
             for index in range(plan.seeds, 2 * plan.seeds)
         )
     )
+
+
+def _fold(plan: ConfirmPlan, index: int) -> Fold | None:
+    return None if plan.folds is None else fold_of_seed(index, plan.folds)
 
 
 def fresh_seed(seed: int, number: int, index: int) -> int:

@@ -37,6 +37,16 @@ class FollowUpRefused(Exception):
         )
 
     @classmethod
+    def no_folds(cls, name: str, folds: int | None, fewest: int) -> "FollowUpRefused":
+        """The study's images are not divided so that each seed could have others."""
+        has = "no data.folds" if folds is None else f"data.folds = {folds}"
+        return cls(
+            f"--resplit: study {name!r} has {has}, and each seed needs validation images that the"
+            f" search was not judged on: run it anew with --set data.folds=5 ({fewest} or more) and"
+            " another --study, or leave --resplit out"
+        )
+
+    @classmethod
     def too_many(cls, name: str, top: int, complete: int) -> "FollowUpRefused":
         """More configurations are asked for than there are."""
         return cls(

@@ -7,7 +7,7 @@ revision = "0005"
 down_revision = "0004"
 
 NEW_COLUMNS = {"hypersearch_attempt": (sa.Column("cause", sa.String(16)),)}
-# How the sentences of each kind began. What else failed did so by an error.
+# The sentences of each kind began so. What else failed did so by an error.
 BEGINNINGS = {
     "by ": "pruner",
     "diverged: ": "diverged",

@@ -154,7 +154,7 @@ def test_a_label_of_qmnist_is_the_first_number_of_its_row(tmp_path: Path) -> Non
         rows = np.array(
             [[digit, 4, 100 + digit, 7, 1, 2, 0, 0] for digit in range(9, 9 - len(pixels), -1)]
         )
-        # 0x0C: int32
+        # The type 0x0C is int32.
         header = bytes([0, 0, 0x0C, 2]) + b"".join(size.to_bytes(4, "big") for size in rows.shape)
         (raw / f"qmnist-{split}-labels-idx2-int").write_bytes(header + rows.astype(">i4").tobytes())
     decoded = decode("qmnist", tmp_path)

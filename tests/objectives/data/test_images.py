@@ -120,7 +120,7 @@ def test_the_split_seed_alone_chooses_the_validation_images(mnist_5k_cache: Path
         )
 
     np.testing.assert_array_equal(validation(3).images, validation(3).images)
-    # 160 of 800 by chance
+    # By chance 160 of 800 would be in both.
     assert 100 < len(contents(validation(3)) & contents(validation(4))) < 220
 
 

@@ -28,14 +28,14 @@ def test_a_stratified_split_takes_exactly_its_fraction_and_leaves_every_class_on
 
 
 def test_a_stratified_split_shares_by_largest_remainder() -> None:
-    # 30 % of 40 is 12; the exact shares are 3.0, 3.9 and 5.1
+    # The share of 30 % of 40 is 12; the exact shares are 3.0, 3.9 and 5.1.
     labels = np.repeat([0, 1, 2], [10, 13, 17])
     _, taken = stratified_split(labels, 0.3, seed=0)
     assert np.bincount(labels[taken]).tolist() == [3, 4, 5]
 
 
 def test_a_class_too_small_for_its_fraction_takes_its_image_from_the_largest() -> None:
-    # 10 % of 30 is 3; the exact shares are 2.6, 0.2 and 0.2
+    # The share of 10 % of 30 is 3; the exact shares are 2.6, 0.2 and 0.2.
     labels = np.repeat([0, 1, 2], [26, 2, 2])
     _, taken = stratified_split(labels, 0.1, seed=0)
     assert np.bincount(labels[taken]).tolist() == [1, 1, 1]

@@ -53,7 +53,8 @@ def quiet() -> None:
 
 def spec_of(pruner: Toml, metric: str = "accuracy", seed: int = 0) -> StudySpec:
     study: Document = {"pruner": pruner, "metric": metric, "seed": seed}
-    # As of a stored study: a threshold for made-up losses below 0 would be refused of a new one.
+    # The spec is that of a stored study: a threshold for made-up losses below 0 would be refused of
+    # a new one.
     return parse_spec({"study": study, "training": {"epochs": EPOCHS}}, stored=True)
 
 

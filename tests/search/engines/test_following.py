@@ -12,10 +12,16 @@ import hypersearch
 from lab.faults.proxy import Proxy
 from lab.servers import Server
 from search.analysis.status import Status
-from search.engines.following import PATIENCE_SECONDS, Away, look_again, watch_status, watch_studies
+from search.engines.following import (
+    PATIENCE_SECONDS,
+    Unanswered,
+    look_again,
+    watch_status,
+    watch_studies,
+)
 from search.machine.this_machine import Files
 from search.report.live import Page, show_pages
-from search.report.pages import list_pages, status_pages
+from search.report.watching import list_pages, status_pages
 from search.spec.reading import parse_spec
 from search.spec.request import Request
 from search.studies import control
@@ -62,7 +68,7 @@ def test_a_watch_outlasts_a_database_that_goes_away(postgresql: Server) -> None:
             assert [look.record.stored.state for look in looks if isinstance(look, Status)] == [
                 "ended"
             ]
-    assert found == ["open", Away, "open"]
+    assert found == ["open", Unanswered, "open"]
 
 
 def test_what_was_never_there_is_not_waited_for(tmp_path: Path) -> None:
@@ -101,9 +107,9 @@ def test_a_log_gets_a_line_where_something_is_new(tmp_path: Path) -> None:
     with open_database(url) as database:
         statuses = list(watch_status(database, "one"))
         records = next(watch_studies(database))
-        assert not isinstance(records, Away)
+        assert not isinstance(records, Unanswered)
     out = StringIO()
-    show_pages(status_pages([*statuses, Away("it is gone"), *statuses]), Console(file=out))
+    show_pages(status_pages([*statuses, Unanswered("it is gone"), *statuses]), Console(file=out))
     show_pages(list_pages([records, records]), Console(file=out))
     state, away, listed = out.getvalue().splitlines()
     assert state.startswith(

@@ -54,7 +54,8 @@ def odd_images(folder: Path) -> None:
     image.resize((3, 200)).save(folder / "tall.gif")
     deep = random.randint(0, 4096, (25, 40)).astype(np.uint16)
     (folder / "16-bits.png").write_bytes(png_16_bits(deep, GREY))
-    # Of 12 bits in 16, as the training images are: their upper halves alone are nearly black.
+    # The pixels have 12 bits in 16, as the training images have: their upper halves alone are
+    # nearly black.
     for name, kind in (
         ("colour", COLOUR),
         ("alpha", COLOUR_AND_ALPHA),

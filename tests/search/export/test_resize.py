@@ -63,6 +63,6 @@ def test_the_cards_lines_and_predict_see_the_pixels_that_training_saw(
         read_pixels(Path(each.path), expected, {}, resize)
         np.testing.assert_array_equal(pixels, expected)
         of_lines = names["pixels"](each.path)  # type: ignore[operator]
-        # Of these the lines round otherwise: by float64, or by the upper halves.
+        # The card's lines round these otherwise: by float64, or by the upper halves.
         off = 1 if Path(each.path).name.startswith(("floats", "holes", "16-bits")) else 0
         np.testing.assert_allclose(of_lines.astype(int), pixels.astype(int), rtol=0, atol=off)

@@ -35,7 +35,7 @@ from search.machine.division_file import (
     torch_version,
     write_division,
 )
-from search.machine.doctor import KnownDivision
+from search.machine.findings import KnownDivision
 from search.machine.folders import FolderUnknown
 from search.machine.measuring import USUAL_STEPS, Steps
 

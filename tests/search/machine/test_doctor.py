@@ -11,7 +11,7 @@ from sqlalchemy import text
 
 from lab.servers import Server
 from search.machine.devices import processor_finding
-from search.machine.doctor import Finding, FolderFacts, Package, StorageFacts, worst_exit_code
+from search.machine.findings import Finding, FolderFacts, Package, StorageFacts, worst_exit_code
 from search.machine.places import artifacts_finding, folder_finding
 from search.machine.reachable_storage import storage_finding
 from search.machine.software import package_findings

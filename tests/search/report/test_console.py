@@ -14,8 +14,9 @@ from typing import TextIO
 import pytest
 
 from search.report.console import can_be_drawn_on, console_on, tell
-from search.report.live import LiveView, Page, PlainView, Screen, choose_view, new_tally, show_pages
-from search.worker.events import Decoding
+from search.report.live import LiveView, Page, PlainView, Screen, choose_view, show_pages
+from search.report.tally import new_tally
+from search.worker.events import Decoding, StudyOpened
 from storage.direction import Direction
 
 XTERM = {"TERM": "xterm"}
@@ -93,7 +94,7 @@ def test_no_variable_makes_a_log_a_terminal(asked: str, monkeypatch: pytest.Monk
     monkeypatch.setenv(asked, "1")
     monkeypatch.setenv("COLUMNS", "²")
     console = console_on(StringIO())
-    tally = new_tally(0, 2, None, Direction.UP)
+    tally = new_tally(StudyOpened(0, 2, None, Direction.UP))
     with choose_view(tally, console) as view:
         assert isinstance(view, PlainView)
     show_pages([Page("first", ("a",)), Page("second", ("b",))], console)
@@ -111,7 +112,9 @@ def test_on_a_terminal_the_view_is_live(terminal: TextIO, monkeypatch: pytest.Mo
     for name in ("CI", "TTY_COMPATIBLE", "TTY_INTERACTIVE", "COLUMNS", "LINES"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("TERM", "xterm")
-    with choose_view(new_tally(0, 2, None, Direction.UP), console_on(terminal)) as view:
+    with choose_view(
+        new_tally(StudyOpened(0, 2, None, Direction.UP)), console_on(terminal)
+    ) as view:
         assert isinstance(view, LiveView)
 
 

@@ -227,7 +227,7 @@ HOSTILE = st.one_of(
 def test_nothing_of_a_users_is_taken_for_html(
     names: list[str], reason: str, device: str, folder: str
 ) -> None:
-    # Of one trial without epochs few pictures are drawn.
+    # One trial without epochs has few pictures to draw.
     trials = [
         replace(trial, reason=reason, device=device, epochs=(), data_fingerprint=device or None)
         for trial in ONE.trials
@@ -240,7 +240,7 @@ def test_nothing_of_a_users_is_taken_for_html(
         bare(study), data=Missing(folder), examined=Missing(reason), by_image=Missing(device)
     )
     with pytest.MonkeyPatch.context() as patch:
-        # In these pictures stands no name, and to draw them takes longer than all else.
+        # These pictures hold no name, and drawing them takes longer than all else.
         for drawn in ("reliability_svg", "refusal_svg"):
             patch.setattr(f"search.report.page.reliability.{drawn}", lambda found: "<svg></svg>")
         for each in (shown, away):

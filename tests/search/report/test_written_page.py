@@ -2,9 +2,11 @@
 and without them, said.
 """
 
+import platform
 import shutil
 import subprocess
 import sys
+from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -57,6 +59,9 @@ def test_images_and_mistakes_are_shown_where_they_are_to_be_had(
     assert "Images by class and split" in page
     assert "bytes (safetensors)" in page
     assert "its curves are made up: there are no images" in page
+    versions = [f"python {platform.python_version()}"]
+    versions += [f"{name} {metadata.version(name)}" for name in ("hypersearch", "numpy", "torch")]
+    assert page.count(", ".join(versions)) == 2
 
 
 def test_without_images_and_artifacts_the_page_says_so(

@@ -122,6 +122,13 @@ MALFORMED = [
         "[data]\nvalidation_fraction = inf",
         "data.validation_fraction = Infinity: give a finite number",
     ),
+    ("[data]\nfolds = 1", "data.folds = 1: must be from 2 to 100"),
+    ("[data]\nfolds = 5.0", "data.folds = 5.0: must be a whole number"),
+    (
+        "[data]\nfolds = 5\nvalidation_fraction = 0.25",
+        "data.validation_fraction = 0.25: data.folds = 5 says what validation takes: leave one of"
+        " the two out",
+    ),
     ("[data]\nimage_size = 28", "data.image_size = 28: goes with images:FOLDER alone"),
     ('[data]\nsplit_seed = "a"', 'data.split_seed = "a": must be a whole number'),
     (
@@ -495,6 +502,17 @@ def test_a_folder_is_split_by_contents_unless_its_definition_is_older() -> None:
     ]
     for each in (spec, *(parse_spec({"data": {"dataset": "images:x", **data}}) for data in others)):
         assert parse_definition(each.definition(), each.name, each.budget) == each
+
+
+def test_folds_are_stored_in_place_of_a_share() -> None:
+    for data in ({}, {"dataset": "images:x"}, {"validation_fraction": 0.2}):
+        spec = parse_spec({"data": {**data, "folds": 4}})
+        assert spec.data.folds == 4
+        stored = json.loads(spec.definition())["data"]
+        assert stored["folds"] == 4
+        assert "validation_fraction" not in stored
+        assert parse_definition(spec.definition(), spec.name, spec.budget) == spec
+        assert parse_spec(spec.to_document()) == spec
 
 
 def test_what_came_later_is_stored_where_it_is_not_the_default_alone() -> None:

@@ -96,7 +96,7 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 PHOTOS = "images:photos"
-# What is found in the folders of a machine, for a study that was created in `home`.
+# These are found in the folders of a machine, for a study that was created in `home`.
 FOUND = {
     "where the study was created": (
         ("home/photos", "here/photos", "data/photos"),

@@ -112,6 +112,7 @@ def test_what_a_request_does_not_name_is_as_it_was_stored(url: str) -> None:
         ),
         ({"training": {"epochs": 8}}, "training.epochs = 8: study 'older' has 5 there"),
         ({"data": {"image_size": 24}}, "data.image_size = 24: study 'older' has 16 there"),
+        ({"data": {"folds": 4}}, "data.folds = 4: study 'older' has null there"),
         ({"data": {"resize": "pad"}}, 'data.resize = "pad": study \'older\' has "crop" there'),
     ],
     ids=lambda value: value if isinstance(value, str) else "",

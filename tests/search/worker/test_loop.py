@@ -246,7 +246,7 @@ def test_configurations_to_run_first_are_run_first(tmp_path: Path) -> None:
 def test_a_trial_that_was_handed_back_goes_on_under_its_number_and_parameters(
     checkpoint_seconds: float, tmp_path: Path
 ) -> None:
-    # After three epochs of trial 0
+    # The worker stops after three epochs of trial 0.
     first, _, _ = run(
         tmp_path, study(2), curve, stop_after=4, checkpoint_seconds=checkpoint_seconds
     )

@@ -17,7 +17,7 @@ from search.analysis.inference.intervals import estimate
 from search.analysis.inference.luck import seed_luck, split_luck
 from search.analysis.inference.runs import Runs, accuracy, balanced_accuracy, loss, macro_f1
 
-# From predicted classes (runs, images) and labels (images,).
+# A metric maps predicted classes (runs, images) and labels (images,) to runs.
 Metric = Callable[[np.ndarray, np.ndarray], Runs]
 METRICS: dict[str, Metric] = {
     "accuracy": lambda predicted, labels: accuracy(predicted == labels),

@@ -1,4 +1,4 @@
-"""Trials that other workers have left: handed back, or died over."""
+"""Trials that other workers have left, handed back or died over, and how they are taken over."""
 
 from collections.abc import Callable, Iterable
 from functools import cache
@@ -21,7 +21,7 @@ from storage.study_data import DataChange, TrainingData, settle_data
 from storage.study_states import lock_study
 
 
-class Adopting(Recording):
+class Takeover(Recording):
     """Takes up trials that were begun before; a refused write raises LeaseLost."""
 
     def __init__(

@@ -1,4 +1,6 @@
-"""What `hypersearch doctor` finds: each part of a machine good or with its mend, and the facts."""
+"""What `hypersearch doctor` finds: each part of a machine good or with its mend, and the facts. It
+looks in `search.machine.checkup`.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
