@@ -105,7 +105,7 @@ def main() -> None:
     """Prints a table."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n\n")[0])
     parser.add_argument("--data-root", type=Path, required=True, help="where mnist lies")
-    parser.add_argument("--draws", type=int, default=200)
+    parser.add_argument("--draws", type=int, default=150)
     given = parser.parse_args()
     cache = needed(Settings.from_environment(os.environ).cache_root)
     opened = open_searchable(DataConfig("mnist"), given.data_root, cache, lambda done, total: None)

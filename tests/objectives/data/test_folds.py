@@ -9,9 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from objectives.data.cache import divided, load_entry, open_split
 from objectives.data.config import OF_THE_SEARCH, DataConfig, Fold, fold_of_seed
 from objectives.data.folds import Folds
-from objectives.data.images import HeldImages, ImageDataset, open_dataset
+from objectives.data.images import HeldImages, ImageDataset, as_dataset, open_dataset
+from objectives.data.parcels import packed, unpack
 from objectives.data.splits import Belonging, Undivided
 from objectives.errors import DataError
 
@@ -169,6 +171,19 @@ def test_a_data_set_is_validated_on_the_fold_that_is_asked_for(
         assert held.on(fold) is resident
         assert (resident.validation.images.numpy() == images).all()
         assert len(resident.train.images) + len(images) == len(everything)
+
+
+def test_images_that_were_sent_are_divided_as_where_they_came_from(tmp_path: Path) -> None:
+    folder = folder_of(tmp_path, 3)
+    config = DataConfig(f"images:{folder}", folds=4, split_version=2)
+    cache = tmp_path / "cache"
+    sent = open_split(config, "train", tmp_path, cache, lambda done, total: None)
+    unpack(packed(sent), "train", tmp_path / "there" / "parcel")
+    there = as_dataset(divided(config, load_entry(tmp_path / "there" / "parcel", "train")))
+    here = opened(folder, 4)
+    for fold in (None, Fold(0, 3), Fold(2, 1)):
+        ours, theirs = (each.on(fold).split("validation").images for each in (here, there))
+        assert (ours == theirs).all()
 
 
 @pytest.mark.parametrize(
