@@ -169,7 +169,7 @@ class Lab:
 
     def record(self, study: str) -> Record:
         """What is left of the follow-up."""
-        with open_database(self.url) as database, database.transactions.read() as connection:
+        with open_database(self.url) as database:
             stored = find_study(database, study)
             slots = len(read_slots(database, stored.study_id))
             ends = (
@@ -178,8 +178,10 @@ class Lab:
                 .join(attempt, attempt.c.trial_id == slot_trial.c.trial_id)
                 .where(optuna_trials.c.study_id == stored.study_id)
             )
-            rows = [(row.slot, row.outcome, row.reason or "") for row in connection.execute(ends)]
-            readings = list(connection.scalars(select(reading.c.number)))
+            with database.transactions.read() as connection:
+                found = connection.execute(ends).all()
+                readings = list(connection.scalars(select(reading.c.number)))
+        rows = [(row.slot, row.outcome, row.reason or "") for row in found]
         failed = [(slot, reason) for slot, outcome, reason in rows if outcome == "failed"]
         made = [(slot, reason) for slot, reason in failed if REASON in reason]
         given_up = [(slot, reason) for slot, reason in failed if reason.startswith("given up")]

@@ -1,7 +1,9 @@
-"""A Ray cluster of several nodes on this machine, each a machine of its own to the product.
+"""A Ray cluster of several nodes on this machine, each a machine of its own to the product or all
+of them this one.
 
-Where this user may, it has a network of its own with loopback alone, as Ray binds to whatever
-address it finds: what is to reach it runs behind `prefix`.
+Where this user may, the former has a network of its own with loopback alone, as Ray binds to
+whatever address it finds: what is to reach it runs behind `prefix`. The latter is on this machine's
+loopback: what is to reach it has the variables of `environment`.
 """
 
 import json
@@ -27,6 +29,8 @@ STORE_BYTES = 80 * 2**20
 # Every process of a node has the node's own folder in this variable.
 PLACE = "XDG_CACHE_HOME"
 HEAD = "head"
+# Where Ray is told so, as it tells itself on Windows and macOS, it finds no address but loopback.
+ON_LOOPBACK = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
 # Ray's own of these notice a dead node after a quarter of a minute. Whoever is dead refuses at
 # once; who is slow has as long as ever.
 NOTICES_SOON = {
@@ -61,18 +65,20 @@ class Nodes:
         self._are_one_machine = are_one_machine
         self.address = ""
         self.prefix: Sequence[str] = ()
+        self.environment: Mapping[str, str] = ON_LOOPBACK if are_one_machine else {}
 
     def __enter__(self) -> Self:
         self._folder.mkdir(parents=True, exist_ok=True)
         python = [sys.executable, "-m", "lab.ray_nodes", str(self._folder)]
         python += ["--one-machine"] * self._are_one_machine
-        is_apart = may_have_a_network()
+        is_apart = not self._are_one_machine and may_have_a_network()
         hide = "" if self._hidden is None else f"mount -t tmpfs none '{self._hidden}' && "
         apart = ["unshare", "--net", "--mount", "sh", "-c"]
         apart += [f'{hide}ip link set lo up && exec "$@"', "sh"]
         with (self._folder / "nodes.log").open("wb") as log:
             self._process = subprocess.Popen(
                 [*(apart if is_apart else []), *python],
+                env=os.environ | self.environment,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,

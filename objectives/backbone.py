@@ -31,6 +31,8 @@ HEADS = {
 # The weights of each architecture's own paper, not later recipes: features of networks that were
 # trained with label smoothing are worse for others' classes (Kornblith, Shlens & Le 2019, table 3).
 WEIGHTS = "IMAGENET1K_V1"
+# Another number says that features of the same images by the same weights have changed.
+FEATURES_VERSION = "1"
 # Images that go through the network at a time, by type of device: 40 MB of pixels on a CPU.
 IMAGES_AT_ONCE = {"cpu": 64, "cuda": 256, "mps": 128}
 

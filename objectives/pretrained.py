@@ -2,21 +2,25 @@
 logistic regression on them.
 """
 
+import hashlib
 import json
 import time
 from collections.abc import Callable
+from functools import cached_property, partial
+from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from objectives.backbone import Backbone, open_backbone
+from objectives.backbone import FEATURES_VERSION, Backbone, open_backbone
 from objectives.cost_measurement import measure_costs
 from objectives.costs import Costs
-from objectives.data.images import LabelledImages, ResidentData
+from objectives.data.images import LabelledImages, ResidentData, split_sha256
 from objectives.device import full_float32, set_threads
 from objectives.errors import CheckpointError
 from objectives.evaluation import Evaluation
+from objectives.feature_cache import kept_features
 from objectives.measurement import NEAR_ZERO, Measurement
 from objectives.predicted import Predicted
 from objectives.protocol import Pulse, ResumableTraining, unwatched
@@ -25,7 +29,7 @@ from objectives.regression import Regression, fit_judged, read_regression, regre
 
 class Reference:
     """The backbone on a study's images; features of a split are computed once, when they are asked
-    for.
+    for. Those of training and validation images are kept in a folder, where there is one.
 
     >>> reference = Reference("resnet18", content, data)            # doctest: +SKIP
     >>> training = reference.train(seed=0)
@@ -33,10 +37,13 @@ class Reference:
     (0.91, None)
     """
 
-    def __init__(self, name: str, content: bytes, data: ResidentData) -> None:
+    def __init__(
+        self, name: str, content: bytes, data: ResidentData, folder: Path | None = None
+    ) -> None:
         self.name = name
         self._content = content
         self._data = data
+        self._folder = folder
         self._backbone: Backbone | None = None
         # Features are kept by the SHA-256 of their split.
         self._features: dict[str, Tensor] = {}
@@ -69,14 +76,31 @@ class Reference:
         """What a regression that an earlier training kept answers on a split on the device."""
         found = read_regression(regression, split.images.device)
         with full_float32():
-            logits = found.logits(self.features(split.images, sha256))
+            logits = found.logits(self._once(sha256, partial(self._compute, split.images)))
         return _predicted(logits, split.labels, sha256)
 
-    def features(self, images: Tensor, sha256: str, pulse: Pulse = unwatched) -> Tensor:
-        """(N, F) of the images of the split that is known by `sha256`."""
+    def features(self, split: LabelledImages, sha256: str, pulse: Pulse) -> Tensor:
+        """(N, F) of the training or the validation images, which are known by `sha256`."""
+        device = split.images.device
+        weights = hashlib.sha256(self._content).hexdigest()
+        names = (FEATURES_VERSION, self.name, weights, sha256, device.type)
+        compute = partial(self._compute, split.images, pulse)
+        return self._once(
+            sha256, lambda: kept_features(self._folder, names, compute, pulse).to(device)
+        )
+
+    def _once(self, sha256: str, compute: Callable[[], Tensor]) -> Tensor:
         if sha256 not in self._features:
-            self._features[sha256] = self.backbone().features(images, pulse)
+            self._features[sha256] = compute()
         return self._features[sha256]
+
+    def _compute(self, images: Tensor, pulse: Pulse = unwatched) -> Tensor:
+        return self.backbone().features(images, pulse)
+
+    @cached_property
+    def train_sha256(self) -> str:
+        """The training images are known by it."""
+        return split_sha256(self._data.train)
 
     def backbone(self) -> Backbone:
         """The network, on the device of the images. Raises DataError where the weights are not
@@ -202,11 +226,10 @@ class PretrainedTraining:
         return self._fitted
 
     def _features(self, split: str) -> Tensor:
-        data = self._reference.data
+        data, reference = self._reference.data, self._reference
         if split == "train":
-            return self._reference.features(data.train.images, "train", self._pulse)
-        sha256 = data.validation_sha256
-        return self._reference.features(data.validation.images, sha256, self._pulse)
+            return reference.features(data.train, reference.train_sha256, self._pulse)
+        return reference.features(data.validation, data.validation_sha256, self._pulse)
 
     def _logits(self, split: str) -> Tensor:
         with full_float32():

@@ -104,6 +104,15 @@ class Unread:
     reason: str
 
 
+@dataclass(frozen=True, eq=False)
+class Decoded:
+    """A picture that has been read, of 8 bits a channel and upright, before it was resized."""
+
+    picture: Image.Image
+    # Values beyond the scale of its kind were cut off, or came out as next to no distinct ones.
+    has_lost: bool
+
+
 @dataclass(frozen=True)
 class Surveyed:
     """What an image that is not of 8 bits holds: the scale of its kind depends on it."""
@@ -146,16 +155,29 @@ def survey(path: Path) -> Surveyed | Unread:
 def read_pixels(
     path: Path, into: NDArray[np.uint8], scales: Mapping[str, PixelScale], resize: str = CROP
 ) -> Read | Unread:
-    """Writes the file's pixels into `into` (C, H, W), brought to that size as `resize` says (see
-    fitted).
-
-    An image is turned as its EXIF orientation says; of several frames the first is taken. Pixels of
-    8 bits stay as they are, others are scaled by their kind (see objectives.data.pixels), and what
-    is transparent is laid on white.
+    """Writes the pixels into `into` (C, H, W) as `decode` does, and looks at what they show.
 
     Raises OSError where the file cannot be opened.
     """
     content = path.read_bytes()
+    decoded = decode(content, into, scales, resize)
+    if isinstance(decoded, Unread):
+        return decoded
+    is_flat = int(into.max()) - int(into.min()) < LITTLE_CONTRAST
+    look = 0 if is_flat else difference_hash(decoded.picture)
+    return Read(hashlib.sha256(content).digest(), look, is_flat or decoded.has_lost)
+
+
+def decode(
+    content: bytes, into: NDArray[np.uint8], scales: Mapping[str, PixelScale], resize: str = CROP
+) -> Decoded | Unread:
+    """Writes the pixels of a file's content into `into` (C, H, W), brought to that size as `resize`
+    says (see fitted).
+
+    An image is turned as its EXIF orientation says; of several frames the first is taken. Pixels of
+    8 bits stay as they are, others are scaled by their kind (see objectives.data.pixels), and what
+    is transparent is laid on white.
+    """
     try:
         with Image.open(BytesIO(content)) as image:
             if _kind(image) is not None:
@@ -171,9 +193,7 @@ def read_pixels(
         raise
     except Exception as error:
         return Unread(_reason(error, content))
-    is_flat = int(into.max()) - int(into.min()) < LITTLE_CONTRAST
-    look = 0 if is_flat else difference_hash(picture)
-    return Read(hashlib.sha256(content).digest(), look, is_flat or has_lost)
+    return Decoded(picture, has_lost)
 
 
 def fitted(picture: Image.Image, height: int, width: int, resize: str = CROP) -> NDArray[np.uint8]:

@@ -180,7 +180,7 @@ class PredictOptions:
         ),
     ] = None
     csv: Annotated[bool, typer.Option("--csv", help="One row a file.")] = False
-    batch: Annotated[str, typer.Option(metavar="N", help="Images answered at a time.")] = "64"
+    batch: Annotated[str, typer.Option(metavar="N", help="Images answered at a time.")] = "32"
     device: DeviceOption = "auto"
     kept: KeptOptions
     json: JsonOption = False

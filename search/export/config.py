@@ -33,7 +33,7 @@ Json = str | int | float | bool | None | Sequence["Json"] | Mapping[str, "Json"]
 
 @dataclass(frozen=True)
 class Pixels:
-    """How a file becomes pixels: see objectives.data.image_file.read_pixels."""
+    """How a file becomes pixels: see objectives.data.image_file.decode."""
 
     # The shape is (C, H, W); images are grey where C is 1, else RGB.
     shape: tuple[int, int, int]

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from objectives.errors import ModelFileError
+from objectives.processor import usable_cores
 from search.export.calibration import probabilities_of
 from search.export.config import Answering, labels_bytes, read_config
 from search.export.errors import ModelFolderError, RuntimeRefused
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from search.export.validation import Validated
 
 RUNTIMES = ("torch", "onnx")
+# Each batch under way takes the memory of a network's widest layer.
+MOST_AT_ONCE = 8
 
 # The function maps images (N, C, H, W) to probabilities (N, K).
 ImagesToLogits = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
@@ -36,6 +39,8 @@ class Model:
 
     answering: Answering
     answer: ImagesToLogits
+    # So many threads may ask at a time; it computes for each on one core where these are several.
+    at_once: int = 1
 
 
 def open_model(
@@ -96,13 +101,17 @@ def open_folder(folder: Path, device: str = "cpu", runtime: str | None = None) -
 def _by_onnx(folder: Path, answering: Answering) -> Model:
     from objectives.onnx_session import read_onnx
 
+    # Batches side by side, each on a core of its own, take less time than one after another on all
+    # cores: the threads of one batch wait for each other after every layer.
+    cores = usable_cores()
+    at_once = min(cores, MOST_AT_ONCE)
     try:
-        session = read_onnx(_checked(folder, ONNX, answering))
+        session = read_onnx(_checked(folder, ONNX, answering), threads=cores // at_once)
     except ModelFileError as error:
         raise ModelFolderError.unreadable(folder, ONNX, str(error)) from error
     if session.shape != answering.pixels.shape or session.classes != len(answering.class_names):
         raise ModelFolderError.changed(folder, CONFIG)
-    return Model(answering, lambda images: session.run(images)[1])
+    return Model(answering, lambda images: session.run(images)[1], at_once)
 
 
 def _by_torch(folder: Path, answering: Answering, device: str) -> Model:

@@ -1,15 +1,16 @@
-"""Predictions of any number of files: decoded in parallel, answered in batches, told in order."""
+"""Predictions of any number of files: read and answered in batches, side by side, told in order."""
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
+from threading import Semaphore
 
 import numpy as np
 from numpy.typing import NDArray
 
-from objectives.data.image_file import Unread, read_pixels
+from objectives.data.image_file import Unread, decode
 from objectives.data.pixels import PixelScale
 from objectives.processor import usable_cores
 from search.export.config import Pixels
@@ -17,7 +18,9 @@ from search.export.model import Model
 from search.export.walking import ImageToRead
 
 # So many images are answered at a time.
-BATCH = 64
+BATCH = 32
+# More threads than so many read no faster than one device answers.
+MOST_READING = 16
 
 
 @dataclass(frozen=True)
@@ -52,53 +55,57 @@ def predictions(
     """One of each image, in their order, with the `top` likeliest classes; those with less
     probability than `unsure` are marked.
 
-    Two batches are held at a time, decoded or being decoded, whatever the number of images.
+    Batches are read and answered side by side: one more than there are threads is held at a time,
+    whatever the number of images.
     """
-    decoded = _decoded(iter(images), model.answering.pixels, ahead=2 * batch)
-    while some := list(islice(decoded, batch)):
-        yield from _of_batch(model, some, top, unsure)
+    asking = Semaphore(model.at_once)
+    scales = {scale.kind: scale for scale in model.answering.pixels.scales}
 
+    def of_batch(some: Sequence[ImageToRead]) -> list[Prediction]:
+        found = [_read(image, model.answering.pixels, scales) for image in some]
+        read = [each for each in found if not isinstance(each, str)]
+        with asking:
+            answers = model.answer(np.stack(read)) if read else np.empty((0, 0), np.float32)
+        rows = iter(answers)
+        return [
+            Prediction(str(image.path), (), given=image.given, error=each)
+            if isinstance(each, str)
+            else _prediction(image, next(rows), model.answering.class_names, top, unsure)
+            for image, each in zip(some, found, strict=True)
+        ]
 
-_Decoded = tuple[ImageToRead, NDArray[np.uint8] | str]
-
-
-def _of_batch(model: Model, some: list[_Decoded], top: int, unsure: float) -> Iterator[Prediction]:
-    read = [found for _, found in some if not isinstance(found, str)]
-    answers: Iterator[NDArray[np.float32]] = iter(model.answer(np.stack(read)) if read else ())
-    names = model.answering.class_names
-    for image, found in some:
-        if isinstance(found, str):
-            yield Prediction(str(image.path), (), given=image.given, error=found)
-            continue
-        shares = next(answers)
-        order = np.argsort(-shares, kind="stable")[:top]
-        yield Prediction(
-            str(image.path),
-            tuple((names[each], float(shares[each])) for each in order),
-            is_unsure=bool(shares[order[0]] < unsure),
-            given=image.given,
-            given_probability=(
-                None if image.given is None else float(shares[names.index(image.given)])
-            ),
-        )
-
-
-def _decoded(images: Iterator[ImageToRead], pixels: Pixels, ahead: int) -> Iterator[_Decoded]:
-    """Each image with its pixels (C, H, W), or why there are none."""
-    scales = {scale.kind: scale for scale in pixels.scales}
-    under_way: deque[tuple[ImageToRead, Future[NDArray[np.uint8] | str]]] = deque()
-    pool = ThreadPoolExecutor(usable_cores())
+    threads = min(usable_cores(), max(model.at_once, MOST_READING))
+    under_way: deque[Future[list[Prediction]]] = deque()
+    pool = ThreadPoolExecutor(threads)
+    todo = iter(images)
     try:
-        for image in images:
-            under_way.append((image, pool.submit(_read, image, pixels, scales)))
-            if len(under_way) >= ahead:
-                first, future = under_way.popleft()
-                yield first, future.result()
+        while some := list(islice(todo, batch)):
+            under_way.append(pool.submit(of_batch, some))
+            if len(under_way) > threads:
+                yield from under_way.popleft().result()
         while under_way:
-            first, future = under_way.popleft()
-            yield first, future.result()
+            yield from under_way.popleft().result()
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+def _prediction(
+    image: ImageToRead,
+    shares: NDArray[np.float32],
+    names: Sequence[str],
+    top: int,
+    unsure: float,
+) -> Prediction:
+    order = np.argsort(-shares, kind="stable")[:top]
+    return Prediction(
+        str(image.path),
+        tuple((names[each], float(shares[each])) for each in order),
+        is_unsure=bool(shares[order[0]] < unsure),
+        given=image.given,
+        given_probability=(
+            None if image.given is None else float(shares[names.index(image.given)])
+        ),
+    )
 
 
 def _read(
@@ -106,7 +113,8 @@ def _read(
 ) -> NDArray[np.uint8] | str:
     into = np.empty(pixels.shape, dtype=np.uint8)
     try:
-        found = read_pixels(image.path, into, scales, pixels.resize)
+        content = image.path.read_bytes()
     except OSError as error:
         return error.strerror or str(error)
+    found = decode(content, into, scales, pixels.resize)
     return found.reason if isinstance(found, Unread) else into

@@ -12,7 +12,7 @@ from objectives.predicted import Predicted
 from objectives.processor import usable_cores
 from objectives.protocol import Pulse, ResumableTraining
 from search.machine.division import PIECE, Division, is_gpu
-from search.machine.folders import needed
+from search.machine.folders import FolderUnknown, needed
 from search.machine.other_programs import OtherPrograms, seconds_of_children
 from search.machine.this_machine import Machine
 from search.machine.threads import FittingThreads
@@ -112,7 +112,9 @@ def build_objective(
     load_optimizers(chosen)
     at_once = IMAGES_AT_ONCE[chosen.type]
     # As of the images, one division is held at a time.
-    reference = None if weights is None else lru_cache(1)(partial(_reference, *weights, held))
+    reference = (
+        None if weights is None else lru_cache(1)(partial(_reference, *weights, held, machine))
+    )
     return Objective(
         trainer.train,
         str(chosen),
@@ -131,11 +133,15 @@ def build_objective(
     )
 
 
-def _reference(backbone: str, weights: bytes, held: "HeldImages", fold: Fold | None) -> "Reference":
+def _reference(
+    backbone: str, weights: bytes, held: "HeldImages", machine: Machine, fold: Fold | None
+) -> "Reference":
     # The networks of torchvision take long to load, and few studies need them.
     from objectives.pretrained import Reference
 
-    return Reference(backbone, weights, held.on(fold))
+    root = machine.cache_root
+    folder = None if isinstance(root, FolderUnknown) else root / "features"
+    return Reference(backbone, weights, held.on(fold), folder)
 
 
 def _open_data(

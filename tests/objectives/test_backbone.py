@@ -139,7 +139,9 @@ def test_torchvisions_weights_are_taken_from_its_folder_or_said_to_be_missing(
     assert torchvisions_weights(SMALL) == b"weights"
 
 
-def test_a_fit_is_one_epoch_that_any_process_can_go_on_from(network: torch.nn.Module) -> None:
+def test_a_fit_is_one_epoch_that_any_process_can_go_on_from(
+    network: torch.nn.Module, tmp_path: Path
+) -> None:
     labels = torch.arange(24) % 3
     random = torch.Generator().manual_seed(0)
     noise = torch.randint(0, 60, (24, 3, 8, 8), generator=random)
@@ -147,7 +149,7 @@ def test_a_fit_is_one_epoch_that_any_process_can_go_on_from(network: torch.nn.Mo
     split = LabelledImages(images[:15], labels[:15]), LabelledImages(images[15:], labels[15:])
     data = ResidentData(*split, ("a", "b", "c"), torch.zeros(3), torch.ones(3))
     content = saved(network.state_dict())
-    reference = Reference(SMALL, content, data)
+    reference = Reference(SMALL, content, data, tmp_path / "features")
     training = reference.train(seed=3)
     before = training.checkpoint()
     (measured,) = list(training)
@@ -156,13 +158,14 @@ def test_a_fit_is_one_epoch_that_any_process_can_go_on_from(network: torch.nn.Mo
     right = (answered.classes == answered.labels).mean()
     assert measured.validation_accuracy == right
     assert measured.train_eval_loss == measured.train_loss
-    # In another process, from before it and from after it.
-    elsewhere = Reference(SMALL, content, data)
+    # In another process, from before it and from after it; its features are there already.
+    elsewhere = Reference(SMALL, content, data, tmp_path / "features")
     for saved_there, left in ((before, 1), (training.checkpoint(), 0)):
         again = elsewhere.train(seed=3, resume=saved_there)
         assert len(list(again)) == left
         same = again.predictions()
         assert (same.true_probabilities == answered.true_probabilities).all()
+    assert len(list((tmp_path / "features").glob("*.npy"))) == 2
     with pytest.raises(CheckpointError, match="of another run"):
         elsewhere.train(seed=4, resume=before)
     with pytest.raises(CheckpointError, match="not kept"):

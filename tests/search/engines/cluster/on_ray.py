@@ -12,7 +12,6 @@ import pytest
 import sqlalchemy
 
 from lab.ray_nodes import Nodes, NotStarted
-from lab.servers import FilePostgreSQLServer
 from storage.hosts import this_host
 from storage.urls import parse_url
 from tests.forked import hypersearch
@@ -32,17 +31,19 @@ dataset = "synthetic"
 class Lab:
     """A user on a machine of the cluster."""
 
-    def __init__(self, nodes: Nodes, server: FilePostgreSQLServer, folder: Path) -> None:
+    def __init__(self, nodes: Nodes, url: str, folder: Path) -> None:
         self.nodes = nodes
         self.folder = folder
-        self.url = server.database("ray")
+        self.url = url
         self._engine = sqlalchemy.create_engine(parse_url(self.url))
 
     def close(self) -> None:
         self._engine.dispose()
 
-    def _environment(self, url: str | None) -> dict[str, str]:
+    def environment(self, url: str | None = None) -> dict[str, str]:
+        """The variables of the user's commands."""
         return {
+            **self.nodes.environment,
             "HYPERSEARCH_STORAGE": url or self.url,
             "HYPERSEARCH_SYNTHETIC_SECONDS": "0.3",
             "HYPERSEARCH_ARTIFACTS": str(self.folder / "artifacts"),
@@ -51,7 +52,7 @@ class Lab:
 
     def here(self, *arguments: str, url: str | None = None) -> str:
         """What a command on this machine prints."""
-        ended = hypersearch(self.folder, *arguments, "-q", **self._environment(url))
+        ended = hypersearch(self.folder, *arguments, "-q", **self.environment(url))
         assert ended.returncode == 0, ended.stderr
         return ended.stdout
 
@@ -60,7 +61,7 @@ class Lab:
         return subprocess.Popen(
             [*command, "--engine", "ray", "--ray-address", self.nodes.address],
             cwd=self.folder,
-            env=os.environ | self._environment(url),
+            env=os.environ | self.environment(url),
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,

@@ -57,7 +57,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
             nodes.add("a")
             nodes.add("b")
         server = FilePostgreSQLServer(tmp_path_factory.mktemp("pg") / "data")
-        found = Lab(nodes, stack.enter_context(server), folder)
+        found = Lab(nodes, stack.enter_context(server).database("ray"), folder)
         stack.callback(found.close)
         yield found
 
