@@ -22,8 +22,9 @@ Split = Literal["train", "test"]
 
 
 def parcel_name(config: DataConfig, fingerprint: str, split: Split) -> str:
-    """The same for what is the same data, divided as it may be."""
-    return digest_of([CACHE_VERSION, fingerprint, config.image_size, config.groups, split])[:32]
+    """The same for what is the same data, whichever part of it is for validation."""
+    of_data = (config.image_size, config.resize, config.groups, config.labels)
+    return digest_of([CACHE_VERSION, fingerprint, *of_data, split])[:32]
 
 
 def packed(opened: Opened) -> Opened:
