@@ -77,6 +77,7 @@ def test_what_truly_harms_is_found_and_what_does_nothing_is_not_claimed(tmp_path
     ]
 
 
+@pytest.mark.long
 def test_an_ablation_takes_looks_and_tunes_all_arms_alike(tmp_path: Path) -> None:
     user = User(tmp_path)
     found = ablation(user, "--seeds", "2,4", "--retune", "3")
@@ -170,6 +171,7 @@ def test_a_trial_that_is_trained_again_as_it_was_is_identical(digits: User) -> N
     assert notebook.reproduce("s", 0, storage=digits.url).found is not None
 
 
+@pytest.mark.long
 def test_with_other_threads_than_it_had_a_trial_differs_by_rounding_alone(digits: User) -> None:
     # It is trained with the threads and the piece that its record says, which were not its own.
     as_recorded = (
@@ -202,6 +204,7 @@ def test_a_trial_whose_record_was_changed_is_different_and_ends_with_1(digits: U
     assert said.rstrip().endswith("hypersearch reproduce s 3 --seeds 5")
 
 
+@pytest.mark.long
 def test_a_report_says_what_was_confirmed_and_ablated(tmp_path: Path) -> None:
     user = User(tmp_path)
     assert "NOT confirmed" in user.run("report", "s", "-o", "-")

@@ -276,7 +276,9 @@ def test_a_worker_hands_its_trial_back_and_leaves_with_0(
     assert outcomes(tmp_path) == ["handed_back"]
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    "number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.long)]
+)
 def test_a_signal_that_is_ignored_where_a_command_is_started_stays_ignored(
     number: signal.Signals, tmp_path: Path
 ) -> None:

@@ -163,6 +163,7 @@ def test_the_choice_of_the_search_is_compared_with_a_regression_on_its_features(
     assert (code, len(said.splitlines())) == (2, 1)
 
 
+@pytest.mark.long
 def test_on_a_fold_for_each_seed_the_baseline_has_the_same_folds(user: User) -> None:
     folds = SPEC.replace('"s"', '"f"').replace("[training]", "folds = 3\n[training]")
     (user.folder / "folds.toml").write_text(folds)

@@ -4,6 +4,8 @@ import json
 import time
 from pathlib import Path
 
+import pytest
+
 import hypersearch as notebook
 from objectives.data.config import Fold
 from search.report.confirmation import sentences
@@ -90,6 +92,7 @@ def test_more_seeds_go_on_from_those_of_the_same_kind_alone(tmp_path: Path) -> N
     assert first["configurations"][0]["values"] != plain["configurations"][0]["values"]
 
 
+@pytest.mark.long
 def test_one_that_is_killed_keeps_its_folds(tmp_path: Path) -> None:
     undisturbed, killed = tmp_path / "u", tmp_path / "k"
     for folder in (undisturbed, killed):

@@ -175,7 +175,10 @@ def test_output_that_cannot_be_written_is_one_line_and_an_exit_code(
 
 
 @pytest.mark.parametrize("closed", ["2>&1 | head -1", "0<&- >&- 2>&-"])
-@pytest.mark.parametrize("arguments", [["run"], ["run", "--workers", "2", "--threads", "1"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [["run"], pytest.param(["run", "--workers", "2", "--threads", "1"], marks=pytest.mark.long)],
+)
 def test_a_search_that_nobody_listens_to_goes_on_to_its_end(
     arguments: list[str], closed: str, tmp_path: Path
 ) -> None:

@@ -162,6 +162,7 @@ def test_a_worker_that_waits_for_ever_takes_new_studies_and_leaves_with_0_when_t
     assert "Traceback" not in stderr
 
 
+@pytest.mark.long
 def test_a_worker_process_that_dies_is_started_again(local: Shell) -> None:
     process = local.start("run", spec(local.folder, "mortal", 24), "--workers", "2", **SLOW)
     for _ in range(2):

@@ -138,7 +138,10 @@ def new_url(folder: Path, name: str) -> str:
     return f"sqlite:///{folder}/{name}.db"
 
 
-@pytest.mark.parametrize("sampler", SAMPLERS)
+@pytest.mark.parametrize(
+    "sampler",
+    [pytest.param(each, marks=pytest.mark.long if each == "gp" else ()) for each in SAMPLERS],
+)
 def test_the_same_seed_gives_the_same_trials_with_one_worker_and_another_seed_others(
     tmp_path: Path, sampler: str
 ) -> None:

@@ -95,7 +95,10 @@ def file(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     return path
 
 
-@pytest.mark.parametrize(("width", "scheme"), [(PHONE, "dark"), (DESK, "light")])
+@pytest.mark.parametrize(
+    ("width", "scheme"),
+    [(PHONE, "dark"), pytest.param(DESK, "light", marks=pytest.mark.long)],
+)
 def test_a_browser_shows_the_page_without_a_request_a_complaint_or_a_sideways_scroll(
     browser: "Browser", file: Path, width: int, scheme: Literal["light", "dark"]
 ) -> None:

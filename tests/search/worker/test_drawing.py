@@ -212,6 +212,7 @@ def digits() -> StudySpec:
     )
 
 
+@pytest.mark.long
 def test_a_worker_that_trains_draws_nothing_itself_and_pictures_are_there_when_the_study_has_ended(
     tmp_path: Path,
 ) -> None:
