@@ -3,9 +3,11 @@
 import math
 from collections.abc import Iterable
 from enum import StrEnum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import ColumnElement, UnaryExpression
+if TYPE_CHECKING:
+    # Help, completion and specs know directions and need no database.
+    from sqlalchemy import ColumnElement, UnaryExpression
 
 
 class Direction(StrEnum):
@@ -53,14 +55,14 @@ class Direction(StrEnum):
 
     def sql_order(
         self,
-        value: ColumnElement[float],
-        validation_loss: ColumnElement[float | None],
-        number: ColumnElement[int],
-    ) -> tuple[ColumnElement[Any] | UnaryExpression[Any], ...]:
+        value: "ColumnElement[float]",
+        validation_loss: "ColumnElement[float | None]",
+        number: "ColumnElement[int]",
+    ) -> "tuple[ColumnElement[Any] | UnaryExpression[Any], ...]":
         """The same order, for trials that have a value, as what to ORDER BY."""
         by_value = value.desc() if self.is_up else value.asc()
         return by_value, validation_loss.is_(None), validation_loss, number
 
-    def reached(self, value: ColumnElement[float], target: float) -> ColumnElement[bool]:
+    def reached(self, value: "ColumnElement[float]", target: float) -> "ColumnElement[bool]":
         """Whether a value is the target, or better."""
         return value >= target if self.is_up else value <= target
