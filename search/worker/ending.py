@@ -8,6 +8,7 @@ from sqlalchemy import Connection
 from objectives.errors import is_out_of_memory
 from objectives.predicted import Predicted
 from storage.leases.ending import Cause, Outcome
+from storage.predictions import SplitName, SplitPredictions
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,17 @@ class Ending:
     predictions: Predicted | None = None
     # This function records what else belongs into the same transaction.
     also: Callable[[Connection], None] = lambda connection: None
+
+
+def recorded_answers(split: SplitName, answered: Predicted) -> SplitPredictions:
+    """What a network answered, as the database keeps it."""
+    return SplitPredictions(
+        split,
+        answered.split_sha256,
+        answered.labels,
+        answered.classes,
+        answered.true_probabilities,
+    )
 
 
 def reason_of(error: Exception) -> str:

@@ -1,6 +1,6 @@
 """Networks that are trained on a study's images, on one device of this machine."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -30,32 +30,21 @@ class ImageTrainer:
     dataset: ImageDataset
     held: HeldImages
 
-    def train(
-        self,
-        hyperparameters: Hyperparameters,
-        seed: int,
-        computing: Computing,
-        resume: bytes | None,
-        pulse: Pulse,
-    ) -> ResumableTraining:
-        """On the training images."""
-        return self._train_on(self.held.on(), hyperparameters, seed, computing, resume, pulse)
+    @property
+    def train(self) -> partial[ResumableTraining]:
+        """Trains on the training images, given hyperparameters, seed, how the trial is computed,
+        the checkpoint to go on from and the pulse.
+        """
+        return partial(self._train_on, self.held.on)
 
     def on_fold(self, fold: Fold) -> partial[ResumableTraining]:
         """As `train`, but that the fold is the validation split."""
-        return partial(self._train_on, self.held.on(fold))
+        return partial(self._train_on, partial(self.held.on, fold))
 
-    def refit(
-        self,
-        hyperparameters: Hyperparameters,
-        seed: int,
-        computing: Computing,
-        resume: bytes | None,
-        pulse: Pulse,
-    ) -> ResumableTraining:
-        """On training and validation images together."""
-        together = hold_together(self.dataset, self.held.on().validation, self.device)
-        return self._train_on(together, hyperparameters, seed, computing, resume, pulse)
+    @property
+    def refit(self) -> partial[ResumableTraining]:
+        """As `train`, but on training and validation images together."""
+        return partial(self._train_on, self._together)
 
     def files_of(
         self, trained: ResumableTraining, epochs: Sequence[EpochRecord]
@@ -70,9 +59,12 @@ class ImageTrainer:
         assert isinstance(trained, training.Training)
         return model_file.model_bytes(trained.trained())
 
+    def _together(self) -> ResidentData:
+        return hold_together(self.dataset, self.held.on().validation, self.device)
+
     def _train_on(
         self,
-        images: ResidentData,
+        images: Callable[[], ResidentData],
         hyperparameters: Hyperparameters,
         seed: int,
         computing: Computing,
@@ -83,7 +75,7 @@ class ImageTrainer:
         return training.train(
             Run(
                 hyperparameters,
-                images,
+                images(),
                 epochs=self.spec.training.epochs,
                 seed=seed,
                 model=self.spec.model,

@@ -14,6 +14,7 @@ from objectives.protocol import ResumableTraining
 from search.analysis.judged import value_of
 from search.spec.follow_up import PlannedTraining
 from search.spec.study_spec import StudySpec
+from search.worker.ending import recorded_answers
 from storage.artifact_names import MODEL_FILE, REGRESSION_FILE, read_artifacts
 from storage.engine import Database
 from storage.leases.lease import Lease
@@ -157,13 +158,14 @@ def read_test(
     )
     slots = read_slots(database, held.stored.study_id)
     reader = open_split()
-    own = _stored(reader.of_training(training))
+    own = recorded_answers("test", reader.of_training(training))
     others = {
-        kept.trial_id: _stored(
+        kept.trial_id: recorded_answers(
+            "test",
             reader.of_kept(
                 PlannedTraining.from_json(kept.slot.content),
                 _model_of(database, held.stored.study_id, kept, load_artifact),
-            )
+            ),
         )
         for kept in slots
         if kept.slot.index in planned.reads_with and kept.trial_id is not None
@@ -205,13 +207,3 @@ def _model_of(
     file = REGRESSION_FILE if planned.is_pretrained else MODEL_FILE
     name = read_artifacts(database, study_id).get(kept.trial_id, {}).get(file)
     return None if name is None else load_artifact(name)
-
-
-def _stored(answered: Predicted) -> SplitPredictions:
-    return SplitPredictions(
-        "test",
-        answered.split_sha256,
-        answered.labels,
-        answered.classes,
-        answered.true_probabilities,
-    )

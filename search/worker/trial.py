@@ -2,11 +2,7 @@
 
 import json
 import logging
-import platform
-from collections.abc import Callable, Generator, Mapping
-from contextlib import suppress
-from functools import cache, partial
-from importlib.metadata import PackageNotFoundError, version
+from collections.abc import Callable, Generator
 from typing import TypeVar
 
 from optuna.storages import BaseStorage
@@ -15,16 +11,14 @@ from objectives.checkpoint import SavedCheckpoint
 from objectives.costs import Costs, shown_cost
 from objectives.errors import CheckpointError, ProcessSpent
 from objectives.measurement import Diverged
-from objectives.predicted import Predicted
-from objectives.protocol import Pulse, ResumableTraining
+from objectives.protocol import ResumableTraining
 from search.space.configuration import Configuration
 from search.space.domains import Value
 from search.spec.durations import duration
-from search.spec.follow_up import PlannedTraining
 from search.spec.study_spec import StudySpec
 from search.worker.checkpoints import TrialCheckpoints
 from search.worker.course import TrialCourse
-from search.worker.ending import Ending, reason_of
+from search.worker.ending import Ending, reason_of, recorded_answers
 from search.worker.events import (
     EpochFinished,
     Event,
@@ -34,19 +28,16 @@ from search.worker.events import (
     TrialStarted,
 )
 from search.worker.objective import Objective
-from search.worker.readings import read_test
+from search.worker.planned import PlannedDone, end_as_planned, how_to_train
+from search.worker.versions import versions
 from search.worker.workplace import Workplace
-from storage.artifact_names import MODEL_FILE, REGRESSION_FILE
 from storage.errors import LeaseLost, StorageUnavailable, StudyDeleted
 from storage.leases.lease import Lease
-from storage.predictions import SplitPredictions
 from storage.records import read_checkpoints
 from storage.sampled_trials import SampledTrials
-from storage.schema import VERSIONS_KEY
 from storage.studies import StudyState
 
 log = logging.getLogger(__name__)
-VERSIONED = ("hypersearch", "numpy", "torch")
 Result = TypeVar("Result")
 
 
@@ -164,48 +155,15 @@ class Trial:
         if isinstance(answered, Ending):
             return answered
         if (planned := self._course.planned) is not None:
+            done = PlannedDone(planned, training, answered, value)
             return self._guarded(
-                objective, lambda: self._as_planned(planned, objective, training, answered, value)
+                objective,
+                lambda: end_as_planned(self._place, self._held, self._spec, objective, done),
             )
         kept = self._place.artifacts.keep(
             self._held, self._spec.direction, value, training, objective.files_of
         )
         return Ending("complete", value, attributes=kept, predictions=answered)
-
-    def _as_planned(
-        self,
-        planned: PlannedTraining,
-        objective: Objective,
-        training: ResumableTraining,
-        answered: Predicted,
-        value: float,
-    ) -> Ending:
-        """What a follow-up needs of this training beside its curve: its model, or the test split
-        read with it.
-        """
-        kept: Mapping[str, str] = {}
-        keep = self._place.artifacts.keep_file
-        if planned.keeps_model and planned.is_pretrained:
-            assert objective.reference is not None
-            kept = keep(REGRESSION_FILE, objective.reference(planned.fold).model_of(training))
-        elif planned.keeps_model and objective.model_of is not None:
-            kept = keep(MODEL_FILE, objective.model_of(training))
-        if planned.purpose == "refit":
-            # It has seen the validation images: its answers for them judge nothing.
-            return Ending("complete", value, attributes=kept)
-        if planned.purpose != "test":
-            return Ending("complete", value, attributes=kept, predictions=answered)
-        assert objective.open_test is not None
-        also = read_test(
-            self._place.database,
-            self._held,
-            self._spec,
-            planned,
-            training,
-            objective.open_test,
-            self._place.artifacts.load,
-        )
-        return Ending("complete", value, attributes=kept, predictions=answered, also=also)
 
     def _guarded(self, objective: Objective, step: Callable[[], Result]) -> Result | Ending:
         """A step of training, or how it has ended the trial."""
@@ -245,7 +203,9 @@ class Trial:
         self, objective: Objective, configuration: Configuration, pulse: Callable[[], None]
     ) -> ResumableTraining:
         """From the last checkpoint that can be read, else from the seed: the same values, later."""
-        train = self._how_to_train(objective, configuration)
+        train = how_to_train(
+            objective, self._course.planned, configuration, self._course.seed, self._held.computing
+        )
         recorded = (
             read_checkpoints(self._place.database, self._held.trial_id)
             if self._held.attempt > 1
@@ -267,22 +227,6 @@ class Trial:
         training = train(None, pulse)
         self._checkpoints.training_starts()
         return training
-
-    def _how_to_train(
-        self, objective: Objective, configuration: Configuration
-    ) -> Callable[[bytes | None, Pulse], ResumableTraining]:
-        planned, seed, computing = self._course.planned, self._course.seed, self._held.computing
-        if planned is not None and planned.is_pretrained:
-            assert objective.reference is not None
-            return partial(objective.reference(planned.fold).train, seed, computing.threads)
-        train = objective.train
-        if planned is not None and planned.purpose == "refit":
-            assert objective.refit is not None
-            train = objective.refit
-        if planned is not None and planned.fold is not None:
-            assert objective.on_fold is not None
-            train = objective.on_fold(planned.fold)
-        return partial(train, configuration.hyperparameters(), seed, computing)
 
     def _over_a_bound(self, training: ResumableTraining) -> Ending | None:
         """Measures what the network costs, if the study asks for it, and ends the trial where that
@@ -336,8 +280,12 @@ class Trial:
             costs=() if costs is None else [costs.of(name) for name in self._spec.minimize],
             cause=ending.cause,
             reason=ending.reason,
-            system_attributes={**bounds, **ending.attributes, **_versions()},
-            predictions=None if ending.predictions is None else _stored(ending.predictions),
+            system_attributes={**bounds, **ending.attributes, **versions()},
+            predictions=(
+                None
+                if ending.predictions is None
+                else recorded_answers("validation", ending.predictions)
+            ),
             also=ending.also,
         )
         self._checkpoints.remove()
@@ -390,23 +338,3 @@ class Trial:
             reason,
             self._for_follow_up(),
         )
-
-
-@cache
-def _versions() -> dict[str, str]:
-    """As a system attribute, of what the values of a training depend on by rounding."""
-    found = {"python": platform.python_version()}
-    for name in VERSIONED:
-        with suppress(PackageNotFoundError):
-            found[name] = version(name)
-    return {VERSIONS_KEY: json.dumps(found)}
-
-
-def _stored(answered: Predicted) -> SplitPredictions:
-    return SplitPredictions(
-        "validation",
-        answered.split_sha256,
-        answered.labels,
-        answered.classes,
-        answered.true_probabilities,
-    )

@@ -8,12 +8,12 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-import pytest
 import sqlalchemy
 
 from lab.ray_nodes import Nodes, NotStarted
 from storage.hosts import this_host
 from storage.urls import parse_url
+from tests.conftest import lacks
 from tests.forked import hypersearch
 
 # Anything may take so long on a busy machine.
@@ -98,4 +98,4 @@ def started_by_ray() -> Iterator[None]:
     try:
         yield
     except NotStarted as error:
-        pytest.skip(str(error))
+        lacks(str(error))
